@@ -1,0 +1,37 @@
+"""compressjax: from any JAX function with parameters to a smaller, faster program, with the proof.
+
+The verbs are here; methods live in `prune`, `lowrank`, `quant`, `share`, `distill`. Everything is loaded on first
+use, so that `compressjax.coding`, which reads files with NumPy alone, never imports JAX.
+"""
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_VERBS = {
+    **dict.fromkeys(
+        ("Compression", "as_optax", "chain", "compress", "from_encode", "identity", "map_values", "materialize",
+         "only", "sequence", "storage", "values", "with_values"),
+        "compressjax.core",
+    ),
+    **dict.fromkeys(("explain", "lift", "observe", "prepare"), "compressjax.interpret"),
+}  # fmt: skip
+_FOLDERS = frozenset(
+    ("artifact", "coding", "core", "distill", "interpret", "lowrank", "measure", "modules", "prune", "quant", "recipe",
+     "share", "tensors", "theory")
+)  # fmt: skip
+
+__all__ = sorted([*_VERBS, *_FOLDERS, "__version__"])
+
+
+def __getattr__(name: str) -> Any:
+    if name in _FOLDERS:
+        return importlib.import_module(f"compressjax.{name}")
+    if name in _VERBS:
+        return getattr(importlib.import_module(_VERBS[name]), name)
+    raise AttributeError(f"compressjax has no {name!r}; it has {', '.join(__all__)}")
+
+
+def __dir__() -> list[str]:
+    return __all__

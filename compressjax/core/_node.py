@@ -1,0 +1,196 @@
+"""Nodes: frozen pytree dataclasses that stand where one dense array stood."""
+
+import dataclasses
+from typing import Any, ClassVar, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+_ROLE = "compressjax_role"
+_ALIGNED = "compressjax_aligned"
+
+T = TypeVar("T", bound=type)
+
+
+def value(*, aligned: bool = False, **kwargs: Any) -> Any:
+    """Declares a field that optimisers may train and later methods may compress.
+
+    Args:
+        aligned: True when the field has the dense tensor's own shape, entry for entry; it then keeps the
+            tensor's value path instead of appending its field name.
+        **kwargs: Passed to `dataclasses.field` (a default, say).
+
+    Returns:
+        A dataclass field.
+
+    Example:
+        >>> field = value(aligned=True)
+        >>> field.metadata["compressjax_role"]
+        'value'
+    """
+    return dataclasses.field(metadata={_ROLE: "value", _ALIGNED: aligned}, **kwargs)
+
+
+def frame(**kwargs: Any) -> Any:
+    """Declares a field that no optimiser touches: masks, codes, scales.
+
+    Args:
+        **kwargs: Passed to `dataclasses.field`.
+
+    Returns:
+        A dataclass field.
+
+    Example:
+        >>> frame(default=None).default is None
+        True
+    """
+    return dataclasses.field(metadata={_ROLE: "frame", _ALIGNED: False}, **kwargs)
+
+
+def meta(**kwargs: Any) -> Any:
+    """Declares a static, hashable field: bit width, axis order.
+
+    Args:
+        **kwargs: Passed to `dataclasses.field`.
+
+    Returns:
+        A dataclass field.
+
+    Example:
+        >>> meta(default=8).default
+        8
+    """
+    return dataclasses.field(metadata={_ROLE: "meta", _ALIGNED: False}, **kwargs)
+
+
+class Node:
+    """Base of every compressed tensor: it knows its dense shape, its dense values and its exact size.
+
+    Subclasses are declared with `core.node` and give `shape`, `dtype`, `materialize` and `size_bits`. Metadata
+    speaks of trailing axes only, so that a node whose arrays all carry one more leading axis is a stack of nodes:
+    `jax.vmap` and `jax.lax.scan` run over it as over an array.
+    """
+
+    roles: ClassVar[dict[str, str]] = {}
+    aligned: ClassVar[frozenset[str]] = frozenset()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the dense tensor."""
+        raise TypeError(f"{type(self).__name__} must define shape")
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Dtype of the dense tensor."""
+        raise TypeError(f"{type(self).__name__} must define dtype")
+
+    def materialize(self) -> jax.Array:
+        """The dense tensor that the node stands for."""
+        raise TypeError(f"{type(self).__name__} must define materialize")
+
+    def size_bits(self, kept: int | None = None) -> int:
+        """Packed size in bits; with `kept`, the size when only that many entries are stored."""
+        raise TypeError(f"{type(self).__name__} must define size_bits")
+
+    def stacked(self) -> "Node | None":
+        """The same tensor with every array carrying axis 0, ready for `scan`; None when it cannot be split."""
+        return None
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes of the dense tensor."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of entries of the dense tensor."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+
+def node(cls: T) -> T:
+    """Turns a class with role-annotated fields into a registered, frozen pytree dataclass.
+
+    Args:
+        cls: Subclass of `Node` whose every field is `value()`, `frame()` or `meta()`.
+
+    Returns:
+        The class, as a pytree whose children are its `value` and `frame` fields.
+
+    Raises:
+        ValueError: If a field has no role.
+
+    Example:
+        >>> @node
+        ... class Scaled(Node):
+        ...     base: jax.Array = value()
+        ...     factor: int = meta(default=2)
+        >>> jax.tree.leaves(Scaled(1.0, 3))
+        [1.0]
+    """
+    cls = dataclasses.dataclass(frozen=True, eq=False)(cls)
+    roles = {field.name: field.metadata.get(_ROLE) for field in dataclasses.fields(cls)}
+    missing = [name for name, role in roles.items() if role is None]
+    if missing:
+        raise ValueError(f"{cls.__name__}: fields {missing} have no role; declare them with value(), frame() or meta()")
+    cls.roles = roles
+    cls.aligned = frozenset(f.name for f in dataclasses.fields(cls) if f.metadata[_ALIGNED])
+    jax.tree_util.register_dataclass(
+        cls,
+        data_fields=[name for name, role in roles.items() if role != "meta"],
+        meta_fields=[name for name, role in roles.items() if role == "meta"],
+    )
+    return cls
+
+
+def is_node(x: Any) -> bool:
+    """Whether `x` is a node (for the `is_leaf` argument of tree functions).
+
+    Args:
+        x: Anything.
+
+    Returns:
+        True for instances of `Node`.
+
+    Example:
+        >>> is_node(3.0)
+        False
+    """
+    return isinstance(x, Node)
+
+
+def dense(x: Any) -> jax.Array:
+    """The dense array behind an array or a node.
+
+    Args:
+        x: An array or a node.
+
+    Returns:
+        `x.materialize()` for a node, `x` itself as a JAX array otherwise.
+
+    Example:
+        >>> dense(2.0).shape
+        ()
+    """
+    return x.materialize() if isinstance(x, Node) else jnp.asarray(x)
+
+
+def entry_bits(x: Any, kept: int | None = None) -> int:
+    """Packed bits of an array or node, of which only `kept` entries are stored.
+
+    Args:
+        x: An array, an abstract array or a node.
+        kept: Number of stored entries; all when None.
+
+    Returns:
+        Number of bits.
+
+    Example:
+        >>> entry_bits(jnp.zeros((4, 4), jnp.float32), kept=3)
+        96
+    """
+    if isinstance(x, Node):
+        return x.size_bits(kept)
+    count = int(np.prod(x.shape, dtype=np.int64)) if kept is None else kept
+    bits = 1 if x.dtype == np.bool_ else 8 * np.dtype(x.dtype).itemsize
+    return count * bits

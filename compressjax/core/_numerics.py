@@ -1,0 +1,52 @@
+"""Numerical helpers shared by methods."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+
+@jax.custom_jvp
+def straight_through(x: jax.Array, y: jax.Array) -> jax.Array:
+    """Returns `y` exactly, with the gradient of `x`: the straight-through estimator (arXiv:1308.3432).
+
+    .. math:: f(x, y) = y, \\quad \\partial f / \\partial x = 1, \\quad \\partial f / \\partial y = 0
+
+    Args:
+        x: Array that receives the gradient.
+        y: Array of the same shape: the value.
+
+    Returns:
+        `y`, bit for bit (`x + stop_gradient(y - x)` would round).
+
+    Example:
+        >>> jax.grad(lambda x: straight_through(x, jnp.round(x)))(0.3).item()
+        1.0
+    """
+    del x
+    return y
+
+
+@straight_through.defjvp
+def _straight_through_jvp(primals: tuple[Any, Any], tangents: tuple[Any, Any]) -> tuple[jax.Array, jax.Array]:
+    x, y = primals
+    return straight_through(x, y), tangents[0].astype(y.dtype)
+
+
+def top_mask(scores: jax.Array, count: jax.Array | int) -> jax.Array:
+    """Mask of exactly the `count` largest scores; ties go to the smaller index.
+
+    Args:
+        scores: Array of any shape.
+        count: How many to keep, 0 to `scores.size`; may be traced.
+
+    Returns:
+        Boolean array of the scores' shape with exactly `count` True entries.
+
+    Example:
+        >>> top_mask(jnp.array([1.0, 3.0, 3.0]), 1).tolist()
+        [False, True, False]
+    """
+    order = jnp.argsort(-scores.ravel(), stable=True)
+    ranks = jnp.zeros(scores.size, jnp.int32).at[order].set(jnp.arange(scores.size, dtype=jnp.int32))
+    return (ranks < count).reshape(scores.shape)

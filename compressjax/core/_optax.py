@@ -1,0 +1,77 @@
+"""A compression and an optimiser as one optax gradient transformation."""
+
+from typing import Any, NamedTuple
+
+import jax
+import optax
+
+from compressjax.core._compression import Compression
+
+
+class CompressedState(NamedTuple):
+    """State of `as_optax`: the optimiser's, and the compression's (masks, scales, centroids)."""
+
+    inner: Any
+    compression: Any
+
+
+def as_optax(
+    compression: Compression, optimiser: optax.GradientTransformation
+) -> optax.GradientTransformationExtraArgs:
+    """Joins a compression and an optimiser: masked weights never move, moments included.
+
+    .. math:: u_t = C_t\\,opt(C_t\\,g_t), \\quad s_{t+1} = update(s_t, \\theta_t + u_t), \\quad m \\leftarrow C_{t+1} m
+
+    with `C` the projection of the compression's state. The returned state belongs to the parameters *after* the step.
+
+    Args:
+        compression: Any compression.
+        optimiser: Any optax transformation, `partition`, `MultiSteps` and `inject_hyperparams` included.
+
+    Returns:
+        A transformation whose `update(grads, state, params, stats=None)` needs `params`.
+
+    Raises:
+        ValueError: From `update`, when `params` is absent.
+
+    Example:
+        >>> from compressjax.core import identity
+        >>> import jax.numpy as jnp
+        >>> tx = as_optax(identity(), optax.sgd(0.1))
+        >>> state = tx.init({"kernel": jnp.ones((1, 1))})
+        >>> tx.update({"kernel": jnp.ones((1, 1))}, state, {"kernel": jnp.ones((1, 1))})[0]["kernel"].shape
+        (1, 1)
+    """
+    optimiser = optax.with_extra_args_support(optimiser)
+
+    def init(params: Any) -> CompressedState:
+        return CompressedState(optimiser.init(params), compression.init(params))
+
+    def update(grads: Any, state: CompressedState, params: Any = None, *, stats: Any = None, **extra: Any) -> Any:
+        if params is None:
+            raise ValueError("as_optax: update needs params=; a compression follows the weights, not only their gradients")
+        constrained = compression.constrain(grads, state.compression)
+        updates, inner = optimiser.update(constrained, state.inner, params, **extra)
+        updates = compression.constrain(updates, state.compression)
+        after = compression.update(state.compression, optax.apply_updates(params, updates), grads, stats)
+        return updates, CompressedState(_constrain_moments(compression, inner, params, after), after)
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+def _constrain_moments(compression: Compression, inner: Any, params: Any, state: Any) -> Any:
+    """Projects every subtree of the optimiser's state that mirrors the parameters."""
+    shapes = {path: leaf.shape for path, leaf in jax.tree_util.tree_flatten_with_path(params)[0]}
+    structure = jax.tree.structure(params)
+
+    def mirrors(x: Any) -> bool:
+        if isinstance(x, optax.MaskedNode) or jax.tree.structure(x, is_leaf=_is_masked) != structure:
+            return False
+        leaves = jax.tree_util.tree_flatten_with_path(x)[0]
+        return bool(leaves) and all(getattr(leaf, "shape", None) == shapes[path] for path, leaf in leaves)
+
+    return jax.tree.map(lambda x: compression.constrain(x, state) if mirrors(x) else x, inner, is_leaf=mirrors)
+
+
+def _is_masked(x: Any) -> bool:
+    return isinstance(x, optax.MaskedNode)

@@ -1,0 +1,193 @@
+"""Verbs on trees that hold arrays and nodes: values, with_values, map_values, materialize, storage."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from compressjax.core._node import Node, dense, entry_bits, is_node
+
+
+def _key(entry: Any) -> str:
+    return jax.tree_util.keystr((entry,), simple=True)
+
+
+def path_string(path: tuple[Any, ...]) -> str:
+    """The value path of a JAX key path, `/`-joined; the `.value` that NNX variables add is dropped.
+
+    Args:
+        path: Key path as given by `jax.tree_util.tree_flatten_with_path`.
+
+    Returns:
+        The path as a string; empty for a bare array.
+
+    Example:
+        >>> leaves, _ = jax.tree_util.tree_flatten_with_path({"Dense_0": {"kernel": 1.0}})
+        >>> path_string(leaves[0][0])
+        'Dense_0/kernel'
+    """
+    if path and isinstance(path[-1], jax.tree_util.GetAttrKey) and path[-1].name in ("value", "raw_value"):
+        path = path[:-1]
+    return "/".join(_key(entry) for entry in path)
+
+
+def is_value(leaf: Any) -> bool:
+    """Whether a leaf is a floating array (concrete or abstract).
+
+    Args:
+        leaf: Any tree leaf.
+
+    Returns:
+        True when it has a floating dtype.
+
+    Example:
+        >>> is_value(jnp.zeros(3)), is_value(jnp.zeros(3, int))
+        (True, False)
+    """
+    return hasattr(leaf, "dtype") and hasattr(leaf, "shape") and jnp.issubdtype(leaf.dtype, jnp.floating)
+
+
+def _map_field(f: Callable[[str, Any], Any], path: str, item: Any) -> Any:
+    if isinstance(item, Node):
+        return _map_node(f, path, item)
+    if isinstance(item, tuple):
+        return tuple(_map_field(f, f"{path}/{i}", part) for i, part in enumerate(item))
+    return f(path, item) if is_value(item) else item
+
+
+def _map_node(f: Callable[[str, Any], Any], path: str, item: Node) -> Node:
+    changes = {}
+    for name, role in item.roles.items():
+        if role == "value":
+            inner = path if name in item.aligned else (f"{path}/{name}" if path else name)
+            changes[name] = _map_field(f, inner, getattr(item, name))
+    return dataclasses.replace(item, **changes)
+
+
+def map_values(f: Callable[[str, Any], Any], tree: Any) -> Any:
+    """Applies `f(path, array)` to every value at any nesting depth; frames and other leaves are left alone.
+
+    Args:
+        f: Function of a value path and an array; what it returns (array or node) takes the array's place.
+        tree: A tree of arrays and nodes.
+
+    Returns:
+        A tree of the same containers.
+
+    Example:
+        >>> map_values(lambda path, x: x + 1, {"a": jnp.zeros(2), "n": 3})["a"].tolist()
+        [1.0, 1.0]
+    """
+
+    def at(path: tuple[Any, ...], leaf: Any) -> Any:
+        return _map_field(f, path_string(path), leaf)
+
+    return jax.tree_util.tree_map_with_path(at, tree, is_leaf=is_node)
+
+
+def values(tree: Any) -> dict[str, Any]:
+    """All values of a tree by path: dense floating arrays, and the `value` fields inside nodes.
+
+    Args:
+        tree: A tree of arrays (concrete or abstract) and nodes.
+
+    Returns:
+        `{path: array}` in tree order.
+
+    Raises:
+        ValueError: If two values share a path.
+
+    Example:
+        >>> list(values({"a": {"kernel": jnp.zeros((2, 2))}, "step": 3}))
+        ['a/kernel']
+    """
+    found: dict[str, Any] = {}
+
+    def keep(path: str, x: Any) -> Any:
+        if path in found:
+            raise ValueError(f"two values share the path {path!r}; rename one of the tree's keys")
+        found[path] = x
+        return x
+
+    map_values(keep, tree)
+    return found
+
+
+def with_values(tree: Any, new: Mapping[str, Any]) -> Any:
+    """Puts arrays or nodes in the place of values, by path.
+
+    Args:
+        tree: A tree of arrays and nodes.
+        new: `{path: array or node}`; paths that are absent keep their value.
+
+    Returns:
+        The changed tree.
+
+    Raises:
+        ValueError: If a path in `new` does not occur in the tree.
+
+    Example:
+        >>> with_values({"a": jnp.zeros(1)}, {"a": jnp.ones(1)})["a"].tolist()
+        [1.0]
+    """
+    unused = set(new)
+
+    def put(path: str, x: Any) -> Any:
+        unused.discard(path)
+        return new.get(path, x)
+
+    changed = map_values(put, tree)
+    if unused:
+        raise ValueError(f"no value at {sorted(unused)}; the tree has {sorted(values(tree))}")
+    return changed
+
+
+def nodes(tree: Any) -> dict[str, Any]:
+    """Top-level leaves by path: one entry for every array or node that stands where a dense array stood.
+
+    Args:
+        tree: A tree of arrays and nodes.
+
+    Returns:
+        `{path: array or node}` in tree order.
+
+    Example:
+        >>> list(nodes({"a": jnp.zeros(1)}))
+        ['a']
+    """
+    leaves = jax.tree_util.tree_flatten_with_path(tree, is_leaf=is_node)[0]
+    return {path_string(path): leaf for path, leaf in leaves}
+
+
+def materialize(tree: Any) -> Any:
+    """Replaces every node by its dense array.
+
+    Args:
+        tree: A tree of arrays and nodes.
+
+    Returns:
+        The tree with dense arrays only.
+
+    Example:
+        >>> materialize({"a": 1})
+        {'a': 1}
+    """
+    return jax.tree.map(lambda x: dense(x) if is_node(x) else x, tree, is_leaf=is_node)
+
+
+def storage(tree: Any) -> dict[str, int]:
+    """Packed size in bits of every leaf of a tree.
+
+    Args:
+        tree: A tree of arrays and nodes.
+
+    Returns:
+        `{path: bits}`; the sum is the size of the tree before entropy coding.
+
+    Example:
+        >>> storage({"a": jnp.zeros((2, 3))})
+        {'a': 192}
+    """
+    return {path: entry_bits(leaf) for path, leaf in nodes(tree).items() if hasattr(leaf, "dtype")}
