@@ -1,0 +1,5 @@
+"""Measuring: bytes, speed, agreement. Pure functions that return numbers and print nothing."""
+
+from compressjax.measure._latency import Ratio, Timings, interleaved, speedups
+
+__all__ = ["Ratio", "Timings", "interleaved", "speedups"]
