@@ -1,0 +1,22 @@
+"""Bytes: entropy coders, framing, checksums. NumPy and constriction only; JAX is never imported.
+
+Example:
+    >>> import numpy as np
+    >>> contents = loads(dumps({"layer/kernel": np.eye(3)}))
+    >>> materialize(contents.leaves["layer/kernel"]).trace()
+    np.float64(3.0)
+"""
+
+from compressjax.coding._array import CODECS
+from compressjax.coding._dtypes import Bits
+from compressjax.coding._errors import ArtifactError
+from compressjax.coding._file import Contents, Manifest, dumps, inspect, loads, read, write
+from compressjax.coding._frame import FORMAT
+from compressjax.coding._ledger import Ledger, LedgerRow
+from compressjax.coding._materialize import materialize
+from compressjax.coding._measure import CoderFigures, measure
+
+__all__ = [
+    "CODECS", "FORMAT", "ArtifactError", "Bits", "CoderFigures", "Contents", "Ledger", "LedgerRow", "Manifest", "dumps",
+    "inspect", "loads", "materialize", "measure", "read", "write",
+]  # fmt: skip

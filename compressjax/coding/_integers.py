@@ -1,0 +1,76 @@
+"""Codecs for integers from a small alphabet: packed, Huffman, ANS. A head stores the alphabet's start and size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from compressjax.coding import _ans, _huffman
+from compressjax.coding._bits import Reader, pack, packed_bytes, unpack, unzigzag, varint, zigzag
+from compressjax.coding._errors import ArtifactError
+
+ALPHABET = 4096
+Candidate = tuple[float, str, Callable[[], bytes]]
+
+
+def smallest(candidates: list[Candidate]) -> tuple[str, bytes]:
+    """The codec that really is the shortest; only those whose estimate can win are run, ties go to the first."""
+    ordered = sorted(candidates, key=lambda candidate: candidate[0])
+    best = None
+    for estimate, name, run in ordered:
+        if best is not None and estimate > len(best[1]) + 4:
+            break
+        payload = run()
+        if best is None or len(payload) < len(best[1]):
+            best = name, payload
+    return best
+
+
+def candidates(values: np.ndarray) -> list[Candidate]:
+    """Estimated size and encoder of each codec that can hold these integers `[n]`, `n > 0`, not all equal."""
+    low, high = int(values.min()), int(values.max())
+    head = varint(zigzag(low)) + varint(high - low)
+    width = (high - low).bit_length()
+    if values.dtype.kind == "b":
+        values = values.view(np.uint8)
+    if width <= 31:
+        codes = (values.astype(np.int64) - low if values.dtype.itemsize < 8 else values - values.dtype.type(low))
+        codes = codes.astype(np.int32)
+    else:
+        codes = (values.astype(object) - low).astype(np.uint64) if width > 62 else values - values.dtype.type(low)
+    out: list[Candidate] = []
+    if width < values.dtype.itemsize * 8:
+        out.append((len(head) + packed_bytes(values.size, width), "packed", lambda: head + pack(codes, width)))
+    if high - low < ALPHABET:
+        counts = np.bincount(codes, minlength=high - low + 1)
+        code_lengths = _huffman.lengths(counts)
+        if code_lengths.max() <= _huffman.LONGEST:
+            size = len(head) + -(-_huffman.stored_bits(counts, code_lengths) // 8)
+            out.append((size, "huffman", lambda: head + _huffman.encode(codes, code_lengths)))
+        planned = _ans.plan(counts)
+        out.append((len(head) + 1 + planned[0] / 8, "ans", lambda: head + _ans.encode(codes, planned)))
+    return out
+
+
+def decode(name: str, data: bytes, dtype: np.dtype, count: int) -> np.ndarray:
+    """Integers `[count]` of type `dtype` from a payload that one of the codecs of this file wrote."""
+    reader = Reader(data)
+    low = unzigzag(reader.varint(2**65))
+    spread = reader.varint(2**64 - 1)
+    least, most = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    if not least <= low <= low + spread <= most:
+        raise ArtifactError(f"stored integers span {low} to {low + spread}, outside {dtype.name}; the file is damaged")
+    if name == "packed":
+        codes = unpack(reader.rest(), spread.bit_length(), count)
+    elif spread >= ALPHABET:
+        raise ArtifactError(f"an entropy-coded alphabet of {spread + 1} is above {ALPHABET}; the file is damaged")
+    else:
+        decoder = _huffman.decode if name == "huffman" else _ans.decode
+        codes = decoder(reader, spread + 1, count)
+    if count and int(codes.max()) > spread:
+        raise ArtifactError("a stored code is outside its alphabet; the file is damaged")
+    if dtype.kind == "b":
+        return (codes + low).astype(bool)
+    wide = codes.astype(np.uint64) + np.uint64(low % 2**64)  # wraps exactly as two's complement does
+    return wide.astype(np.int64).astype(dtype) if dtype.kind == "i" else wide.astype(dtype)

@@ -1,0 +1,116 @@
+"""Where the bytes of a file go: one row a leaf, and rows for all that is not a leaf; they add up to the file's length."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+from compressjax.coding._leaf import dense_order
+
+
+class LedgerRow(NamedTuple):
+    """The size of one leaf.
+
+    Attributes:
+        path: Value path of the leaf.
+        nodes: Chain of node types, `"Masked(Codebook)"`, or `"array"`.
+        shape: Dense shape, None for a node type that this version does not know.
+        float32_bytes: Four bytes an entry of the dense tensor.
+        packed_bytes: The node's `size_bits()` rounded up to bytes, None when the writer gave none.
+        file_bytes: Bytes of the leaf's streams in the file.
+        codecs: Codec of each stored array, in order.
+    """
+
+    path: str
+    nodes: str
+    shape: tuple[int, ...] | None
+    float32_bytes: int
+    packed_bytes: int | None
+    file_bytes: int
+    codecs: tuple[str, ...]
+
+
+class Ledger(NamedTuple):
+    """Rows that add up to the file's length.
+
+    Attributes:
+        leaves: One row a leaf.
+        rest: Bytes of `header`, `manifest`, `checksums`, and each extra section (`program`).
+    """
+
+    leaves: tuple[LedgerRow, ...]
+    rest: dict[str, int]
+
+    @property
+    def file_bytes(self) -> int:
+        """Sum of all rows: the length of the file."""
+        return sum(row.file_bytes for row in self.leaves) + sum(self.rest.values())
+
+    @property
+    def float32_bytes(self) -> int:
+        """Bytes of the dense tree in float32."""
+        return sum(row.float32_bytes for row in self.leaves)
+
+    @property
+    def packed_bytes(self) -> int:
+        """Sum of the leaves' packed sizes."""
+        return sum(row.packed_bytes or 0 for row in self.leaves)
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """All rows as plain dictionaries."""
+        rows = [row._asdict() | {"shape": row.shape and list(row.shape), "codecs": list(row.codecs)}
+                for row in self.leaves]
+        return rows + [{"path": f"({name})", "file_bytes": size} for name, size in self.rest.items()]
+
+
+def row(path: str, structure: Any, file_bytes: int, packed_bits: int | None) -> LedgerRow:
+    """The ledger row of a leaf, from its structure in the manifest."""
+    shape = dense_shape(structure)
+    entries = math.prod(shape) if shape is not None else sum(math.prod(a[2]) for a in arrays(structure))
+    packed = None if packed_bits is None else -(-packed_bits // 8)
+    codecs = tuple(array[0] for array in arrays(structure))
+    return LedgerRow(path, chain(structure), shape, 4 * entries, packed, file_bytes, codecs)
+
+
+def arrays(structure: Any) -> list[list[Any]]:
+    """All array entries of a structure, in stored order."""
+    if isinstance(structure, list):
+        return [structure]
+    if not isinstance(structure, dict):
+        return []
+    parts = structure["f"].values() if "f" in structure else next(iter(structure.values()))
+    return [array for part in parts for array in arrays(part)]
+
+
+def chain(structure: Any) -> str:
+    """Node types from the outside in: `"Masked(Codebook)"`; `"array"` for an array."""
+    if not (isinstance(structure, dict) and "n" in structure):
+        return "array"
+    inner = []
+    for field in structure["f"].values():
+        parts = next(iter(field.values())) if isinstance(field, dict) and "n" not in field else [field]
+        inner += [chain(part) for part in parts if isinstance(part, dict)]
+    return structure["n"] + (f"({', '.join(inner)})" if inner else "")
+
+
+def dense_shape(structure: Any) -> tuple[int, ...] | None:
+    """Shape of the dense tensor behind a structure."""
+    if isinstance(structure, list):
+        return tuple(structure[2])
+    if not (isinstance(structure, dict) and "n" in structure):
+        return None
+    node, meta, fields = structure["n"], structure["m"], structure["f"]
+    if node == "Masked":
+        return dense_shape(fields["mask"])
+    if node == "Codebook":
+        return dense_shape(fields["codes"])
+    if node == "Quantized":
+        stored = dense_shape(fields["codes"])
+        order = dense_order(meta, len(stored))
+        return tuple(stored[order.index(axis)] for axis in range(len(stored)))
+    if node == "LowRank":
+        left, right = dense_shape(fields["left"]), dense_shape(fields["right"])
+        return None if left is None or right is None else (*left[:-1], *right[len(left) - meta.get("inputs", 1):])
+    if node == "Sum":
+        return dense_shape(next(iter(fields["terms"].values()))[0])
+    return None

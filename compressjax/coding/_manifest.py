@@ -1,0 +1,58 @@
+"""The manifest: compact JSON, deflated against a dictionary of the words that manifests repeat."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from typing import Any
+
+from compressjax.coding._errors import ArtifactError
+
+MAX_BYTES = 1 << 26
+# Part of the format: a change needs a new format version. The most frequent words come last.
+_WORDS = (
+    b'"fill","uint16","float16","bfloat16","packed","deflate","planes","palette","sparse","gaps","huffman","bool",'
+    b'"Sum","terms":{"t":["LowRank","left":,"right":"inputs":1},"embedding","experts","seed":0,"seeds":[0],"data":'
+    b'{"name":"digits","fingerprint":"sha256:","recipe":{"name":"stages":["train","prune","share","quantize","factorise",'
+    b'"distil","encode"],"versions":{"python":"3.11","numpy":"2.","jax":"0.1","flax":"0.12.","constriction":"0.5.0",'
+    b'"compressjax":"0.1.0"},"tree":{"d":{"params":{"d":{"program":"encoder/layers_0/attention/query/batch_stats/mean/'
+    b'conv1/Conv_0/BatchNorm_0/LayerNorm_0/scale","params/Dense_0/bias",["raw","float32",[10],40]],'
+    b'["params/Dense_0/kernel",{"n":"Quantized","m":{"bits":8,"order":[1,0],"activation":"dynamic","dtype_name":"float32"},'
+    b'"f":{"codes":["ans","int8",[],"scale":["raw","float32",[1,1],4],"zero_point":null,"activation_scale":null}},'
+    b'{"n":"Masked","m":{},"f":{"mask":["rows","bool",[300,100],"bernoulli","value":{"n":"Codebook","m":{},"f":'
+    b'{"centroids":["raw","float32",[16],64],"codes":["ans","uint8",[],1]}}}},'
+    b'{"format":1,"metadata":{"leaves":[["sections":[4096],"extras":[]}'
+)
+
+
+def encode(manifest: dict[str, Any]) -> tuple[int, bytes]:
+    """Length of the JSON text, and the deflated text.
+
+    Raises:
+        ArtifactError: If the metadata is not JSON: unknown types, NaN, or keys that are not strings.
+    """
+    try:
+        text = json.dumps(manifest, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ArtifactError(f"metadata is not JSON ({error}); use strings, finite numbers, lists and dicts") from error
+    if len(text) > MAX_BYTES:
+        raise ArtifactError(f"the manifest has {len(text)} bytes, above {MAX_BYTES}; keep large data out of metadata")
+    deflater = zlib.compressobj(9, wbits=-15, zdict=_WORDS)
+    return len(text), deflater.compress(text) + deflater.flush()
+
+
+def decode(size: int, data: bytes) -> dict[str, Any]:
+    """Inverse of `encode`; never expands beyond `size` bytes."""
+    if size > MAX_BYTES:
+        raise ArtifactError(f"the manifest claims {size} bytes, above {MAX_BYTES}; the file is damaged")
+    engine = zlib.decompressobj(wbits=-15, zdict=_WORDS)
+    try:
+        text = engine.decompress(data, size + 1)
+        if len(text) != size or not engine.eof or engine.unused_data:
+            raise ArtifactError(f"the manifest does not hold exactly its {size} bytes; the file is damaged")
+        manifest = json.loads(text)
+    except (zlib.error, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise ArtifactError(f"the manifest cannot be read: {error}") from error
+    if not isinstance(manifest, dict):
+        raise ArtifactError("the manifest is not a table; the file is damaged")
+    return manifest

@@ -1,0 +1,180 @@
+"""A mask codec that knows dead rows: rows and columns fall into classes, each pair of classes has its own density.
+
+Masks of trained networks are far from even: inputs that never vary lose all their weights, some units keep many. A
+class costs a few bits a row; the bits of a cell (row class, column class) then cost their own binary entropy.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from compressjax.coding import _ans, _table
+from compressjax.coding._bits import Reader, varint
+from compressjax.coding._errors import ArtifactError
+
+CLASSES = (1, 2, 3, 4, 6, 8, 12, 16)
+_BINS = 96
+_MIDDLE, _EMPTY, _FULL = 64, 0, 127
+_STEPS = 4
+
+
+def encode(mask: np.ndarray) -> bytes | None:
+    """The shortest over the ways to call some axes rows and the others columns, or None for a mask of one axis."""
+    best = None
+    for axes in _splits(mask.ndim):
+        matrix = _matrix(mask, axes)
+        if 1 in matrix.shape or matrix.size < 64:
+            continue
+        head = bytes([len(axes), *axes])
+        payload = head + _encode(matrix, _plan(matrix))
+        if best is None or len(payload) < len(best):
+            best = payload
+    return best
+
+
+def decode(data: bytes, shape: tuple[int, ...]) -> np.ndarray:
+    """Inverse of `encode`: booleans of shape `shape`."""
+    reader = Reader(data)
+    axes = tuple(reader.take(reader.take(1)[0]))
+    if axes not in _splits(len(shape)):
+        raise ArtifactError(f"mask rows over axes {axes} of a mask of shape {shape}; the file is damaged")
+    rest = tuple(axis for axis in range(len(shape)) if axis not in axes)
+    matrix = np.zeros((math.prod(shape[a] for a in axes), math.prod(shape[a] for a in rest)), bool)
+    row_classes, column_classes = reader.take(1)[0], reader.take(1)[0]
+    if not 1 <= row_classes <= 16 or not 1 <= column_classes <= 16:
+        raise ArtifactError(f"{row_classes} by {column_classes} mask classes; the file is damaged")
+    densities = _table.decode(reader, row_classes * column_classes)
+    if densities.max() > _FULL:
+        raise ArtifactError("a mask density is out of range; the file is damaged")
+    rows = _read_classes(reader, row_classes, matrix.shape[0])
+    columns = _read_classes(reader, column_classes, matrix.shape[1])
+    coder = _ans.stack(reader.rest())
+    for (row, column), density in zip(np.ndindex(row_classes, column_classes), densities.tolist(), strict=True):
+        cell = np.ix_(rows == row, columns == column)
+        count = cell[0].size * cell[1].size
+        if density in (_EMPTY, _FULL) or not count:
+            matrix[cell] = density == _FULL
+        else:
+            bits = coder.decode(_ans.model(_odds(density)), count)
+            matrix[cell] = bits.astype(bool).reshape(cell[0].size, cell[1].size)
+    _ans.close(coder)
+    back = np.argsort(axes + rest)
+    return matrix.reshape([shape[a] for a in axes + rest]).transpose(back)
+
+
+def _splits(ndim: int) -> list[tuple[int, ...]]:
+    """Sets of axes to call rows: every leading group, and every axis of its own."""
+    leading = [tuple(range(stop)) for stop in range(1, ndim)]
+    return leading + [(axis,) for axis in range(1, ndim - 1)]
+
+
+def _matrix(mask: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    rest = tuple(axis for axis in range(mask.ndim) if axis not in axes)
+    return np.ascontiguousarray(mask.transpose(axes + rest)).reshape(math.prod(mask.shape[a] for a in axes), -1)
+
+
+def _plan(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Classes of rows and columns and density of each cell that give the fewest estimated bits."""
+    rows = _partitions(matrix.sum(1), matrix.shape[1])
+    columns = _partitions(matrix.sum(0), matrix.shape[0])
+    best = None
+    for row_class, row_bits in rows:
+        kept = np.stack([matrix[row_class == c].sum(0) for c in range(row_class.max() + 1)])
+        height = np.bincount(row_class)
+        for column_class, column_bits in columns:
+            width = np.bincount(column_class)
+            ones = np.stack([kept[:, column_class == c].sum(1) for c in range(width.size)], 1)
+            total = height[:, None] * width
+            density = _quantise(ones, total)
+            bits = row_bits + column_bits + _cell_bits(ones, total, density) + 5 * density.size
+            if best is None or bits < best[0]:
+                best = bits, row_class, column_class, density
+    return best[1:]
+
+
+def _partitions(kept: np.ndarray, width: int) -> list[tuple[np.ndarray, float]]:
+    """For each number of classes: the class of every line, and bits to store it.
+
+    Lines sorted by how many entries they keep are cut where the sum of binary entropies is least (dynamic programme
+    over at most `_BINS` candidate cuts).
+    """
+    levels, level_of, lines = np.unique(kept, return_inverse=True, return_counts=True)
+    bin_of = np.minimum(np.cumsum(lines) * _BINS // (kept.size + 1), _BINS - 1) if levels.size > _BINS else \
+        np.arange(levels.size)
+    _, bin_of = np.unique(bin_of, return_inverse=True)
+    count = np.concatenate([[0], np.cumsum(np.bincount(bin_of, lines))])
+    ones = np.concatenate([[0], np.cumsum(np.bincount(bin_of, lines * levels))])
+    cost = _entropy_bits(ones[None] - ones[:, None], (count[None] - count[:, None]) * width)
+    cost[np.tril_indices(cost.shape[0])] = np.inf
+    out, best, cuts = [], cost[0], []
+    for classes in range(1, min(CLASSES[-1], count.size - 1) + 1):
+        if classes > 1:
+            through = best[:, None] + cost
+            cuts.append(through.argmin(0))
+            best = through.min(0)
+        if classes in CLASSES:
+            edges = [count.size - 1]
+            for cut in reversed(cuts):
+                edges.append(int(cut[edges[-1]]))
+            class_of_bin = np.searchsorted(edges[:-1][::-1] if cuts else [], np.arange(count.size - 1), side="right")
+            line_class = _dense(class_of_bin)[bin_of][level_of]
+            share = np.bincount(line_class) / kept.size
+            out.append((line_class, float(-(share * np.log2(share)).sum() * kept.size) + 6 * share.size))
+    return out
+
+
+def _dense(classes: np.ndarray) -> np.ndarray:
+    return np.unique(classes, return_inverse=True)[1]
+
+
+def _entropy_bits(ones: np.ndarray, total: np.ndarray) -> np.ndarray:
+    total = np.maximum(total, 1)
+    p = np.clip(ones / total, 1e-12, 1 - 1e-12)
+    return -total * (p * np.log2(p) + (1 - p) * np.log2(1 - p))
+
+
+def _quantise(ones: np.ndarray, total: np.ndarray) -> np.ndarray:
+    """Density levels: quarter octaves of the odds around `_MIDDLE`, with exact levels for empty and full cells."""
+    odds = np.log2(np.maximum(ones, 0.25) / np.maximum(total - ones, 0.25))
+    level = np.clip(np.rint(odds * _STEPS), -63, 62).astype(np.int64) + _MIDDLE
+    return np.where(ones == 0, _EMPTY, np.where(ones == total, _FULL, level))
+
+
+def _odds(level: int) -> np.ndarray:
+    """Integer weights (dropped, kept) of a density level."""
+    distance = abs(level - _MIDDLE)
+    pair = _ans.weights(np.array([0, distance]), _STEPS)
+    return pair if level <= _MIDDLE else pair[::-1]
+
+
+def _cell_bits(ones: np.ndarray, total: np.ndarray, level: np.ndarray) -> float:
+    distance = np.exp2((level - _MIDDLE) / _STEPS)
+    bits = ones * np.log2(1 + 1 / distance) + (total - ones) * np.log2(1 + distance)
+    return float(bits[(level != _EMPTY) & (level != _FULL)].sum())
+
+
+def _encode(matrix: np.ndarray, planned: tuple[np.ndarray, np.ndarray, np.ndarray]) -> bytes:
+    rows, columns, densities = planned
+    coder = _ans.constriction.stream.stack.AnsCoder()
+    for row, column in reversed(list(np.ndindex(densities.shape))):  # the coder is a stack
+        level = int(densities[row, column])
+        if level not in (_EMPTY, _FULL):
+            bits = matrix[np.ix_(rows == row, columns == column)].astype(np.int32).reshape(-1)
+            coder.encode_reverse(bits, _ans.model(_odds(level)))
+    return (bytes(densities.shape) + _table.encode(densities.reshape(-1)) + _write_classes(rows, densities.shape[0])
+            + _write_classes(columns, densities.shape[1]) + _ans.stack_bytes(coder))
+
+
+def _write_classes(classes: np.ndarray, alphabet: int) -> bytes:
+    if alphabet == 1:
+        return b""
+    payload = _ans.encode(classes.astype(np.int32), _ans.plan(np.bincount(classes, minlength=alphabet)))
+    return varint(len(payload)) + payload
+
+
+def _read_classes(reader: Reader, alphabet: int, count: int) -> np.ndarray:
+    if alphabet == 1:
+        return np.zeros(count, np.int64)
+    return _ans.decode(Reader(reader.take(reader.varint())), alphabet, count)
