@@ -38,17 +38,15 @@ def plan(counts: np.ndarray) -> tuple[float, int, np.ndarray]:
     """
     present = counts > 0
     surprise = np.log2(counts.sum() / np.maximum(counts, 1))
-    best = None
+    tables = []
     for steps in STEPS:
         exponents = np.minimum(np.rint(surprise * steps).astype(np.int64), _DEEPEST * steps)
         exponents -= exponents[present].min()
         entries = np.where(present, exponents + 1, 0)
         share = _frequencies(entries, steps)
         bits = float((counts[present] * np.log2(share.sum() / share[present])).sum())
-        total = bits + 8 * (1 + len(_table.encode(entries)))
-        if best is None or total < best[0]:
-            best = total, steps, entries
-    return best
+        tables.append((bits + 8 * (1 + len(_table.encode(entries))), steps, entries))
+    return min(tables, key=lambda table: table[0])
 
 
 def encode(symbols: np.ndarray, planned: tuple[float, int, np.ndarray]) -> bytes:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import zlib
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -90,8 +92,8 @@ def _mask_options(mask: np.ndarray) -> list[_integers.Candidate]:
     return packed + _ready(payloads)
 
 
-def _ready(payloads: dict[str, bytes | None]) -> list[_integers.Candidate]:
-    return [(len(p), name, lambda p=p: p) for name, p in payloads.items() if p is not None]
+def _ready(payloads: Mapping[str, bytes | None]) -> list[_integers.Candidate]:
+    return [(len(p), name, functools.partial(bytes, p)) for name, p in payloads.items() if p is not None]
 
 
 def _word_options(values: np.ndarray, rotate: bool, depth: int) -> list[_integers.Candidate]:

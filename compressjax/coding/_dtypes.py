@@ -8,9 +8,10 @@ import numpy as np
 
 from compressjax.coding._errors import ArtifactError
 
-NATIVE = frozenset(
-    "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 complex64 complex128".split()
-)
+NATIVE = frozenset((
+    "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64",
+    "complex64", "complex128",
+))  # fmt: skip
 FOREIGN = {
     "bfloat16": "uint16",
     "float8_e3m4": "uint8", "float8_e4m3": "uint8", "float8_e4m3b11fnuz": "uint8", "float8_e4m3fn": "uint8",

@@ -122,7 +122,8 @@ def _walk(data: bytes, symbol_at: np.ndarray, length_at: np.ndarray, longest: in
         window = np.zeros(span, np.int64)
         for place in range(longest):
             window = window << 1 | bits[place:place + span]
-        hops, here, starts = length_at[window].tolist(), at - first * 8, []
+        hops, here = length_at[window].tolist(), at - first * 8
+        starts: list[int] = []
         while here < span and done + len(starts) < count:
             starts.append(here)
             here += hops[here]

@@ -17,12 +17,12 @@ Candidate = tuple[float, str, Callable[[], bytes]]
 def smallest(candidates: list[Candidate]) -> tuple[str, bytes]:
     """The codec that really is the shortest; only those whose estimate can win are run, ties go to the first."""
     ordered = sorted(candidates, key=lambda candidate: candidate[0])
-    best = None
-    for estimate, name, run in ordered:
-        if best is not None and estimate > len(best[1]) + 4:
+    best = ordered[0][1], ordered[0][2]()
+    for estimate, name, run in ordered[1:]:
+        if estimate > len(best[1]) + 4:
             break
         payload = run()
-        if best is None or len(payload) < len(best[1]):
+        if len(payload) < len(best[1]):
             best = name, payload
     return best
 

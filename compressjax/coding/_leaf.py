@@ -12,7 +12,7 @@ import numpy as np
 
 from compressjax.coding import _array
 from compressjax.coding._bits import Reader
-from compressjax.coding._dtypes import FOREIGN, Bits, carrier, join, split
+from compressjax.coding._dtypes import Bits, carrier, join, split
 from compressjax.coding._errors import ArtifactError
 
 _DEPTH = 32
@@ -76,9 +76,10 @@ def decode(structure: Any, reader: Reader, budget: Budget, gate: np.ndarray | No
         return _decode_array(structure, reader, budget, gate)
     if isinstance(structure, dict) and set(structure) == {"n", "m", "f"}:
         return _decode_node(structure, reader, budget, gate, depth)
-    if isinstance(structure, dict) and len(structure) == 1 and isinstance(parts := next(iter(structure.values())), list):
-        kind = {"t": tuple, "l": list}.get(next(iter(structure)))
-        if kind:
+    if isinstance(structure, dict) and len(structure) == 1:
+        (key, parts), = structure.items()
+        if key in ("t", "l") and isinstance(parts, list):
+            kind = tuple if key == "t" else list
             return kind(decode(part, reader, budget, gate, depth + 1) for part in parts)
     raise ArtifactError(f"unknown structure {str(structure)[:80]} in the manifest; the file is damaged")
 
@@ -89,7 +90,8 @@ def _decode_node(structure: dict, reader: Reader, budget: Budget, gate: np.ndarr
         raise ArtifactError(f"node {str(node)[:80]!r} is not described by a name and two tables; the file is damaged")
     if "mask" in stored and next(iter(stored)) != "mask":
         raise ArtifactError(f"node {node!r} stores its mask after what it masks; the file is damaged")
-    meta, fields = {key: _frozen(value) for key, value in meta.items()}, {}
+    meta = {key: _frozen(value) for key, value in meta.items()}
+    fields: dict[str, Any] = {}
     for name in stored:
         inner = _gate(node, meta, name, fields.get("mask"), gate)
         fields[name] = decode(stored[name], reader, budget, inner, depth + 1)
@@ -151,8 +153,3 @@ def _gate(node: str, meta: dict[str, Any], name: str, mask: Any, gate: np.ndarra
 def _frozen(value: Any) -> Any:
     """Metadata is hashable: JSON lists come back as tuples."""
     return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
-
-
-def bytes_per_entry(name: str) -> int:
-    """Width of a stored type."""
-    return np.dtype(FOREIGN.get(name, name)).itemsize

@@ -1,4 +1,4 @@
-"""Where the bytes of a file go: one row a leaf, and rows for all that is not a leaf; they add up to the file's length."""
+"""Where the bytes of a file go: a row for each leaf and for all that is no leaf, which add up to the file's length."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def dense_shape(structure: Any) -> tuple[int, ...] | None:
     if node == "Codebook":
         return dense_shape(fields["codes"])
     if node == "Quantized":
-        stored = dense_shape(fields["codes"])
+        stored = tuple(fields["codes"][2])
         order = dense_order(meta, len(stored))
         return tuple(stored[order.index(axis)] for axis in range(len(stored)))
     if node == "LowRank":

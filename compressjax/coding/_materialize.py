@@ -15,7 +15,8 @@ from compressjax.coding._leaf import dense_order
 def materialize(spec: Any, *, max_bytes: int = 2**32) -> np.ndarray:
     r"""The dense array behind a leaf spec, computed in float32 for quantised and low-rank tensors.
 
-    `Masked`: \(M \odot V\); `LowRank`: \(L R\); `Quantized`: \(s (q - z)\); `Codebook`: \(c_{a}\); `Sum`: \(\sum_j T_j\).
+    `Masked`: \(M \odot V\); `LowRank`: \(L R\); `Quantized`: \(s (q - z)\); `Codebook`: \(c_{a}\);
+    `Sum`: \(\sum_j T_j\).
 
     Args:
         spec: An array, `Bits`, or a node spec as `read` returns them.
@@ -28,8 +29,8 @@ def materialize(spec: Any, *, max_bytes: int = 2**32) -> np.ndarray:
         ArtifactError: If a node type is unknown, shapes do not fit, or the tensor is larger than `max_bytes`.
 
     Example:
-        >>> spec = {"node": "Codebook", "meta": {}, "fields": {"centroids": np.array([0.5, 2.0]), "codes": np.array([1, 0])}}
-        >>> materialize(spec).tolist()
+        >>> fields = {"centroids": np.array([0.5, 2.0]), "codes": np.array([1, 0])}
+        >>> materialize({"node": "Codebook", "meta": {}, "fields": fields}).tolist()
         [2.0, 0.5]
     """
     if isinstance(spec, Bits):
@@ -44,7 +45,7 @@ def materialize(spec: Any, *, max_bytes: int = 2**32) -> np.ndarray:
     except (ArtifactError, MemoryError):
         raise
     except (KeyError, ValueError, IndexError, TypeError) as error:
-        raise ArtifactError(f"the fields of a {spec['node']} do not fit together ({error}); the file is damaged") from error
+        raise ArtifactError(f"the fields of a {spec['node']} do not fit together ({error}); check the spec") from error
 
 
 def _masked(fields: dict, meta: dict, max_bytes: int) -> np.ndarray:

@@ -79,7 +79,7 @@ def _plan(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Classes of rows and columns and density of each cell that give the fewest estimated bits."""
     rows = _partitions(matrix.sum(1), matrix.shape[1])
     columns = _partitions(matrix.sum(0), matrix.shape[0])
-    best = None
+    plans = []
     for row_class, row_bits in rows:
         kept = np.stack([matrix[row_class == c].sum(0) for c in range(row_class.max() + 1)])
         height = np.bincount(row_class)
@@ -89,9 +89,8 @@ def _plan(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             total = height[:, None] * width
             density = _quantise(ones, total)
             bits = row_bits + column_bits + _cell_bits(ones, total, density) + 5 * density.size
-            if best is None or bits < best[0]:
-                best = bits, row_class, column_class, density
-    return best[1:]
+            plans.append((bits, row_class, column_class, density))
+    return min(plans, key=lambda plan: plan[0])[1:]
 
 
 def _partitions(kept: np.ndarray, width: int) -> list[tuple[np.ndarray, float]]:

@@ -21,18 +21,14 @@ _TOP = 1 << 16
 def encode(values: np.ndarray) -> bytes:
     """The shortest of the layouts: one head byte, then the table."""
     values = np.asarray(values, np.int64)
-    best = None
-    for mode, folded in ((_DIRECT, values), (_DELTA, _fold(np.diff(values, prepend=0)))):
-        costs = [int((folded >> k).sum()) + folded.size * (1 + k) for k in range(_MAX_RICE + 1)]
-        k = int(np.argmin(costs))
-        if best is None or costs[k] < best[0]:
-            best = costs[k], mode, k, folded
-    bits, mode, k, folded = best
+    layouts = {_DIRECT: values, _DELTA: _fold(np.diff(values, prepend=0))}
+    bits, mode, k = min((int((folded >> k).sum()) + folded.size * (1 + k), mode, k)
+                        for mode, folded in layouts.items() for k in range(_MAX_RICE + 1))
     if values.size and int(values.max()) < 256:
         deflated = zlib.compress(values.astype(np.uint8).tobytes(), 9, wbits=-15)
         if len(deflated) + 2 < bits // 8:
             return bytes([_DEFLATE << 4]) + varint(len(deflated)) + deflated
-    return bytes([mode << 4 | k]) + _rice(folded, k)
+    return bytes([mode << 4 | k]) + _rice(layouts[mode], k)
 
 
 def decode(reader: Reader, count: int) -> np.ndarray:
