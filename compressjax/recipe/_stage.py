@@ -1,0 +1,60 @@
+"""A stage: a named, pure step of a recipe, with settings that identify it."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from compressjax.recipe._store import Stored
+
+Metrics = dict[str, float]
+Previous = Mapping[str, Stored]
+
+
+class Stage(NamedTuple):
+    """One stage: `context, state = start(previous)`, `advance` per chunk of steps, then `finish`.
+
+    The settings must name everything that the functions depend on besides `previous` and the data: the cache key
+    follows from them. Only the state is checkpointed; the context (frozen arrays, a teacher) is started again.
+
+    Attributes:
+        name: unique within the recipe.
+        settings: JSON values.
+        start: `previous -> (context, state)`, where `previous` maps names of earlier stages to their results;
+            deterministic.
+        finish: `(context, state) -> result`; deterministic.
+        advance: `(context, state, first, count) -> (state, metrics)`: steps `first .. first + count - 1`; `None` for a
+            stage without steps.
+        steps: number of steps, at least 0.
+        chunk: steps per call of `advance`.
+        save_every: steps between checkpoints inside the stage; rounded up to whole chunks.
+
+    Example:
+        >>> count = Stage(
+        ...     "count",
+        ...     {"to": 4},
+        ...     start=lambda _: (None, 0),
+        ...     finish=lambda _, n: Stored(n, {}),
+        ...     advance=lambda _, n, first, count: (n + count, {}),
+        ...     steps=4,
+        ...     chunk=3,
+        ... )
+        >>> count.chunks()
+        [(0, 3), (3, 1)]
+    """
+
+    name: str
+    settings: Any
+    start: Callable[[Previous], tuple[Any, Any]]
+    finish: Callable[[Any, Any], Stored]
+    advance: Callable[[Any, Any, int, int], tuple[Any, Metrics]] | None = None
+    steps: int = 0
+    chunk: int = 50
+    save_every: int = 500
+
+    def chunks(self, done: int = 0) -> list[tuple[int, int]]:
+        """First step and length of each chunk not yet done; the cuts never depend on where a run was stopped."""
+        return [(first, min(self.chunk, self.steps - first)) for first in range(done, self.steps, self.chunk)]
+
+    def saves_after(self, step: int) -> bool:
+        """Whether a checkpoint is due once `step` steps are done."""
+        every = -(-self.save_every // self.chunk) * self.chunk
+        return step < self.steps and step % every == 0

@@ -1,0 +1,99 @@
+"""A tree as plain JSON plus a flat list of arrays, so that a checkpoint describes itself."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from compressjax import tensors
+
+
+def pack(tree: Any) -> tuple[dict[str, Any], list[np.ndarray]]:
+    """Separates the shape of a tree from its arrays.
+
+    Args:
+        tree: nested dicts, lists, tuples, `None`, strings, numbers, arrays and nodes of `compressjax.tensors`.
+
+    Returns:
+        The structure as JSON values, and the arrays that it refers to by position.
+
+    Raises:
+        ValueError: when the tree holds another kind of object; the message names its path.
+
+    Example:
+        >>> structure, arrays = pack({"a": np.ones(2), "b": (1, None)})
+        >>> unpack(structure, arrays)["b"]
+        (1, None)
+    """
+    arrays: list[np.ndarray] = []
+    return _describe(tree, "", arrays), arrays
+
+
+def unpack(structure: Mapping[str, Any], arrays: Sequence[np.ndarray]) -> Any:
+    """Inverse of `pack`.
+
+    Args:
+        structure: what `pack` returned.
+        arrays: what `pack` returned, in the same order.
+
+    Returns:
+        The tree, with NumPy arrays as leaves.
+
+    Raises:
+        ValueError: when the structure names a node that this version does not have, or an array does not fit.
+
+    Example:
+        >>> unpack(*pack([np.arange(3)]))
+        [array([0, 1, 2])]
+    """
+    kind = structure["kind"]
+    if kind == "array":
+        array = np.asarray(arrays[structure["index"]], dtype=np.dtype(structure["dtype"]))
+        if array.size != int(np.prod(structure["shape"], dtype=np.int64)):
+            raise ValueError(
+                f"stored array {structure['index']} has shape {array.shape}, its structure says "
+                f"{structure['shape']}; the checkpoint is damaged, delete it"
+            )
+        return array.reshape(structure["shape"])
+    if kind == "plain":
+        return structure["value"]
+    if kind == "dict":
+        return {key: unpack(item, arrays) for key, item in structure["items"].items()}
+    if kind == "node":
+        return _node_class(structure["name"])(**{key: unpack(item, arrays) for key, item in structure["items"].items()})
+    items = [unpack(item, arrays) for item in structure["items"]]
+    return tuple(items) if kind == "tuple" else items
+
+
+def _describe(tree: Any, path: str, arrays: list[np.ndarray]) -> dict[str, Any]:
+    if tree is None or isinstance(tree, (str, bool, int, float)):
+        return {"kind": "plain", "value": tree}
+    if isinstance(tree, (jax.Array, np.ndarray, np.generic)):
+        array = np.asarray(tree)
+        arrays.append(array)
+        return {"kind": "array", "index": len(arrays) - 1, "dtype": array.dtype.name, "shape": list(array.shape)}
+    if isinstance(tree, Mapping):
+        return {"kind": "dict", "items": {key: _describe(tree[key], f"{path}/{key}", arrays) for key in tree}}
+    if isinstance(tree, (list, tuple)) and not hasattr(tree, "_fields"):
+        items = [_describe(item, f"{path}/{i}", arrays) for i, item in enumerate(tree)]
+        return {"kind": "tuple" if isinstance(tree, tuple) else "list", "items": items}
+    name = type(tree).__name__
+    if dataclasses.is_dataclass(tree) and getattr(tensors, name, None) is type(tree):
+        items = {f.name: _describe(getattr(tree, f.name), f"{path}/{f.name}", arrays) for f in dataclasses.fields(tree)}
+        return {"kind": "node", "name": name, "items": items}
+    raise ValueError(
+        f"cannot store {path or 'the tree'}: a {name} is neither an array, a plain container nor a node; "
+        "convert it to a dict of arrays in the stage's finish"
+    )
+
+
+def _node_class(name: str) -> type:
+    found = getattr(tensors, name, None)
+    if not dataclasses.is_dataclass(found) or not isinstance(found, type):
+        raise ValueError(
+            f"the checkpoint holds a node {name!r} that this version does not know; "
+            "delete the checkpoint or install the version that wrote it"
+        )
+    return found

@@ -1,0 +1,72 @@
+"""Fields that all configs share, with their defaults."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ml_collections import ConfigDict
+
+
+def training(**own: Any) -> dict[str, Any]:
+    """Settings of a stage that trains.
+
+    Args:
+        **own: fields that differ from the defaults.
+
+    Returns:
+        All fields.
+    """
+    fields = {
+        "epochs": 10.0,  # rounded up to whole chunks
+        "batch": 128,
+        "learning_rate": 1e-3,  # of Adam; falls along a cosine
+        "end_rate": 0.0,  # fraction of the rate that is left at the end
+        "weight_decay": 0.0,  # decoupled
+        "chunk": 234,  # steps per compiled call
+        "save_every": 2340,  # steps between checkpoints inside the stage
+        "temperature": 4.0,  # of the distillation loss
+        "soft": 0.0,  # weight of the teacher's part of the loss; 0 trains on labels alone
+    }
+    unknown = set(own) - set(fields)
+    if unknown:
+        raise ValueError(f"training settings {sorted(unknown)} do not exist; there are {sorted(fields)}")
+    return {**fields, **own}
+
+
+def shrink(config: ConfigDict, **limits: Any) -> ConfigDict:
+    """The smoke variant of a config: the same stages, hardly any steps.
+
+    Args:
+        config: the whole config.
+        **limits: settings of every training stage.
+
+    Returns:
+        The config, changed in place.
+    """
+    for name, stage in config.items():
+        if isinstance(stage, ConfigDict) and "epochs" in stage:
+            for key, value in limits.items():
+                config[name][key] = value
+    return config
+
+
+def arguments(text: str | None, choices: Mapping[str, str]) -> set[str]:
+    """Words of a config's argument, `configs/mnist.py:lenet5,smoke`.
+
+    Args:
+        text: what stands after the colon.
+        choices: the words that exist, with what they do.
+
+    Returns:
+        The words.
+
+    Raises:
+        ValueError: when a word does not exist.
+    """
+    words = {word for word in (text or "").split(",") if word}
+    unknown = words - set(choices)
+    if unknown:
+        raise ValueError(
+            f"config argument {sorted(unknown)} does not exist; there are "
+            + ", ".join(f"{name} ({what})" for name, what in choices.items())
+        )
+    return words

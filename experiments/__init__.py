@@ -1,0 +1,1 @@
+"""Launchers, models and data of the experiments; the only part of the project that prints, logs and reads flags."""

@@ -1,0 +1,143 @@
+"""What every launcher shares: flags, devices, and errors that end with one line instead of a traceback."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+# JAX reads these once, at import; on a CPU the only thing it would report is the absence of other devices.
+os.environ.setdefault("JAX_PLATFORMS", "")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import jax
+from absl import app, flags
+from absl import logging as absl_logging
+from ml_collections import config_flags
+
+from compressjax import recipe
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+_CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "Config file, with an argument after a colon.", lock_config=True
+)
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder for everything that the run writes.")
+_CACHE = flags.DEFINE_string(
+    "cache",
+    "",
+    "Folder for checkpoints; several work directories may share one (default: checkpoints in the work directory).",
+)
+_DATA_CACHE = flags.DEFINE_string("data_cache", "", "Folder for data records (default: ~/.cache/compressjax).")
+_DEVICES = flags.DEFINE_integer("devices", 0, "Number of devices to split batches over; all of them when 0.")
+
+
+class Launch(NamedTuple):
+    """What a main receives.
+
+    Attributes:
+        config: the fields of the config file, with overrides applied.
+        workdir: folder of the run.
+        cache: folder of the checkpoints.
+        data_cache: folder of data records, or empty.
+        mesh: devices, with the axis `data`.
+    """
+
+    config: dict[str, Any]
+    workdir: str
+    cache: str
+    data_cache: str
+    mesh: jax.sharding.Mesh
+
+
+def launch(main: Callable[[Launch], None], *, claim: bool = True) -> None:
+    """Parses flags, runs `main`, and ends the process: 0 when done, 2 for bad input, 130 when interrupted.
+
+    Args:
+        main: the job.
+        claim: whether the work directory belongs to this config alone.
+    """
+
+    def run(argv: Sequence[str]) -> int:
+        try:
+            if len(argv) > 1:
+                raise ValueError(f"argument {argv[1]!r} is not a flag; see --help")
+            main(_launch(claim))
+        except (ValueError, FileNotFoundError, NotADirectoryError, PermissionError) as error:
+            return _complain(error)
+        except KeyboardInterrupt:
+            # The bars of a live display end without a newline.
+            print(f"\nstopped; every checkpoint is on disk. To resume: {' '.join(_command())}", file=sys.stderr)
+            return INTERRUPTED
+        return 0
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    absl_logging.set_verbosity(absl_logging.ERROR)
+    app.run(run, flags_parser=_parse)
+
+
+def make_mesh(devices: int = 0) -> jax.sharding.Mesh:
+    """A mesh with one axis, `data`.
+
+    Args:
+        devices: how many; all when 0.
+
+    Returns:
+        The mesh.
+
+    Raises:
+        ValueError: when there are not so many devices.
+    """
+    present = jax.devices()
+    if not 0 <= devices <= len(present):
+        raise ValueError(
+            f"--devices={devices}, but there are {len(present)}; lower it, or on a CPU set "
+            f"XLA_FLAGS=--xla_force_host_platform_device_count={devices}"
+        )
+    chosen = present[: devices or len(present)]
+    return jax.make_mesh((len(chosen),), ("data",), axis_types=(jax.sharding.AxisType.Auto,), devices=chosen)
+
+
+def _launch(claim: bool) -> Launch:
+    if _CONFIG.value is None:
+        raise ValueError("--config is missing; name a file, for example --config=configs/digits.py")
+    if not _WORKDIR.value:
+        raise ValueError("--workdir is missing; name a folder, for example --workdir=runs/digits")
+    try:
+        config = _CONFIG.value.to_dict()
+    except OSError as error:
+        raise ValueError(
+            f"the config file cannot be loaded ({str(error).splitlines()[-1].strip()}); "
+            "name one that exists, for example --config=configs/digits.py"
+        ) from error
+    workdir = os.path.abspath(_WORKDIR.value)
+    if claim:
+        recipe.claim(workdir, config)
+    cache = os.path.abspath(_CACHE.value) if _CACHE.value else os.path.join(workdir, "checkpoints")
+    return Launch(config, workdir, cache, _DATA_CACHE.value, make_mesh(_DEVICES.value))
+
+
+def _parse(argv: Sequence[str]) -> list[str]:
+    """Flags as absl parses them; what is wrong with them fits on one line."""
+    try:
+        return flags.FLAGS(argv)
+    except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError, SyntaxError) as error:
+        sys.exit(_complain(error))
+
+
+def _complain(error: Exception) -> int:
+    text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
+    if "Traceback" in text:
+        # config_flags quotes the whole traceback of a config file that raised; its last line says what was wrong.
+        text = text.strip().splitlines()[-1].partition(": ")[2]
+    elif isinstance(error, AttributeError | KeyError):
+        text = f"the config has no such field: {text.strip(chr(34) + chr(39))}"
+    print(f"error: {' '.join(text.split())}", file=sys.stderr)
+    return BAD_INPUT
+
+
+def _command() -> list[str]:
+    module = sys.modules["__main__"].__spec__
+    program = ["-m", module.name] if module else [sys.argv[0]]
+    return [os.path.basename(sys.executable), *program, *sys.argv[1:]]

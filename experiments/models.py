@@ -1,0 +1,99 @@
+"""The networks of the experiments, in Flax Linen; inputs are standardised images `[batch, height, width, 1]`."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+
+
+class MLP(nn.Module):
+    """Dense layers with ReLU between them; `(300, 100)` is LeNet-300-100 (LeCun et al., 1998).
+
+    Attributes:
+        widths: hidden widths.
+        classes: outputs.
+    """
+
+    widths: Sequence[int] = (300, 100)
+    classes: int = 10
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Logits `[batch, classes]`."""
+        x = x.reshape(x.shape[0], -1)
+        for width in self.widths:
+            x = nn.relu(nn.Dense(width, kernel_init=nn.initializers.he_normal())(x))
+        return nn.Dense(self.classes)(x)
+
+
+class LeNet5(nn.Module):
+    """The Caffe variant of LeNet-5 that compression papers use: 20 and 50 filters of 5 x 5, then 500 units; 431 k weights.
+
+    Attributes:
+        classes: outputs.
+    """
+
+    classes: int = 10
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Logits `[batch, classes]`."""
+        for filters in (20, 50):
+            x = nn.Conv(filters, (5, 5), padding="VALID", kernel_init=nn.initializers.he_normal())(x)
+            x = nn.max_pool(x, (2, 2), strides=(2, 2))
+        x = x.reshape(x.shape[0], -1)
+        x = nn.relu(nn.Dense(500, kernel_init=nn.initializers.he_normal())(x))
+        return nn.Dense(self.classes)(x)
+
+
+class CNN(nn.Module):
+    """3 x 3 convolutions with ReLU and 2 x 2 max-pooling, then one wide dense layer.
+
+    Attributes:
+        filters: of each convolution; pooling follows every one but the first.
+        width: of the dense layer.
+        classes: outputs.
+    """
+
+    filters: Sequence[int] = (32, 64)
+    width: int = 256
+    classes: int = 10
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Logits `[batch, classes]`."""
+        for i, filters in enumerate(self.filters):
+            x = nn.relu(nn.Conv(filters, (3, 3), kernel_init=nn.initializers.he_normal())(x))
+            if i:
+                x = nn.max_pool(x, (2, 2), strides=(2, 2))
+        x = x.reshape(x.shape[0], -1)
+        x = nn.relu(nn.Dense(self.width, kernel_init=nn.initializers.he_normal())(x))
+        return nn.Dense(self.classes)(x)
+
+
+MODELS: dict[str, type[nn.Module]] = {"mlp": MLP, "lenet5": LeNet5, "cnn": CNN}
+
+
+def create(name: str, settings: Mapping[str, Any]) -> nn.Module:
+    """Network by name.
+
+    Args:
+        name: key of `MODELS`.
+        settings: its attributes; lists stand for tuples.
+
+    Returns:
+        The module.
+
+    Raises:
+        ValueError: when the name or an attribute is unknown.
+    """
+    if name not in MODELS:
+        raise ValueError(f"--config.model.name={name!r} is not a network here; choose one of {', '.join(MODELS)}")
+    try:
+        return MODELS[name](**{key: tuple(v) if isinstance(v, (list, tuple)) else v for key, v in settings.items()})
+    except TypeError as error:
+        fields = [field for field in MODELS[name].__dataclass_fields__ if field not in ("parent", "name")]
+        raise ValueError(
+            f"--config.model.settings={dict(settings)} does not fit {name!r}, which takes {', '.join(fields)}"
+        ) from error

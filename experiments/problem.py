@@ -1,0 +1,128 @@
+"""A problem: a network, a data set on the device, and what both say about accuracy."""
+
+import functools
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from experiments import datasets, models
+
+EVALUATION_BATCH = 500
+
+
+class Problem(NamedTuple):
+    """What every stage of a recipe shares.
+
+    Attributes:
+        model: the network.
+        data: arrays on the host.
+        images: training images on the device, uint8.
+        labels: training labels on the device.
+        seed: of the run.
+        mesh: devices; batches are split along its axis `data`.
+    """
+
+    model: nn.Module
+    data: datasets.Dataset
+    images: jax.Array
+    labels: jax.Array
+    seed: int
+    mesh: jax.sharding.Mesh
+
+    def key(self, stage: str) -> jax.Array:
+        """A PRNG key of the run's seed and a stage's name."""
+        number = int.from_bytes(stage.encode()[:8].ljust(8, b"\0"), "little") % (1 << 31)
+        return jax.random.fold_in(jax.random.key(self.seed), number)
+
+    def initial_params(self) -> dict[str, Any]:
+        """Freshly drawn parameters: a nested dict of arrays."""
+        shape = self.data.train_images.shape[1:]
+        return self.model.init(self.key("params"), jnp.zeros((1, *shape)))["params"]
+
+    def apply(self, params: Any, images: jax.Array) -> jax.Array:
+        """Logits of uint8 images; standardisation included, so that a program needs nothing else."""
+        return standardised_apply(self.model, self.data.mean, self.data.std)(params, images)
+
+
+def make_problem(config: Mapping[str, Any], cache: str, mesh: jax.sharding.Mesh) -> Problem:
+    """Loads the data and builds the network that a config names.
+
+    Args:
+        config: with fields `data`, `model` and `seed`.
+        cache: folder for data records.
+        mesh: devices, with an axis `data`.
+
+    Returns:
+        The problem.
+
+    Raises:
+        ValueError: when the data or the network do not exist.
+    """
+    model = models.create(config["model"]["name"], config["model"]["settings"])
+    data = datasets.load(config["data"]["name"], config["data"]["path"], cache)
+    everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+    images, labels = jax.device_put((data.train_images, data.train_labels), everywhere)
+    return Problem(model, data, images, labels, config["seed"], mesh)
+
+
+def standardised_apply(model: nn.Module, mean: float, std: float) -> Any:
+    """The function `(params, uint8 images) -> logits` of a network and its data's moments.
+
+    Args:
+        model: the network.
+        mean: of the training pixels.
+        std: of the training pixels.
+
+    Returns:
+        The function; equal arguments give a function with equal results, not the same function.
+    """
+
+    def apply(params: Any, images: jax.Array) -> jax.Array:
+        return model.apply({"params": params}, (images.astype(jnp.float32) - mean) / std)
+
+    return apply
+
+
+def predict(apply: Any, params: Any, images: np.ndarray) -> np.ndarray:
+    """Logits of many images, in batches of fixed size.
+
+    Args:
+        apply: `(params, images) -> logits`.
+        params: its first argument.
+        images: `[n, height, width, 1]`, uint8.
+
+    Returns:
+        `[n, classes]`, float32.
+    """
+    batch = min(EVALUATION_BATCH, len(images))
+    padded = np.concatenate([images, np.zeros((-len(images) % batch, *images.shape[1:]), images.dtype)])
+    run = jax.jit(functools.partial(_predict_all, apply))
+    return np.asarray(run(params, padded.reshape(-1, batch, *images.shape[1:]))).reshape(len(padded), -1)[: len(images)]
+
+
+def _predict_all(apply: Any, params: Any, batches: jax.Array) -> jax.Array:
+    return jax.lax.map(lambda images: apply(params, images), batches)
+
+
+def assess(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    """Facts about logits on labelled examples.
+
+    Args:
+        logits: `[n, classes]`.
+        labels: `[n]`.
+
+    Returns:
+        `accuracy` (fraction), `correct`, `examples` and the mean cross-entropy `loss`.
+
+    Example:
+        >>> assess(np.eye(2) * 100, np.array([0, 0]))["accuracy"]
+        0.5
+    """
+    correct = int((logits.argmax(-1) == labels).sum())
+    loss = optax.softmax_cross_entropy_with_integer_labels(jnp.asarray(logits, jnp.float32), jnp.asarray(labels)).mean()
+    return {"accuracy": correct / len(labels), "correct": correct, "examples": len(labels), "loss": float(loss)}

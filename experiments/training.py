@@ -1,0 +1,168 @@
+"""A stage that trains: chunks of steps inside one compiled scan, seen through a compression."""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from compressjax import core, distill
+from compressjax.recipe import Previous, Stage, Stored
+from experiments.datasets import batch_indices
+from experiments.problem import Problem
+
+
+class Context(NamedTuple):
+    """What a training stage reads but never changes.
+
+    Attributes:
+        tree: where the trained values live; nodes keep their masks and codes here.
+        teacher: dense parameters of the teacher, or `None`.
+    """
+
+    tree: Any
+    teacher: Any
+
+
+class State(NamedTuple):
+    """What a training stage changes.
+
+    Attributes:
+        params: `{value path: array}`.
+        optimiser: state of `core.as_optax`; the compression's state is inside.
+    """
+
+    params: dict[str, jax.Array]
+    optimiser: core.CompressedState
+
+
+Begin = Callable[[Previous], Context]
+Conclude = Callable[[Context, Any], Stored]
+
+
+def fit(
+    problem: Problem,
+    name: str,
+    settings: Mapping[str, Any],
+    *,
+    begin: Begin,
+    conclude: Conclude,
+    compression: core.Compression | None = None,
+) -> Stage:
+    """Builds a training stage.
+
+    Args:
+        problem: network and data.
+        name: of the stage.
+        settings: `epochs`, `batch`, `learning_rate`, `end_rate` (fraction of the rate at the end), `weight_decay`,
+            `chunk`, `save_every`, `temperature` and `soft` (weight of the teacher's part of the loss).
+        begin: from earlier results to the context.
+        conclude: from context and encoded tree to the stage's result.
+        compression: what the forward pass sees the values through; identity when `None`.
+
+    Returns:
+        The stage.
+    """
+    compression = compression or core.identity()
+    steps = count_steps(settings, len(problem.data.train_labels))
+    optimiser = core.as_optax(compression, make_optimiser(settings, steps))
+    run = jax.jit(functools.partial(_scan, problem, settings, compression, optimiser), donate_argnums=1)
+
+    def start(previous: Previous) -> tuple[Context, State]:
+        context = begin(previous)
+        params = {path: jnp.asarray(x) for path, x in core.values(context.tree).items()}
+        return context, State(params, optimiser.init(params))
+
+    def advance(context: Context, state: State, first: int, count: int) -> tuple[State, dict[str, float]]:
+        rows = batch_indices(problem.seed, name, first, count, settings["batch"], len(problem.data.train_labels))
+        state, metrics = run(context, state, rows, problem.images, problem.labels)
+        return state, {key: float(value) for key, value in metrics.items()}
+
+    def finish(context: Context, state: State) -> Stored:
+        encoded = compression.encode(state.params, state.optimiser.compression)
+        return conclude(context, core.with_values(context.tree, encoded))
+
+    return Stage(name, dict(settings), start, finish, advance, steps, settings["chunk"], settings["save_every"])
+
+
+def count_steps(settings: Mapping[str, Any], examples: int) -> int:
+    """Steps of a stage: its epochs, rounded up to whole chunks so that one program serves them all.
+
+    Args:
+        settings: with `epochs`, `batch` and `chunk`.
+        examples: size of the training set.
+
+    Returns:
+        Number of steps.
+
+    Example:
+        >>> count_steps({"epochs": 1, "batch": 10, "chunk": 8}, 100)
+        16
+    """
+    chunk = settings["chunk"]
+    return -(-round(settings["epochs"] * (examples // settings["batch"])) // chunk) * chunk
+
+
+def make_optimiser(settings: Mapping[str, Any], steps: int) -> optax.GradientTransformation:
+    """Adam with decoupled weight decay under a cosine schedule.
+
+    Args:
+        settings: with `learning_rate`, `end_rate` and `weight_decay`.
+        steps: length of the schedule.
+
+    Returns:
+        The transformation.
+    """
+    schedule = optax.cosine_decay_schedule(settings["learning_rate"], max(steps, 1), settings["end_rate"])
+    return optax.adamw(schedule, weight_decay=settings["weight_decay"])
+
+
+def _scan(
+    problem: Problem,
+    settings: Mapping[str, Any],
+    compression: core.Compression,
+    optimiser: optax.GradientTransformationExtraArgs,
+    context: Context,
+    state: State,
+    rows: jax.Array,
+    images: jax.Array,
+    labels: jax.Array,
+) -> tuple[State, dict[str, jax.Array]]:
+    split = jax.sharding.NamedSharding(problem.mesh, jax.sharding.PartitionSpec("data"))
+
+    def step(state: State, batch: jax.Array) -> tuple[State, dict[str, jax.Array]]:
+        batch = jax.lax.with_sharding_constraint(batch, split)
+        x, y = images[batch], labels[batch]
+        target = None if context.teacher is None else problem.apply(context.teacher, x)
+
+        def loss(params: dict[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
+            seen = compression.view(params, state.optimiser.compression)
+            logits = problem.apply(core.materialize(core.with_values(context.tree, seen)), x)
+            return objective(logits, y, target, settings), logits
+
+        (value, logits), grads = jax.value_and_grad(loss, has_aux=True)(state.params)
+        updates, new = optimiser.update(grads, state.optimiser, state.params)
+        metrics = {"loss": value, "accuracy": (logits.argmax(-1) == y).mean()}
+        return State(optax.apply_updates(state.params, updates), new), metrics
+
+    state, metrics = jax.lax.scan(step, state, rows)
+    return state, jax.tree.map(jnp.mean, metrics)
+
+
+def objective(logits: jax.Array, labels: jax.Array, target: jax.Array | None, settings: Mapping[str, Any]) -> jax.Array:
+    """Cross-entropy, mixed with Hinton's distillation loss where there is a teacher.
+
+    Args:
+        logits: `[batch, classes]`.
+        labels: `[batch]`.
+        target: the teacher's logits, or `None`.
+        settings: with `temperature` and `soft`.
+
+    Returns:
+        The mean loss.
+    """
+    if target is None or not settings["soft"]:
+        return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+    return distill.hinton(logits, target, labels, temperature=settings["temperature"], alpha=settings["soft"])

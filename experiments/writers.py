@@ -1,0 +1,67 @@
+"""Metrics on disk: JSON lines and TensorBoard."""
+
+import json
+import os
+from types import TracebackType
+from typing import Any
+
+import tensorboardX
+
+from compressjax import recipe
+
+
+class Writers:
+    """Writes what stages report.
+
+    `metrics.jsonl` is a function of the recipe alone: a resumed run leaves the same lines as one that was never
+    stopped, because checkpoints carry the history and the file is written from it. Wall time is TensorBoard's.
+
+    Args:
+        workdir: folder.
+    """
+
+    def __init__(self, workdir: str) -> None:
+        self._path = os.path.join(workdir, "metrics.jsonl")
+        self._board = tensorboardX.SummaryWriter(os.path.join(workdir, "tensorboard"))
+        self._lines: list[str] = []
+        self._before = 0
+        recipe.write_text(self._path, "")
+
+    def __enter__(self) -> "Writers":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._board.close()
+
+    def begin(self, stage: str, history: list[dict[str, float]]) -> None:
+        """A stage starts, or is taken from the cache, with this history."""
+        self._lines += [_line(stage, record) for record in history]
+        recipe.write_text(self._path, "".join(self._lines))
+
+    def add(self, stage: str, step: int, metrics: dict[str, float]) -> None:
+        """A chunk of steps is done."""
+        self._lines.append(_line(stage, {"step": step, **metrics}))
+        with open(self._path, "a", encoding="utf-8") as file:
+            file.write(self._lines[-1])
+        for name, value in metrics.items():
+            self._board.add_scalar(f"train/{name}", value, self._before + step)
+
+    def end(self, stage: str, steps: int, facts: dict[str, Any]) -> None:
+        """A stage is done."""
+        self._before += steps
+        self._lines.append(_line(stage, {"event": "end", **{k: v for k, v in facts.items() if _plain(v)}}))
+        recipe.write_text(self._path, "".join(self._lines))
+        for name, value in facts.items():
+            if _plain(value) and not isinstance(value, str):
+                self._board.add_scalar(f"test/{name}", value, self._before)
+        self._board.flush()
+
+
+def _plain(value: Any) -> bool:
+    return isinstance(value, (str, int, float)) and not isinstance(value, bool)
+
+
+def _line(stage: str, record: dict[str, Any]) -> str:
+    return json.dumps({"stage": stage, **record}) + "\n"
