@@ -1,0 +1,7 @@
+"""The jaxpr interpreter: run, explain and observe any JAX function with compressed weights."""
+
+from compressjax.interpret._bound import integer_bound
+from compressjax.interpret._lift import FallbackWarning, describe, explain, lift
+from compressjax.interpret._weight import Row
+
+__all__ = ["FallbackWarning", "Row", "describe", "explain", "integer_bound", "lift"]

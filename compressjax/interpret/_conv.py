@@ -1,0 +1,132 @@
+"""Convolutions with a node as the kernel: groups, strides, dilation, depthwise."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from compressjax.core import Node, dense
+from compressjax.interpret._dot import Product, as_grid, dot
+from compressjax.interpret._integer import quantize_activations, signed_codes, straight_through_product
+from compressjax.interpret._weight import Dense
+from compressjax.tensors import LowRank, Quantized, Sum, expand_blocks, storage_order
+
+_WINDOW = (
+    "window_strides", "padding", "lhs_dilation", "rhs_dilation", "dimension_numbers", "feature_group_count",
+    "batch_group_count", "precision",
+)  # fmt: skip
+
+
+def convolve(x: jax.Array, kernel: jax.Array, params: dict[str, Any], dtype: Any) -> jax.Array:
+    """The convolution of an equation, with another kernel or result dtype.
+
+    Args:
+        x: Activations in the equation's layout.
+        kernel: Dense kernel in the equation's layout.
+        params: Parameters of the equation.
+        dtype: Result dtype, or None.
+
+    Returns:
+        The convolved activations.
+
+    Example:
+        >>> closed = jax.make_jaxpr(lambda x, k: jax.lax.conv(x, k, (1, 1), "VALID"))(
+        ...     jnp.ones((1, 1, 3, 3)), jnp.ones((1, 1, 3, 3)))
+        >>> convolve(jnp.ones((1, 1, 3, 3)), jnp.ones((1, 1, 3, 3)), closed.eqns[0].params, None).item()
+        9.0
+    """
+    return jax.lax.conv_general_dilated(
+        x, kernel, **{key: params[key] for key in _WINDOW}, preferred_element_type=dtype
+    )
+
+
+def apply_conv(x: Any, node: Any, params: dict[str, Any]) -> Any:
+    """The `conv_general_dilated` rule for a kernel that is a node.
+
+    Args:
+        x: Dense activations.
+        node: Kernel, array or node.
+        params: Parameters of the equation.
+
+    Returns:
+        Array, or `Dense`.
+
+    Example:
+        >>> closed = jax.make_jaxpr(lambda x, k: jax.lax.conv(x, k, (1, 1), "VALID"))(
+        ...     jnp.ones((1, 1, 3, 3)), jnp.ones((1, 1, 3, 3)))
+        >>> apply_conv(jnp.ones((1, 1, 3, 3)), jnp.ones((1, 1, 3, 3)), closed.eqns[0].params).shape
+        (1, 1, 1, 1)
+    """
+    if not isinstance(node, Node):
+        return convolve(x, jnp.asarray(node), params, params["preferred_element_type"])
+    if isinstance(node, LowRank):
+        return _low_rank(x, node, params)
+    if isinstance(node, Sum):
+        return _sum(x, node, params)
+    grid = as_grid(node)
+    return grid if isinstance(grid, Dense) else _quantized(x, grid, params)
+
+
+def _sum(x: jax.Array, node: Sum, params: dict[str, Any]) -> Any:
+    parts = [apply_conv(x, term, params) for term in node.terms]
+    if all(isinstance(part, Dense) for part in parts):
+        return Dense("none of its terms has a faster convolution")
+    total = None
+    for part, term in zip(parts, node.terms, strict=True):
+        if isinstance(part, Dense):
+            part = convolve(x, term.materialize(), params, params["preferred_element_type"])
+        total = part if total is None else total + part
+    return total
+
+
+def _low_rank(x: jax.Array, node: LowRank, params: dict[str, Any]) -> Any:
+    """A thin convolution, then a product over channels: `[h, w, in, r]` and `[r, out]`."""
+    numbers = params["dimension_numbers"]
+    kernel_out, last = numbers.rhs_spec[0], len(node.shape) - 1
+    if params["feature_group_count"] != 1 or params["batch_group_count"] != 1:
+        return Dense("low-rank kernels of grouped convolutions have no thinner form")
+    if node.batch or kernel_out != last or node.inputs != last:
+        return Dense("the factors do not split the kernel into inputs and output channels")
+    dtype = params["preferred_element_type"]
+    # `left` has the kernel's own axes with the rank in the place of the output channels.
+    thin = apply_conv(x, node.left, params)
+    if isinstance(thin, Dense):
+        thin = convolve(x, dense(node.left), params, dtype)
+    channel = numbers.out_spec[1]
+    product = Product((channel,), (), (0,), (), params["precision"], dtype)
+    out = dot(thin, node.right, product)
+    if isinstance(out, Dense):
+        out = product.dense(thin, dense(node.right))
+    return jnp.moveaxis(out, -1, channel)
+
+
+def _quantized(x: jax.Array, node: Quantized, params: dict[str, Any]) -> Any:
+    numbers = params["dimension_numbers"]
+    out_axis = numbers.rhs_spec[0]
+    if any(s != 1 for a, s in enumerate(node.scale.shape) if a != out_axis):
+        return Dense("scales change along the summed axes, so integer sums cannot be scaled afterwards")
+    if params["batch_group_count"] != 1:
+        return Dense("integer convolutions with batch groups are not written")
+    if node.zero_point is not None:
+        return Dense("padding does not commute with a zero point; use a symmetric grid for integer convolutions")
+    others = tuple(a for a in range(x.ndim) if a != numbers.lhs_spec[0])
+    out_batch, out_channel = numbers.out_spec[:2]
+
+    def along(v: jax.Array, axis: int) -> jax.Array:
+        return v.reshape(tuple(-1 if a == axis else 1 for a in range(x.ndim)))
+
+    def integer(x: jax.Array, node: Quantized) -> jax.Array:
+        codes, x_scale = quantize_activations(x, others, node)
+        stored, _ = signed_codes(node)
+        order = storage_order(stored.ndim, node.order)
+        weights = jnp.transpose(stored, tuple(order.index(a) for a in range(stored.ndim))) if node.order else stored
+        total = convolve(codes, weights, {**params, "precision": None}, jnp.int32).astype(jnp.float32)
+        width = tuple(d if a == out_axis else 1 for a, d in enumerate(node.shape))
+        scale = expand_blocks(node.scale.astype(jnp.float32), width)
+        return total * along(x_scale, out_batch) * along(scale, out_channel)
+
+    def floating(x: jax.Array, node: Quantized) -> jax.Array:
+        return convolve(x, node.materialize(), params, params["preferred_element_type"])
+
+    out = straight_through_product(integer, floating)(x, node)
+    return out.astype(params["preferred_element_type"] or jnp.result_type(x.dtype, node.dtype))

@@ -1,0 +1,91 @@
+"""The one jaxpr interpreter behind `lift`, `observe` and `couplings`."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import jax
+from jax.extend import core as jex
+
+from compressjax.interpret import _control
+from compressjax.interpret._weight import Weight
+
+
+class Handler(Protocol):
+    """What an interpretation does with operations that touch a weight."""
+
+    def apply(self, eqn: Any, inputs: Sequence[Any]) -> Sequence[Any]:
+        """Results of one equation, of whose inputs at least one is a `Weight`."""
+
+    def dense(self, weight: Weight, primitive: str, reason: str) -> jax.Array:
+        """The dense array of a weight that an operation cannot take."""
+
+    def stacked(self, weight: Weight) -> Weight | None:
+        """The weight as a stack over axis 0, for `scan`; None when it cannot be."""
+
+    def spawn(self) -> "Handler":
+        """A handler for a nested trace, whose records must leave it as results."""
+
+    def collected(self) -> Any:
+        """Arrays recorded in this trace, as a pytree."""
+
+    def absorb(self, records: Any, stacked: bool) -> None:
+        """Takes over what a nested trace recorded; `stacked` when a scan put an axis before each record."""
+
+
+def bind(eqn: Any, inputs: Sequence[Any]) -> list[Any]:
+    """Runs one equation as it is.
+
+    Args:
+        eqn: A jaxpr equation.
+        inputs: Its operands, dense.
+
+    Returns:
+        List of its results.
+
+    Example:
+        >>> eqn = jax.make_jaxpr(jax.numpy.sin)(0.0).eqns[0]
+        >>> float(bind(eqn, [0.0])[0])
+        0.0
+    """
+    with eqn.ctx.manager:
+        out = eqn.primitive.bind(*inputs, **eqn.primitive.get_bind_params(eqn.params))
+    return list(out) if eqn.primitive.multiple_results else [out]
+
+
+def evaluate(jaxpr: Any, consts: Sequence[Any], args: Sequence[Any], handler: Handler) -> list[Any]:
+    """Interprets a jaxpr in which some variables are weights.
+
+    Equations that touch no weight run as they are; calls and loops that a weight enters are interpreted inside;
+    anything else that touches a weight goes to the handler.
+
+    Args:
+        jaxpr: A `jax.extend.core.Jaxpr`.
+        consts: Values of its constant variables.
+        args: Values of its arguments, arrays or `Weight`s.
+        handler: Rules of this interpretation.
+
+    Returns:
+        List of results, some of which may be `Weight`s.
+
+    Example:
+        >>> closed = jax.make_jaxpr(jax.numpy.sin)(0.0)
+        >>> len(evaluate(closed.jaxpr, closed.consts, [0.0], None))
+        1
+    """
+    env: dict[Any, Any] = {}
+
+    def read(atom: Any) -> Any:
+        return atom.val if isinstance(atom, jex.Literal) else env[atom]
+
+    env.update(zip(jaxpr.constvars, consts, strict=True))
+    env.update(zip(jaxpr.invars, args, strict=True))
+    for eqn in jaxpr.eqns:
+        inputs = [read(atom) for atom in eqn.invars]
+        if not any(isinstance(x, Weight) for x in inputs):
+            outputs = bind(eqn, inputs)
+        elif eqn.primitive.name in _control.RULES:
+            outputs = _control.RULES[eqn.primitive.name](eqn, inputs, handler, evaluate)
+        else:
+            outputs = list(handler.apply(eqn, inputs))
+        env.update(zip(eqn.outvars, outputs, strict=True))
+    return [read(atom) for atom in jaxpr.outvars]

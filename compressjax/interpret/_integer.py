@@ -1,0 +1,88 @@
+"""Integer products: int8 codes times int8 activations, accumulated in int32."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from compressjax.tensors import Quantized
+
+LIMIT = 127
+
+
+def quantize_activations(x: jax.Array, axes: tuple[int, ...], node: Quantized) -> tuple[jax.Array, jax.Array]:
+    """Rounds activations to int8, with one scale for every slice over `axes` or the node's static scale.
+
+    .. math:: q = clip(round(x / s), -127, 127), \\quad s = \\max |x| / 127
+
+    Args:
+        x: Activations, any floating dtype.
+        axes: Axes that the product sums over; they share a scale.
+        node: Says whether the scale is dynamic or static.
+
+    Returns:
+        `(q, s)`: int8 codes of x's shape, and float32 scales with `axes` kept at length 1.
+
+    Example:
+        >>> q, s = quantize_activations(jnp.array([[1.0, -2.0]]), (1,), Quantized(None, None, activation="dynamic"))
+        >>> q.tolist()
+        [[64, -127]]
+
+    Source: Jacob et al., arXiv:1712.05877.
+    """
+    x = x.astype(jnp.float32)
+    if node.activation == "static":
+        scale = jnp.full((1,) * x.ndim, node.activation_scale, jnp.float32)
+        return jnp.clip(jnp.round(x / scale), -LIMIT, LIMIT).astype(jnp.int8), scale
+    largest = jnp.max(jnp.abs(x), axis=axes, keepdims=True)
+    inverse = jnp.where(largest > 0, LIMIT / largest, 0.0)
+    # |x| * (127 / max|x|) exceeds 127 by rounding at most, never 127.5: no clip is needed.
+    return jnp.round(x * inverse).astype(jnp.int8), largest / LIMIT
+
+
+def signed_codes(node: Quantized) -> tuple[jax.Array, jax.Array | None]:
+    """The node's stored codes as int8, and the zero point that belongs to them.
+
+    Args:
+        node: Symmetric or affine.
+
+    Returns:
+        `(codes, zero_point)`, codes in stored order; the zero point is None when symmetric.
+
+    Example:
+        >>> signed_codes(Quantized(jnp.array([255], jnp.uint8), None, jnp.array([128])))[0].tolist()
+        [127]
+    """
+    codes: Any = node.codes
+    if codes.dtype == jnp.int8:
+        return codes, node.zero_point
+    if node.bits < 8:
+        return codes.astype(jnp.int8), node.zero_point
+    zero = jnp.zeros((1,) * len(node.scale.shape), jnp.int32) if node.zero_point is None else node.zero_point
+    return (codes.astype(jnp.int16) - 128).astype(jnp.int8), zero - 128
+
+
+def straight_through_product(integer: Any, dense: Any) -> Any:
+    """A function with the values of `integer(x, node)` and the derivatives of `dense(x, node)`.
+
+    Args:
+        integer: Product on rounded operands.
+        dense: The same product in floating point, differentiable.
+
+    Returns:
+        Function of `(x, node)`.
+
+    Example:
+        >>> f = straight_through_product(lambda x, n: jnp.round(x), lambda x, n: x)
+        >>> jax.grad(lambda x: f(x, 0.0))(0.3).item()
+        1.0
+    """
+    product = jax.custom_jvp(integer)
+
+    @product.defjvp
+    def _jvp(primals: Any, tangents: Any) -> Any:
+        out = product(*primals)
+        _, tangent = jax.jvp(dense, primals, tangents)
+        return out, tangent.astype(out.dtype)
+
+    return product

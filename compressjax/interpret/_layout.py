@@ -1,0 +1,266 @@
+"""Changes of layout pushed through a node, where that is exact: the node stays compressed."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from compressjax.core import Node
+from compressjax.interpret._weight import Dense
+from compressjax.tensors import Codebook, LowRank, Masked, Quantized, Sum, expand_blocks, storage_order
+
+Result = Any
+
+
+
+
+def transpose(node: Any, permutation: Sequence[int]) -> Result:
+    """Transposes a node without touching what it stores, where its form allows.
+
+    Args:
+        node: Array or node of n axes.
+        permutation: Permutation of the n axes.
+
+    Returns:
+        Node or array; `Dense` when the transposed tensor has no such form.
+
+    Example:
+        >>> transpose(LowRank(jnp.ones((4, 1)), jnp.ones((1, 3))), (1, 0)).shape
+        (3, 4)
+    """
+    perm = tuple(permutation)
+    if not isinstance(node, Node):
+        return jnp.transpose(node, perm)
+    if isinstance(node, Masked):
+        return _rebuild(lambda v: Masked(v, jnp.transpose(node.mask, perm)), transpose(node.value, perm))
+    if isinstance(node, Codebook) and perm[: node.batch] == tuple(range(node.batch)):
+        return Codebook(node.centroids, jnp.transpose(node.codes, perm))
+    if isinstance(node, Quantized):
+        stored = storage_order(len(perm), node.order)
+        moved = {n: None if x is None else jnp.transpose(x, perm) for n, x in _scales(node).items()}
+        return dataclasses.replace(node, order=tuple(perm.index(axis) for axis in stored), **moved)
+    if isinstance(node, LowRank):
+        return _transpose_low_rank(node, perm)
+    if isinstance(node, Sum):
+        return _rebuild(lambda *terms: Sum(terms), *(transpose(t, perm) for t in node.terms))
+    return Dense("its axes cannot be permuted in compressed form")
+
+
+def _rebuild(make: Callable[..., Any], *parts: Any) -> Result:
+    refused = [p for p in parts if isinstance(p, Dense)]
+    return refused[0] if refused else make(*parts)
+
+
+def _scales(node: Quantized) -> dict[str, Any]:
+    return {"scale": node.scale, "zero_point": node.zero_point}
+
+
+def _transpose_low_rank(node: LowRank, perm: tuple[int, ...]) -> Result:
+    b, n = node.batch, len(perm)
+    lead, ins, outs = tuple(range(b)), set(range(b, b + node.inputs)), set(range(b + node.inputs, n))
+    body = perm[b:]
+    if perm[:b] != lead:
+        return Dense("stacked low-rank factors cannot move their stack axis")
+    if set(body[: node.inputs]) == ins:
+        left = transpose(node.left, (*perm[: b + node.inputs], b + node.inputs))
+        shift = node.inputs - 1
+        right = transpose(node.right, (*lead, b, *(axis - shift for axis in perm[b + node.inputs :])))
+        return _rebuild(lambda x, y: LowRank(x, y, node.inputs), left, right)
+    if set(body[: len(outs)]) == outs:
+        shift = node.inputs - 1
+        left = transpose(node.right, (*lead, *(axis - shift for axis in body[: len(outs)]), b))
+        right = transpose(node.left, (*lead, b + node.inputs, *body[len(outs) :]))
+        return _rebuild(lambda x, y: LowRank(x, y, len(outs)), left, right)
+    return Dense("the permutation mixes input and output axes of the factors")
+
+
+def _blocks(old: Sequence[int], new: Sequence[int]) -> list[tuple[list[int], list[int]]]:
+    """Smallest groups of old axes that become groups of new axes under a reshape."""
+    groups: list[tuple[list[int], list[int]]] = []
+    i = j = 0
+    while i < len(old) or j < len(new):
+        a, b = ([i], []) if i < len(old) else ([], [j])
+        i, j = (i + 1, j) if a else (i, j + 1)
+        while math.prod(old[k] for k in a) != math.prod(new[k] for k in b):
+            if math.prod(old[k] for k in a) < math.prod(new[k] for k in b):
+                a.append(i)
+                i += 1
+            else:
+                b.append(j)
+                j += 1
+        groups.append((a, b))
+    return groups
+
+
+def _reshape_scale(x: Any, old: tuple[int, ...], new: tuple[int, ...]) -> Any:
+    """Reshapes block scales along with their tensor, spreading them over axes that merge or split."""
+    if x is None:
+        return None
+    grown = list(x.shape)
+    shape: list[int] = []
+    for olds, news in _blocks(old, new):
+        if all(x.shape[a] == 1 for a in olds):
+            shape += [1] * len(news)
+        elif len(olds) == 1 and len([b for b in news if new[b] != 1]) <= 1:
+            shape += [x.shape[olds[0]] if new[b] == old[olds[0]] else 1 for b in news]
+        else:
+            for a in olds:
+                grown[a] = old[a]
+            shape += [new[b] for b in news]
+    target = [old[a] if g == old[a] else g for a, g in enumerate(grown)]
+    spread = jnp.broadcast_to(_spread(x, old, grown), target)
+    return spread.reshape(shape)
+
+
+def _spread(x: Any, old: tuple[int, ...], grown: list[int]) -> Any:
+    partial = tuple(old[a] if grown[a] == old[a] else x.shape[a] for a in range(len(old)))
+    return expand_blocks(x, partial)
+
+
+def reshape(node: Any, sizes: Sequence[int]) -> Result:
+    """Reshapes a node in row-major order.
+
+    Args:
+        node: Array or node.
+        sizes: New shape.
+
+    Returns:
+        Node or array; `Dense` when the reshaped tensor has no such form.
+
+    Example:
+        >>> reshape(LowRank(jnp.ones((4, 2)), jnp.ones((2, 6))), (4, 2, 3)).shape
+        (4, 2, 3)
+    """
+    new = tuple(sizes)
+    if not isinstance(node, Node):
+        return jnp.reshape(node, new)
+    if isinstance(node, Masked):
+        return _rebuild(lambda v: Masked(v, jnp.reshape(node.mask, new)), reshape(node.value, new))
+    if isinstance(node, Codebook) and node.batch == 0:
+        return Codebook(node.centroids, jnp.reshape(node.codes, new))
+    if isinstance(node, Quantized):
+        scales = {name: _reshape_scale(x, node.shape, new) for name, x in _scales(node).items()}
+        return dataclasses.replace(node, codes=jnp.reshape(node.dense_codes(), new), order=(), **scales)
+    if isinstance(node, LowRank):
+        return _reshape_low_rank(node, new)
+    if isinstance(node, Sum):
+        return _rebuild(lambda *terms: Sum(terms), *(reshape(t, new) for t in node.terms))
+    return Dense("it cannot be reshaped in compressed form")
+
+
+def _reshape_low_rank(node: LowRank, new: tuple[int, ...]) -> Result:
+    old, b = node.shape, node.batch
+    cuts = []
+    for count in (b, b + node.inputs):
+        want = math.prod(old[:count])
+        splits = [k for k in range(len(new) + 1) if math.prod(new[:k]) == want]
+        if count == b and b == 0:
+            splits = [0]
+        if not splits:
+            return Dense("the reshape merges input and output axes of the factors")
+        cuts.append(splits[0])
+    c, d = cuts
+    d = max(d, c + 1) if math.prod(new[: max(d, c + 1)]) == math.prod(old[: b + node.inputs]) else d
+    if d <= c and node.inputs:
+        return Dense("the reshape leaves the left factor no axis")
+    return _rebuild(
+        lambda left, right: LowRank(left, right, d - c),
+        reshape(node.left, (*new[:d], node.rank)),
+        reshape(node.right, (*new[:c], node.rank, *new[d:])),
+    )
+
+
+def convert(node: Any, dtype: Any) -> Result:
+    """Changes the dense dtype of a node.
+
+    Exact for entry-wise nodes; the factors of a `LowRank` are rounded instead of their product.
+
+    Args:
+        node: Array or node.
+        dtype: Floating dtype.
+
+    Returns:
+        Node or array; `Dense` when the dtype is not floating.
+
+    Example:
+        >>> convert(Codebook(jnp.ones(2), jnp.zeros(3, jnp.uint8)), jnp.bfloat16).dtype
+        dtype(bfloat16)
+    """
+    if not jnp.issubdtype(dtype, jnp.floating):
+        return Dense(f"converted to {np.dtype(dtype).name}")
+    if not isinstance(node, Node):
+        return jnp.asarray(node).astype(dtype)
+    if isinstance(node, Quantized):
+        return dataclasses.replace(node, dtype_name=jnp.dtype(dtype).name)
+    if isinstance(node, Masked):
+        return Masked(convert(node.value, dtype), node.mask)
+    if isinstance(node, Codebook):
+        return Codebook(convert(node.centroids, dtype), node.codes)
+    if isinstance(node, LowRank):
+        return LowRank(convert(node.left, dtype), convert(node.right, dtype), node.inputs)
+    if isinstance(node, Sum):
+        return Sum(tuple(convert(t, dtype) for t in node.terms))
+    return Dense("its dtype cannot be changed in compressed form")
+
+
+def cut(node: Any, starts: Sequence[int], limits: Sequence[int], strides: Sequence[int]) -> Result:
+    """Slices a node statically.
+
+    Args:
+        node: Array or node of n axes.
+        starts: First index, one an axis.
+        limits: End index, one an axis.
+        strides: Step, one an axis.
+
+    Returns:
+        Node or array; `Dense` when the slice has no such form.
+
+    Example:
+        >>> cut(LowRank(jnp.ones((4, 1)), jnp.ones((1, 3))), (0, 1), (4, 3), (1, 1)).shape
+        (4, 2)
+    """
+    window = list(zip(starts, limits, strides, strict=True))
+    if not isinstance(node, Node):
+        return jax.lax.slice(node, starts, limits, strides)
+    if isinstance(node, Masked):
+        return _rebuild(
+            lambda v: Masked(v, jax.lax.slice(node.mask, starts, limits, strides)), cut(node.value, starts, limits, strides)
+        )
+    if isinstance(node, Codebook) and node.batch == 0:
+        return Codebook(node.centroids, jax.lax.slice(node.codes, starts, limits, strides))
+    if isinstance(node, Quantized):
+        return _cut_quantized(node, window)
+    if isinstance(node, LowRank):
+        k = node.batch + node.inputs
+        whole = (0, node.rank, 1)
+        left = [*window[:k], whole]
+        right = [*window[: node.batch], whole, *window[k:]]
+        return _rebuild(
+            lambda x, y: LowRank(x, y, node.inputs),
+            cut(node.left, *zip(*left, strict=True)),
+            cut(node.right, *zip(*right, strict=True)),
+        )
+    if isinstance(node, Sum):
+        return _rebuild(lambda *terms: Sum(terms), *(cut(t, starts, limits, strides) for t in node.terms))
+    return Dense("it cannot be sliced in compressed form")
+
+
+def _cut_quantized(node: Quantized, window: list[tuple[int, int, int]]) -> Result:
+    def at(x: Any) -> Any:
+        if x is None:
+            return None
+        parts = []
+        for size, blocks, (lo, hi, step) in zip(node.shape, x.shape, window, strict=True):
+            parts.append(slice(lo, hi, step) if blocks == size and size != 1 else slice(None))
+        return x[tuple(parts)]
+
+    for size, blocks, (lo, hi, step) in zip(node.shape, node.scale.shape, window, strict=True):
+        if blocks not in (1, size) and (lo, hi, step) != (0, size, 1):
+            return Dense("the slice cuts through a group of scales")
+    stored = storage_order(len(window), node.order)
+    codes = jax.lax.slice(node.codes, *zip(*(window[axis] for axis in stored), strict=True))
+    return dataclasses.replace(node, codes=codes, **{name: at(x) for name, x in _scales(node).items()})

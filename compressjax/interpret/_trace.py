@@ -1,0 +1,65 @@
+"""Tracing a function as if its nodes were dense, and running the result with a handler."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from compressjax.core import is_node, path_string
+from compressjax.interpret._evaluate import evaluate
+from compressjax.interpret._weight import Weight
+
+
+def _is_array(x: Any) -> bool:
+    return isinstance(x, jax.Array | np.ndarray | np.generic | jax.ShapeDtypeStruct)
+
+
+def _stand_in(weight: Weight) -> jax.ShapeDtypeStruct:
+    """An abstract dense array; inside `shard_map` it varies over the same mesh axes as the node's arrays."""
+    axes: set[Any] = set()
+    for leaf in jax.tree.leaves(weight):
+        axes |= set(getattr(jax.typeof(leaf), "vma", None) or ())
+    shape, dtype = weight.shape, jnp.dtype(weight.node.dtype)
+    if not axes:
+        return jax.ShapeDtypeStruct(shape, dtype)
+    example = jax.eval_shape(lambda leaf: jax.lax.pcast(jnp.zeros(shape, dtype), tuple(axes), to="varying"), 0)
+    return example
+
+
+def run(fn: Callable[..., Any], args: Any, kwargs: Any, mark: Callable[[str, Any], Any], handler: Any) -> Any:
+    """Traces `fn` on dense stand-ins and interprets it on the marked weights.
+
+    Args:
+        fn: Function written for dense arrays.
+        args: Positional arguments, trees that may hold nodes.
+        kwargs: Keyword arguments.
+        mark: `(path, leaf) -> Weight` for leaves to interpret, or None for the rest.
+        handler: Rules of the interpretation.
+
+    Returns:
+        What `fn` returns, with weights that reach the result made dense.
+
+    Example:
+        >>> run(lambda x: x + 1, (jnp.zeros(2),), {}, lambda path, leaf: None, None).tolist()
+        [1.0, 1.0]
+    """
+    flat, structure = jax.tree_util.tree_flatten_with_path((args, kwargs), is_leaf=is_node)
+    leaves = [mark(path_string(path[2:]), leaf) or leaf for path, leaf in flat]
+    dynamic = [isinstance(leaf, Weight) or _is_array(leaf) for leaf in leaves]
+    box: list[Any] = []
+
+    def flat_fn(*arrays: Any) -> list[Any]:
+        supply = iter(arrays)
+        full = [next(supply) if d else leaf for d, leaf in zip(dynamic, leaves, strict=True)]
+        a, k = jax.tree.unflatten(structure, full)
+        out, out_structure = jax.tree.flatten(fn(*a, **k))
+        box.append(out_structure)
+        return out
+
+    inputs = [leaf for d, leaf in zip(dynamic, leaves, strict=True) if d]
+    closed = jax.make_jaxpr(flat_fn)(*(_stand_in(x) if isinstance(x, Weight) else x for x in inputs))
+    out = evaluate(closed.jaxpr, closed.consts, inputs, handler)
+    dense = [handler.dense(x, "return", "returned by the function") if isinstance(x, Weight) else x for x in out]
+    return jax.tree.unflatten(box[-1], dense)
