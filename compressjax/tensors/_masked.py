@@ -51,7 +51,9 @@ class Masked(Node):
         if not isinstance(self.mask, np.ndarray | jax.Array) or isinstance(self.mask, jax.core.Tracer):
             raise ValueError(f"the size of a Masked {self.shape} depends on its mask; ask outside of jit")
         stored = int(np.count_nonzero(np.asarray(self.mask)))
-        return (self.size if kept is None else kept) + entry_bits(self.value, min(stored, kept or stored))
+        if kept is None:
+            return self.size + entry_bits(self.value, stored)
+        return kept + entry_bits(self.value, min(stored, kept))
 
     def stacked(self) -> "Masked | None":
         """Both arrays carry axis 0 already, unless the value is a node that does not."""
