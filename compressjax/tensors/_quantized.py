@@ -26,7 +26,7 @@ def expand_blocks(x: jax.Array, shape: tuple[int, ...]) -> jax.Array:
         >>> expand_blocks(jnp.array([1, 2]), (4,)).tolist()
         [1, 1, 2, 2]
     """
-    if len(x.shape) != len(shape) or any(d % max(s, 1) for s, d in zip(x.shape, shape, strict=True)):
+    if len(x.shape) != len(shape) or any(d % s if s else d for s, d in zip(x.shape, shape, strict=True)):
         raise ValueError(f"blocks of shape {x.shape} do not tile {shape}; every axis must divide")
     for axis, (blocks, length) in enumerate(zip(x.shape, shape, strict=True)):
         if blocks not in (1, length):

@@ -1,0 +1,132 @@
+"""What several test folders share: comparisons by bytes, and nodes recomputed with NumPy loops."""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from compressjax import core, tensors
+
+FLOATS = ("float32", "bfloat16", "float16")
+
+
+def array(seed: int, shape: tuple[int, ...], dtype: str = "float32", scale: float = 1.0) -> jax.Array:
+    """Normal numbers from NumPy, so that no test draws from the generator under test."""
+    return jnp.asarray(np.random.default_rng(seed).normal(size=shape) * scale, jnp.dtype(dtype))
+
+
+def epsilon(dtype: Any) -> float:
+    """Distance from one to the next number of a floating dtype."""
+    return float(jnp.finfo(dtype).eps)
+
+
+def same_bits(a: Any, b: Any) -> bool:
+    """Whether two arrays agree in dtype, shape and every byte (NaN equals NaN, zero differs from minus zero)."""
+    a, b = np.asarray(a), np.asarray(b)
+    return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+
+
+def difference(a: Any, b: Any) -> str:
+    """Where two trees differ in structure or bits; empty when they do not."""
+    if jax.tree.structure(a) != jax.tree.structure(b):
+        return f"structures differ: {jax.tree.structure(a)} and {jax.tree.structure(b)}"
+    for (path, x), (_, y) in zip(*(jax.tree_util.tree_flatten_with_path(t)[0] for t in (a, b)), strict=True):
+        if not same_bits(x, y):
+            return f"{jax.tree_util.keystr(path)} differs: {describe(x)} and {describe(y)}"
+    return ""
+
+
+def describe(x: Any) -> str:
+    """Shape, dtype and the first entries."""
+    x = np.asarray(x)
+    return f"{x.dtype}{list(x.shape)} {x.ravel()[:6].tolist()}"
+
+
+def float64(x: Any) -> np.ndarray:
+    """Any array in double precision."""
+    return np.asarray(x).astype(np.float64)
+
+
+def brute(x: Any) -> np.ndarray:
+    """The dense tensor of an array or node in double precision, entry by entry from the equations."""
+    if not isinstance(x, core.Node):
+        return float64(x)
+    return _BRUTE[type(x)](x)
+
+
+def _masked(x: tensors.Masked) -> np.ndarray:
+    full, mask = brute(x.value), np.asarray(x.mask)
+    out = np.zeros(mask.shape)
+    for i in np.ndindex(*mask.shape):
+        if mask[i]:
+            out[i] = full[i]
+    return out
+
+
+def _low_rank(x: tensors.LowRank) -> np.ndarray:
+    left, right = brute(x.left), brute(x.right)
+    batch = left.shape[: left.ndim - 1 - x.inputs]
+    inputs, outputs = left.shape[len(batch) : -1], right.shape[len(batch) + 1 :]
+    out = np.zeros((*batch, *inputs, *outputs))
+    for b in np.ndindex(*batch):
+        for i in np.ndindex(*inputs):
+            for o in np.ndindex(*outputs):
+                out[(*b, *i, *o)] = sum(left[(*b, *i, r)] * right[(*b, r, *o)] for r in range(left.shape[-1]))
+    return out
+
+
+def _quantized(x: tensors.Quantized) -> np.ndarray:
+    codes, scale = float64(x.codes), float64(x.scale)
+    zero = np.zeros(scale.shape) if x.zero_point is None else float64(x.zero_point)
+    lead = codes.ndim - len(x.order)
+    stored = [*range(lead), *(lead + axis for axis in x.order)]
+    shape = [0] * codes.ndim
+    for place, axis in enumerate(stored):
+        shape[axis] = codes.shape[place]
+    out = np.zeros(shape)
+    for i in np.ndindex(*shape):
+        block = tuple(i[a] * scale.shape[a] // shape[a] for a in range(len(shape)))
+        out[i] = scale[block] * (codes[tuple(i[axis] for axis in stored)] - zero[block])
+    return out
+
+
+def _codebook(x: tensors.Codebook) -> np.ndarray:
+    table, codes = brute(x.centroids), np.asarray(x.codes).astype(int)
+    out = np.zeros(codes.shape)
+    for i in np.ndindex(*codes.shape):
+        out[i] = table[(*i[: table.ndim - 1], codes[i])]
+    return out
+
+
+_BRUTE = {
+    tensors.Masked: _masked,
+    tensors.LowRank: _low_rank,
+    tensors.Quantized: _quantized,
+    tensors.Codebook: _codebook,
+    tensors.Sum: lambda x: sum(brute(term) for term in x.terms),
+}
+
+
+def brute_bits(x: Any, kept: int | None = None) -> int:
+    """Packed bits of an array or node, written once more from the definition of each layout."""
+    if not isinstance(x, core.Node):
+        width = 1 if x.dtype == bool else 8 * np.dtype(x.dtype).itemsize
+        return width * (np.asarray(x).size if kept is None else kept)
+    entries = math.prod(x.shape) if kept is None else kept
+    match x:
+        case tensors.Masked():
+            ones = int(np.asarray(x.mask).astype(int).sum())
+            return entries + brute_bits(x.value, ones if kept is None else min(ones, kept))
+        case tensors.LowRank():
+            return brute_bits(x.left) + brute_bits(x.right)
+        case tensors.Quantized():
+            parts = [p for p in (x.scale, x.zero_point, x.activation_scale) if p is not None]
+            return entries * x.bits + sum(np.asarray(p).nbytes * 8 for p in parts)
+        case tensors.Codebook():
+            width = math.ceil(math.log2(x.centroids.shape[-1]))
+            return entries * width + brute_bits(x.centroids)
+        case tensors.Sum():
+            return sum(brute_bits(term, kept) for term in x.terms)
+    raise ValueError(f"no second opinion on the size of a {type(x).__name__}; write one here")
