@@ -19,6 +19,7 @@ from compressjax import recipe
 
 BAD_INPUT = 2
 INTERRUPTED = 130
+QUOTES = "\"' "
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Config file, with an argument after a colon.", lock_config=True
@@ -132,7 +133,8 @@ def _complain(error: Exception) -> int:
         # config_flags quotes the whole traceback of a config file that raised; its last line says what was wrong.
         text = text.strip().splitlines()[-1].partition(": ")[2]
     elif isinstance(error, AttributeError | KeyError):
-        text = f"the config has no such field: {text.strip(chr(34) + chr(39))}"
+        plain = text.replace("\\n", " ").replace("\\", "")
+        text = f"the config has no such field: {plain.strip(QUOTES)}"
     print(f"error: {' '.join(text.split())}", file=sys.stderr)
     return BAD_INPUT
 

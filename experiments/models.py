@@ -28,7 +28,7 @@ class MLP(nn.Module):
 
 
 class LeNet5(nn.Module):
-    """The Caffe variant of LeNet-5 that compression papers use: 20 and 50 filters of 5 x 5, then 500 units; 431 k weights.
+    """LeNet-5 as compression papers use it (the Caffe variant): 20 and 50 filters of 5 x 5, then 500 units.
 
     Attributes:
         classes: outputs.

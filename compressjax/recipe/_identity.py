@@ -60,7 +60,7 @@ def fingerprint(arrays: Mapping[str, np.ndarray]) -> str:
 
     Example:
         >>> a = fingerprint({"x": np.zeros(3)})
-        ... a == fingerprint({"x": np.zeros((3, 1))})
+        >>> a == fingerprint({"x": np.zeros((3, 1))})
         False
     """
     state = hashlib.sha256()
@@ -71,13 +71,13 @@ def fingerprint(arrays: Mapping[str, np.ndarray]) -> str:
     return state.hexdigest()
 
 
-def chain_keys(fingerprint_of_data: str, stages: Iterable[tuple[str, Any]]) -> list[str]:
+def chain_keys(data: str, stages: Iterable[tuple[str, Any]]) -> list[str]:
     """Key of each stage: it changes with the stage's settings, with any earlier stage, and with the data.
 
     ``key_0 = H(data), key_i = H(key_{i-1}, name_i, settings_i)``
 
     Args:
-        fingerprint_of_data: what the first stage reads.
+        data: fingerprint of what the first stage reads.
         stages: pairs of name and JSON settings, in order.
 
     Returns:
@@ -85,11 +85,11 @@ def chain_keys(fingerprint_of_data: str, stages: Iterable[tuple[str, Any]]) -> l
 
     Example:
         >>> one = chain_keys("d", [("a", 1), ("b", 2)])
-        ... two = chain_keys("d", [("a", 1), ("b", 3)])
+        >>> two = chain_keys("d", [("a", 1), ("b", 3)])
         >>> one[0] == two[0], one[1] == two[1]
         (True, False)
     """
-    keys, key = [], digest(fingerprint_of_data)
+    keys, key = [], digest(data)
     for name, settings in stages:
         key = digest(key, name, settings)
         keys.append(key)

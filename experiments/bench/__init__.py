@@ -1,0 +1,1 @@
+"""Measurements: one file a study, all run by one harness that times contenders in turn."""

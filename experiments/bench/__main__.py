@@ -1,0 +1,47 @@
+"""Runs a study: `python -m experiments.bench --config=configs/bench_int8.py`."""
+
+import json
+import os
+import pathlib
+import sys
+from collections.abc import Sequence
+
+from absl import app, flags
+from ml_collections import config_flags
+
+from experiments.bench import harness, table
+
+_CONFIG = config_flags.DEFINE_config_file("config", None, "The study, for example configs/bench_int8.py.")
+_OUT = flags.DEFINE_string("out", None, "Where the JSON report goes; runs/bench/STUDY.json when not given.")
+
+
+def main(argv: Sequence[str]) -> None:
+    """Measures, writes the report after every case, prints the tables."""
+    if len(argv) > 1:
+        raise app.UsageError(f"unknown argument {argv[1]!r}; fields are set as --config.field=value")
+    config = _CONFIG.value
+    path = pathlib.Path(_OUT.value or f"runs/bench/{config.study}.json")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    report = {}
+    try:
+        for report in harness.run(config):
+            write(path, report)
+            if not report["complete"]:
+                print(f"\r{report['rows'][-1]['case']:<78}", end="", file=sys.stderr, flush=True)
+    except ValueError as error:
+        sys.exit(f"\nbench: {error}")
+    print(f"\r{'':<78}\r", end="", file=sys.stderr)
+    print(table.render(report))
+    print(f"\nwritten to {path}")
+
+
+def write(path: pathlib.Path, report: dict) -> None:
+    """Replaces the file in one step, so that no reader sees half a report."""
+    partial = path.with_suffix(".part")
+    partial.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    os.replace(partial, path)
+
+
+if __name__ == "__main__":
+    flags.mark_flag_as_required("config")
+    app.run(main)
