@@ -1,0 +1,10 @@
+"""One file: entropy-coded nodes, manifest, checksums, optionally the program itself."""
+
+from compressjax.artifact._file import Artifact, Report, inspect, load, save, verify
+from compressjax.artifact._program import export, run
+from compressjax.coding import ArtifactError, Ledger, LedgerRow, Manifest
+
+__all__ = [
+    "Artifact", "ArtifactError", "Ledger", "LedgerRow", "Manifest", "Report", "export", "inspect", "load", "run",
+    "save", "verify",
+]  # fmt: skip

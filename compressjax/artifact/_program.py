@@ -1,0 +1,123 @@
+"""The program itself as bytes, so that a machine without the model's source can run a file."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import struct
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import export as jax_export
+
+from compressjax import core
+from compressjax.artifact._file import load
+from compressjax.artifact._tree import flatten
+from compressjax.coding import ArtifactError
+
+
+def export(fn: Callable[..., Any], tree: Any, *example_args: Any, platforms: Sequence[str] | None = None) -> bytes:
+    """Compiles `fn(tree, *args)` to portable bytes (StableHLO) that take the tree's arrays as inputs.
+
+    The leading axis that the example arguments share is left open where the function allows it, so that the program
+    runs on any batch; else the shapes are those of the example.
+
+    Args:
+        fn: Function of a tree and of arrays, for example `lift(model.apply)`.
+        tree: Tree of arrays and nodes; only its structure, shapes and dtypes matter.
+        *example_args: Arrays (or trees of dicts, lists and tuples of them) of the shapes to run on.
+        platforms: Where the program must run, for example `("cpu", "cuda")`; by default the current backend.
+
+    Returns:
+        Bytes for `save(..., program=...)`.
+
+    Raises:
+        ValueError: If no example argument is given.
+
+    Example:
+        >>> program = export(lambda tree, x: x @ tree["w"], {"w": jnp.ones((3, 2))}, jnp.ones((4, 3)))
+        >>> len(program) > 0
+        True
+
+    Source: `jax.export`, https://docs.jax.dev/en/latest/export/export.html.
+    """
+    if not example_args:
+        raise ValueError("export needs at least one example argument; pass arrays of the shapes to run on")
+    order, treedef, shapes = _layout(tree)
+
+    def program(arrays: list[list[Any]], args: tuple[Any, ...]) -> Any:
+        leaves: list[Any] = [None] * len(order)
+        for index, structure, parts in zip(order, shapes, arrays, strict=True):
+            leaves[index] = jax.tree.unflatten(structure[0], parts)
+        return fn(jax.tree.unflatten(treedef, leaves), *args)
+
+    arrays = [structure[1] for structure in shapes]
+    exporter = jax_export.export(jax.jit(program), platforms=platforms)
+    fixed = jax.tree.map(lambda x: jax.ShapeDtypeStruct(np.shape(x), jax.dtypes.result_type(x)), example_args)
+    with contextlib.suppress(Exception):  # whatever an open batch upsets, the fixed shapes below speak for it
+        return bytes(exporter(arrays, _open_batch(fixed)).serialize())
+    return bytes(exporter(arrays, fixed).serialize())
+
+
+def _open_batch(shapes: Any) -> Any:
+    """The same shapes with the leading axis of the first, wherever it leads, replaced by a symbol."""
+    (batch,) = jax_export.symbolic_shape("batch")
+    first = next(x.shape[:1] for x in jax.tree.leaves(shapes) if x.shape)
+
+    def free(x: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct((batch, *x.shape[1:]), x.dtype) if x.shape[:1] == first else x
+
+    return jax.tree.map(free, shapes)
+
+
+def run(path: str | os.PathLike[str], *inputs: Any) -> Any:
+    """Runs the stored program on the stored tree; run only files you trust.
+
+    Args:
+        path: File with a program.
+        *inputs: Arrays as in the example that `export` was given; the batch may differ where it was left open.
+
+    Returns:
+        What the program returns.
+
+    Raises:
+        ArtifactError: If the file has no program, or the inputs do not fit it.
+
+    Example:
+        >>> import os, tempfile
+        >>> from compressjax.artifact import save
+        >>> file, tree = os.path.join(tempfile.mkdtemp(), "model.cjx"), {"w": jnp.ones((3, 2))}
+        >>> _ = save(file, tree, program=export(lambda tree, x: x @ tree["w"], tree, jnp.ones((4, 3))))
+        >>> run(file, jnp.ones((5, 3))).shape
+        (5, 2)
+    """
+    artifact = load(path)
+    if artifact.program is None:
+        raise ArtifactError(f"{path} has no program; save it with program=export(fn, tree, example)")
+    try:
+        program = jax_export.deserialize(bytearray(artifact.program))
+    except (ValueError, KeyError, struct.error) as error:
+        raise ArtifactError(f"the program in {path} cannot be read by JAX {jax.__version__}: {error}; export it "
+                            "again") from error
+    leaves, _ = flatten(artifact.tree)
+    arrays = [[jnp.asarray(x) for x in jax.tree.leaves(leaf)] for leaf in leaves.values()]
+    try:
+        return program.call(arrays, tuple(inputs))
+    except (ValueError, TypeError) as error:
+        expected = [str(x) for x in program.in_avals[sum(map(len, arrays)):]]
+        raise ArtifactError(f"the inputs do not fit the program in {path}, which takes {', '.join(expected)}: "
+                            f"{str(error).splitlines()[0]}") from error
+
+
+def _layout(tree: Any) -> tuple[list[int], Any, list[tuple[Any, list[jax.ShapeDtypeStruct]]]]:
+    """For the leaves in the order of a file: their index in JAX's order, structure, and abstract arrays."""
+    leaves, treedef = jax.tree.flatten(tree, is_leaf=core.is_node)
+    order = list(flatten(jax.tree.unflatten(treedef, range(len(leaves))))[0].values())
+    shapes = []
+    for index in order:
+        parts, structure = jax.tree.flatten(leaves[index])
+        shapes.append((structure, [jax.ShapeDtypeStruct(np.shape(x), jnp.asarray(x).dtype) for x in parts]))
+    return order, treedef, shapes
