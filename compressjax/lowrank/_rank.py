@@ -1,0 +1,110 @@
+"""Which rank, and whether it pays."""
+
+import math
+
+import jax
+import numpy as np
+
+
+def split(shape: tuple[int, ...], inputs: int | None = None, batch: int = 0) -> tuple[int, int, int]:
+    """Input axes, and the sizes of the matrix that a kernel stands for.
+
+    Args:
+        shape: `[*batch, *in, *out]`.
+        inputs: Number of input axes; all but the last when None.
+        batch: Number of leading axes that are not factorised.
+
+    Returns:
+        `(inputs, in, out)`, sizes multiplied over the axes.
+
+    Raises:
+        ValueError: If no input or no output axis is left.
+
+    Example:
+        >>> split((3, 3, 16, 32))
+        (3, 144, 32)
+    """
+    axes = len(shape) - batch
+    inputs = axes - 1 if inputs is None else inputs
+    if batch < 0 or not 1 <= inputs < axes:
+        raise ValueError(f"shape {shape} with batch={batch} and inputs={inputs}: both sides need an axis")
+    return inputs, math.prod(shape[batch : batch + inputs]), math.prod(shape[batch + inputs :])
+
+
+def pays(shape: tuple[int, ...], rank: int, *, inputs: int | None = None, batch: int = 0) -> bool:
+    """Whether factors of this rank hold fewer numbers than the dense kernel.
+
+    .. math:: r\\,(in + out) < in \\cdot out
+
+    Args:
+        shape: `[*batch, *in, *out]`.
+        rank: Inner dimension.
+        inputs: Number of input axes; all but the last when None.
+        batch: Number of leading batch axes.
+
+    Returns:
+        True when it pays.
+
+    Raises:
+        ValueError: If no input or no output axis is left.
+
+    Example:
+        >>> pays((784, 300), 32), pays((100, 10), 10)
+        (True, False)
+    """
+    _, rows, columns = split(shape, inputs, batch)
+    return rank * (rows + columns) < rows * columns
+
+
+def affordable(shape: tuple[int, ...], budget: float, *, inputs: int | None = None, batch: int = 0) -> int:
+    """Largest rank whose factors hold at most `budget` of the dense number of parameters; at least 1.
+
+    .. math:: r = \\lfloor budget \\cdot \\frac{in \\cdot out}{in + out} \\rfloor
+
+    Args:
+        shape: `[*batch, *in, *out]`.
+        budget: Fraction of the dense count, above 0.
+        inputs: Number of input axes; all but the last when None.
+        batch: Number of leading batch axes.
+
+    Returns:
+        The rank, between 1 and `min(in, out)`.
+
+    Raises:
+        ValueError: If no input or no output axis is left.
+
+    Example:
+        >>> affordable((100, 100), 0.5)
+        25
+    """
+    _, rows, columns = split(shape, inputs, batch)
+    return max(1, min(rows, columns, math.floor(budget * rows * columns / (rows + columns) + 1e-9)))
+
+
+def rank_by_energy(singular: jax.Array, energy: float, path: str) -> int:
+    """Smallest rank that keeps a fraction of the squared Frobenius norm, for every batch entry.
+
+    .. math:: \\sum_{i \\le r} \\sigma_i^2 \\ge energy \\sum_i \\sigma_i^2
+
+    Args:
+        singular: `[*batch, k]`, descending; concrete.
+        energy: Fraction, in (0, 1].
+        path: Of the leaf, for the message.
+
+    Returns:
+        The rank, at least 1.
+
+    Raises:
+        ValueError: If the values are traced.
+
+    Example:
+        >>> rank_by_energy(np.array([3.0, 1.0]), 0.9, "kernel")
+        1
+    """
+    if isinstance(singular, jax.core.Tracer):
+        raise ValueError(
+            f"svd: energy={energy} chooses the rank of {path!r} from its values, so encode cannot be traced (jit, "
+            "eval_shape, chain); encode outside of jit and use sequence for what follows, or give rank= or budget="
+        )
+    power = np.cumsum(np.square(np.asarray(singular, np.float64)), axis=-1).reshape(-1, singular.shape[-1])
+    return max(int(np.searchsorted(row, energy * row[-1])) + 1 for row in power)

@@ -1,0 +1,156 @@
+"""How the zeros are shared out among the leaves."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+
+from compressjax.core import Selector, matches
+
+Distribution = str | Mapping[Selector, float]
+NAMES = ("uniform", "global", "erk")
+
+
+def densities(
+    shapes: Mapping[str, tuple[int, ...]], sparsity: float, distribution: Distribution = "uniform"
+) -> dict[str, float]:
+    """Fraction of entries that each leaf keeps.
+
+    `"uniform"`: the same everywhere. `"erk"` (Erdos-Renyi-kernel): proportional to
+
+    .. math:: \\frac{\\sum_i d_i}{\\prod_i d_i}
+
+    for a leaf with axes `d_i`, so that small leaves stay denser; leaves that would exceed 1 are dense, and the
+    factor is solved anew among the others until the total is exactly `1 - sparsity` of all entries.
+
+    Args:
+        shapes: `{path: shape}` of the leaves that are pruned.
+        sparsity: Fraction of zeros over all leaves, in [0, 1).
+        distribution: `"uniform"`, `"erk"`, or `{pattern: sparsity}`, tried in order; leaves that no pattern matches
+            get `sparsity`.
+
+    Returns:
+        `{path: density}`, each in (0, 1].
+
+    Raises:
+        ValueError: If a sparsity is outside [0, 1), the distribution is unknown (or `"global"`, where the ranking of
+            the weights decides), or a pattern matches no leaf.
+
+    Example:
+        >>> densities({"a": (10, 10), "b": (10, 10)}, 0.9)["a"]
+        0.1
+
+    Source: Evci et al., arXiv:1911.11134 (evci2020).
+    """
+    check_sparsity(sparsity, "sparsity")
+    if isinstance(distribution, Mapping):
+        return _by_pattern(shapes, sparsity, distribution)
+    if distribution == "uniform":
+        return dict.fromkeys(shapes, round(1.0 - sparsity, 12))
+    if distribution == "erk":
+        return _erk(shapes, sparsity)
+    known = "'uniform', 'erk' or {pattern: sparsity}"
+    if distribution == "global":
+        raise ValueError(f"distribution 'global' has no densities before the weights are ranked; use {known}")
+    raise ValueError(f"unknown distribution {distribution!r}; use {known}, or 'global' in prune.gradual")
+
+
+def kept_counts(shapes: Mapping[str, tuple[int, ...]], sparsity: float, distribution: Distribution) -> dict[str, int]:
+    """Number of entries that each pool keeps; a pool is a leaf, or all leaves (key `""`) for `"global"`.
+
+    Args:
+        shapes: `{path: shape}`.
+        sparsity: Fraction of zeros over all leaves, in [0, 1).
+        distribution: As for `densities`, or `"global"`.
+
+    Returns:
+        Counts; for `"erk"` and `"global"` they add up to `N - round(sparsity N)`.
+
+    Raises:
+        ValueError: As `densities`.
+
+    Example:
+        >>> kept_counts({"a": (10, 10), "b": (10, 10)}, 0.9, "global")
+        {'': 20}
+    """
+    sizes = {path: math.prod(shape) for path, shape in shapes.items()}
+    total = sum(sizes.values())
+    if distribution == "global":
+        check_sparsity(sparsity, "sparsity")
+        return {"": total - round(sparsity * total)}
+    exact = {path: d * sizes[path] for path, d in densities(shapes, sparsity, distribution).items()}
+    if distribution != "erk":
+        return {path: round(x) for path, x in exact.items()}
+    counts = {path: math.floor(x + 1e-9) for path, x in exact.items()}
+    short = total - round(sparsity * total) - sum(counts.values())
+    # Largest remainders first, so that the total is met to the entry.
+    for path in sorted(exact, key=lambda p: counts[p] - exact[p])[: max(short, 0)]:
+        counts[path] = min(counts[path] + 1, sizes[path])
+    return counts
+
+
+def check_sparsity(sparsity: float, name: str) -> None:
+    """Refuses sparsities outside [0, 1).
+
+    Args:
+        sparsity: Fraction of zeros.
+        name: Of the argument, for the message.
+
+    Raises:
+        ValueError: If outside.
+
+    Example:
+        >>> check_sparsity(0.5, "sparsity")
+    """
+    if not 0.0 <= sparsity < 1.0:
+        raise ValueError(f"{name}={sparsity} is outside [0, 1): it is the fraction of zeros, 0.9 for 90 %")
+
+
+def check_distribution(distribution: Any) -> None:
+    """Refuses unknown distributions before any leaf is seen.
+
+    Args:
+        distribution: Name or mapping.
+
+    Raises:
+        ValueError: If it is neither.
+
+    Example:
+        >>> check_distribution("erk")
+    """
+    if isinstance(distribution, Mapping):
+        for pattern, sparsity in distribution.items():
+            check_sparsity(sparsity, f"distribution[{pattern!r}]")
+    elif distribution not in NAMES:
+        raise ValueError(f"unknown distribution {distribution!r}; use one of {NAMES} or {{pattern: sparsity}}")
+
+
+def _by_pattern(shapes: Mapping[str, tuple[int, ...]], sparsity: float, rules: Mapping[Selector, float]) -> dict:
+    check_distribution(rules)
+    leaves = {path: jax.ShapeDtypeStruct(shape, "float32") for path, shape in shapes.items()}
+    for pattern in rules:
+        if not any(matches(pattern, path, leaf) for path, leaf in leaves.items()):
+            raise ValueError(f"distribution: pattern {pattern!r} matches none of {sorted(shapes)}; mend or drop it")
+    chosen = {
+        path: next((s for pattern, s in rules.items() if matches(pattern, path, leaf)), sparsity)
+        for path, leaf in leaves.items()
+    }
+    return {path: round(1.0 - s, 12) for path, s in chosen.items()}
+
+
+def _erk(shapes: Mapping[str, tuple[int, ...]], sparsity: float) -> dict[str, float]:
+    size = {path: math.prod(shape) for path, shape in shapes.items()}
+    raw = {path: sum(shape) / size[path] for path, shape in shapes.items()}
+    full: set[str] = set()
+    while True:
+        rest = [path for path in shapes if path not in full]
+        wanted = (1.0 - sparsity) * sum(size.values()) - sum(size[path] for path in full)
+        mass = sum(raw[path] * size[path] for path in rest)
+        factor = wanted / mass if rest else 0.0
+        over = {path for path in rest if factor * raw[path] > 1.0 + 1e-12}
+        if not over:
+            return {path: 1.0 if path in full else min(factor * raw[path], 1.0) for path in shapes}
+        # Only the worst leaf is made dense at a time: the factor shrinks, and the others may fit again.
+        worst = max(raw[path] for path in over)
+        full |= {path for path in over if raw[path] == worst}
