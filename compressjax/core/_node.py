@@ -192,5 +192,5 @@ def entry_bits(x: Any, kept: int | None = None) -> int:
     if isinstance(x, Node):
         return x.size_bits(kept)
     count = int(np.prod(x.shape, dtype=np.int64)) if kept is None else kept
-    bits = 1 if x.dtype == np.bool_ else 8 * np.dtype(x.dtype).itemsize
+    bits = 1 if x.dtype == np.bool_ else 8 * x.dtype.itemsize
     return count * bits

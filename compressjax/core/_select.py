@@ -10,22 +10,23 @@ Selector = str | Callable[[str, Any], bool]
 
 
 def kernels(path: str, leaf: Any) -> bool:
-    """Selects values with at least two axes: the weights of products, not biases or norm scales.
+    """Selects the weights of products: values with two or more axes that are not named bias or scale.
+
+    The name matters because attention layers have biases `[heads, features]`.
 
     Args:
         path: Value path.
         leaf: Array, concrete or abstract.
 
     Returns:
-        True when the leaf has two or more axes.
+        True when the leaf has two or more axes and the path does not end in `bias` or `scale`.
 
     Example:
         >>> import jax.numpy as jnp
         >>> kernels("a/bias", jnp.zeros(3))
         False
     """
-    del path
-    return len(leaf.shape) >= 2
+    return len(leaf.shape) >= 2 and path.rsplit("/", 1)[-1] not in ("bias", "scale")
 
 
 def matches(selector: Selector, path: str, leaf: Any) -> bool:

@@ -2,6 +2,12 @@
 
 from compressjax.interpret._bound import integer_bound
 from compressjax.interpret._lift import FallbackWarning, describe, explain, lift
+from compressjax.interpret._observe import observe
+from compressjax.interpret._prepare import prepare
+from compressjax.interpret._statistics import Statistics, merge
 from compressjax.interpret._weight import Row
 
-__all__ = ["FallbackWarning", "Row", "describe", "explain", "integer_bound", "lift"]
+__all__ = [
+    "FallbackWarning", "Row", "Statistics", "describe", "explain", "integer_bound", "lift", "merge", "observe",
+    "prepare",
+]  # fmt: skip

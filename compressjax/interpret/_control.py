@@ -62,9 +62,17 @@ def _zero_tangent(x: Any) -> Any:
     return jax.numpy.zeros_like(x) if floating else np.zeros(x.shape, jax.dtypes.float0)
 
 
+def _scan_counts(params: dict[str, Any], operands: int) -> tuple[int, int]:
+    """Numbers of constants and of carried values: plain counts up to JAX 0.10, a tree of operands from 0.12 on."""
+    if "num_consts" in params:
+        return params["num_consts"], params["num_carry"]
+    consts, carry, _ = (list(part) for part in params["ft_in"].update(list(range(operands))).unpack())
+    return len(consts), len(carry)
+
+
 def _scan(eqn: Any, inputs: Sequence[Any], handler: Any, evaluate: Evaluate) -> list[Any]:
     p = eqn.params
-    fixed, carried = p["num_consts"], p["num_carry"]
+    fixed, carried = _scan_counts(p, len(inputs))
     consts = inputs[:fixed]
     carry = _dense_all(inputs[fixed : fixed + carried], handler, "scan", "carried through a loop, so it may change")
     rows = []

@@ -1,5 +1,6 @@
 """Convolutions with a node as the kernel: groups, strides, dilation, depthwise."""
 
+import functools
 from typing import Any
 
 import jax
@@ -101,21 +102,29 @@ def _low_rank(x: jax.Array, node: LowRank, params: dict[str, Any]) -> Any:
 
 
 def _quantized(x: jax.Array, node: Quantized, params: dict[str, Any]) -> Any:
-    numbers = params["dimension_numbers"]
-    out_axis = numbers.rhs_spec[0]
+    out_axis = params["dimension_numbers"].rhs_spec[0]
     if any(s != 1 for a, s in enumerate(node.scale.shape) if a != out_axis):
         return Dense("scales change along the summed axes, so integer sums cannot be scaled afterwards")
     if params["batch_group_count"] != 1:
         return Dense("integer convolutions with batch groups are not written")
     if node.zero_point is not None:
         return Dense("padding does not commute with a zero point; use a symmetric grid for integer convolutions")
-    others = tuple(a for a in range(x.ndim) if a != numbers.lhs_spec[0])
-    out_batch, out_channel = numbers.out_spec[:2]
+    out = _integer_conv(tuple((key, params[key]) for key in _WINDOW))(x, node)
+    return out.astype(params["preferred_element_type"] or jnp.result_type(x.dtype, node.dtype))
 
-    def along(v: jax.Array, axis: int) -> jax.Array:
-        return v.reshape(tuple(-1 if a == axis else 1 for a in range(x.ndim)))
+
+@functools.lru_cache(maxsize=1024)
+def _integer_conv(window: tuple[tuple[str, Any], ...]) -> Any:
+    """One jitted function a window: layers of one shape share its trace."""
+    params = dict(window)
+    numbers = params["dimension_numbers"]
+    out_axis, (out_batch, out_channel) = numbers.rhs_spec[0], numbers.out_spec[:2]
+
+    def along(v: jax.Array, axis: int, ndim: int) -> jax.Array:
+        return v.reshape(tuple(-1 if a == axis else 1 for a in range(ndim)))
 
     def integer(x: jax.Array, node: Quantized) -> jax.Array:
+        others = tuple(a for a in range(x.ndim) if a != numbers.lhs_spec[0])
         codes, x_scale = quantize_activations(x, others, node)
         stored, _ = signed_codes(node)
         order = storage_order(stored.ndim, node.order)
@@ -123,10 +132,9 @@ def _quantized(x: jax.Array, node: Quantized, params: dict[str, Any]) -> Any:
         total = convolve(codes, weights, {**params, "precision": None}, jnp.int32).astype(jnp.float32)
         width = tuple(d if a == out_axis else 1 for a, d in enumerate(node.shape))
         scale = expand_blocks(node.scale.astype(jnp.float32), width)
-        return total * along(x_scale, out_batch) * along(scale, out_channel)
+        return total * along(x_scale, out_batch, x.ndim) * along(scale, out_channel, x.ndim)
 
     def floating(x: jax.Array, node: Quantized) -> jax.Array:
-        return convolve(x, node.materialize(), params, params["preferred_element_type"])
+        return convolve(x, node.materialize(), params, None)
 
-    out = straight_through_product(integer, floating)(x, node)
-    return out.astype(params["preferred_element_type"] or jnp.result_type(x.dtype, node.dtype))
+    return jax.jit(straight_through_product(integer, floating))

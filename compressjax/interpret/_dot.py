@@ -1,6 +1,7 @@
 """Matrix products with a node, in every orientation and batch arrangement."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -53,9 +54,7 @@ class Product:
 
     def dense(self, x: jax.Array, w: jax.Array) -> jax.Array:
         """The product on dense operands."""
-        return jax.lax.dot_general(
-            x, w, self.numbers, precision=self.precision, preferred_element_type=self.dtype
-        )  # fmt: skip
+        return jax.lax.dot_general(x, w, self.numbers, self.precision, self.dtype)
 
 
 def dot(x: jax.Array, node: Any, product: Product) -> Any:
@@ -159,19 +158,24 @@ def _sum(x: jax.Array, node: Sum, p: Product) -> Any:
 def _quantized(x: jax.Array, node: Quantized, p: Product) -> Any:
     if any(node.scale.shape[a] != 1 for a in p.sum):
         return Dense("scales change along the summed axis, so integer sums cannot be scaled afterwards")
-    rows = math.prod(x.shape[a] for a in p.x_free(x.ndim))
+    out = _integer_dot(p)(x, node)
+    return out.astype(p.dtype or jnp.result_type(x.dtype, node.dtype))
+
+
+@functools.lru_cache(maxsize=1024)
+def _integer_dot(p: Product) -> Any:
+    """One jitted function a product: layers of one shape share its trace."""
 
     def integer(x: jax.Array, node: Quantized) -> jax.Array:
         codes, x_scale = quantize_activations(x, p.x_sum, node)
-        if rows == 1 and not p.x_batch:
+        if not p.x_batch and math.prod(x.shape[a] for a in p.x_free(x.ndim)) == 1:
             return _paired_row(codes, x_scale, node, p)
         return _scaled(_integer_product(codes, node, p), codes, x_scale, node, p)
 
-    def dense(x: jax.Array, node: Quantized) -> jax.Array:
+    def floating(x: jax.Array, node: Quantized) -> jax.Array:
         return p.dense(x, node.materialize())
 
-    out = straight_through_product(integer, dense)(x, node)
-    return out.astype(p.dtype or jnp.result_type(x.dtype, node.dtype))
+    return jax.jit(straight_through_product(integer, floating))
 
 
 def _paired_row(codes: jax.Array, x_scale: jax.Array, node: Quantized, p: Product) -> jax.Array:

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
+
 from compressjax.interpret._conv import apply_conv
 from compressjax.interpret._dot import apply_dot
 from compressjax.interpret._gather import apply_gather
 from compressjax.interpret._layout import convert, cut, reshape, transpose
-from compressjax.interpret._weight import Dense, Weight
+from compressjax.interpret._weight import Dense, Weight, varying_axes
 
 Rule = Callable[[dict[str, Any], Sequence[Any]], Any]
 
@@ -58,6 +60,16 @@ def _reshape(params: dict[str, Any], inputs: Sequence[Any]) -> Any:
     return reshape(inputs[0].node, params["new_sizes"])
 
 
+def _pvary(params: dict[str, Any], inputs: Sequence[Any]) -> Any:
+    """Marks every array of the node as differing between devices, as `shard_map` asks before a product."""
+
+    def mark(leaf: Any) -> Any:
+        axes = tuple(a for a in params["axes"] if a not in varying_axes(leaf))
+        return jax.lax.pcast(leaf, axes, to="varying") if axes else leaf
+
+    return jax.tree.map(mark, inputs[0].node)
+
+
 # Products: the result is an ordinary array.
 PRODUCTS: dict[str, Rule] = {"dot_general": _dot, "conv_general_dilated": _conv, "gather": _gather}
 
@@ -70,6 +82,7 @@ LAYOUTS: dict[str, Rule] = {
     "broadcast_in_dim": _broadcast,
     "convert_element_type": lambda params, inputs: convert(inputs[0].node, params["new_dtype"]),
     "slice": _slice,
+    "pvary": _pvary,
     "copy": lambda params, inputs: inputs[0].node,
     "copy_p": lambda params, inputs: inputs[0].node,
 }

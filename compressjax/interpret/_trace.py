@@ -9,23 +9,24 @@ import numpy as np
 
 from compressjax.core import is_node, path_string
 from compressjax.interpret._evaluate import evaluate
-from compressjax.interpret._weight import Weight
+from compressjax.interpret._weight import Weight, varying_axes
 
 
 def _is_array(x: Any) -> bool:
     return isinstance(x, jax.Array | np.ndarray | np.generic | jax.ShapeDtypeStruct)
 
 
+def _is_leaf(x: Any) -> bool:
+    return is_node(x) or isinstance(x, Weight)
+
+
 def _stand_in(weight: Weight) -> jax.ShapeDtypeStruct:
     """An abstract dense array; inside `shard_map` it varies over the same mesh axes as the node's arrays."""
-    axes: set[Any] = set()
-    for leaf in jax.tree.leaves(weight):
-        axes |= set(getattr(jax.typeof(leaf), "vma", None) or ())
+    axes = frozenset().union(*(varying_axes(leaf) for leaf in jax.tree.leaves(weight)))
     shape, dtype = weight.shape, jnp.dtype(weight.node.dtype)
     if not axes:
         return jax.ShapeDtypeStruct(shape, dtype)
-    example = jax.eval_shape(lambda leaf: jax.lax.pcast(jnp.zeros(shape, dtype), tuple(axes), to="varying"), 0)
-    return example
+    return jax.eval_shape(lambda: jax.lax.pcast(jnp.zeros(shape, dtype), tuple(sorted(axes)), to="varying"))
 
 
 def run(fn: Callable[..., Any], args: Any, kwargs: Any, mark: Callable[[str, Any], Any], handler: Any) -> Any:
@@ -45,7 +46,7 @@ def run(fn: Callable[..., Any], args: Any, kwargs: Any, mark: Callable[[str, Any
         >>> run(lambda x: x + 1, (jnp.zeros(2),), {}, lambda path, leaf: None, None).tolist()
         [1.0, 1.0]
     """
-    flat, structure = jax.tree_util.tree_flatten_with_path((args, kwargs), is_leaf=is_node)
+    flat, structure = jax.tree_util.tree_flatten_with_path((args, kwargs), is_leaf=_is_leaf)
     leaves = [mark(path_string(path[2:]), leaf) or leaf for path, leaf in flat]
     dynamic = [isinstance(leaf, Weight) or _is_array(leaf) for leaf in leaves]
     box: list[Any] = []

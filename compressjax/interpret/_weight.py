@@ -58,3 +58,21 @@ class Dense(NamedTuple):
     """A rule's answer that a node is better materialised, and why."""
 
     reason: str
+
+
+def varying_axes(x: Any) -> frozenset[str]:
+    """Mesh axes over which an array differs, inside `shard_map`.
+
+    Args:
+        x: An array.
+
+    Returns:
+        Axis names; empty outside of `shard_map`.
+
+    Example:
+        >>> varying_axes(jax.numpy.zeros(2))
+        frozenset()
+    """
+    aval = jax.typeof(x)
+    manual = getattr(aval, "mat", None)
+    return frozenset(manual.varying if manual is not None else getattr(aval, "vma", ()))

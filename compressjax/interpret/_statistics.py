@@ -1,0 +1,99 @@
+"""What a weight is multiplied with: streaming statistics of the inputs of one product."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+
+class Statistics(NamedTuple):
+    """Sums over the rows that met a weight; all mergeable by addition or maximum.
+
+    Attributes:
+        count: Number of rows, float32 scalar.
+        total: `[in]`, sum of the rows.
+        squares: `[in]`, sum of their squares.
+        gram: `[in, in]`, sum of outer products, or None.
+        largest: `[in]`, largest absolute value.
+
+    `in` counts the summed axes of the weight, row-major: `h * w * in` for a convolution.
+
+    Example:
+        >>> of_rows(jnp.ones((4, 2)), gram=False).count.item()
+        4.0
+    """
+
+    count: jax.Array
+    total: jax.Array
+    squares: jax.Array
+    gram: jax.Array | None
+    largest: jax.Array
+
+    @property
+    def absmax(self) -> jax.Array:
+        """Largest absolute input, a scalar."""
+        return jnp.max(self.largest, axis=-1)
+
+    @property
+    def mean(self) -> jax.Array:
+        """Mean row, `[in]`."""
+        return self.total / jnp.maximum(self.count, 1)[..., None]
+
+    @property
+    def norm(self) -> jax.Array:
+        """Euclidean norm of every input over all rows, `[in]`."""
+        return jnp.sqrt(self.squares)
+
+    @property
+    def second_moment(self) -> jax.Array:
+        """Mean outer product, `[in, in]`; the diagonal only when no Gram matrix was kept."""
+        count = jnp.maximum(self.count, 1)[..., None]
+        return self.squares / count if self.gram is None else self.gram / count[..., None]
+
+
+def of_rows(rows: jax.Array, *, gram: bool) -> Statistics:
+    """Statistics of the rows of one product.
+
+    Args:
+        rows: `[n, in]`.
+        gram: Whether to keep the Gram matrix.
+
+    Returns:
+        Their statistics, float32.
+
+    Example:
+        >>> of_rows(jnp.array([[1.0, -2.0]]), gram=True).gram.tolist()
+        [[1.0, -2.0], [-2.0, 4.0]]
+    """
+    rows = rows.astype(jnp.float32)
+    return Statistics(
+        count=jnp.asarray(rows.shape[0], jnp.float32),
+        total=jnp.sum(rows, axis=0),
+        squares=jnp.sum(rows * rows, axis=0),
+        gram=jnp.matmul(rows.T, rows, precision=jax.lax.Precision.HIGHEST) if gram else None,
+        largest=jnp.max(jnp.abs(rows), axis=0, initial=0.0),
+    )
+
+
+def merge(a: Statistics, b: Statistics) -> Statistics:
+    """Statistics of both sets of rows together.
+
+    Args:
+        a: Statistics of some rows.
+        b: Statistics of others, with the same shapes.
+
+    Returns:
+        Statistics of all.
+
+    Example:
+        >>> one = of_rows(jnp.ones((4, 2)), gram=False)
+        >>> merge(one, one).count.item()
+        8.0
+    """
+    return Statistics(
+        a.count + b.count,
+        a.total + b.total,
+        a.squares + b.squares,
+        None if a.gram is None or b.gram is None else a.gram + b.gram,
+        jnp.maximum(a.largest, b.largest),
+    )
