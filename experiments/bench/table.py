@@ -16,7 +16,8 @@ def render(report: Mapping[str, Any]) -> str:
     machine = report["machine"]
     head = [
         f"{machine['processor']}, {machine['cores']} cores, {' '.join(machine['instructions'] or ['?'])}",
-        ", ".join(f"{name} {version}" for name, version in machine["versions"].items()) + f", Python {machine['python']}",
+        ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+        + f", Python {machine['python']}",
         "",
     ]
     return "\n".join([*head, *timings(report["rows"], report["facts"]), *verdicts(report["bars"])])
@@ -73,7 +74,7 @@ def verdicts(bars: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _number(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
 def _align(lines: Iterable[tuple[str, ...]]) -> list[str]:

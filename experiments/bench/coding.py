@@ -1,0 +1,98 @@
+"""Speed of our files against a bare entropy coder, and their length against the entropy."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import ml_collections
+import numpy as np
+
+from compressjax import coding
+from experiments.bench.harness import OURS, Case
+from third_party import peers
+
+
+def cases(config: ml_collections.ConfigDict) -> Iterator[Case]:
+    """Encoding and decoding of quantised normal weights, by bits and number.
+
+    Args:
+        config: `seed`, `bits`, `counts`, `sparsity` (share of symbols that are the centre's).
+
+    Yields:
+        Cases with the bare coder as the baseline, or ours where it is absent.
+    """
+    draw = np.random.default_rng(config.seed)
+    for bits in config.bits:
+        for count in config.counts:
+            symbols = weights(draw, bits, count)
+            name = f"{bits} bits, {count:,} symbols"
+            yield from both(name, symbols)
+
+
+def weights(draw: np.random.Generator, bits: int, count: int) -> np.ndarray:
+    """Normal weights on a uniform grid out to the largest, as round-to-nearest quantisation leaves them.
+
+    Args:
+        draw: source of randomness.
+        bits: of the grid.
+        count: how many.
+
+    Returns:
+        Codes from 0 to `2 ** bits - 1`, as uint8.
+    """
+    values = draw.normal(size=count)
+    top = 2 ** (bits - 1) - 1
+    return (np.clip(np.rint(values * top / np.abs(values).max()), -top, top) + top).astype(np.uint8)
+
+
+def entropy_bytes(symbols: np.ndarray) -> float:
+    """Length that the empirical distribution of the symbols allows a code for single symbols.
+
+    Args:
+        symbols: non-negative integers.
+
+    Returns:
+        Bytes.
+    """
+    share = np.bincount(symbols) / symbols.size
+    share = share[share > 0]
+    return float(-(share * np.log2(share)).sum() * symbols.size / 8)
+
+
+def both(name: str, symbols: np.ndarray) -> Iterator[Case]:
+    """The two cases of one array of symbols.
+
+    Args:
+        name: bits and number in words.
+        symbols: uint8.
+
+    Yields:
+        Encoding, then decoding.
+    """
+    data = coding.dumps({"codes": symbols})
+    row = coding.loads(data).manifest.ledger.leaves[0]
+    figures = coding.measure(symbols)
+    least = entropy_bytes(symbols)
+    facts: dict[str, Any] = {
+        "codec": row.codecs[0],
+        "payload over entropy": row.file_bytes / least,
+        "file over entropy": len(data) / least,
+        "coder alone encodes per second": figures.encode_rate,
+        "coder alone decodes per second": figures.decode_rate,
+    }
+    encoders: dict[str, Callable[[], Any]] = {}
+    decoders: dict[str, Callable[[], Any]] = {}
+    skipped = {}
+    peer = peers.load("constriction")
+    if peer.adapter is None:
+        skipped["constriction"] = peer.reason
+    else:
+        adapter, wide = peer.adapter, symbols.astype(np.int32)
+        model = adapter.model(wide)
+        words = adapter.encode(wide, model)
+        encoders[f"constriction {peer.version}"] = lambda: adapter.encode(wide, model)
+        decoders[f"constriction {peer.version}"] = lambda: adapter.decode(words, model, wide.size)
+        facts["constriction over entropy"] = words.nbytes / least
+    encoders[f"{OURS} file"] = lambda: coding.dumps({"codes": symbols})
+    decoders[f"{OURS} file"] = lambda: coding.loads(data).leaves["codes"]
+    yield Case(f"encode {name}", encoders, facts, skipped, symbols.size)
+    yield Case(f"decode {name}", decoders, {}, skipped, symbols.size)

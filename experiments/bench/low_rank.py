@@ -1,0 +1,78 @@
+"""Factorised layers under `lift` against dense ones, and against the same factors written by hand."""
+
+from collections.abc import Callable, Iterator
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+
+import compressjax
+from compressjax import tensors
+from experiments.bench.harness import OURS, Case
+from experiments.bench.int8 import convolution, dense, thunk
+
+
+def cases(config: ml_collections.ConfigDict) -> Iterator[Case]:
+    """Dense layers and convolutions by rank.
+
+    Args:
+        config: `seed`, `dense.shapes` `(in, out)`, `dense.rows`, `dense.ranks`, `convolution.shapes`
+            `(side, in, out, kernel)`, `convolution.images`, `convolution.ranks`.
+
+    Yields:
+        Cases with dense float32 JAX as the baseline; the factors by hand show what `lift` itself costs.
+    """
+    draw = np.random.default_rng(config.seed)
+
+    def normal(*shape: int) -> jax.Array:
+        return jnp.asarray(draw.normal(size=shape) / shape[-1] ** 0.5, jnp.float32)
+
+    for fan_in, out in config.dense.shapes:
+        for rows in config.dense.rows:
+            for rank in config.dense.ranks:
+                name = f"dense {fan_in}x{out}, rank {rank}, {rows} row{'s' * (rows > 1)}"
+                yield case(name, dense, by_hand_dense, normal(fan_in, rank), normal(rank, out), normal(rows, fan_in))
+    for side, channels, out, size in config.convolution.shapes:
+        for images in config.convolution.images:
+            for rank in config.convolution.ranks:
+                name = f"conv {size}x{size} {channels}->{out} on {side}x{side}, rank {rank}, {images} images"
+                left, x = normal(size, size, channels, rank), normal(images, side, side, channels)
+                yield case(name, convolution, by_hand_convolution, left, normal(rank, out), x)
+
+
+def case(name: str, apply: Callable, by_hand: Callable, left: jax.Array, right: jax.Array, x: jax.Array) -> Case:
+    """One function with its kernel dense, as a node, and written out by hand.
+
+    Args:
+        name: of the case.
+        apply: function of `{"kernel": ...}` and `x`.
+        by_hand: function of the factors and `x`.
+        left: `[*in, rank]`.
+        right: `[rank, out]`.
+        x: input.
+
+    Returns:
+        The case; the error is that of `lift` to the dense product.
+    """
+    node = tensors.LowRank(left, right, left.ndim - 1)
+    params = {"kernel": jax.block_until_ready(node.materialize())}
+    thunks = {
+        "jax float32": thunk(jax.jit(apply), params, x),
+        OURS: thunk(jax.jit(compressjax.lift(apply)), {"kernel": node}, x),
+        "by hand": thunk(jax.jit(by_hand), left, right, x),
+    }
+    exact = thunks["jax float32"]()
+    error = float(jnp.linalg.norm(thunks[OURS]() - exact) / jnp.linalg.norm(exact))
+    share = (left.size + right.size) / params["kernel"].size
+    return Case(name, thunks, {f"error of {OURS}": error, "share of weights": share})
+
+
+def by_hand_dense(left: jax.Array, right: jax.Array, x: jax.Array) -> jax.Array:
+    """Two products."""
+    return (x @ left) @ right
+
+
+def by_hand_convolution(left: jax.Array, right: jax.Array, x: jax.Array) -> jax.Array:
+    """A thin convolution and a product over channels."""
+    return convolution({"kernel": left}, x) @ right

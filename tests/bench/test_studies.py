@@ -1,0 +1,84 @@
+"""Every study runs in its smoke form and leaves a complete report."""
+
+import importlib
+import json
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments.bench import __main__ as command
+from experiments.bench import coding, harness, lifting, table
+from tests.style.source import ROOT
+
+
+@pytest.mark.loose
+@pytest.mark.parametrize("name", harness.STUDIES)
+def test_smoke(name, tmp_path):
+    config = importlib.import_module(f"configs.bench_{name}").get_config("smoke")
+    assert config.study == name
+    for report in harness.run(config):
+        command.write(tmp_path / "report.json", report)
+    saved = json.loads((tmp_path / "report.json").read_text())
+    assert saved["complete"]
+    assert len(saved["rows"]) >= 2
+    assert all(row.get("skipped") or row["median_ms"] > 0 for row in saved["rows"])
+    errors = [v for facts in saved["facts"].values() for k, v in facts.items() if k.startswith("error")]
+    assert all(0 <= error < 0.05 for error in errors)
+    assert table.render(saved)
+
+
+def test_entropy_against_closed_forms():
+
+    assert coding.entropy_bytes(np.arange(256).repeat(8)) == pytest.approx(256 * 8)
+    assert coding.entropy_bytes(np.zeros(100, int)) == 0
+    share = np.array([0, 0, 0, 1])
+    assert coding.entropy_bytes(share) * 8 / 4 == pytest.approx(2 - 0.75 * np.log2(3))
+
+
+def test_weights_fill_the_grid():
+
+    codes = coding.weights(np.random.default_rng(0), 3, 10_000)
+    assert codes.min() == 0 or codes.max() == 6
+    assert codes.max() <= 6
+    assert abs(codes.mean() - 3) < 0.1
+
+
+def test_equations_count_inner_jaxprs():
+    plain = jax.make_jaxpr(lambda x: x * 2 + 1)(1.0)
+    nested = jax.make_jaxpr(lambda x: jax.jit(lambda y: y * 2 + 1)(x) - 3)(1.0)
+    assert lifting.equations(plain.jaxpr) == 2
+    assert lifting.equations(nested.jaxpr) == 4
+    scanned = jax.make_jaxpr(lambda x: jax.lax.scan(lambda c, y: (c + y, c * y), jnp.float32(0), x))(jnp.ones(3))
+    assert lifting.equations(scanned.jaxpr) == 3
+
+
+def test_the_command_writes_and_prints(tmp_path):
+    out = tmp_path / "deep" / "report.json"
+    arguments = ["--config=configs/bench_coding.py:smoke", f"--out={out}", "--config.timing.rounds=3"]
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments.bench", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "payload over entropy" in done.stdout
+    assert json.loads(out.read_text())["config"]["timing"]["rounds"] == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--config=configs/bench_coding.py:smoke", "--config.no_such=1"], "no_such"),
+        (["--config=configs/bench_coding.py:smoke", "--config.study=speed"], "int8"),
+        (["--config=configs/bench_coding.py:tiny"], "smoke"),
+    ],
+)
+def test_the_command_refuses_bad_input(arguments, message, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments.bench", *arguments, f"--out={tmp_path}/r.json"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert message in done.stderr

@@ -1,0 +1,1 @@
+"""Peers that compressjax is compared with; no foreign code."""

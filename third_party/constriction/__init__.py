@@ -1,0 +1,1 @@
+"""The peer constriction: see README.md beside this file."""

@@ -1,0 +1,46 @@
+"""Finds a peer, or says why it cannot take part."""
+
+import importlib
+import importlib.metadata
+import types
+from typing import NamedTuple
+
+NAMES = ("constriction", "qwix", "scikit_learn")
+
+
+class Peer(NamedTuple):
+    """A peer as it is installed here.
+
+    Attributes:
+        name: its folder.
+        adapter: the adapter, or None when the peer is absent.
+        version: installed version, or ''.
+        reason: why it is absent and what installs it, or ''.
+    """
+
+    name: str
+    adapter: types.ModuleType | None
+    version: str
+    reason: str
+
+
+def load(name: str) -> Peer:
+    """Imports the adapter of a peer.
+
+    Args:
+        name: one of `NAMES`.
+
+    Returns:
+        The peer, with a reason in place of an adapter when its distribution is not installed.
+
+    Raises:
+        ValueError: if there is no such peer.
+    """
+    if name not in NAMES:
+        raise ValueError(f"peer {name!r} has no folder in third_party/; there are {', '.join(NAMES)}")
+    distribution = name.replace("_", "-")
+    try:
+        version = importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return Peer(name, None, "", f"{distribution} is not installed; run: pip install '.[parity]'")
+    return Peer(name, importlib.import_module(f"third_party.{name}.adapter"), version, "")

@@ -1,0 +1,1 @@
+"""The peer qwix: see README.md beside this file."""

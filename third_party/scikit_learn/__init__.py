@@ -1,0 +1,1 @@
+"""The peer scikit-learn: see README.md beside this file."""
