@@ -53,7 +53,7 @@ def brute(x: Any) -> np.ndarray:
     """The dense tensor of an array or node in double precision, entry by entry from the equations."""
     if not isinstance(x, core.Node):
         return float64(x)
-    return _BRUTE[type(x)](x)
+    return next(f for kind, f in _BRUTE.items() if isinstance(x, kind))(x)
 
 
 def _masked(x: tensors.Masked) -> np.ndarray:

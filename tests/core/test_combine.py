@@ -1,0 +1,129 @@
+"""chain and sequence: views that equal what is stored, projections that survive, refusals that say what to do."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from compressjax import core, tensors
+from tests import helpers, toys
+
+PARAMS = {"a": {"kernel": helpers.array(0, (4, 6)), "bias": helpers.array(1, (6,))}, "k": helpers.array(2, (2, 2))}
+
+
+def settled(c: core.Compression) -> tuple[core.Compression, object]:
+    return c, c.update(c.init(PARAMS), PARAMS)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: core.chain(toys.mask(), toys.grid()),
+        lambda: core.chain(core.identity(), toys.mask()),
+        lambda: core.chain(toys.mask(), core.identity()),
+        lambda: core.chain(toys.mask(0.7), toys.mask(0.3), toys.grid()),
+        lambda: core.sequence(toys.mask(), toys.grid()),
+        lambda: core.sequence(toys.factor(), toys.grid()),
+        lambda: core.sequence(toys.factor(), core.chain(toys.mask(), toys.grid())),
+        lambda: core.chain(toys.mask(), core.sequence(toys.mask(), toys.grid())),
+        lambda: core.chain(core.only("a/.*", toys.mask()), core.only("k", toys.factor())),
+    ],
+)
+def test_what_you_train_is_what_you_ship(make) -> None:
+    c, state = settled(make())
+    assert helpers.difference(c.view(PARAMS, state), core.materialize(c.encode(PARAMS, state))) == ""
+    assert helpers.difference(jax.jit(c.view)(PARAMS, state), c.view(PARAMS, state)) == ""
+
+
+def test_chain_views_fold_from_left_to_right() -> None:
+    """A mask of the rounded weights, by hand."""
+    c, state = settled(core.chain(toys.mask(0.5), toys.grid(0.25)))
+    x = np.asarray(PARAMS["a"]["kernel"])
+    kept = np.abs(x) >= np.sort(np.abs(x).ravel())[-12]
+    np.testing.assert_array_equal(c.view(PARAMS, state)["a"]["kernel"], np.where(kept, np.round(4 * x) / 4, 0))
+    node = c.encode(PARAMS, state)["a"]["kernel"]
+    assert isinstance(node, tensors.Masked)
+    assert isinstance(node.value, tensors.Quantized)
+
+
+def test_chain_updates_see_earlier_views() -> None:
+    """The second mask ranks what the first has left: with a tenth kept by the first, it keeps no zeros of it."""
+    _, state = settled(core.chain(toys.mask(0.25), toys.mask(0.25)))
+    first, second = (s.mask["a/kernel"] for s in state.states)
+    np.testing.assert_array_equal(first, second)
+
+
+def test_chain_projects_last() -> None:
+    """A later view that fills pruned entries (here: adds one) does not disturb the mask."""
+    shift = core.on_values(
+        "shift",
+        view=lambda flat, state: {path: x + 1 for path, x in flat.items()},
+        encode=lambda flat, state: {path: x + 1 for path, x in flat.items()},
+    )
+    c, state = settled(core.chain(toys.mask(0.5), shift))
+    view = np.asarray(c.view(PARAMS, state)["a"]["kernel"])
+    mask = np.asarray(state.states[0].mask["a/kernel"])
+    np.testing.assert_array_equal(view, np.where(mask, np.asarray(PARAMS["a"]["kernel"]) + 1, 0))
+    assert helpers.difference(c.view(PARAMS, state), core.materialize(c.encode(PARAMS, state))) == ""
+
+
+def test_chain_constrains_by_all() -> None:
+    c, state = settled(core.chain(core.only("a/.*", toys.mask()), core.only("k", toys.mask())))
+    out = c.constrain(jax.tree.map(jnp.ones_like, PARAMS), state)
+    assert [int(out["a"]["kernel"].sum()), int(out["a"]["bias"].sum()), int(out["k"].sum())] == [12, 3, 2]
+
+
+@pytest.mark.parametrize("second", [toys.mask, toys.grid])
+def test_chain_refuses_what_has_lost_its_values(second) -> None:
+    c = core.chain(toys.factor(), second())
+    with pytest.raises(ValueError, match=r"acts on \['a/kernel', 'k'\], but after toy.factor .* or use sequence"):
+        c.init(PARAMS)
+    with pytest.raises(ValueError, match="use sequence"):
+        jax.eval_shape(c.init, PARAMS)
+
+
+def test_chain_refuses_shapes_that_follow_from_values() -> None:
+    """Rank by energy depends on the data, so a stage behind it cannot be set up; alone or last it works."""
+
+    def cut(path: str, x: jax.Array, stats: object) -> jax.Array:
+        return tensors.LowRank(x[:, : int(x[0, 0] > 0) + 1], x[: int(x[0, 0] > 0) + 1])
+
+    energy = core.from_encode("energy", cut)
+    with pytest.raises(ValueError, match=r"use sequence\(energy, toy.mask\)"):
+        core.chain(energy, toys.mask()).init(PARAMS)
+    core.chain(core.only("a/.*", toys.mask()), core.only("k", energy)).init(PARAMS)
+
+
+def test_names_needs_and_selection() -> None:
+    c = core.chain(toys.mask(), core.only("a/bias", toys.grid()), toys.weighted())
+    assert c.name == "chain(toy.mask, toy.grid, toy.weighted)"
+    assert c.needs == ("norm",)
+    assert c.select(PARAMS) == ("a/kernel", "k", "a/bias")
+    s = core.sequence(toys.weighted(), toys.grid())
+    assert (s.name, s.needs, s.select(PARAMS)) == ("sequence(toy.weighted, toy.grid)", ("norm",), ("a/kernel", "k"))
+
+
+def test_restricting_combinations() -> None:
+    for c in (core.chain(toys.mask(), toys.grid()), core.sequence(toys.factor(), toys.grid())):
+        part, state = settled(core.only("a/.*", c))
+        tree = part.encode(PARAMS, state)
+        assert core.is_node(tree["a"]["kernel"])
+        assert tree["k"] is PARAMS["k"]
+        with pytest.raises(ValueError, match="selects nothing"):
+            core.only("z", c).init(PARAMS)
+
+
+def test_sequence_works_on_the_values_inside() -> None:
+    c, state = settled(core.sequence(toys.factor(), toys.mask(0.5)))
+    assert list(state.second.mask) == ["a/kernel/left", "a/kernel/right", "k/left", "k/right"]
+    node = c.encode(PARAMS, state)["a"]["kernel"]
+    assert isinstance(node, tensors.LowRank)
+    assert isinstance(node.left, tensors.Masked)
+    assert int(node.left.mask.sum()) == 12
+    gradient = jax.grad(lambda p: c.view(p, state)["a"]["kernel"].sum())(PARAMS)
+    assert gradient["a"]["kernel"].shape == (4, 6)
+
+
+def test_sequence_refuses_a_second_phase_with_nothing_to_do() -> None:
+    with pytest.raises(ValueError, match=r"toy.mask: .* selects nothing"):
+        core.sequence(toys.grid(), toys.mask()).init({"kernel": PARAMS["k"]})
