@@ -18,6 +18,7 @@ from compressjax.coding._errors import ArtifactError
 STEPS = (1, 2, 4, 8)
 _OCTAVE = np.array([16777216, 15384775, 14107901, 12937002, 11863283, 10878678, 9975792, 9147842], np.int64)
 _DEEPEST = 24
+_START = 20  # the first symbol that goes onto an empty coder costs up to 24 bits, whatever its probability
 
 
 def weights(exponents: np.ndarray, steps: int) -> np.ndarray:
@@ -45,7 +46,7 @@ def plan(counts: np.ndarray) -> tuple[float, int, np.ndarray]:
         entries = np.where(present, exponents + 1, 0)
         share = _frequencies(entries, steps)
         bits = float((counts[present] * np.log2(share.sum() / share[present])).sum())
-        tables.append((bits + 8 * (1 + len(_table.encode(entries))), steps, entries))
+        tables.append((bits + _START + 8 * (1 + len(_table.encode(entries))), steps, entries))
     return min(tables, key=lambda table: table[0])
 
 

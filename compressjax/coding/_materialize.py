@@ -98,6 +98,8 @@ def _spread(blocks: Any, shape: tuple[int, ...]) -> np.ndarray:
     """Repeats each entry over its block."""
     blocks = np.asarray(blocks)
     for axis, (count, length) in enumerate(zip(blocks.shape, shape, strict=True)):
+        if length % max(count, 1) or (length and not count):
+            raise ArtifactError(f"{count} blocks do not tile an axis of {length}; the file is damaged")
         if count not in (1, length):
             blocks = np.repeat(blocks, length // count, axis)
     return blocks

@@ -117,15 +117,11 @@ def _partitions(kept: np.ndarray, width: int) -> list[tuple[np.ndarray, float]]:
             edges = [count.size - 1]
             for cut in reversed(cuts):
                 edges.append(int(cut[edges[-1]]))
-            class_of_bin = np.searchsorted(edges[:-1][::-1] if cuts else [], np.arange(count.size - 1), side="right")
-            line_class = _dense(class_of_bin)[bin_of][level_of]
+            class_of_bin = np.searchsorted(edges[:0:-1], np.arange(count.size - 1), side="right")
+            line_class = class_of_bin[bin_of][level_of]
             share = np.bincount(line_class) / kept.size
             out.append((line_class, float(-(share * np.log2(share)).sum() * kept.size) + 6 * share.size))
     return out
-
-
-def _dense(classes: np.ndarray) -> np.ndarray:
-    return np.unique(classes, return_inverse=True)[1]
 
 
 def _entropy_bits(ones: np.ndarray, total: np.ndarray) -> np.ndarray:
