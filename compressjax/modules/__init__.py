@@ -1,0 +1,17 @@
+"""Flax wrappers: the forward pass sees a compression, its state lives in variables of its own."""
+
+from compressjax.modules._linen import Compressed
+from compressjax.modules._nnx import CompressionState, NNXCompressed, functional
+from compressjax.modules._variables import COLLECTION, attach, encode, state_of, with_state
+
+__all__ = [
+    "COLLECTION",
+    "Compressed",
+    "CompressionState",
+    "NNXCompressed",
+    "attach",
+    "encode",
+    "functional",
+    "state_of",
+    "with_state",
+]

@@ -1,0 +1,71 @@
+"""The state of a compression as a nested dict of arrays, so that masks and scales are found by name."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+
+# Name of an array that is a whole state by itself.
+_WHOLE = "state"
+
+
+def _names(path: tuple[Any, ...]) -> list[str]:
+    return (jax.tree_util.keystr(path, simple=True, separator="/") or _WHOLE).split("/")
+
+
+def to_collection(state: Any) -> dict[str, Any]:
+    """The nested dict of a state: fields, positions and value paths become keys.
+
+    Args:
+        state: State of a compression.
+
+    Returns:
+        Nested dict of arrays; `State(masks={"Dense_0/kernel": m})` gives `{"masks": {"Dense_0": {"kernel": m}}}`.
+
+    Raises:
+        ValueError: If one name is both an array and a group of arrays.
+    """
+    collection: dict[str, Any] = {}
+    for path, leaf in jax.tree_util.tree_flatten_with_path(state)[0]:
+        *groups, name = _names(path)
+        inner: Any = collection
+        for group in groups:
+            inner = inner.setdefault(group, {})
+            if not isinstance(inner, dict):
+                break
+        if not isinstance(inner, dict) or name in inner:
+            raise ValueError(f"the state has two arrays under {'/'.join([*groups, name])!r}; rename one of the leaves")
+        inner[name] = leaf
+    return collection
+
+
+def from_collection(collection: Mapping[str, Any], template: Any, who: str) -> Any:
+    """The state whose nested dict is `collection`.
+
+    Args:
+        collection: What `to_collection` returned; further entries (of modules further down) are left alone.
+        template: State of the same structure, abstract or not.
+        who: Name of the compression, for the message.
+
+    Returns:
+        The state.
+
+    Raises:
+        ValueError: If an array is missing or has another shape.
+    """
+    leaves, structure = jax.tree_util.tree_flatten_with_path(template)
+    found = []
+    for path, expected in leaves:
+        names = _names(path)
+        inner: Any = collection
+        for name in names:
+            inner = inner.get(name) if isinstance(inner, Mapping) else None
+        shape = None if inner is None or isinstance(inner, Mapping) else tuple(inner.shape)
+        if shape != tuple(expected.shape):
+            had = "nothing" if shape is None else f"an array {shape}"
+            raise ValueError(
+                f"{who}: the collection 'compression' holds {had} at {'/'.join(names)!r}, where the state has an array "
+                f"{tuple(expected.shape)}; it belongs to another compression or model, make it anew with modules.attach"
+            )
+        found.append(inner)
+    return jax.tree.unflatten(structure, found)

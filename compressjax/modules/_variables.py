@@ -1,0 +1,112 @@
+"""Variables of a Linen model with the state of a compression beside them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+from flax.core import meta
+
+from compressjax.core import Compression
+from compressjax.modules._collection import from_collection, to_collection
+
+COLLECTION = "compression"
+
+
+def _params(variables: Mapping[str, Any]) -> Any:
+    if "params" not in variables:
+        raise ValueError(f"the variables have no 'params', only {sorted(variables)}; pass those of model.init")
+    # Boxes carry names of mesh axes, which neither a state nor a file has a use for.
+    return meta.unbox(variables["params"])
+
+
+def state_of(variables: Mapping[str, Any], compression: Compression) -> Any:
+    """The state of a compression, out of its variable collection.
+
+    Args:
+        variables: Variables with `params` and, unless the state is empty, `compression`.
+        compression: The compression that the collection belongs to.
+
+    Returns:
+        The state, as `compression.update`, `view` and `encode` take it.
+
+    Raises:
+        ValueError: If a part of the state is missing or has another shape.
+
+    Example:
+        >>> from compressjax import quant
+        >>> variables = {"params": {"kernel": jax.numpy.ones((2, 2))}}
+        >>> compression = quant.fake(8)
+        >>> state = state_of(attach(variables, compression), compression)
+        >>> jax.tree.structure(state) == jax.tree.structure(compression.init(variables["params"]))
+        True
+    """
+    template = jax.eval_shape(compression.init, _params(variables))
+    return from_collection(variables.get(COLLECTION, {}), template, compression.name)
+
+
+def with_state(variables: Mapping[str, Any], state: Any) -> dict[str, Any]:
+    """Variables with a state in the collection `compression`; the one that `as_optax` keeps, say.
+
+    Args:
+        variables: Variables of a Linen model.
+        state: State of a compression.
+
+    Returns:
+        The variables, their own collections unchanged.
+
+    Example:
+        >>> with_state({"params": {}}, {"masks": {"Dense_0/kernel": 1}})["compression"]
+        {'masks': {'Dense_0': {'kernel': 1}}}
+    """
+    kept = {name: value for name, value in variables.items() if name != COLLECTION}
+    collection = to_collection(state)
+    return {**kept, COLLECTION: collection} if collection else kept
+
+
+def attach(variables: Mapping[str, Any], compression: Compression) -> dict[str, Any]:
+    """Gives the variables of a dense model, from a checkpoint say, the first state of a compression.
+
+    Args:
+        variables: Variables of a Linen model.
+        compression: Any compression.
+
+    Returns:
+        Variables that `Compressed(model, compression).apply` takes.
+
+    Raises:
+        ValueError: If the compression selects nothing.
+
+    Example:
+        >>> from compressjax import prune
+        >>> variables = {"params": {"kernel": jax.numpy.ones((1, 2))}}
+        >>> attach(variables, prune.gradual(0.5, end=10))["compression"]["masks"]["kernel"].tolist()
+        [[True, True]]
+    """
+    return with_state(variables, compression.init(_params(variables)))
+
+
+def encode(variables: Mapping[str, Any], compression: Compression) -> dict[str, Any]:
+    """What to store after training: the variables with nodes in place of the parameters that were compressed.
+
+    .. math:: lift(apply)(encode(v), x) = apply_{Compressed}(v, x)
+
+    Args:
+        variables: Variables of `Compressed(model, compression)`. For a wrapper inside a larger model, the parts of
+            each collection below its name.
+        compression: The compression of that wrapper.
+
+    Returns:
+        The variables of the *inner* model: `params` with nodes, other collections (`batch_stats`) as they are, and
+        no `compression`. `lift(model.apply)` runs them, `artifact.save` stores them.
+
+    Raises:
+        ValueError: If the state is missing or belongs to another compression.
+
+    Example:
+        >>> from compressjax import quant
+        >>> variables = attach({"params": {"kernel": jax.numpy.ones((2, 2))}}, quant.fake(8))
+        >>> type(encode(variables, quant.fake(8))["params"]["kernel"]).__name__
+        'Quantized'
+    """
+    params = compression.encode(_params(variables), state_of(variables, compression))
+    return {**{name: value for name, value in variables.items() if name != COLLECTION}, "params": params}
