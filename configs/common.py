@@ -10,7 +10,7 @@ def training(**own: Any) -> dict[str, Any]:
     """Settings of a stage that trains.
 
     Args:
-        **own: fields that differ from the defaults.
+        **own: fields that differ from the defaults, and those that only this stage has.
 
     Returns:
         All fields.
@@ -23,12 +23,10 @@ def training(**own: Any) -> dict[str, Any]:
         "weight_decay": 0.0,  # decoupled
         "chunk": 234,  # steps per compiled call
         "save_every": 2340,  # steps between checkpoints inside the stage
+        "scan": True,  # False for networks with convolutions on a CPU
         "temperature": 4.0,  # of the distillation loss
         "soft": 0.0,  # weight of the teacher's part of the loss; 0 trains on labels alone
     }
-    unknown = set(own) - set(fields)
-    if unknown:
-        raise ValueError(f"training settings {sorted(unknown)} do not exist; there are {sorted(fields)}")
     return {**fields, **own}
 
 

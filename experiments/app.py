@@ -1,9 +1,13 @@
 """What every launcher shares: flags, devices, and errors that end with one line instead of a traceback."""
 
+import contextlib
 import os
+import platform
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from importlib import metadata
 from typing import Any, NamedTuple
 
 # JAX reads these once, at import; on a CPU the only thing it would report is the absence of other devices.
@@ -53,29 +57,43 @@ class Launch(NamedTuple):
 
 
 def launch(main: Callable[[Launch], None], *, claim: bool = True) -> None:
-    """Parses flags, runs `main`, and ends the process: 0 when done, 2 for bad input, 130 when interrupted.
+    """Parses flags, runs `main` on what they say, and ends the process.
 
     Args:
         main: the job.
         claim: whether the work directory belongs to this config alone.
+    """
+    simple(lambda: main(_launch(claim)))
+
+
+def simple(main: Callable[[], None]) -> None:
+    """Parses flags, runs `main`, and ends the process: 0 when done, 2 for bad input, 130 when interrupted.
+
+    Args:
+        main: the job.
     """
 
     def run(argv: Sequence[str]) -> int:
         try:
             if len(argv) > 1:
                 raise ValueError(f"argument {argv[1]!r} is not a flag; see --help")
-            main(_launch(claim))
+            main()
         except (ValueError, FileNotFoundError, NotADirectoryError, PermissionError) as error:
             return _complain(error)
         except KeyboardInterrupt:
             # The bars of a live display end without a newline.
-            print(f"\nstopped; every checkpoint is on disk. To resume: {' '.join(_command())}", file=sys.stderr)
+            print(f"\nstopped; every checkpoint is on disk. To resume: {command()}", file=sys.stderr)
             return INTERRUPTED
         return 0
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     absl_logging.set_verbosity(absl_logging.ERROR)
     app.run(run, flags_parser=_parse)
+
+
+def data_cache() -> str:
+    """Folder of data records that the flag names; empty for the default."""
+    return _DATA_CACHE.value
 
 
 def make_mesh(devices: int = 0) -> jax.sharding.Mesh:
@@ -139,7 +157,21 @@ def _complain(error: Exception) -> int:
     return BAD_INPUT
 
 
-def _command() -> list[str]:
-    module = sys.modules["__main__"].__spec__
-    program = ["-m", module.name] if module else [sys.argv[0]]
-    return [os.path.basename(sys.executable), *program, *sys.argv[1:]]
+def command() -> str:
+    """The command line of this process, as one would type it."""
+    module = getattr(sys.modules["__main__"], "__spec__", None)
+    program = ["-m", module.name] if module else sys.argv[:1]
+    return shlex.join(["python", *program, *sys.argv[1:]])
+
+
+def describe_machine() -> dict[str, Any]:
+    """Processor, cores and versions: what figures depend on."""
+    processor = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
+        names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
+        processor = names[0] if names else processor
+    packages = ("jax", "flax", "optax", "numpy", "constriction")
+    return {
+        "machine": f"{processor}, {os.cpu_count()} cores, {jax.default_backend()}",
+        "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in packages}},
+    }

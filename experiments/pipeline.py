@@ -1,15 +1,21 @@
 """The main job: stages in order, then the file, a fresh process that reads it, and the report."""
 
+import json
+import os
+import subprocess
+import sys
+import time
 from typing import Any
 
-from compressjax import recipe
-from experiments.app import Launch
+import numpy as np
+
+from compressjax import artifact, recipe
+from experiments import report
+from experiments.app import Launch, command, describe_machine
 from experiments.problem import Problem, make_problem
-from experiments.stages.teacher import teacher
+from experiments.stages import STAGES
 from experiments.view import View
 from experiments.writers import Writers
-
-STAGES = {"teacher": teacher}
 
 
 def build(problem: Problem, config: dict[str, Any]) -> list[recipe.Stage]:
@@ -21,8 +27,13 @@ def build(problem: Problem, config: dict[str, Any]) -> list[recipe.Stage]:
 
     Returns:
         The stages.
+
+    Raises:
+        ValueError: when there is no teacher.
     """
-    shared = {"model": config["model"], "seed": config["seed"]}
+    if config.get("teacher") is None:
+        raise ValueError("the config has no stage 'teacher', which every other stage starts from; give it one")
+    shared = {"model": config["model"], "seed": config["seed"], "devices": problem.mesh.size}
     stages = []
     for name, make in STAGES.items():
         if config.get(name) is not None:
@@ -38,18 +49,27 @@ def compress(launch: Launch) -> None:
         launch: config, folders and devices.
     """
     problem = make_problem(launch.config, launch.data_cache, launch.mesh)
-    view = View()
-    store = recipe.Store(launch.cache)
+    store, view = recipe.Store(launch.cache), View()
+    stages = build(problem, launch.config)
     with Writers(launch.workdir) as writers:
         try:
-            run_stages(build(problem, launch.config), store, problem, view, writers)
+            facts, results = run_stages(stages, store, problem, view, writers)
         finally:
             view.close()
+    model = os.path.join(launch.workdir, "model.cjx")
+    manifest = artifact.save(model, results[stages[-1].name].tree["params"], metadata=metadata(problem, launch.config))
+    view.console.print(f"saved {model}; a fresh process reads it and evaluates ...")
+    teacher = recipe.chain_keys(problem.data.fingerprint, [(stages[0].name, stages[0].settings)])[0]
+    reloaded, predictions = reload(launch, model, f"{launch.cache}::teacher-{teacher[:16]}/final")
+    found = report.build(facts, results, manifest, reloaded, predictions, about(problem, launch))
+    write_reports(found, launch.workdir)
+    report.show(found, view.console)
+    view.console.print(f"wrote model.cjx, report.json, report.md and report.html to {launch.workdir}")
 
 
 def run_stages(
     stages: list[recipe.Stage], store: recipe.Store, problem: Problem, view: View, writers: Writers
-) -> dict[str, recipe.Stored]:
+) -> tuple[dict[str, dict[str, Any]], dict[str, recipe.Stored]]:
     """Runs stages, showing and writing what happens.
 
     Args:
@@ -60,9 +80,11 @@ def run_stages(
         writers: for the files.
 
     Returns:
-        The results by stage.
+        Facts and results by stage.
     """
-    results = {}
+    results: dict[str, recipe.Stored] = {}
+    facts: dict[str, dict[str, Any]] = {}
+    began = time.monotonic()
     for event in recipe.run(stages, store, problem.data.fingerprint):
         name = event.stage.name
         if isinstance(event, recipe.Began):
@@ -72,7 +94,95 @@ def run_stages(
         else:
             if event.cached:
                 writers.begin(name, event.history)
-            writers.end(name, event.stage.steps, event.result.facts)
             results[name] = event.result
+            first = next(iter(results.values())).tree["predictions"]
+            changed = int((event.result.tree["predictions"] != first).sum())
+            facts[name] = {**event.result.facts, "changed_predictions": changed}
+            writers.end(name, event.stage.steps, facts[name])
+            event = event._replace(result=event.result._replace(facts=facts[name]))
+            facts[name] = {**facts[name], "seconds": round(time.monotonic() - began, 2), "cached": event.cached}
+            began = time.monotonic()
         view.show(event)
-    return results
+    return facts, results
+
+
+def metadata(problem: Problem, config: dict[str, Any]) -> dict[str, Any]:
+    """What the file says about itself: enough to rebuild the function and to find the data.
+
+    Args:
+        problem: network and data.
+        config: of the run.
+
+    Returns:
+        JSON values.
+    """
+    return {
+        "recipe": {"stages": [name for name in STAGES if config.get(name) is not None],
+                   "config": recipe.digest(config)[:16]},
+        "seed": config["seed"],
+        "model": config["model"],
+        "data": {"name": problem.data.name, "fingerprint": problem.data.fingerprint},
+    }  # fmt: skip
+
+
+def reload(launch: Launch, model: str, dense: str) -> tuple[dict[str, Any], np.ndarray]:
+    """Evaluates a file in a process of its own.
+
+    Args:
+        launch: of this run.
+        model: the file.
+        dense: checkpoint of the dense parameters, `root::name`.
+
+    Returns:
+        What the process found, and its predictions.
+
+    Raises:
+        RuntimeError: when the process fails.
+    """
+    output = os.path.join(launch.workdir, "reload")
+    flags = [
+        f"--artifact={model}",
+        f"--output={output}",
+        f"--data_path={launch.config['data']['path']}",
+        f"--data_cache={launch.data_cache}",
+        f"--dense={dense}",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments.reload", *flags], check=False, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise RuntimeError(f"the fresh process that reads {model} failed:\n{done.stderr[-4000:]}")
+    with open(f"{output}.json", encoding="utf-8") as file:
+        return json.load(file), np.load(f"{output}.npy", allow_pickle=False)
+
+
+def about(problem: Problem, launch: Launch) -> dict[str, Any]:
+    """Further fields of the report: how it came to be.
+
+    Args:
+        problem: network and data.
+        launch: of this run.
+
+    Returns:
+        JSON values.
+    """
+    return {
+        "name": f"{problem.data.name}, {launch.config['model']['name']}",
+        "command": command(),
+        "config": launch.config,
+        "seed": launch.config["seed"],
+        "data": {"name": problem.data.name, "fingerprint": problem.data.fingerprint},
+        **describe_machine(),
+    }
+
+
+def write_reports(found: dict[str, Any], workdir: str) -> None:
+    """Writes `report.json`, `report.md` and `report.html`.
+
+    Args:
+        found: the report.
+        workdir: folder.
+    """
+    recipe.write_text(os.path.join(workdir, "report.json"), json.dumps(found, indent=2) + "\n")
+    recipe.write_text(os.path.join(workdir, "report.md"), report.as_markdown(found))
+    recipe.write_text(os.path.join(workdir, "report.html"), report.page(found))

@@ -1,6 +1,5 @@
 """A problem: a network, a data set on the device, and what both say about accuracy."""
 
-import functools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -101,12 +100,9 @@ def predict(apply: Any, params: Any, images: np.ndarray) -> np.ndarray:
     """
     batch = min(EVALUATION_BATCH, len(images))
     padded = np.concatenate([images, np.zeros((-len(images) % batch, *images.shape[1:]), images.dtype)])
-    run = jax.jit(functools.partial(_predict_all, apply))
-    return np.asarray(run(params, padded.reshape(-1, batch, *images.shape[1:]))).reshape(len(padded), -1)[: len(images)]
-
-
-def _predict_all(apply: Any, params: Any, batches: jax.Array) -> jax.Array:
-    return jax.lax.map(lambda images: apply(params, images), batches)
+    run = jax.jit(apply)
+    parts = [run(params, padded[i : i + batch]) for i in range(0, len(padded), batch)]
+    return np.concatenate(parts)[: len(images)]
 
 
 def assess(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:

@@ -1,13 +1,16 @@
-"""What is recorded at the end of every stage."""
+"""What is recorded at the end of every stage, and small helpers that stages share."""
 
-from collections.abc import Mapping
+import os
+import re
+import tempfile
+from collections.abc import Iterable
 from typing import Any
 
 import jax
 import numpy as np
 
-from compressjax import core
-from compressjax.recipe import Stored
+from compressjax import artifact, core, interpret
+from compressjax.recipe import Previous, Stored
 from experiments.problem import Problem, assess, predict
 
 
@@ -22,48 +25,45 @@ def conclude(problem: Problem, tree: Any, **extra: Any) -> Stored:
     Returns:
         The result; its tree has the keys `params` and `predictions`.
     """
-    logits = predict(problem.apply, core.materialize(tree), problem.data.test_images)
+    lifted = interpret.lift(problem.apply, on_fallback="ignore")
+    logits = predict(lifted, interpret.prepare(tree), problem.data.test_images)
     facts = {**assess(logits, problem.data.test_labels), **sizes(tree), **extra}
     return Stored({"params": tree, "predictions": logits.argmax(-1).astype(np.uint8)}, facts)
 
 
 def sizes(tree: Any) -> dict[str, Any]:
-    """Bytes of a tree as float32 and packed, and the fraction of its entries that are not zero.
+    """Bytes of a tree as float32, packed and as a file, and the fraction of its entries that are not zero.
 
     Args:
         tree: parameters, with or without nodes.
 
     Returns:
-        `float32_bytes`, `packed_bytes` and `density`.
+        `float32_bytes`, `packed_bytes`, `file_bytes` and `density`.
     """
-    dense = jax.tree.leaves(core.materialize(tree))
-    entries = sum(np.size(x) for x in dense)
-    nonzero = sum(int(np.count_nonzero(np.asarray(x))) for x in dense)
+    dense = [np.asarray(x) for x in jax.tree.leaves(core.materialize(tree))]
+    entries = sum(x.size for x in dense)
+    with tempfile.TemporaryDirectory() as folder:
+        place = os.path.join(folder, "stage.cjx")
+        artifact.save(place, tree)
+        file_bytes = os.path.getsize(place)
     return {
         "float32_bytes": 4 * entries,
         "packed_bytes": -(-sum(core.storage(tree).values()) // 8),
-        "density": nonzero / entries,
+        "file_bytes": file_bytes,
+        "density": sum(int(np.count_nonzero(x)) for x in dense) / entries,
     }
 
 
-def changed(one: np.ndarray, other: np.ndarray) -> int:
-    """Number of examples on which two predictions differ.
+def last_tree(previous: Previous) -> Any:
+    """The tree that the latest stage left."""
+    return list(previous.values())[-1].tree["params"]
+
+
+def either(patterns: Iterable[str]) -> str:
+    """A pattern that matches what any of the patterns matches.
 
     Example:
-        >>> changed(np.array([1, 2]), np.array([1, 3]))
-        1
+        >>> bool(re.fullmatch(either(["a", "b.*"]), "bc"))
+        True
     """
-    return int((one != other).sum())
-
-
-def merge(settings: Mapping[str, Any], *shared: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of a stage: what all stages share, overridden by its own.
-
-    Example:
-        >>> merge({"a": 1}, {"a": 0, "b": 2})
-        {'a': 1, 'b': 2}
-    """
-    result: dict[str, Any] = {}
-    for part in (*shared, settings):
-        result.update(part)
-    return result
+    return "|".join(f"(?:{pattern})" for pattern in patterns)

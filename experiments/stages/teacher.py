@@ -9,7 +9,7 @@ from experiments.stages.facts import conclude
 from experiments.training import Context, fit
 
 
-def teacher(problem: Problem, settings: Mapping[str, Any]) -> Stage:
+def make_teacher(problem: Problem, settings: Mapping[str, Any]) -> Stage:
     """Builds the stage.
 
     Args:

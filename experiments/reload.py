@@ -1,0 +1,106 @@
+"""The fresh process: reads an artifact from disk and says what it is worth, knowing nothing else of the run.
+
+`python -m experiments.reload --artifact=DIR/model.cjx --output=DIR/reload` writes `reload.json` and the predictions.
+"""
+
+import json
+import resource
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from absl import flags
+
+from compressjax import artifact, interpret, measure, recipe
+from experiments import app, datasets, models
+from experiments.problem import assess, predict, standardised_apply
+
+BATCHES = (1, 256)
+ROUNDS = 60
+
+_ARTIFACT = flags.DEFINE_string("artifact", None, "The file to read.")
+_OUTPUT = flags.DEFINE_string("output", None, "What to write: OUTPUT.json and OUTPUT.npy (predictions).")
+_DATA_PATH = flags.DEFINE_string("data_path", "", "Folder of the data set, where it has one.")
+_DENSE = flags.DEFINE_string("dense", "", "Checkpoint of the dense parameters, to compare speed and memory with.")
+
+
+def reload() -> None:
+    """Evaluates the artifact on its test set; with `--dense`, also times it against the dense network."""
+    held = artifact.load(_ARTIFACT.value)
+    about = held.manifest.metadata
+    data = datasets.load(about["data"]["name"], _DATA_PATH.value, app.data_cache())
+    if data.fingerprint != about["data"]["fingerprint"]:
+        raise ValueError(
+            f"--data_path={_DATA_PATH.value} holds other data than {_ARTIFACT.value} was made with; "
+            "name the folder that the run used"
+        )
+    model = models.create(about["model"]["name"], about["model"]["settings"])
+    apply = standardised_apply(model, data.mean, data.std)
+    fast = interpret.prepare(held.tree)
+    lifted = interpret.lift(apply, on_fallback="ignore")
+    logits = predict(lifted, fast, data.test_images)
+    found = {**assess(logits, data.test_labels), "execution": execution(apply, held.tree, data.test_images[:2])}
+    if _DENSE.value:
+        root, _, name = _DENSE.value.partition("::")
+        dense = recipe.Store(root).load(name).tree["params"]
+        found |= compare(lambda x: (apply, dense, x), lambda x: (lifted, fast, x), data.test_images)
+    found["peak_rss_bytes"] = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    np.save(f"{_OUTPUT.value}.npy", logits.argmax(-1).astype(np.uint8))
+    recipe.write_text(f"{_OUTPUT.value}.json", json.dumps(found, indent=2))
+
+
+def execution(apply: Callable[..., Any], tree: Any, images: np.ndarray) -> dict[str, str]:
+    """For each compressed leaf, whether it runs in its compressed form.
+
+    Args:
+        apply: `(params, images) -> logits`.
+        tree: parameters as loaded.
+        images: any batch.
+
+    Returns:
+        `{path: "native" or "materialised: reason"}`; leaves that are plain arrays are absent.
+    """
+    said = {}
+    for row in interpret.explain(apply)(tree, images):
+        said[row.path] = "native" if row.status == "native" else f"materialised: {row.reason}"
+    return said
+
+
+def compare(dense: Callable[..., Any], compressed: Callable[..., Any], images: np.ndarray) -> dict[str, Any]:
+    """Latency in turn, and the memory of both programs.
+
+    Args:
+        dense: from a batch to `(function, params, batch)`.
+        compressed: the same.
+        images: test images.
+
+    Returns:
+        `latency_ms` and `speedup` by batch size, and `memory_bytes` of each program at the largest batch.
+    """
+    latency: dict[str, dict[str, float]] = {"dense": {}, "compressed": {}}
+    speedup, memory = {}, {}
+    for batch in BATCHES:
+        x = jax.device_put(np.resize(images, (batch, *images.shape[1:])))
+        programs = {
+            name: jax.jit(f).lower(p, x).compile()
+            for name, (f, p, x) in (("dense", dense(x)), ("compressed", compressed(x)))
+        }
+        params = {"dense": jax.device_put(dense(x)[1]), "compressed": jax.device_put(compressed(x)[1])}
+        calls = [(lambda name=name, x=x: programs[name](params[name], x)) for name in programs]
+        timed = measure.interleaved(*calls, rounds=ROUNDS)
+        for name, median in zip(programs, timed.medians, strict=True):
+            latency[name][str(batch)] = 1e3 * median
+        speedup[str(batch)] = timed.ratios[1]._asdict()
+        memory = {name: program_bytes(program) for name, program in programs.items()}
+    return {"latency_ms": latency, "speedup": speedup, "memory_bytes": memory}
+
+
+def program_bytes(program: Any) -> int:
+    """Memory that a compiled program needs while it runs: arguments, results and temporaries."""
+    used = program.memory_analysis()
+    return used.argument_size_in_bytes + used.output_size_in_bytes + used.temp_size_in_bytes - used.alias_size_in_bytes
+
+
+if __name__ == "__main__":
+    app.simple(reload)

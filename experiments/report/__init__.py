@@ -1,0 +1,6 @@
+"""The report of a run: one table of numbers, said as JSON, Markdown, HTML and on the terminal."""
+
+from experiments.report.build import build as build
+from experiments.report.html import page as page
+from experiments.report.tables import as_markdown as as_markdown
+from experiments.report.tables import show as show

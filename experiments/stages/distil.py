@@ -1,0 +1,26 @@
+"""Stage `distil`: what is still trainable (centroids, factors, biases) recovers what was lost, taught by the teacher."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from compressjax.recipe import Previous, Stage
+from experiments.problem import Problem
+from experiments.stages.facts import conclude, last_tree
+from experiments.training import Context, fit
+
+
+def make_distil(problem: Problem, settings: Mapping[str, Any]) -> Stage:
+    """Builds the stage.
+
+    Args:
+        problem: network and data.
+        settings: see `training.fit`.
+
+    Returns:
+        The stage; its result has the nodes it was given.
+    """
+
+    def begin(previous: Previous) -> Context:
+        return Context(last_tree(previous), previous["teacher"].tree["params"])
+
+    return fit(problem, "distil", settings, begin=begin, conclude=lambda context, tree: conclude(problem, tree))
