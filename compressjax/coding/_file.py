@@ -116,7 +116,7 @@ def loads(data: bytes, *, max_bytes: int | None = None, name: str = "artifact") 
     frame = _frame.parse(data, name)
     budget = _leaf.Budget(2**30 + 256 * len(data) if max_bytes is None else max_bytes)
     try:
-        manifest = _describe(frame)
+        manifest = _described(frame)
         extras = _extras(frame, budget)
         reader = Reader(b"".join(frame.sections[:len(frame.sections) - len(extras)]))
         leaves = {path: _decode(path, structure, reader, budget) for path, structure in manifest.structures.items()}
@@ -149,7 +149,7 @@ def write(path: str | os.PathLike[str], leaves: Mapping[str, Any], **options: An
     """
     data = dumps(leaves, **options)
     _frame.store(path, data)
-    return _describe(_frame.parse(data, str(path)))
+    return _describe(_frame.parse(data, str(path)), str(path))
 
 
 def read(path: str | os.PathLike[str], *, max_bytes: int | None = None) -> Contents:
@@ -194,7 +194,7 @@ def inspect(path: str | os.PathLike[str]) -> Manifest:
         >>> inspect(path).metadata
         {'seed': 1}
     """
-    return _describe(_frame.parse(_frame.load(path), str(path)))
+    return _describe(_frame.parse(_frame.load(path), str(path)), str(path))
 
 
 def _decode(path: str, structure: Any, reader: Reader, budget: _leaf.Budget) -> Any:
@@ -204,7 +204,14 @@ def _decode(path: str, structure: Any, reader: Reader, budget: _leaf.Budget) -> 
         raise ArtifactError(f"leaf {path!r}: {error}") from error
 
 
-def _describe(frame: _frame.Frame) -> Manifest:
+def _describe(frame: _frame.Frame, name: str) -> Manifest:
+    try:
+        return _described(frame)
+    except ArtifactError as error:
+        raise ArtifactError(f"{name}: {error}") from error
+
+
+def _described(frame: _frame.Frame) -> Manifest:
     """Checks the manifest's tables and derives the ledger from them."""
     metadata, leaves = frame.manifest.get("metadata"), frame.manifest.get("leaves")
     if not isinstance(metadata, dict) or not isinstance(leaves, list):

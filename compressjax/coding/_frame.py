@@ -56,45 +56,52 @@ def parse(data: bytes, name: str) -> Frame:
     Raises:
         ArtifactError: If it is no artifact, of another format version, truncated, extended or altered.
     """
-    if data[:len(MAGIC)] != MAGIC[:len(data)] or len(data) < len(MAGIC):
-        raise ArtifactError(f"{name} is not a compressjax artifact: it does not start with {MAGIC!r}")
+    try:
+        return _parse(data)
+    except ArtifactError as error:
+        raise ArtifactError(f"{name}: {error}") from error
+
+
+def _parse(data: bytes) -> Frame:
+    if data[:len(MAGIC)] != MAGIC:
+        raise ArtifactError(f"not a compressjax artifact: it does not start with {MAGIC!r}; check the path")
     if len(data) < _HEADER.size:
-        raise ArtifactError(f"{name} is truncated: {len(data)} bytes, less than the header; copy the file again")
+        raise ArtifactError(f"truncated: {len(data)} bytes, less than the header; copy the file again")
     _, version, reserved, packed, plain, count, total = _HEADER.unpack_from(data)
     if version != FORMAT or reserved:
-        raise ArtifactError(f"{name} has format version {version}; this compressjax reads version {FORMAT}: install "
-                            f"the compressjax that wrote it, or save it again as version {FORMAT}")
+        raise ArtifactError(f"format version {version}, but this compressjax reads version {FORMAT}: install the "
+                            f"compressjax that wrote it, or save it again as version {FORMAT}")
     if total != len(data):
         state = "truncated" if len(data) < total else "extended"
-        raise ArtifactError(f"{name} is {state}: {len(data)} bytes where its header says {total}; copy the file again")
+        raise ArtifactError(f"{state}: {len(data)} bytes where its header says {total}; copy the file again")
     start = _HEADER.size + _DIGEST * (1 + count)
     if start + packed + _DIGEST > total:
-        raise ArtifactError(f"{name} is damaged: its header claims more sections than it has bytes; copy it again")
+        raise ArtifactError("damaged: its header claims more sections than it has bytes; copy the file again")
     whole = hashlib.sha256(memoryview(data)[:-_DIGEST]).digest() == data[-_DIGEST:]
     digests = [data[at:at + _DIGEST] for at in range(_HEADER.size, start, _DIGEST)]
     body = data[start:start + packed]
     if hashlib.sha256(body).digest() != digests[0]:
-        raise ArtifactError(f"{name} is damaged: its manifest does not match its SHA-256; copy the file again")
+        raise ArtifactError("damaged: its manifest does not match its SHA-256; copy the file again")
     manifest = _manifest.decode(plain, body)
     if manifest.get("format") != FORMAT:
-        raise ArtifactError(f"{name} is damaged: its manifest is of format {str(manifest.get('format'))[:20]}, its "
-                            f"header of {FORMAT}; copy the file again")
-    sections = _sections(data[start + packed:-_DIGEST], manifest.get("sections"), digests[1:], name)
+        raise ArtifactError(f"damaged: its manifest is of format {str(manifest.get('format'))[:20]}, its header of "
+                            f"{FORMAT}; copy the file again")
+    sections = _sections(data[start + packed:-_DIGEST], manifest.get("sections"), digests[1:])
     if not whole:
-        raise ArtifactError(f"{name} is damaged: it does not match its SHA-256; copy the file again")
+        raise ArtifactError("damaged: it does not match its SHA-256; copy the file again")
     overhead = {"header": _HEADER.size, "manifest": packed, "checksums": _DIGEST * (2 + count)}
     return Frame(manifest, sections, overhead)
 
 
-def _sections(data: bytes, lengths: Any, digests: list[bytes], name: str) -> list[bytes]:
+def _sections(data: bytes, lengths: Any, digests: list[bytes]) -> list[bytes]:
     if not isinstance(lengths, list) or len(lengths) != len(digests) or sum(map(checked_count, lengths)) != len(data):
-        raise ArtifactError(f"{name} is damaged: its section lengths do not add up; copy the file again")
+        raise ArtifactError("damaged: its section lengths do not add up; copy the file again")
     out, at = [], 0
     for index, (length, digest) in enumerate(zip(lengths, digests, strict=True)):
         out.append(data[at:at + length])
         if hashlib.sha256(out[-1]).digest() != digest:
-            raise ArtifactError(f"{name} is damaged: section {index + 1} of {len(digests)} does not match its SHA-256; "
-                                "copy the file again")
+            raise ArtifactError(f"damaged: section {index + 1} of {len(digests)} does not match its SHA-256; copy the "
+                                "file again")
         at += length
     return out
 

@@ -34,12 +34,13 @@ def shared(seed: int, rows: int = 30, columns: int = 20, k: int = 16) -> dict[st
 def leaves() -> dict[str, Any]:
     """One leaf of every node type, and arrays that call for every codec."""
     rng = np.random.default_rng(3)
+    low = {"left": weights(4, 9, 2), "right": weights(5, 2, 8)}
     grid = {"codes": (bell(1, 600, 15, 2.0).astype(np.int16) - 7).astype(np.int8).reshape(20, 30),
             "scale": np.abs(weights(2, 1, 20)), "zero_point": None, "activation_scale": None}
     return {
         "shared": shared(0, 200, 30),
         "grid": {"node": "Quantized", "meta": {"bits": 4, "order": (1, 0), "dtype_name": "float32"}, "fields": grid},
-        "low": {"node": "LowRank", "meta": {"inputs": 1}, "fields": {"left": weights(4, 9, 2), "right": weights(5, 2, 8)}},
+        "low": {"node": "LowRank", "meta": {"inputs": 1}, "fields": low},
         "sum": {"node": "Sum", "meta": {}, "fields": {"terms": (weights(6, 3, 3), shared(7, 3, 3))}},
         "fill": np.zeros((3, 4), np.float32),
         "planes": weights(8, 400),
