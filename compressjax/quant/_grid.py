@@ -1,0 +1,289 @@
+"""Uniform grids: blocks, scales, codes. The one code path of every rounding method."""
+
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from compressjax.tensors import Quantized, expand_blocks, storage_order
+
+# Blocks whose largest magnitude is below this are all zero: their scale would not be a normal float32.
+SMALLEST = 1e-30
+RATIOS = np.linspace(1.0, 0.4, 25, dtype=np.float32)
+
+
+class Grid(NamedTuple):
+    """Static description of a grid.
+
+    Attributes:
+        bits: 2 to 8.
+        granularity: `"channel"`, `"tensor"`, or a group size.
+        symmetric: Whether zero has code 0 and no zero point is kept.
+        axis: Axes of which every index has scales of its own.
+        order: Stored axis order, or None for the default.
+        activation: None, `"dynamic"` or `"static"`.
+        clip: `"absmax"` or `"mse"`.
+    """
+
+    bits: int
+    granularity: str | int
+    symmetric: bool
+    axis: tuple[int, ...]
+    order: tuple[int, ...] | None
+    activation: str | None
+    clip: str
+
+
+def make_grid(
+    who: str,
+    bits: int,
+    granularity: str | int,
+    symmetric: bool,
+    axis: int | tuple[int, ...],
+    order: tuple[int, ...] | None,
+    activation: str | None,
+    clip: str,
+) -> Grid:
+    """Checks the settings that no leaf is needed to check.
+
+    Args:
+        who: Name of the method, for messages.
+        bits: 2 to 8.
+        granularity: `"channel"`, `"tensor"`, or a positive group size.
+        symmetric: Whether there is no zero point.
+        axis: Axis or axes with scales of their own.
+        order: Stored axis order, or None.
+        activation: None, `"dynamic"` or `"static"`.
+        clip: `"absmax"` or `"mse"`.
+
+    Returns:
+        The grid.
+
+    Raises:
+        ValueError: If a setting is unknown or out of range.
+
+    Example:
+        >>> make_grid("rtn", 8, "channel", True, -1, None, None, "absmax").axis
+        (-1,)
+    """
+    if not (isinstance(bits, int) and 2 <= bits <= 8):
+        raise ValueError(f"{who}: bits={bits} must be an integer from 2 to 8")
+    grouped = isinstance(granularity, int) and not isinstance(granularity, bool) and granularity >= 1
+    if granularity not in ("channel", "tensor") and not grouped:
+        raise ValueError(f"{who}: granularity={granularity!r} must be 'channel', 'tensor' or a group size such as 64")
+    if activation not in (None, "dynamic", "static"):
+        raise ValueError(f"{who}: activation={activation!r} must be None, 'dynamic' or 'static'")
+    if clip not in ("absmax", "mse"):
+        raise ValueError(f"{who}: clip={clip!r} must be 'absmax' or 'mse'")
+    axes = (axis,) if isinstance(axis, int) else tuple(axis)
+    return Grid(bits, granularity, symmetric, axes, None if order is None else tuple(order), activation, clip)
+
+
+def block_shape(path: str, shape: tuple[int, ...], grid: Grid) -> tuple[int, ...]:
+    """Shape of the scales of a leaf: one entry a block.
+
+    Args:
+        path: Of the leaf, for messages.
+        shape: Of the leaf.
+        grid: The grid.
+
+    Returns:
+        One length for every axis of `shape`, dividing it.
+
+    Raises:
+        ValueError: If the axis does not exist, groups do not divide, or every entry would have a scale of its own.
+
+    Example:
+        >>> block_shape("kernel", (64, 10), make_grid("rtn", 4, 32, True, -1, None, None, "absmax"))
+        (2, 10)
+    """
+    if grid.granularity == "tensor":
+        return (1,) * len(shape)
+    if any(not -len(shape) <= a < len(shape) for a in grid.axis):
+        raise ValueError(f"{path!r} of shape {shape} has no axis {grid.axis}; set axis=, or granularity='tensor'")
+    own = {a % len(shape) for a in grid.axis}
+    blocks = [length if axis in own else 1 for axis, length in enumerate(shape)]
+    shared = [axis for axis in range(len(shape)) if axis not in own]
+    if not shared:
+        raise ValueError(
+            f"{path!r} of shape {shape} would get a scale for every entry with granularity={grid.granularity!r} along "
+            f"axis {grid.axis}; use granularity='tensor'"
+        )
+    if isinstance(grid.granularity, int):
+        length = shape[shared[-1]]
+        if length % grid.granularity:
+            raise ValueError(
+                f"{path!r} of shape {shape}: group size {grid.granularity} does not divide the {length} inputs of axis "
+                f"{shared[-1]}; use a divisor such as {math.gcd(length, grid.granularity)}, or granularity='channel'"
+            )
+        blocks[shared[-1]] = length // grid.granularity
+    return tuple(blocks)
+
+
+def fit(
+    x: jax.Array, blocks: tuple[int, ...], grid: Grid, ratio: jax.Array | None = None
+) -> tuple[jax.Array, jax.Array | None]:
+    """Scale and zero point of every block.
+
+    .. math:: s = \\rho \\frac{\\max |x|}{2^{b-1} - 1}, \\quad\\text{or}\\quad
+        s = \\rho \\frac{\\max(x, 0) - \\min(x, 0)}{2^b - 1},\\; z = round(-\\rho \\min(x, 0) / s)
+
+    Scales keep 16 significant bits. A code has at most 8, so every product of scale and code is exact in float32: all
+    machines and all compilers give the same weights, and on a symmetric grid rounding twice gives what rounding once
+    gave. (With a zero point, a range that ends half-way between two codes may lose its last code the second time.)
+
+    Args:
+        x: Leaf.
+        blocks: From `block_shape`.
+        grid: The grid.
+        ratio: `rho`, broadcastable to `blocks`; 1 when None.
+
+    Returns:
+        `(scale, zero_point)` of shape `blocks`; the zero point is int32, or None when symmetric.
+
+    Example:
+        >>> grid = make_grid("rtn", 8, "tensor", True, -1, None, None, "absmax")
+        >>> fit(jnp.array([[-1.0, 127.0]]), (1, 1), grid)[0].tolist()
+        [[1.0]]
+    """
+    # Interleaved [b_0, l_0, b_1, l_1, ...], so that one reduction serves tensors, channels and groups.
+    tiled = x.astype(jnp.float32).reshape([n for b, d in zip(blocks, x.shape) for n in (b, d // max(b, 1))])
+    inner = tuple(range(1, tiled.ndim, 2))
+    ratio = jnp.ones((1,) * len(blocks), jnp.float32) if ratio is None else ratio
+    if grid.symmetric:
+        width = jnp.max(jnp.abs(tiled), axis=inner, initial=0.0) * ratio
+        steps = 2 ** (grid.bits - 1) - 1
+    else:
+        low = jnp.min(tiled, axis=inner, initial=0.0)
+        # The ratio multiplies the difference: a compiler may fuse max * ratio - min * ratio into other bits.
+        width, low = (jnp.max(tiled, axis=inner, initial=0.0) - low) * ratio, low * ratio
+        steps = 2**grid.bits - 1
+    # Multiplying by a constant, because compilers turn a division by one into that at times.
+    scale = jax.lax.reduce_precision(width * np.float32(1.0 / steps), exponent_bits=8, mantissa_bits=15)
+    scale = jax.lax.stop_gradient(jnp.where(width > SMALLEST, scale, 1.0))
+    if grid.symmetric:
+        return scale, None
+    return scale, jnp.clip(jnp.round(-low / scale), 0, steps).astype(jnp.int32)
+
+
+def round_codes(
+    x: jax.Array, scale: jax.Array, zero_point: jax.Array | None, grid: Grid
+) -> tuple[jax.Array, jax.Array]:
+    """Nearest codes, and where the grid does not saturate.
+
+    .. math:: q = clip(round(x / s) + z)
+
+    Args:
+        x: Leaf.
+        scale: From `fit`.
+        zero_point: From `fit`.
+        grid: The grid.
+
+    Returns:
+        `(codes, inside)`: int8 (symmetric) or uint8 (affine), and bool, both of the shape of `x`.
+
+    Example:
+        >>> grid = make_grid("rtn", 2, "tensor", True, -1, None, None, "absmax")
+        >>> [y.tolist() for y in round_codes(jnp.array([0.2, 3.0]), jnp.array([1.0]), None, grid)]
+        [[0, 1], [True, False]]
+    """
+    exact = jnp.round(x.astype(jnp.float32) / expand_blocks(scale, x.shape))
+    if zero_point is None:
+        limit = 2 ** (grid.bits - 1) - 1
+        codes = jnp.clip(exact, -limit, limit)
+        return codes.astype(jnp.int8), codes == exact
+    exact = exact + expand_blocks(zero_point, x.shape).astype(jnp.float32)
+    codes = jnp.clip(exact, 0, 2**grid.bits - 1)
+    return codes.astype(jnp.uint8), codes == exact
+
+
+def quantise(
+    path: str, x: jax.Array, grid: Grid, ratio: jax.Array | None = None, absmax: jax.Array | None = None
+) -> tuple[Quantized, jax.Array]:
+    """The node of a leaf, and where the grid does not saturate.
+
+    Args:
+        path: Of the leaf, for messages.
+        x: Leaf.
+        grid: The grid.
+        ratio: Clipping ratio of every block, 1 when None.
+        absmax: Largest magnitude of what the weight is multiplied with, for static activations.
+
+    Returns:
+        `(node, inside)`.
+
+    Raises:
+        ValueError: If a concrete leaf is not finite, or as `block_shape`.
+
+    Example:
+        >>> grid = make_grid("rtn", 8, "channel", True, -1, None, None, "absmax")
+        >>> quantise("kernel", jnp.ones((3, 2)), grid)[0].codes.shape
+        (2, 3)
+    """
+    if not isinstance(x, jax.core.Tracer) and not bool(jnp.isfinite(x).all()):
+        count = int((~jnp.isfinite(x)).sum())
+        raise ValueError(f"{path!r} has {count} non-finite weights of {x.size}; no grid holds them: mend the training")
+    blocks = block_shape(path, x.shape, grid)
+    scale, zero_point = fit(x, blocks, grid, ratio)
+    codes, inside = round_codes(x, scale, zero_point, grid)
+    order = grid.order
+    if order is None:
+        # Integer products run several times faster on [out, in]; a table read by rows stays as it is.
+        own = {a % x.ndim for a in grid.axis} if x.ndim else set()
+        order = (1, 0) if x.ndim == 2 and 0 not in own else ()
+    stored = jnp.transpose(codes, storage_order(x.ndim, order)) if order else codes
+    static = None if absmax is None else activation_scale(absmax)
+    node = Quantized(stored, scale, zero_point, static, grid.bits, order, grid.activation, jnp.dtype(x.dtype).name)
+    return node, inside
+
+
+def activation_scale(absmax: jax.Array) -> jax.Array:
+    """The step of int8 activations that reach up to `absmax`.
+
+    .. math:: s = absmax / 127
+
+    Args:
+        absmax: Scalar.
+
+    Returns:
+        float32 scalar; 1 where `absmax` is 0.
+
+    Example:
+        >>> round(activation_scale(jnp.array(254.0)).item(), 3)
+        2.0
+    """
+    absmax = jnp.asarray(absmax, jnp.float32)
+    return jnp.where(absmax > SMALLEST, absmax * np.float32(1.0 / 127.0), 1.0)
+
+
+def best_ratio(path: str, x: jax.Array, grid: Grid) -> jax.Array:
+    """Clipping ratio of every block with the least squared error, among 25 from 1 down to 0.4.
+
+    .. math:: \\rho = \\arg\\min \\sum (x - \\hat x_\\rho)^2
+
+    Args:
+        path: Of the leaf, for messages.
+        x: Leaf.
+        grid: The grid.
+
+    Returns:
+        float32 of shape `block_shape`; the largest of equal ratios.
+
+    Example:
+        >>> grid = make_grid("rtn", 2, "tensor", True, -1, None, None, "mse")
+        >>> best_ratio("kernel", jnp.array([[1.0, 0.0, -1.0]]), grid).tolist()
+        [[1.0]]
+    """
+    blocks = block_shape(path, x.shape, grid)
+    tiles = [n for b, d in zip(blocks, x.shape) for n in (b, d // max(b, 1))]
+
+    def error(ratio: jax.Array) -> jax.Array:
+        scale, zero_point = fit(x, blocks, grid, jnp.full((1,) * len(blocks), ratio))
+        codes, _ = round_codes(x, scale, zero_point, grid)
+        wrong = Quantized(codes, scale, zero_point, bits=grid.bits).materialize() - x.astype(jnp.float32)
+        return jnp.sum(jnp.square(wrong).reshape(tiles), axis=tuple(range(1, len(tiles), 2)))
+
+    errors = jax.lax.map(error, jnp.asarray(RATIOS))
+    return jnp.asarray(RATIOS)[jnp.argmin(errors, axis=0)]
