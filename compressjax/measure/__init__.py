@@ -1,6 +1,41 @@
 """Measuring: bytes, speed, agreement. Pure functions that return numbers and print nothing."""
 
+from compressjax.measure._accuracy import accuracy_interval, changed_predictions
+from compressjax.measure._cost import MultiplyAdds, flops, multiply_adds
 from compressjax.measure._interval import Proportion, wilson
 from compressjax.measure._latency import Ratio, Timings, interleaved, speedups
+from compressjax.measure._leaves import leaves
+from compressjax.measure._ledger import LeafRow, ledger, totals
+from compressjax.measure._memory import peak_memory, temp_bytes
+from compressjax.measure._paired import PairedDifference, paired_difference
+from compressjax.measure._sparsity import Sparsity, sparsity
+from compressjax.measure._sqnr import sqnr
+from compressjax.measure._table import jsonable, markdown, table
 
-__all__ = ["Proportion", "Ratio", "Timings", "interleaved", "speedups", "wilson"]
+__all__ = [
+    "LeafRow",
+    "MultiplyAdds",
+    "PairedDifference",
+    "Proportion",
+    "Ratio",
+    "Sparsity",
+    "Timings",
+    "accuracy_interval",
+    "changed_predictions",
+    "flops",
+    "interleaved",
+    "jsonable",
+    "leaves",
+    "ledger",
+    "markdown",
+    "multiply_adds",
+    "paired_difference",
+    "peak_memory",
+    "sparsity",
+    "speedups",
+    "sqnr",
+    "table",
+    "temp_bytes",
+    "totals",
+    "wilson",
+]
