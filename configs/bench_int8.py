@@ -2,8 +2,10 @@
 
     python -m experiments.bench --config=configs/bench_int8.py
 
-About two minutes on two cores. On a CPU with int8 instructions (avx512_vnni, amx_int8): at least 4 times faster on
-4096 x 4096 at 64 rows, at least 3 times on 3 x 3 convolutions of 64 channels and more, never slower at one row.
+About two minutes on two cores. On a CPU with int8 instructions that XLA has kernels for: at least 4 times faster on
+4096 x 4096 at 64 rows, at least 3 times on 3 x 3 convolutions of 64 channels and more, never slower at one row. XLA
+hands int8 products to YNNPACK; as measured, that of jaxlib 0.12 uses avx512_vnni, that of jaxlib 0.10 does not, and is
+then hardly faster than float32 (compare the same study under both before blaming the code).
 """
 
 from ml_collections import ConfigDict

@@ -39,9 +39,9 @@ def arguments(function: ast.FunctionDef) -> list[ast.arg]:
 
 
 def is_record(item: ast.ClassDef) -> bool:
-    """Whether a class is a NamedTuple, a Protocol or an exception: types, which need no example."""
+    """Whether a class is a NamedTuple, a Protocol, an exception or a warning: types, which need no example."""
     bases = {ast.unparse(base).rpartition(".")[2] for base in item.bases}
-    return bool(bases & {"NamedTuple", "Protocol", "Exception", "ValueError"}) or item.name == "Node"
+    return bool(bases & {"NamedTuple", "Protocol", "Exception", "ValueError", "UserWarning"}) or item.name == "Node"
 
 
 def undocumented(module: Module, item: Definition) -> list[str]:
