@@ -1,0 +1,120 @@
+"""Stored programs: any batch, any tree, and a process that has no model source."""
+
+import pathlib
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+import compressjax
+from compressjax import artifact, core, tensors
+from compressjax.artifact import ArtifactError
+
+
+def tree():
+    rng = np.random.default_rng(0)
+    codes = jnp.asarray(rng.integers(0, 4, (3, 5)), jnp.uint8)
+    kernel = tensors.Masked(tensors.Codebook(jnp.arange(1.0, 5.0), codes), jnp.asarray(rng.random((3, 5)) < 0.5))
+    head = tensors.LowRank(jnp.ones((5, 1)), jnp.ones((1, 2)))
+    return {"params": {"b": jnp.ones(5), "kernel": kernel}, "head": [head]}
+
+
+def model(variables, x):
+    dense = core.materialize(variables)
+    hidden = jnp.tanh(x @ dense["params"]["kernel"] + dense["params"]["b"][None])
+    return {"logits": hidden @ dense["head"][0], "hidden": hidden}
+
+
+def batch(size: int) -> jax.Array:
+    return jnp.asarray(np.random.default_rng(size).normal(size=(size, 3)), jnp.float32)
+
+
+@pytest.fixture
+def path(tmp_path):
+    file = tmp_path / "model.cjx"
+    artifact.save(file, tree(), program=artifact.export(model, tree(), batch(4)))
+    return file
+
+
+@pytest.mark.parametrize("size", [1, 4, 9])
+def test_any_batch_runs(path, size):
+    found = artifact.run(path, batch(size))
+    expected = model(tree(), batch(size))
+    assert set(found) == {"logits", "hidden"}
+    for name in found:
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-6)
+
+
+def test_it_runs_where_the_source_is_not(path, tmp_path):
+    np.save(tmp_path / "x.npy", batch(6))
+    program = f"""
+import numpy as np
+from compressjax import artifact
+print(artifact.run({str(path)!r}, np.load({str(tmp_path / "x.npy")!r}))["logits"].sum())
+"""
+    root = pathlib.Path(compressjax.__file__).parents[1]
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=root)
+    assert float(found.stdout) == pytest.approx(float(model(tree(), batch(6))["logits"].sum()), rel=1e-5)
+
+
+def test_containers_that_become_dicts_still_feed_the_program(tmp_path):
+    network = nnx.Linear(3, 2, rngs=nnx.Rngs(0))
+    graph, state = nnx.split(network)
+    program = artifact.export(lambda s, x: nnx.merge(graph, s)(x), state, batch(2))
+    artifact.save(tmp_path / "m.cjx", state, program=program)
+    np.testing.assert_allclose(artifact.run(tmp_path / "m.cjx", batch(5)), network(batch(5)), rtol=1e-6)
+
+
+def test_several_arguments_and_scalars(tmp_path):
+    def shifted(variables, x, y, shift):
+        return x @ variables["w"] + y + shift
+
+    weights = {"w": jnp.ones((3, 2))}
+    program = artifact.export(shifted, weights, batch(4), jnp.ones((4, 1)), jnp.float32(2))
+    artifact.save(tmp_path / "m.cjx", weights, program=program)
+    with jax.numpy_rank_promotion("allow"):
+        found = artifact.run(tmp_path / "m.cjx", batch(7), jnp.ones((7, 1)), jnp.float32(1))
+    assert found.shape == (7, 2)
+
+
+def test_a_function_of_fixed_shape_keeps_the_examples_shape(tmp_path):
+    def halves(variables, x):
+        return x.reshape(2, -1) @ jnp.ones((x.size // 2, 1)) * variables["w"][0, 0]
+
+    weights = {"w": jnp.ones((3, 2))}
+    program = artifact.export(halves, weights, batch(4))
+    artifact.save(tmp_path / "m.cjx", weights, program=program)
+    assert artifact.run(tmp_path / "m.cjx", batch(4)).shape == (2, 1)
+    with pytest.raises(ArtifactError, match=r"do not fit the program in .*which takes float32\[4,3\]"):
+        artifact.run(tmp_path / "m.cjx", batch(5))
+
+
+def test_errors_of_the_users_function_are_heard():
+    with pytest.raises(TypeError, match="dot_general"):
+        artifact.export(lambda v, x: x @ v["w"], {"w": jnp.ones((7, 2))}, batch(4))
+
+
+def test_what_does_not_fit_is_refused(path, tmp_path):
+    with pytest.raises(ArtifactError, match=r"inputs do not fit the program in .*takes float32\[batch,3\]"):
+        artifact.run(path, jnp.ones((2, 4)))
+    with pytest.raises(ArtifactError, match="inputs do not fit"):
+        artifact.run(path, batch(2), batch(2))
+    artifact.save(tmp_path / "none.cjx", tree())
+    with pytest.raises(ArtifactError, match=r"has no program; save it with program=export"):
+        artifact.run(tmp_path / "none.cjx", batch(2))
+    artifact.save(tmp_path / "odd.cjx", tree(), program=b"not a program")
+    with pytest.raises(ArtifactError, match=r"cannot be read by JAX .*export it again"):
+        artifact.run(tmp_path / "odd.cjx", batch(2))
+    with pytest.raises(ValueError, match="at least one example"):
+        artifact.export(model, tree())
+
+
+def test_the_program_is_stored_as_it_was_made(tmp_path):
+    program = artifact.export(model, tree(), batch(4))
+    artifact.save(tmp_path / "m.cjx", tree(), program=program)
+    assert artifact.load(tmp_path / "m.cjx").program == program
+    assert 0 < artifact.inspect(tmp_path / "m.cjx").ledger.rest["program"] < len(program)

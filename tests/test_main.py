@@ -1,0 +1,102 @@
+"""The command line: what it prints, and one line with exit code 2 on bad input."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import compressjax
+from compressjax import artifact
+from compressjax.__main__ import main
+
+
+@pytest.fixture
+def file(tmp_path):
+    tree = {"kernel": jnp.ones((3, 2)), "bias": jnp.zeros(2)}
+
+    def apply(v, x):
+        return (x @ v["kernel"] + v["bias"][None]).astype(jnp.bfloat16)
+
+    program = artifact.export(apply, tree, jnp.ones((4, 3)))
+    path = tmp_path / "model.cjx"
+    artifact.save(path, tree, metadata={"seed": 3}, program=program)
+    return path
+
+
+def bad(capsys, *arguments) -> str:
+    assert main([str(a) for a in arguments]) == 2
+    found = capsys.readouterr()
+    assert found.out == ""
+    assert found.err.count("\n") == 1
+    return found.err
+
+
+def test_inspect_prints_rows_that_add_up(file, capsys):
+    assert main(["inspect", str(file)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["leaf", "nodes", "shape", "float32", "packed", "file", "codecs"]
+    rows = [line.split() for line in lines[1 : lines.index(next(x for x in lines if x.startswith("total")))]]
+    sizes = [int(row[1]) if row[0].startswith("(") else int(row[5]) for row in rows]
+    assert sum(sizes) == file.stat().st_size
+    assert "seed: 3" in lines
+
+
+def test_inspect_prints_json(file, capsys):
+    assert main(["inspect", str(file), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["file_bytes"] == file.stat().st_size == sum(row["file_bytes"] for row in found["ledger"])
+    assert found["metadata"]["seed"] == 3
+
+
+def test_verify_says_intact(file, capsys):
+    assert main(["verify", str(file)]) == 0
+    assert capsys.readouterr().out == f"{file}: intact, 2 leaves decoded, {file.stat().st_size} bytes accounted for\n"
+
+
+def test_run_writes_what_the_program_returns(file, tmp_path):
+    np.save(tmp_path / "x.npy", np.ones((7, 3), np.float32))
+    assert main(["run", str(file), "--input", str(tmp_path / "x.npy"), "--output", str(tmp_path / "y.npy")]) == 0
+    assert np.load(tmp_path / "y.npy").tolist() == [[3, 3]] * 7
+    assert main(["run", str(file), "--input", str(tmp_path / "x.npy"), "--output", str(tmp_path / "y.npz")]) == 0
+    assert np.load(tmp_path / "y.npz")["arr_0"].shape == (7, 2)
+
+
+def test_several_results_need_an_archive(tmp_path, capsys):
+    tree = {"w": jnp.ones(2)}
+    program = artifact.export(lambda v, x: (x, x + v["w"][None]), tree, jnp.ones((4, 2)))
+    artifact.save(tmp_path / "m.cjx", tree, program=program)
+    np.save(tmp_path / "x.npy", np.ones((1, 2), np.float32))
+    arguments = ["run", tmp_path / "m.cjx", "--input", tmp_path / "x.npy", "--output"]
+    assert "ends in .npz" in bad(capsys, *arguments, tmp_path / "y.npy")
+    assert main([str(a) for a in (*arguments, tmp_path / "y.npz")]) == 0
+    assert np.load(tmp_path / "y.npz")["arr_1"].tolist() == [[2, 2]]
+
+
+def test_bad_input_is_one_line(file, tmp_path, capsys):
+    assert "cannot be read: No such file" in bad(capsys, "inspect", tmp_path / "none.cjx")
+    assert "cannot be read" in bad(capsys, "verify", tmp_path)
+    (tmp_path / "odd").write_bytes(b"odd")
+    assert "not a compressjax artifact" in bad(capsys, "verify", tmp_path / "odd")
+    (tmp_path / "short.cjx").write_bytes(file.read_bytes()[:-1])
+    assert "truncated" in bad(capsys, "verify", tmp_path / "short.cjx")
+    np.save(tmp_path / "x.npy", np.ones((7, 4), np.float32))
+    out = tmp_path / "y.npy"
+    assert "do not fit the program" in bad(capsys, "run", file, "--input", tmp_path / "x.npy", "--output", out)
+    np.save(tmp_path / "pickled.npy", np.array([None]), allow_pickle=True)
+    assert "allow_pickle=False" in bad(capsys, "run", file, "--input", tmp_path / "pickled.npy", "--output", out)
+    assert "No such file" in bad(capsys, "run", file, "--input", tmp_path / "none.npy", "--output", out)
+
+
+def test_as_a_process_without_jax(file):
+    program = "import sys, runpy; sys.modules['jax'] = None; sys.argv[0] = 'x'; runpy.run_module('compressjax', "
+    program += "run_name='__main__')"
+    root = pathlib.Path(compressjax.__file__).parents[1]
+    for command, code in ((["verify", str(file)], 0), (["verify", "none"], 2), (["explode", "x"], 2)):
+        found = subprocess.run([sys.executable, "-c", program, *command], capture_output=True, text=True, check=False,
+                               cwd=root)
+        assert found.returncode == code, found.stderr
+        assert "Traceback" not in found.stderr
