@@ -90,6 +90,18 @@ def test_forward_is_the_core_view_bit_for_bit(jit):
     assert not np.array_equal(wrapped.apply(variables, X), dense)
 
 
+def test_the_wrapper_adds_no_operations():
+    compression = core.chain(toys.mask(), quant.fake(4))
+    wrapped, variables = trained(compression)
+
+    def outside(v: Any) -> Any:
+        return Model().apply({**v, "params": compression.view(v["params"], modules.state_of(v, compression))}, X)
+
+    inside, outside = (jax.jit(f).lower(variables).compile().cost_analysis()
+                       for f in (lambda v: wrapped.apply(v, X), outside))  # fmt: skip
+    assert {k: inside[k] for k in ("flops", "bytes accessed")} == {k: outside[k] for k in ("flops", "bytes accessed")}
+
+
 def test_gradient_is_the_core_gradient():
     compression = core.chain(toys.mask(), quant.fake(4))
     wrapped, variables = trained(compression)
