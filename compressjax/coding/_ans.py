@@ -18,6 +18,7 @@ from compressjax.coding._errors import ArtifactError
 STEPS = (1, 2, 4, 8)
 _OCTAVE = np.array([16777216, 15384775, 14107901, 12937002, 11863283, 10878678, 9975792, 9147842], np.int64)
 _DEEPEST = 24
+_BLOCK = 1 << 16
 _START = 20  # the first symbol that goes onto an empty coder costs up to 24 bits, whatever its probability
 
 
@@ -30,6 +31,14 @@ def weights(exponents: np.ndarray, steps: int) -> np.ndarray:
 def model(frequencies: np.ndarray) -> constriction.stream.model.Categorical:
     """The coder's model for integer weights `[k]`, `k >= 2`, at least one of them positive."""
     return constriction.stream.model.Categorical(np.asarray(frequencies, np.float64), perfect=False)
+
+
+def histogram(symbols: np.ndarray, alphabet: int) -> np.ndarray:
+    """How often each of `[0, alphabet)` occurs in int32 `[n]`; in blocks, as NumPy widens what it counts to 64 bits."""
+    total = np.zeros(alphabet, np.int64)
+    for start in range(0, symbols.size, _BLOCK):
+        total += np.bincount(symbols[start:start + _BLOCK], minlength=alphabet)
+    return total
 
 
 def plan(counts: np.ndarray) -> tuple[float, int, np.ndarray]:

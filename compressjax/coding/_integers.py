@@ -34,16 +34,16 @@ def candidates(values: np.ndarray) -> list[Candidate]:
     width = (high - low).bit_length()
     if values.dtype.kind == "b":
         values = values.view(np.uint8)
-    if width <= 31:
-        codes = (values.astype(np.int64) - low if values.dtype.itemsize < 8 else values - values.dtype.type(low))
-        codes = codes.astype(np.int32)
+    if values.dtype.itemsize <= 2:
+        codes: np.ndarray = values.astype(np.int32) - np.int32(low)
     else:
-        codes = (values.astype(object) - low).astype(np.uint64) if width > 62 else values - values.dtype.type(low)
+        codes = values.astype(np.uint64) - np.uint64(low % 2**64)  # wraps to the exact difference
+        codes = codes.astype(np.int32) if width <= 31 else codes
     out: list[Candidate] = []
     if width < values.dtype.itemsize * 8:
         out.append((len(head) + packed_bytes(values.size, width), "packed", lambda: head + pack(codes, width)))
     if high - low < ALPHABET:
-        counts = np.bincount(codes, minlength=high - low + 1)
+        counts = _ans.histogram(codes, high - low + 1)
         code_lengths = _huffman.lengths(counts)
         if code_lengths.max() <= _huffman.LONGEST:
             size = len(head) + -(-_huffman.stored_bits(counts, code_lengths) // 8)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compressjax.coding import ArtifactError
-from compressjax.coding._ans import STEPS, decode, encode, plan, stack, weights
+from compressjax.coding._ans import STEPS, decode, encode, histogram, plan, stack, weights
 from compressjax.coding._bits import Reader
 from compressjax.theory import empirical_entropy
 from tests.coding.samples import bell
@@ -37,6 +37,12 @@ def test_short_streams_pay_little_for_their_table(count):
     bound = empirical_entropy(symbols) * count / 8
     two_part = (16 - 1) / 2 * math.log2(count) / 8  # what the best stored model costs, to first order
     assert len(code(symbols)) <= 1.01 * bound + two_part + 6
+
+
+def test_symbols_are_counted_across_blocks(monkeypatch):
+    symbols = bell(4, 1000, 16)
+    monkeypatch.setattr("compressjax.coding._ans._BLOCK", 64)
+    assert histogram(symbols, 20).tolist() == [int((symbols == a).sum()) for a in range(20)]
 
 
 def test_the_plan_foresees_the_length():
