@@ -25,20 +25,27 @@ help:
 	@sed -n 's/^#  *//p' Makefile | head -n 6
 
 # .venv is made anew when it is absent, broken, or of another version than $(PYTHON); the packages are installed when
-# setup.py is newer than the last installation that went through.
+# setup.py is newer than the last installation that went through. pyenv puts names on the path that do not run unless
+# they are selected, so its own folder is looked into as well.
 setup:
-	@command -v $(PYTHON) >/dev/null 2>&1 || { \
-	  echo "make: no interpreter named '$(PYTHON)'. Name one that exists: PYTHON=python3.12 make ..." >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "make: $(PYTHON) is `$(PYTHON) --version 2>&1`; compressjax needs Python 3.11 or later." \
-	       "Name one: PYTHON=python3.12 make ..." >&2; exit 1; }
-	@wanted=`$(PYTHON) -c 'import sys; print(sys.version)'`; \
+	@python='$(PYTHON)'; \
+	if ! $$python -c '' >/dev/null 2>&1; then \
+	  python=`ls -d "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/*/bin/'$(PYTHON)' 2>/dev/null | sort -V | tail -n 1`; \
+	fi; \
+	if [ -z "$$python" ]; then \
+	  echo "make: '$(PYTHON)' does not run here. Name an interpreter that does: PYTHON=python3.12 make ..." >&2; exit 1; \
+	fi; \
+	if ! $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
+	  echo "make: $$python is `$$python --version 2>&1`; compressjax needs Python 3.11 or later." \
+	       "Name one: PYTHON=python3.12 make ..." >&2; exit 1; \
+	fi; \
+	wanted=`$$python -c 'import sys; print(sys.version)'`; \
 	found=`$(BIN)/python -c 'import sys; print(sys.version)' 2>/dev/null`; \
 	if [ "$$wanted" != "$$found" ]; then \
-	  echo "make: creating $(VENV) with `$(PYTHON) --version`"; \
-	  rm -rf $(VENV) && $(PYTHON) -m venv $(VENV); \
-	fi
-	@if [ ! -e $(STAMP) ] || [ setup.py -nt $(STAMP) ]; then \
+	  echo "make: creating $(VENV) with `$$python --version`"; \
+	  rm -rf $(VENV) && $$python -m venv $(VENV) || exit 1; \
+	fi; \
+	if [ ! -e $(STAMP) ] || [ setup.py -nt $(STAMP) ]; then \
 	  echo "make: installing compressjax and what it needs into $(VENV) (a few minutes the first time)"; \
 	  $(BIN)/python -m pip install $(PIP_FLAGS) -e '.[experiments,test]' && touch $(STAMP); \
 	fi

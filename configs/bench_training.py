@@ -20,7 +20,8 @@ def get_config(text: str = "") -> ConfigDict:
     config.model = {"name": "cnn", "settings": {"filters": (32, 64), "width": 256}}
     config.shape = (128, 28, 28, 1)
     config.steps = 10_000  # long enough that the masks' schedule is under way during the whole measurement
-    config.methods = ("masked", "qat 4 bits", "qat 8 bits")
+    # Masks are taken anew every 100 steps, which a median does not see; every step is the most that they can cost.
+    config.methods = ("masked", "masked anew every step", "qat 4 bits", "qat 8 bits")
     config.bars = (
         ("step .*", "masked", "ratio", ">=", 1 / 1.15),
         ("step .*", "qat 4 bits", "ratio", ">=", 1 / 1.15),
@@ -30,5 +31,6 @@ def get_config(text: str = "") -> ConfigDict:
         config.timing = {"warmup": 1, "rounds": 2, "inner": 1}
         config.model = {"name": "cnn", "settings": {"filters": (2, 4), "width": 8}}
         config.shape = (4, 28, 28, 1)
+        config.methods = ("masked", "qat 4 bits")
         config.bars = ()
     return config

@@ -16,6 +16,7 @@ from experiments.bench.harness import Case
 
 METHODS: dict[str, Callable[[int], compressjax.Compression]] = {
     "masked": lambda steps: prune.gradual(0.9, begin=0, end=steps),
+    "masked anew every step": lambda steps: prune.gradual(0.9, begin=0, end=steps, every=1),
     "qat 4 bits": lambda steps: quant.fake(bits=4),
     "qat 8 bits": lambda steps: quant.fake(bits=8),
 }
