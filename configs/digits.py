@@ -24,6 +24,7 @@ def get_config(text: str = "") -> ConfigDict:
     )
     config.factorise = {"select": ".*kernel", "energy": 0.98, "bits": 5.0}
     config.qat = training(epochs=10.0, soft=0.5, learning_rate=3e-4, rules=((".*kernel", 4, "tensor"),), **every)
+    config.share = training(epochs=4.0, soft=0.5, learning_rate=3e-4, rules=((".*kernel", 16),), init="linear", **every)
     config.distil = training(epochs=10.0, soft=0.9, learning_rate=1e-3, **every)
     config.encode = {"rules": ((".*bias", 8, None),)}
     return shrink(config, epochs=1.0) if "smoke" in words else config

@@ -3,6 +3,7 @@
 `python -m experiments.reload --artifact=DIR/model.cjx --output=DIR/reload` writes `reload.json` and the predictions.
 """
 
+import functools
 import json
 import resource
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from absl import flags
 from compressjax import artifact, interpret, measure, recipe
 from experiments import app, datasets, models
 from experiments.problem import assess, predict, standardised_apply
+
+Call = tuple[Callable[..., Any], Any]
 
 BATCHES = (1, 256)
 ROUNDS = 60
@@ -44,7 +47,7 @@ def reload() -> None:
     if _DENSE.value:
         root, _, name = _DENSE.value.partition("::")
         dense = recipe.Store(root).load(name).tree["params"]
-        found |= compare(lambda x: (apply, dense, x), lambda x: (lifted, fast, x), data.test_images)
+        found |= compare((apply, dense), (lifted, fast), data.test_images)
     found["peak_rss_bytes"] = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     np.save(f"{_OUTPUT.value}.npy", logits.argmax(-1).astype(np.uint8))
     recipe.write_text(f"{_OUTPUT.value}.json", json.dumps(found, indent=2))
@@ -67,11 +70,11 @@ def execution(apply: Callable[..., Any], tree: Any, images: np.ndarray) -> dict[
     return said
 
 
-def compare(dense: Callable[..., Any], compressed: Callable[..., Any], images: np.ndarray) -> dict[str, Any]:
+def compare(dense: Call, compressed: Call, images: np.ndarray) -> dict[str, Any]:
     """Latency in turn, and the memory of both programs.
 
     Args:
-        dense: from a batch to `(function, params, batch)`.
+        dense: function and parameters.
         compressed: the same.
         images: test images.
 
@@ -82,18 +85,20 @@ def compare(dense: Callable[..., Any], compressed: Callable[..., Any], images: n
     speedup, memory = {}, {}
     for batch in BATCHES:
         x = jax.device_put(np.resize(images, (batch, *images.shape[1:])))
-        programs = {
-            name: jax.jit(f).lower(p, x).compile()
-            for name, (f, p, x) in (("dense", dense(x)), ("compressed", compressed(x)))
-        }
-        params = {"dense": jax.device_put(dense(x)[1]), "compressed": jax.device_put(compressed(x)[1])}
-        calls = [(lambda name=name, x=x: programs[name](params[name], x)) for name in programs]
-        timed = measure.interleaved(*calls, rounds=ROUNDS)
-        for name, median in zip(programs, timed.medians, strict=True):
+        ready = {"dense": _compile(dense, x), "compressed": _compile(compressed, x)}
+        timed = measure.interleaved(
+            *(functools.partial(program, params, x) for program, params in ready.values()), rounds=ROUNDS
+        )
+        for name, median in zip(ready, timed.medians, strict=True):
             latency[name][str(batch)] = 1e3 * median
         speedup[str(batch)] = timed.ratios[1]._asdict()
-        memory = {name: program_bytes(program) for name, program in programs.items()}
+        memory = {name: program_bytes(program) for name, (program, _) in ready.items()}
     return {"latency_ms": latency, "speedup": speedup, "memory_bytes": memory}
+
+
+def _compile(call: Call, x: jax.Array) -> tuple[Any, Any]:
+    function, params = call
+    return jax.jit(function).lower(params, x).compile(), jax.device_put(params)
 
 
 def program_bytes(program: Any) -> int:

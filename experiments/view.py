@@ -10,6 +10,8 @@ from rich.table import Table
 
 from compressjax.recipe import Advanced, Began, Event, Finished
 
+PIPE_WIDTH = 150
+
 
 class Row(NamedTuple):
     """One line of a before/after table: a name, where the number is, and how it reads."""
@@ -29,6 +31,12 @@ ROWS = (
 )
 
 
+def make_console() -> Console:
+    """Standard output; wide enough for the tables when it is a file or a pipe."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
+
+
 class View:
     """Shows events on a console.
 
@@ -37,7 +45,7 @@ class View:
     """
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(highlight=False)
+        self.console = console or make_console()
         self._progress: Progress | None = None
         self._before: dict[str, Any] = {}
         self._task: Any = None

@@ -102,7 +102,7 @@ def leaf_rows(
                 "packed_bytes": row.packed_bytes,
                 "file_bytes": row.file_bytes,
                 "sqnr_db": sqnr_db(before[row.path], core.dense(after[row.path])),
-                "execution": execution.get(row.path, "native"),
+                "execution": execution.get(row.path, "dense"),
                 "codecs": list(row.codecs),
             }
         )

@@ -127,7 +127,7 @@ def _leaves(report: dict[str, Any]) -> Sheet:
                 _number(leaf["packed_bytes"]),
                 _number(leaf["file_bytes"]),
                 "" if noise is None else f"{noise:.1f}",
-                leaf["execution"] or "",
+                (leaf["execution"] or "").partition(":")[0],
             ]
         )
     rows.append(
@@ -144,12 +144,14 @@ def _leaves(report: dict[str, Any]) -> Sheet:
         ]
     )
     columns = ["leaf", "shape", "method", "bits/weight", "float32", "packed", "file", "SQNR dB", "ran"]
+    reasons = sorted({leaf["execution"].partition(": ")[2] for leaf in report["leaves"] if leaf["execution"]} - {""})
+    why = f" Materialised, because: {'; '.join(reasons)}." if reasons else ""
     return Sheet(
         "Leaves",
         columns,
         rows,
-        "Bytes add up to the file's length. SQNR is against the dense network's "
-        "weights, fine-tuning included. `prepare` makes what is materialised dense once, at loading.",
+        "Bytes add up to the file's length. SQNR is against the dense network's weights, fine-tuning included. What "
+        f"is materialised becomes dense once, at loading.{why}",
     )
 
 

@@ -5,6 +5,7 @@ from experiments.stages.encode import make_encode
 from experiments.stages.factorise import make_factorise
 from experiments.stages.prune import make_prune
 from experiments.stages.qat import make_qat
+from experiments.stages.share import make_share
 from experiments.stages.teacher import make_teacher
 
 STAGES = {
@@ -12,6 +13,7 @@ STAGES = {
     "prune": make_prune,
     "factorise": make_factorise,
     "qat": make_qat,
+    "share": make_share,
     "distil": make_distil,
     "encode": make_encode,
 }

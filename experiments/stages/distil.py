@@ -1,4 +1,4 @@
-"""Stage `distil`: what is still trainable (centroids, factors, biases) recovers what was lost, taught by the teacher."""
+"""Stage `distil`: what is still trainable (centroids, factors, biases) recovers, taught by the teacher."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,0 +1,83 @@
+"""Proof of resuming: `python -m experiments.kill --config=configs/digits.py:smoke --workdir=DIR --kills=20`.
+
+Runs the main job once in peace, then once more, killed (SIGKILL) at random moments until it has died `--kills` times,
+and compares what both left behind, byte for byte.
+"""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+from absl import flags
+
+from experiments import app
+from experiments.view import make_console
+
+COMPARED = ("model.cjx", "metrics.jsonl", "config.json")
+
+_KILLS = flags.DEFINE_integer("kills", 20, "How often the job is killed.")
+_SEED = flags.DEFINE_integer("kill_seed", 0, "Seed of the moments.")
+
+
+def prove(launch: app.Launch) -> None:
+    """Runs the proof.
+
+    Args:
+        launch: config and folders; the folder is emptied first.
+
+    Raises:
+        ValueError: when the work directory is in use, or the results differ.
+    """
+    whole, killed = (os.path.join(launch.workdir, name) for name in ("whole", "killed"))
+    for folder in (whole, killed):
+        shutil.rmtree(folder, ignore_errors=True)
+    console, draw = make_console(), random.Random(_SEED.value)
+    began = time.monotonic()
+    if (status := _job(whole).wait()) != 0:
+        raise ValueError(f"the job ended with status {status} before anything was killed; run it alone to see why")
+    length = time.monotonic() - began
+    kills = attempts = 0
+    while kills < _KILLS.value:
+        attempts += 1
+        process = _job(killed)
+        # Each life gets a share of the whole job, so that deaths fall all along it, start-up and clean-up included.
+        try:
+            process.wait(draw.uniform(0.05, 0.35) * length)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            kills += 1
+        else:
+            # It got to the end between two deaths: what it made is checked, and the next lives start afresh.
+            _compare(whole, killed)
+            shutil.rmtree(killed)
+    if (status := _job(killed).wait()) != 0:
+        raise ValueError(f"after {kills} kills the job ended with status {status}; run it in {killed} to see why")
+    _compare(whole, killed)
+    console.print(
+        f"killed {kills} times in {attempts} lives of a job of {length:.0f} s; equal to the byte: {', '.join(COMPARED)}"
+    )
+
+
+def _job(workdir: str) -> subprocess.Popen:
+    flags_passed = [
+        flag for flag in sys.argv[1:] if flag.partition("=")[0] not in ("--workdir", "--kills", "--kill_seed")
+    ]
+    return subprocess.Popen(
+        [sys.executable, "-m", "experiments.compress", *flags_passed, f"--workdir={workdir}"], stdout=subprocess.DEVNULL
+    )
+
+
+def _compare(one: str, other: str) -> None:
+    for name in COMPARED:
+        with open(os.path.join(one, name), "rb") as a, open(os.path.join(other, name), "rb") as b:
+            if a.read() != b.read():
+                raise ValueError(f"{name} differs between {one} and {other}: resuming is not exact")
+
+
+if __name__ == "__main__":
+    app.launch(prove, claim=False)

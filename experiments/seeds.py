@@ -1,0 +1,106 @@
+"""A job over several seeds: `python -m experiments.seeds --config=configs/digits.py --workdir=DIR --seeds=0,1,2`.
+
+Each seed runs the main job in a process of its own, in `DIR/seed-N`; a run that was stopped continues, one that is done
+is only read. The table says mean and range; `seeds.json` and `seeds.md` keep it.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from typing import Any
+
+from absl import flags
+
+from compressjax import recipe
+from experiments import app
+from experiments.view import make_console
+
+_SEEDS = flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds, separated by commas.")
+
+ROWS = (
+    ("ratio", lambda r: r["ratio"], "{:.1f}x"),
+    ("file bytes", lambda r: r["file_bytes"], "{:,.0f}"),
+    ("dense error, %", lambda r: 100 * (1 - r["accuracy"]["dense"]), "{:.2f}"),
+    ("compressed error, %", lambda r: 100 * (1 - r["accuracy"]["compressed"]), "{:.2f}"),
+    ("difference, points", lambda r: 100 * (r["accuracy"]["dense"] - r["accuracy"]["compressed"]), "{:+.2f}"),
+    ("changed predictions", lambda r: r["accuracy"]["changed_predictions"], "{:.0f}"),
+    ("speed-up, batch 1", lambda r: r["speedup"]["1"]["value"], "{:.2f}x"),
+    ("speed-up, batch 256", lambda r: r["speedup"]["256"]["value"], "{:.2f}x"),
+)
+
+
+def run_seeds(launch: app.Launch) -> None:
+    """Runs every seed and prints the table.
+
+    Args:
+        launch: config, folders and devices; the config's own seed is not used.
+
+    Raises:
+        ValueError: when a seed is not a number, or a run fails.
+    """
+    if not _SEEDS.value or not all(seed.isdigit() for seed in _SEEDS.value):
+        raise ValueError(f"--seeds={','.join(_SEEDS.value)} must be whole numbers, as in --seeds=0,1,2")
+    reports = []
+    for seed in _SEEDS.value:
+        folder = os.path.join(launch.workdir, f"seed-{seed}")
+        done = subprocess.run(
+            [sys.executable, "-m", "experiments.compress", *_passed(), f"--config.seed={seed}", f"--workdir={folder}"],
+            check=False,
+        )
+        if done.returncode:
+            raise ValueError(f"seed {seed} ended with status {done.returncode}; its message stands above")
+        with open(os.path.join(folder, "report.json"), encoding="utf-8") as file:
+            reports.append(json.load(file))
+    text = table(reports, _SEEDS.value)
+    recipe.write_text(os.path.join(launch.workdir, "seeds.md"), text)
+    recipe.write_text(os.path.join(launch.workdir, "seeds.json"), json.dumps(summary(reports), indent=2) + "\n")
+    make_console().print(text, markup=False)
+
+
+def summary(reports: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Each number of `ROWS` over the seeds.
+
+    Args:
+        reports: one a seed.
+
+    Returns:
+        `{name: {"mean", "low", "high", "values"}}`.
+    """
+    found = {}
+    for name, get, _ in ROWS:
+        values = [get(report) for report in reports]
+        found[name] = {"mean": statistics.fmean(values), "low": min(values), "high": max(values), "values": values}
+    return found
+
+
+def table(reports: list[dict[str, Any]], seeds: list[str]) -> str:
+    """The summary as a Markdown table.
+
+    Args:
+        reports: one a seed.
+        seeds: their names.
+
+    Returns:
+        The text.
+    """
+    lines = ["| | mean | " + " | ".join(f"seed {seed}" for seed in seeds) + " |", "|---|" + "---:|" * (1 + len(seeds))]
+    for (name, row), (_, _, text) in zip(summary(reports).items(), ROWS, strict=True):
+        lines.append(f"| {name} | " + " | ".join(text.format(x) for x in (row["mean"], *row["values"])) + " |")
+    return (
+        "\n".join(lines)
+        + f"\n\n{reports[0]['machine']}; "
+        + ", ".join(f"{name} {version}" for name, version in reports[0]["versions"].items())
+        + "\n"
+    )
+
+
+def _passed() -> list[str]:
+    """The flags of this process that the main job takes too."""
+    own = ("--seeds", "--workdir", "--config.seed")
+    return [flag for flag in sys.argv[1:] if flag.partition("=")[0] not in own]
+
+
+if __name__ == "__main__":
+    app.launch(run_seeds, claim=False)
