@@ -43,7 +43,7 @@ def timings(rows: Sequence[Mapping[str, Any]], facts: Mapping[str, Mapping[str, 
             lines.append((name, row["contender"], "skipped", row["skipped"], "", ""))
         else:
             interval = "" if first else f"{row['ratio_low']:.2f} to {row['ratio_high']:.2f}"
-            rate = f"{row['rate'] / 1e6:.1f} M/s" if "rate" in row else ""
+            rate = _rate(row["rate"]) if "rate" in row else ""
             median = f"{row['median_ms']:.3f} ms"
             lines.append((name, row["contender"], median, f"{row['ratio']:.2f}", interval, rate))
         if last and facts.get(row["case"]):
@@ -71,6 +71,13 @@ def verdicts(bars: Sequence[Mapping[str, Any]]) -> list[str]:
         what = f"{bar['quantity']} of {bar['contender']}" if bar["contender"] else bar["quantity"]
         lines.append((bar["case"], what, bar["bar"], _number(bar["value"]), "met" if bar["met"] else "MISSED"))
     return ["", *_align(lines)]
+
+
+def _rate(value: float) -> str:
+    for unit, size in (("M/s", 1e6), ("k/s", 1e3)):
+        if value >= size:
+            return f"{value / size:.1f} {unit}"
+    return f"{value:.1f} /s"
 
 
 def _number(value: Any) -> str:

@@ -96,6 +96,12 @@ def test_the_table_shows_medians_intervals_facts_skips_and_missed_bars():
     assert "MISSED" not in table.render(report(bars=[]))
 
 
+def test_rates_have_units_that_fit():
+    for rate, text in ((2.5e7, "25.0 M/s"), (1500.0, "1.5 k/s"), (3.0, "3.0 /s")):
+        rows = [{**row, "rate": rate} for row in report()["rows"][:1]]
+        assert text in table.render(report(rows=rows))
+
+
 def test_instructions_are_read_from_the_flags(tmp_path):
     path = tmp_path / "cpuinfo"
     path.write_text("processor : 0\nflags\t\t: fpu avx2 avx512_vnni avx512fancy\n")

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from compressjax import coding, compress, lift, quant, tensors
+from compressjax import coding, compress, lift, quant, share, tensors
 from experiments.bench import int8
 from experiments.bench.coding import entropy_bytes, weights
 from tests.style.source import ROOT
@@ -95,6 +95,30 @@ def test_qwix_has_the_same_integer_convolution(draw):
     exact = int8.convolution({"kernel": node.materialize()}, x)
     assert np.linalg.norm(ours - exact) <= 1.1 * np.linalg.norm(peer - exact)
     assert np.linalg.norm(ours - peer) <= 0.02 * np.linalg.norm(exact)
+
+
+@pytest.mark.parametrize("clusters", [2, 5, 16])
+def test_scikit_learn_has_the_same_centroids_from_the_same_start(draw, clusters):
+    theirs = adapter("scikit_learn")
+    # Without gaps no cluster of the start is empty; scikit-learn moves empty ones, ours stay.
+    values = draw.beta(2, 2, size=3000).astype(np.float32)
+    centroids, codes = share.lloyd(jnp.asarray(values), clusters, init="linear", iterations=300, ignore_zeros=False)
+    peer, labels = theirs.kmeans(values, np.linspace(values.min(), values.max(), clusters), 300)
+    order = np.argsort(peer)
+    np.testing.assert_allclose(centroids, peer[order], atol=2e-3)
+    assert (order[np.asarray(codes)] == labels).mean() > 0.995
+    ours = np.sum((np.asarray(centroids)[codes] - values) ** 2)
+    assert ours == pytest.approx(np.sum((peer[labels] - values) ** 2), rel=1e-4)
+
+
+@pytest.mark.parametrize("clusters", [3, 8])
+def test_scikit_learn_finds_nothing_better_than_the_optimum(draw, clusters):
+    theirs = adapter("scikit_learn")
+    values = draw.standard_t(3, size=400)
+    centroids, least = share.optimal(values, clusters)
+    reached = np.min((values[:, None] - centroids) ** 2, axis=1).sum()
+    assert reached == pytest.approx(least)
+    assert least <= theirs.distortion(values, clusters, seed=0) * (1 + 1e-6)
 
 
 def test_constriction_is_not_shorter_than_ours_by_more_than_one_per_cent(draw):
