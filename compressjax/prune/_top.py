@@ -15,7 +15,7 @@ def top_entries(scores: jax.Array, count: jax.Array | int) -> jax.Array:
     arrays every count is one small sum.
 
     Args:
-        scores: Any shape, floating, no NaN; compared in float32.
+        scores: Any shape, floating, no NaN; compared in float32, where numbers below 1.2e-38 may count as zero.
         count: How many to keep, 0 to `scores.size`; may be traced.
 
     Returns:

@@ -94,7 +94,7 @@ def fake(
             ratios = jax.lax.cond(step % every == 0, lambda: search(flat), lambda: state.ratios)
         absmax = state.absmax
         if stats is not None:
-            absmax = {p: jnp.maximum(a, stats[p].absmax) if p in stats else a for p, a in absmax.items()}
+            absmax = {p: jnp.maximum(a, jnp.max(stats[p].absmax)) if p in stats else a for p, a in absmax.items()}
         return FakeState(step, ratios, absmax)
 
     def node(path: str, x: jax.Array, state: FakeState) -> tuple[Quantized, jax.Array]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from compressjax.core import Compression, from_encode
 from compressjax.quant._grid import best_ratio, make_grid, quantise
@@ -64,7 +65,8 @@ def rtn(
         if activation == "static":
             if stats is None:
                 raise ValueError(f"rtn: static activations of {path!r} need statistics; run observe and pass stats=")
-            absmax = stats.absmax
+            # Stacked layers have a largest input each; the node keeps one scale.
+            absmax = jnp.max(stats.absmax)
         ratio = best_ratio(path, x, grid) if clip == "mse" else None
         return quantise(path, x, grid, ratio, absmax)[0]
 

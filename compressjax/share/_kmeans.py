@@ -41,7 +41,9 @@ def kmeans(clusters: int = 16, *, init: str = "linear", iterations: int = 50, ig
 
     Args:
         clusters: k, 2 to 65536.
-        init: `"linear"` (the paper's best) or `"quantile"`.
+        init: `"linear"`, the paper's choice: large weights get centroids of their own, and after entropy coding a
+            nearly uniform table is hard to beat. `"density"`: usually within a few per cent of the least squared error
+            for k values. `"quantile"`: equal counts.
         iterations: At most so many Lloyd steps.
         ignore_zeros: Whether exact zeros (masked weights) have no say in the centroids. Alone, this method then moves
             them to the nearest centroid: put `prune.gradual`, `prune.magnitude` or `prune.nonzero` before it in a

@@ -1,0 +1,32 @@
+"""Bisection against sorting."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from compressjax.core import top_mask
+from compressjax.prune._top import top_entries
+
+SPECIAL = np.array([0.0, -0.0, -1.0, 1.0, 2e-38, -2e-38, 3.4e38, -3.4e38, np.inf, -np.inf, 2.5, 2.5], np.float32)
+
+
+@given(st.lists(st.integers(0, len(SPECIAL) - 1), min_size=1, max_size=30), st.data())
+def test_equals_a_stable_sort(picked, data):
+    scores = SPECIAL[picked]
+    count = data.draw(st.integers(0, len(scores)))
+    want = np.zeros(len(scores), bool)
+    want[np.argsort(-scores, kind="stable")[:count]] = True
+    got = top_entries(jnp.asarray(scores), count)
+    assert got.tolist() == want.tolist()
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_equals_the_sorting_mask_and_keeps_the_shape(key, dtype):
+    scores = jnp.abs(jax.random.normal(key, (40, 25))).astype(dtype)
+    for count in (0, 1, 137, 999, 1000):
+        got = jax.jit(top_entries)(scores, count)
+        assert got.shape == scores.shape
+        np.testing.assert_array_equal(got, top_mask(scores, count))
