@@ -1,0 +1,69 @@
+"""Training stages: a loop and a scan agree, and soft targets come from the teacher."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from compressjax import core, recipe
+from configs.common import training
+from experiments.stages.teacher import make_teacher
+from experiments.training import count_steps, make_optimiser, objective
+
+pytestmark = pytest.mark.loose
+
+SETTINGS = training(epochs=1.0, batch=64, chunk=10, save_every=20)
+
+
+def params_of(problem, tmp_path, **changes):
+    *_, last = recipe.run([make_teacher(problem, {**SETTINGS, **changes})], recipe.Store(str(tmp_path)), "data")
+    return core.values(last.result.tree["params"])
+
+
+def test_steps_are_rounded_up_to_chunks():
+    assert count_steps({"epochs": 2.0, "batch": 64, "chunk": 10}, 1257) == 40
+    assert count_steps({"epochs": 0.0, "batch": 64, "chunk": 10}, 1257) == 0
+
+
+def test_scan_and_loop_agree(problem, tmp_path):
+    scanned = params_of(problem, tmp_path / "a", scan=True)
+    looped = params_of(problem, tmp_path / "b", scan=False)
+    for path, x in scanned.items():
+        np.testing.assert_allclose(x, looped[path], atol=1e-5)
+
+
+def test_training_is_a_plain_optax_loop(problem, tmp_path):
+    """The whole machinery against eight lines of JAX."""
+    from experiments.datasets import batch_indices
+
+    params = problem.initial_params()
+    steps = count_steps(SETTINGS, 1257)
+    tx = make_optimiser(SETTINGS, steps)
+    state = tx.init(params)
+    for rows in batch_indices(problem.seed, "teacher", 0, steps, 64, 1257):
+        x, y = problem.images[rows], problem.labels[rows]
+
+        def loss(params, x=x, y=y):
+            return optax.softmax_cross_entropy_with_integer_labels(problem.apply(params, x), y).mean()
+
+        updates, state = tx.update(jax.grad(loss)(params), state, params)
+        params = optax.apply_updates(params, updates)
+    ours = params_of(problem, tmp_path)
+    for path, x in core.values(params).items():
+        np.testing.assert_allclose(ours[path], x, atol=1e-4)
+
+
+def test_another_seed_gives_another_network(problem, tmp_path):
+    one = params_of(problem, tmp_path / "a")
+    two = params_of(problem._replace(seed=1), tmp_path / "b")
+    assert not np.array_equal(one["Dense_0/kernel"], two["Dense_0/kernel"])
+
+
+def test_objective_without_a_teacher_is_cross_entropy():
+    logits, labels = jnp.array([[2.0, 0.0], [0.0, 1.0]]), jnp.array([0, 0])
+    expected = np.mean([np.log(1 + np.exp(-2)), np.log(1 + np.exp(1))])
+    settings = {"temperature": 4.0, "soft": 0.5}
+    assert objective(logits, labels, None, settings) == pytest.approx(expected, rel=1e-6)
+    assert objective(logits, labels, -logits, {**settings, "soft": 0.0}) == pytest.approx(expected, rel=1e-6)
+    assert objective(logits, labels, logits, {**settings, "soft": 1.0}) == pytest.approx(0, abs=1e-6)
