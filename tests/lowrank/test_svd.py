@@ -1,0 +1,132 @@
+"""Truncated SVD against NumPy's, and the theorem of Eckart and Young."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from compressjax import core, lowrank, quant
+from compressjax.tensors import LowRank, Quantized
+
+
+def encode(compression, kernel):
+    params = {"kernel": kernel}
+    return compression.encode(params, compression.init(params))["kernel"]
+
+
+@pytest.mark.parametrize("rank", [1, 4, 9])
+def test_eckart_young(key, rank):
+    w = np.asarray(jax.random.normal(key, (20, 12)))
+    node = encode(lowrank.svd(rank=rank, always=True), jnp.asarray(w))
+    u, s, vt = np.linalg.svd(w.astype(np.float64), full_matrices=False)
+    np.testing.assert_allclose(node.materialize(), (u[:, :rank] * s[:rank]) @ vt[:rank], atol=1e-5)
+    error = np.sum((np.asarray(node.materialize(), np.float64) - w) ** 2)
+    assert error == pytest.approx(np.sum(s[rank:] ** 2), rel=1e-4)
+    # No other product of that rank is nearer: here, fifty random ones, each with the best second factor.
+    for i in range(50):
+        left = np.random.default_rng(i).normal(size=(20, rank))
+        right = np.linalg.lstsq(left, w, rcond=None)[0]
+        assert np.sum((left @ right - w) ** 2) >= error
+
+
+def test_factors_are_balanced(key):
+    node = encode(lowrank.svd(rank=3), jax.random.normal(key, (20, 12)))
+    np.testing.assert_allclose(node.left.T @ node.left, node.right @ node.right.T, atol=1e-4)
+
+
+def test_exact_when_the_rank_is_true(key):
+    a, b = jax.random.split(key)
+    w = jax.random.normal(a, (30, 3)) @ jax.random.normal(b, (3, 20))
+    for compression in (lowrank.svd(rank=3), lowrank.svd(energy=0.99999)):
+        node = encode(compression, w)
+        assert node.rank == 3
+        np.testing.assert_allclose(node.materialize(), w, atol=1e-4)
+
+
+def test_convolutions_and_many_axes(key):
+    conv = jax.random.normal(key, (3, 3, 8, 16))
+    node = encode(lowrank.svd(rank=4), conv)
+    assert (node.left.shape, node.right.shape, node.inputs) == ((3, 3, 8, 4), (4, 16), 3)
+    flat = encode(lowrank.svd(rank=4), conv.reshape(72, 16)).materialize()
+    np.testing.assert_allclose(node.materialize().reshape(72, 16), flat, atol=1e-5)
+    heads = encode(lowrank.svd(rank=4, inputs=1), jax.random.normal(key, (32, 4, 8)))
+    assert (heads.left.shape, heads.right.shape, heads.shape) == ((32, 4), (4, 4, 8), (32, 4, 8))
+
+
+def test_stacked_layers(key):
+    layers = jax.random.normal(key, (3, 20, 12))
+    node = encode(lowrank.svd(rank=4, batch=1), layers)
+    assert (node.left.shape, node.right.shape, node.batch) == ((3, 20, 4), (3, 4, 12), 1)
+    for i in range(3):
+        one = encode(lowrank.svd(rank=4), layers[i]).materialize()
+        np.testing.assert_allclose(node.materialize()[i], one, atol=1e-5)
+
+
+def test_fractions_and_budgets(key):
+    w = jax.random.normal(key, (40, 24))
+    assert encode(lowrank.svd(rank=0.25), w).rank == 6
+    node = encode(lowrank.svd(budget=0.5), w)
+    assert node.rank == 7
+    assert node.size_bits() <= 0.5 * w.size * 32
+
+
+def test_leaves_that_do_not_pay_stay_dense(key):
+    w = jax.random.normal(key, (12, 10))
+    for compression in (lowrank.svd(rank=6), lowrank.svd(energy=1.0), lowrank.svd(rank=1.0)):
+        assert encode(compression, w) is w
+    assert isinstance(encode(lowrank.svd(rank=6, always=True), w), LowRank)
+    assert not lowrank.pays((12, 10), 6)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_what_is_viewed_is_stored(key, dtype):
+    params = {"kernel": jax.random.normal(key, (20, 12)).astype(dtype), "bias": jnp.ones(3, dtype)}
+    compression = lowrank.svd(rank=3)
+    state = compression.init(params)
+    stored = core.materialize(jax.jit(compression.encode)(params, state))["kernel"]
+    viewed = jax.jit(compression.view)(params, state)["kernel"]
+    assert stored.dtype == viewed.dtype == dtype
+    assert np.asarray(stored).tobytes() == np.asarray(viewed).tobytes()
+    shapes = jax.eval_shape(compression.encode, params, state)["kernel"]
+    assert shapes.shape == (20, 12)
+
+
+def test_energy_says_that_it_cannot_be_traced(key):
+    params = {"kernel": jax.random.normal(key, (20, 12))}
+    compression = lowrank.svd(energy=0.9)
+    with pytest.raises(ValueError, match="rank of 'kernel' from its values, so encode cannot be traced"):
+        jax.jit(compression.encode)(params, compression.init(params))
+
+
+def test_then_rounding(key):
+    params = {"kernel": jax.random.normal(key, (32, 24))}
+    both = core.sequence(lowrank.svd(rank=8), quant.rtn(8))
+    state = both.init(params)
+    node = both.encode(params, state)["kernel"]
+    assert isinstance(node.left, Quantized)
+    assert isinstance(node.right, Quantized)
+    viewed = both.view(params, state)["kernel"]
+    assert np.asarray(node.materialize()).tobytes() == np.asarray(viewed).tobytes()
+    plain = encode(lowrank.svd(rank=8), params["kernel"]).materialize()
+    assert 0 < float(jnp.max(jnp.abs(node.materialize() - plain))) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({}, "exactly one of rank, energy and budget; it got none"),
+        ({"rank": 2, "energy": 0.5}, "exactly one"),
+        ({"rank": 0}, "rank=0 must be at least 1"),
+        ({"rank": 2.0}, r"rank=2.0 must lie in \(0, 1\]; ranks are integers"),
+        ({"energy": 0.0}, "energy=0.0 must lie"),
+        ({"budget": 1.5}, "budget=1.5 must lie"),
+    ],
+)
+def test_bad_settings(settings, message):
+    with pytest.raises(ValueError, match=message):
+        lowrank.svd(**settings)
+
+
+def test_too_few_axes():
+    with pytest.raises(ValueError, match="'bias': shape"):
+        core.compress({"bias": jnp.ones(4)}, {"bias": lowrank.svd(rank=1)})
