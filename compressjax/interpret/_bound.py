@@ -6,25 +6,34 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import dense
+from compressjax.tensors import Quantized
 
 
 def integer_bound(x: jax.Array, node: Any) -> jax.Array:
     """Largest error of `x @ node` that rounding the activations to int8 can cause, entry by entry.
 
-    .. math:: |x W - \\hat x W| \\le \\frac{s_x}{2} \\sum_i |W_i| + \\epsilon, \\quad s_x = \\max |x| / 127
+    .. math:: |x W - \\hat x W| \\le \\sum_i e_i |W_i| + \\epsilon, \\quad e_i = s_x / 2
+
+    with `s_x = max|x| / 127` for dynamic activations; for static ones `s_x` is the node's, and what lies beyond
+    `127 s_x` adds to `e_i`.
 
     Args:
-        x: `[..., in]`, activations of a product with dynamic scales.
+        x: `[..., in]`, finite activations.
         node: `[in, out]`, array or node.
 
     Returns:
-        `[..., out]`, float32; a thousandth is added for the float32 scaling of the sums.
+        `[..., out]`, float32; a thousandth, and the rounding of the result's dtype, are added.
 
     Example:
-        >>> integer_bound(jnp.full((1, 2), 127.0), jnp.ones((2, 1))).shape
-        (1, 1)
+        >>> integer_bound(jnp.full((1, 2), 127.0), jnp.ones((2, 1))).tolist()[0][0] > 1.0
+        True
     """
     weight = jnp.abs(dense(node).astype(jnp.float32))
-    largest = jnp.max(jnp.abs(x.astype(jnp.float32)), axis=-1, keepdims=True)
-    rounding = largest / 254 * jnp.sum(weight, axis=0)
-    return rounding * 1.001 + 1e-5 * (jnp.abs(x.astype(jnp.float32)) @ weight) + 1e-6
+    size = jnp.abs(x.astype(jnp.float32))
+    if isinstance(node, Quantized) and node.activation == "static":
+        step = jnp.reshape(jnp.asarray(node.activation_scale, jnp.float32), ())
+        errors = step / 2 + jnp.maximum(size - 127 * step, 0)
+    else:
+        errors = jnp.broadcast_to(jnp.max(size, axis=-1, keepdims=True, initial=0.0) / 254, size.shape)
+    epsilon = max(1e-5, 2 * float(jnp.finfo(jnp.result_type(x.dtype, node.dtype)).eps))
+    return 1.001 * (errors @ weight) + epsilon * (size @ weight) + 1e-6

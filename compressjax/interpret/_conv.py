@@ -1,14 +1,17 @@
 """Convolutions with a node as the kernel: groups, strides, dilation, depthwise."""
 
 import functools
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from compressjax.core import Node, dense
-from compressjax.interpret._dot import Product, as_grid, dot
-from compressjax.interpret._integer import quantize_activations, signed_codes, straight_through_product
+from compressjax.interpret._dot import as_grid, dot
+from compressjax.interpret._integer import quantize_activations, refusal, signed_codes, straight_through_product
+from compressjax.interpret._product import Product
 from compressjax.interpret._weight import Dense
 from compressjax.tensors import LowRank, Quantized, Sum, expand_blocks, storage_order
 
@@ -32,7 +35,8 @@ def convolve(x: jax.Array, kernel: jax.Array, params: dict[str, Any], dtype: Any
 
     Example:
         >>> closed = jax.make_jaxpr(lambda x, k: jax.lax.conv(x, k, (1, 1), "VALID"))(
-        ...     jnp.ones((1, 1, 3, 3)), jnp.ones((1, 1, 3, 3)))
+        ...     jnp.ones((1, 1, 3, 3)), jnp.ones((1, 1, 3, 3))
+        ... )
         >>> convolve(jnp.ones((1, 1, 3, 3)), jnp.ones((1, 1, 3, 3)), closed.eqns[0].params, None).item()
         9.0
     """
@@ -41,23 +45,25 @@ def convolve(x: jax.Array, kernel: jax.Array, params: dict[str, Any], dtype: Any
     )
 
 
-def apply_conv(x: Any, node: Any, params: dict[str, Any]) -> Any:
+def apply_conv(params: dict[str, Any], inputs: Sequence[Any], operand: int = 1) -> Any:
     """The `conv_general_dilated` rule for a kernel that is a node.
 
     Args:
-        x: Dense activations.
-        node: Kernel, array or node.
         params: Parameters of the equation.
+        inputs: Activations, and the kernel: array or node.
+        operand: 1, the place of the kernel.
 
     Returns:
         Array, or `Dense`.
 
     Example:
         >>> closed = jax.make_jaxpr(lambda x, k: jax.lax.conv(x, k, (1, 1), "VALID"))(
-        ...     jnp.ones((1, 1, 3, 3)), jnp.ones((1, 1, 3, 3)))
-        >>> apply_conv(jnp.ones((1, 1, 3, 3)), jnp.ones((1, 1, 3, 3)), closed.eqns[0].params).shape
+        ...     jnp.ones((1, 1, 3, 3)), jnp.ones((1, 1, 3, 3))
+        ... )
+        >>> apply_conv(closed.eqns[0].params, [jnp.ones((1, 1, 3, 3)), jnp.ones((1, 1, 3, 3))]).shape
         (1, 1, 1, 1)
     """
+    x, node = inputs[0], inputs[operand]
     if not isinstance(node, Node):
         return convolve(x, jnp.asarray(node), params, params["preferred_element_type"])
     if isinstance(node, LowRank):
@@ -68,47 +74,56 @@ def apply_conv(x: Any, node: Any, params: dict[str, Any]) -> Any:
     return grid if isinstance(grid, Dense) else _quantized(x, grid, params)
 
 
+def _or_dense(x: jax.Array, node: Any, params: dict[str, Any]) -> jax.Array:
+    out = apply_conv(params, [x, node])
+    return convolve(x, dense(node), params, params["preferred_element_type"]) if isinstance(out, Dense) else out
+
+
 def _sum(x: jax.Array, node: Sum, params: dict[str, Any]) -> Any:
-    parts = [apply_conv(x, term, params) for term in node.terms]
+    parts = [apply_conv(params, [x, term]) for term in node.terms]
     if all(isinstance(part, Dense) for part in parts):
         return Dense("none of its terms has a faster convolution")
     total = None
     for part, term in zip(parts, node.terms, strict=True):
         if isinstance(part, Dense):
-            part = convolve(x, term.materialize(), params, params["preferred_element_type"])
+            part = convolve(x, dense(term), params, params["preferred_element_type"])
         total = part if total is None else total + part
     return total
 
 
 def _low_rank(x: jax.Array, node: LowRank, params: dict[str, Any]) -> Any:
-    """A thin convolution, then a product over channels: `[h, w, in, r]` and `[r, out]`."""
+    """A thin convolution, then a product over channels: `[h, w, in, r]` and `[r, out]`, or the same transposed."""
     numbers = params["dimension_numbers"]
     kernel_out, last = numbers.rhs_spec[0], len(node.shape) - 1
     if params["feature_group_count"] != 1 or params["batch_group_count"] != 1:
         return Dense("low-rank kernels of grouped convolutions have no thinner form")
-    if node.batch or kernel_out != last or node.inputs != last:
+    # The thin kernel has the kernel's own axes, with the rank in the place of the output channels.
+    if not node.batch and kernel_out == last and node.inputs == last:
+        kernel, mix, axis = node.left, node.right, 0
+    elif not node.batch and kernel_out == 0 and node.inputs == 1:
+        kernel, mix, axis = node.right, node.left, 1
+    else:
         return Dense("the factors do not split the kernel into inputs and output channels")
-    dtype = params["preferred_element_type"]
-    # `left` has the kernel's own axes with the rank in the place of the output channels.
-    thin = apply_conv(x, node.left, params)
-    if isinstance(thin, Dense):
-        thin = convolve(x, dense(node.left), params, dtype)
+    thin = _or_dense(x, kernel, params)
     channel = numbers.out_spec[1]
-    product = Product((channel,), (), (0,), (), params["precision"], dtype)
-    out = dot(thin, node.right, product)
+    product = Product((channel,), (), (axis,), (), params["precision"], params["preferred_element_type"])
+    out = dot(thin, mix, product)
     if isinstance(out, Dense):
-        out = product.dense(thin, dense(node.right))
+        out = product.dense(thin, dense(mix))
     return jnp.moveaxis(out, -1, channel)
 
 
 def _quantized(x: jax.Array, node: Quantized, params: dict[str, Any]) -> Any:
     out_axis = params["dimension_numbers"].rhs_spec[0]
+    reason = refusal(x, node, math.prod(d for a, d in enumerate(node.shape) if a != out_axis))
     if any(s != 1 for a, s in enumerate(node.scale.shape) if a != out_axis):
-        return Dense("scales change along the summed axes, so integer sums cannot be scaled afterwards")
-    if params["batch_group_count"] != 1:
-        return Dense("integer convolutions with batch groups are not written")
-    if node.zero_point is not None:
-        return Dense("padding does not commute with a zero point; use a symmetric grid for integer convolutions")
+        reason = "scales change along the summed axes, so integer sums cannot be scaled afterwards"
+    elif params["batch_group_count"] != 1:
+        reason = "integer convolutions with batch groups are not written"
+    elif node.zero_point is not None:
+        reason = "padding does not commute with a zero point; use a symmetric grid for integer convolutions"
+    if reason:
+        return Dense(reason)
     out = _integer_conv(tuple((key, params[key]) for key in _WINDOW))(x, node)
     return out.astype(params["preferred_element_type"] or jnp.result_type(x.dtype, node.dtype))
 
@@ -124,6 +139,7 @@ def _integer_conv(window: tuple[tuple[str, Any], ...]) -> Any:
         return v.reshape(tuple(-1 if a == axis else 1 for a in range(ndim)))
 
     def integer(x: jax.Array, node: Quantized) -> jax.Array:
+        # One scale an image: a NaN in one pixel makes the whole image's result NaN.
         others = tuple(a for a in range(x.ndim) if a != numbers.lhs_spec[0])
         codes, x_scale = quantize_activations(x, others, node)
         stored, _ = signed_codes(node)
@@ -132,7 +148,7 @@ def _integer_conv(window: tuple[tuple[str, Any], ...]) -> Any:
         total = convolve(codes, weights, {**params, "precision": None}, jnp.int32).astype(jnp.float32)
         width = tuple(d if a == out_axis else 1 for a, d in enumerate(node.shape))
         scale = expand_blocks(node.scale.astype(jnp.float32), width)
-        return total * along(x_scale, out_batch, x.ndim) * along(scale, out_channel, x.ndim)
+        return total * (along(x_scale, out_batch, x.ndim) * along(scale, out_channel, x.ndim))
 
     def floating(x: jax.Array, node: Quantized) -> jax.Array:
         return convolve(x, node.materialize(), params, None)

@@ -1,60 +1,17 @@
 """Matrix products with a node, in every orientation and batch arrangement."""
 
 import dataclasses
-import functools
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Node
-from compressjax.interpret._integer import quantize_activations, signed_codes, straight_through_product
+from compressjax.core import Node, dense
+from compressjax.interpret._integer_dot import integer_dot
+from compressjax.interpret._product import Product
 from compressjax.interpret._weight import Dense
-from compressjax.tensors import Codebook, LowRank, Masked, Quantized, Sum, expand_blocks, storage_order
-
-
-@dataclasses.dataclass(frozen=True)
-class Product:
-    """Which axes of `x` and of the node a product sums over and shares; result axes are batch, x's, the node's.
-
-    Attributes:
-        x_sum: Axes of x that are summed over.
-        x_batch: Batch axes of x.
-        sum: Axes of the node that are summed over, in the same order.
-        batch: Batch axes of the node.
-        precision: As for `jax.lax.dot_general`.
-        dtype: Result dtype, or None.
-
-    Example:
-        >>> Product((1,), (), (0,), (), None, None).numbers
-        (((1,), (0,)), ((), ()))
-    """
-
-    x_sum: tuple[int, ...]
-    x_batch: tuple[int, ...]
-    sum: tuple[int, ...]
-    batch: tuple[int, ...]
-    precision: Any
-    dtype: Any
-
-    @property
-    def numbers(self) -> Any:
-        """Dimension numbers for `dot_general`."""
-        return (self.x_sum, self.sum), (self.x_batch, self.batch)
-
-    def free(self, ndim: int) -> tuple[int, ...]:
-        """Axes of a node of `ndim` axes that appear in the result."""
-        return tuple(a for a in range(ndim) if a not in self.sum and a not in self.batch)
-
-    def x_free(self, ndim: int) -> tuple[int, ...]:
-        """Axes of an x of `ndim` axes that appear in the result without being batch."""
-        return tuple(a for a in range(ndim) if a not in self.x_sum and a not in self.x_batch)
-
-    def dense(self, x: jax.Array, w: jax.Array) -> jax.Array:
-        """The product on dense operands."""
-        return jax.lax.dot_general(x, w, self.numbers, self.precision, self.dtype)
+from compressjax.tensors import Codebook, LowRank, Masked, Quantized, Sum, storage_order
 
 
 def dot(x: jax.Array, node: Any, product: Product) -> Any:
@@ -80,7 +37,7 @@ def dot(x: jax.Array, node: Any, product: Product) -> Any:
     if isinstance(node, Sum):
         return _sum(x, node, product)
     grid = as_grid(node)
-    return grid if isinstance(grid, Dense) else _quantized(x, grid, product)
+    return grid if isinstance(grid, Dense) else integer_dot(x, grid, product)
 
 
 def as_grid(node: Any) -> Quantized | Dense:
@@ -140,7 +97,7 @@ def _low_rank(x: jax.Array, node: LowRank, p: Product) -> Any:
 
 def _or_dense(x: jax.Array, node: Any, p: Product) -> jax.Array:
     out = dot(x, node, p)
-    return p.dense(x, node.materialize()) if isinstance(out, Dense) else out
+    return p.dense(x, dense(node)) if isinstance(out, Dense) else out
 
 
 def _sum(x: jax.Array, node: Sum, p: Product) -> Any:
@@ -150,102 +107,33 @@ def _sum(x: jax.Array, node: Sum, p: Product) -> Any:
     total = None
     for part, term in zip(parts, node.terms, strict=True):
         if isinstance(part, Dense):
-            part = p.dense(x, term.materialize())
+            part = p.dense(x, dense(term))
         total = part if total is None else total + part
     return total
 
 
-def _quantized(x: jax.Array, node: Quantized, p: Product) -> Any:
-    if any(node.scale.shape[a] != 1 for a in p.sum):
-        return Dense("scales change along the summed axis, so integer sums cannot be scaled afterwards")
-    out = _integer_dot(p)(x, node)
-    return out.astype(p.dtype or jnp.result_type(x.dtype, node.dtype))
-
-
-@functools.lru_cache(maxsize=1024)
-def _integer_dot(p: Product) -> Any:
-    """One jitted function a product: layers of one shape share its trace."""
-
-    def integer(x: jax.Array, node: Quantized) -> jax.Array:
-        codes, x_scale = quantize_activations(x, p.x_sum, node)
-        if not p.x_batch and math.prod(x.shape[a] for a in p.x_free(x.ndim)) == 1:
-            return _paired_row(codes, x_scale, node, p)
-        return _scaled(_integer_product(codes, node, p), codes, x_scale, node, p)
-
-    def floating(x: jax.Array, node: Quantized) -> jax.Array:
-        return p.dense(x, node.materialize())
-
-    return jax.jit(straight_through_product(integer, floating))
-
-
-def _paired_row(codes: jax.Array, x_scale: jax.Array, node: Quantized, p: Product) -> jax.Array:
-    """One row alone falls on a slow path in XLA's CPU backend; a second row of zeros avoids it."""
-    two = jnp.stack([codes, jnp.zeros_like(codes)])
-    later = dataclasses.replace(p, x_sum=tuple(a + 1 for a in p.x_sum))
-    return _scaled(_integer_product(two, node, later), two, x_scale[None], node, later)[0]
-
-
-def _integer_product(codes: jax.Array, node: Quantized, p: Product) -> jax.Array:
-    """int32 sums over int8 codes, with the node's free axes in the order of its dense axes."""
-    weights, _ = signed_codes(node)
-    stored = storage_order(weights.ndim, node.order)
-    where = [stored.index(a) for a in range(weights.ndim)]
-    numbers = (
-        (p.x_sum, tuple(where[a] for a in p.sum)),
-        (p.x_batch, tuple(where[a] for a in p.batch)),
-    )
-    out = jax.lax.dot_general(codes, weights, numbers, preferred_element_type=jnp.int32)
-    free = p.free(weights.ndim)
-    got = sorted(free, key=lambda a: where[a])
-    lead = out.ndim - len(free)
-    order = (*range(lead), *(lead + got.index(a) for a in free))
-    return out if order == tuple(range(out.ndim)) else jnp.transpose(out, order)
-
-
-def _scaled(total: jax.Array, codes: jax.Array, x_scale: jax.Array, node: Quantized, p: Product) -> jax.Array:
-    """Scales integer sums, with the zero point taken out: s_x s_w (sum q_x q_w - z sum q_x)."""
-    _, zero_point = signed_codes(node)
-    x_free, free = p.x_free(codes.ndim), p.free(len(node.shape))
-
-    def of_x(v: jax.Array) -> jax.Array:
-        moved = jnp.transpose(v, (*p.x_batch, *x_free, *p.x_sum))
-        return moved.reshape(*moved.shape[: len(p.x_batch) + len(x_free)], *(1,) * len(free))
-
-    def of_node(v: jax.Array) -> jax.Array:
-        dims = tuple(1 if a in p.sum else d for a, d in enumerate(node.shape))
-        moved = jnp.transpose(expand_blocks(v, dims), (*p.batch, *free, *p.sum))
-        lead, tail = moved.shape[: len(p.batch)], moved.shape[len(p.batch) : len(p.batch) + len(free)]
-        return moved.reshape(*lead, *(1,) * len(x_free), *tail)
-
-    if zero_point is not None:
-        row_sums = jnp.sum(codes, axis=p.x_sum, keepdims=True, dtype=jnp.int32)
-        total = total - of_node(zero_point) * of_x(row_sums)
-    return total.astype(jnp.float32) * of_x(x_scale) * of_node(node.scale.astype(jnp.float32))
-
-
-def apply_dot(lhs: Any, rhs: Any, params: dict[str, Any], node_is_lhs: bool) -> Any:
+def apply_dot(params: dict[str, Any], inputs: Sequence[Any], operand: int) -> Any:
     """The `dot_general` rule: brings the node to the right, multiplies, and restores the order of axes.
 
     Args:
-        lhs: Left operand, array or node.
-        rhs: Right operand, array or node.
         params: Parameters of the equation.
-        node_is_lhs: Which operand is the node.
+        inputs: Its two operands, one of which is an array or node to multiply with.
+        operand: Which of them is the node.
 
     Returns:
         Array, or `Dense`.
 
     Example:
         >>> numbers = {"dimension_numbers": (((1,), (1,)), ((), ())), "precision": None, "preferred_element_type": None}
-        >>> apply_dot(LowRank(jnp.ones((4, 1)), jnp.ones((1, 3))), jnp.ones((2, 3)), numbers, True).shape
+        >>> apply_dot(numbers, [LowRank(jnp.ones((4, 1)), jnp.ones((1, 3))), jnp.ones((2, 3))], 0).shape
         (4, 2)
     """
     (l_sum, r_sum), (l_batch, r_batch) = params["dimension_numbers"]
-    x, node = (rhs, lhs) if node_is_lhs else (lhs, rhs)
-    sums: Sequence[Any] = (r_sum, r_batch, l_sum, l_batch) if node_is_lhs else (l_sum, l_batch, r_sum, r_batch)
+    x, node = inputs[1 - operand], inputs[operand]
+    sums: Sequence[Any] = (l_sum, l_batch, r_sum, r_batch) if operand else (r_sum, r_batch, l_sum, l_batch)
     product = Product(*(tuple(s) for s in sums), params["precision"], params["preferred_element_type"])
     out = dot(x, node, product)
-    if isinstance(out, Dense) or not node_is_lhs:
+    if isinstance(out, Dense) or operand:
         return out
     b, k = len(l_batch), len(product.x_free(x.ndim))
     return jnp.transpose(out, (*range(b), *range(b + k, out.ndim), *range(b, b + k)))

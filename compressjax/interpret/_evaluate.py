@@ -6,8 +6,12 @@ from typing import Any, Protocol
 import jax
 from jax.extend import core as jex
 
-from compressjax.interpret import _control
+from compressjax.interpret._bind import bind, context
+from compressjax.interpret._calls import CALLS
+from compressjax.interpret._loops import LOOPS
 from compressjax.interpret._weight import Weight
+
+RULES = CALLS | LOOPS
 
 
 class Handler(Protocol):
@@ -30,26 +34,6 @@ class Handler(Protocol):
 
     def absorb(self, records: Any, stacked: bool) -> None:
         """Takes over what a nested trace recorded; `stacked` when a scan put an axis before each record."""
-
-
-def bind(eqn: Any, inputs: Sequence[Any]) -> list[Any]:
-    """Runs one equation as it is.
-
-    Args:
-        eqn: A jaxpr equation.
-        inputs: Its operands, dense.
-
-    Returns:
-        List of its results.
-
-    Example:
-        >>> eqn = jax.make_jaxpr(jax.numpy.sin)(0.0).eqns[0]
-        >>> float(bind(eqn, [0.0])[0])
-        0.0
-    """
-    with eqn.ctx.manager:
-        out = eqn.primitive.bind(*inputs, **eqn.primitive.get_bind_params(eqn.params))
-    return list(out) if eqn.primitive.multiple_results else [out]
 
 
 def evaluate(jaxpr: Any, consts: Sequence[Any], args: Sequence[Any], handler: Handler) -> list[Any]:
@@ -81,11 +65,12 @@ def evaluate(jaxpr: Any, consts: Sequence[Any], args: Sequence[Any], handler: Ha
     env.update(zip(jaxpr.invars, args, strict=True))
     for eqn in jaxpr.eqns:
         inputs = [read(atom) for atom in eqn.invars]
-        if not any(isinstance(x, Weight) for x in inputs):
-            outputs = bind(eqn, inputs)
-        elif eqn.primitive.name in _control.RULES:
-            outputs = _control.RULES[eqn.primitive.name](eqn, inputs, handler, evaluate)
-        else:
-            outputs = list(handler.apply(eqn, inputs))
+        with context(eqn):
+            if not any(isinstance(x, Weight) for x in inputs):
+                outputs = bind(eqn, inputs)
+            elif eqn.primitive.name in RULES:
+                outputs = RULES[eqn.primitive.name](eqn, inputs, handler, evaluate)
+            else:
+                outputs = list(handler.apply(eqn, inputs))
         env.update(zip(eqn.outvars, outputs, strict=True))
     return [read(atom) for atom in jaxpr.outvars]

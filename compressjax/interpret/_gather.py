@@ -1,19 +1,26 @@
 """Rows of a node by index: embeddings stay compressed, only the rows that are read become dense."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from compressjax.core import Node
-from compressjax.interpret._layout import transpose
+from compressjax.interpret._layout import rebuild, transpose
 from compressjax.interpret._weight import Dense
-from compressjax.tensors import Codebook, LowRank, Masked, Quantized, Sum
+from compressjax.tensors import Codebook, LowRank, Masked, Quantized, Sum, storage_order
+
+_MODES = (
+    jax.lax.GatherScatterMode.CLIP,
+    jax.lax.GatherScatterMode.FILL_OR_DROP,
+    jax.lax.GatherScatterMode.PROMISE_IN_BOUNDS,
+)
 
 
-def _rows(array: Any, indices: jax.Array) -> jax.Array:
-    return jnp.take(array, indices, axis=0, mode="clip")
+def _rows(array: Any, indices: jax.Array, axis: int = 0) -> jax.Array:
+    return jnp.take(array, indices, axis=axis, mode="clip")
 
 
 def read_rows(node: Any, indices: jax.Array) -> Any:
@@ -21,10 +28,10 @@ def read_rows(node: Any, indices: jax.Array) -> Any:
 
     Args:
         node: Array or node `[n, ...]`.
-        indices: Integer array of any shape.
+        indices: `[k]`, signed integers.
 
     Returns:
-        `[*indices.shape, ...]`, or `Dense`.
+        `[k, ...]`, or `Dense`.
 
     Example:
         >>> read_rows(LowRank(jnp.ones((4, 1)), jnp.ones((1, 3))), jnp.array([0, 2])).shape
@@ -34,46 +41,44 @@ def read_rows(node: Any, indices: jax.Array) -> Any:
         return _rows(node, indices)
     if isinstance(node, Masked):
         inner = read_rows(node.value, indices)
-        return inner if isinstance(inner, Dense) else jnp.where(_rows(node.mask, indices), inner, 0).astype(inner.dtype)
-    if isinstance(node, Codebook) and node.batch == 0:
-        return Codebook(node.centroids, _rows(node.codes, indices)).materialize()
+        return rebuild(lambda rows: Masked(rows, _rows(node.mask, indices)).materialize(), inner)
+    if isinstance(node, Codebook):
+        table = read_rows(node.centroids, indices) if node.batch else node.centroids
+        return rebuild(lambda t: Codebook(t, _rows(node.codes, indices)).materialize(), table)
     if isinstance(node, Quantized):
         return _quantized_rows(node, indices)
-    if isinstance(node, LowRank) and node.batch == 0:
-        if node.inputs != 1:
-            return Dense("rows of a low-rank tensor are cheap only when its left factor has one input axis")
+    if isinstance(node, LowRank):
         left = read_rows(node.left, indices)
-        right = node.right.materialize() if isinstance(node.right, Node) else node.right
-        return left if isinstance(left, Dense) else jnp.tensordot(left, right, 1)
+        right = read_rows(node.right, indices) if node.batch else node.right
+        return rebuild(lambda x, y: LowRank(x, y, node.inputs).materialize(), left, right)
     if isinstance(node, Sum):
         parts = [read_rows(term, indices) for term in node.terms]
-        refused = [part for part in parts if isinstance(part, Dense)]
-        return refused[0] if refused else sum(parts[1:], parts[0])
+        return rebuild(lambda *rows: Sum(rows).materialize(), *parts)
     return Dense("its rows cannot be read in compressed form")
 
 
-def _quantized_rows(node: Quantized, indices: jax.Array) -> Any:
+def _quantized_rows(node: Quantized, indices: jax.Array) -> jax.Array:
+    """Reads along the stored axis: the table keeps its layout, only the rows that were read change theirs."""
     blocks, length = node.scale.shape[0], node.shape[0]
-    codes = node.dense_codes() if node.order else node.codes
-    block = indices * 0 if blocks == 1 else jnp.clip(indices, 0, length - 1) // (length // blocks)
-    flat = indices.reshape(-1)
+    stored = storage_order(len(node.shape), node.order)
+    codes = jnp.transpose(_rows(node.codes, indices, stored.index(0)), [stored.index(a) for a in range(len(stored))])
+    block = jnp.clip(indices, 0, length - 1) // (length // blocks)
 
-    def scale_rows(x: Any) -> Any:
-        return None if x is None else _rows(x, block.reshape(-1))
+    def of_rows(x: Any) -> Any:
+        return None if x is None else _rows(x, block)
 
-    picked = dataclasses.replace(
-        node, codes=_rows(codes, flat), scale=scale_rows(node.scale), zero_point=scale_rows(node.zero_point), order=()
-    )
-    return picked.materialize().reshape(*indices.shape, *node.shape[1:])
+    return dataclasses.replace(
+        node, codes=codes, scale=of_rows(node.scale), zero_point=of_rows(node.zero_point), order=()
+    ).materialize()
 
 
-def apply_gather(node: Any, indices: jax.Array, params: dict[str, Any]) -> Any:
+def apply_gather(params: dict[str, Any], inputs: Sequence[Any], operand: int = 0) -> Any:
     """The `gather` rule, for gathers that read whole rows along one axis (`jnp.take`, embedding look-ups).
 
     Args:
-        node: Operand, array or node.
-        indices: `[..., 1]`, start indices of the equation.
         params: Parameters of the equation.
+        inputs: Array or node, and start indices `[..., 1]`.
+        operand: 0, the place of the node.
 
     Returns:
         Array, or `Dense` for any other gather.
@@ -83,6 +88,7 @@ def apply_gather(node: Any, indices: jax.Array, params: dict[str, Any]) -> Any:
         >>> len(closed.eqns) > 0
         True
     """
+    node, indices = inputs[operand], inputs[1]
     numbers, sizes = params["dimension_numbers"], params["slice_sizes"]
     ndim = len(node.shape)
     if len(numbers.start_index_map) != 1 or numbers.collapsed_slice_dims != numbers.start_index_map:
@@ -96,15 +102,16 @@ def apply_gather(node: Any, indices: jax.Array, params: dict[str, Any]) -> Any:
         node = transpose(node, (axis, *(a for a in range(ndim) if a != axis)))
         if isinstance(node, Dense):
             return node
-    where = indices[..., 0]
-    rows = read_rows(node, where)
+    if params["mode"] not in _MODES:
+        return Dense(f"gather mode {params['mode']} is not written")
+    where = indices[..., 0].astype(jnp.int32)
+    rows = read_rows(node, where.reshape(-1))
     if isinstance(rows, Dense):
         return rows
-    out_ndim = rows.ndim
+    rows = _out_of_range(rows.reshape(*where.shape, *rows.shape[1:]), where, node.shape[0], params)
     window = tuple(numbers.offset_dims)
-    batch = tuple(a for a in range(out_ndim) if a not in window)
-    rows = _out_of_range(rows, where, node.shape[0], params)
-    return jnp.transpose(rows, tuple((*batch, *window).index(a) for a in range(out_ndim)))
+    batch = tuple(a for a in range(rows.ndim) if a not in window)
+    return jnp.transpose(rows, tuple((*batch, *window).index(a) for a in range(rows.ndim)))
 
 
 def _out_of_range(rows: jax.Array, where: jax.Array, length: int, params: dict[str, Any]) -> jax.Array:

@@ -8,12 +8,16 @@ import jax.numpy as jnp
 from compressjax.tensors import Quantized
 
 LIMIT = 127
+SMALLEST = 2.0**-100  # its reciprocal times 127 is still finite in float32
 
 
 def quantize_activations(x: jax.Array, axes: tuple[int, ...], node: Quantized) -> tuple[jax.Array, jax.Array]:
     """Rounds activations to int8, with one scale for every slice over `axes` or the node's static scale.
 
     .. math:: q = clip(round(x / s), -127, 127), \\quad s = \\max |x| / 127
+
+    A slice that holds a NaN or an infinity gets the scale NaN or infinity, so that the whole of its results is NaN:
+    no such input turns into finite numbers. Slices whose entries are all below 2^-100 share the scale of that bound.
 
     Args:
         x: Activations, any floating dtype.
@@ -31,13 +35,39 @@ def quantize_activations(x: jax.Array, axes: tuple[int, ...], node: Quantized) -
     Source: Jacob et al., arXiv:1712.05877.
     """
     x = x.astype(jnp.float32)
+    largest = jnp.max(jnp.abs(x), axis=axes, keepdims=True, initial=0.0)
     if node.activation == "static":
-        scale = jnp.full((1,) * x.ndim, node.activation_scale, jnp.float32)
-        return jnp.clip(jnp.round(x / scale), -LIMIT, LIMIT).astype(jnp.int8), scale
-    largest = jnp.max(jnp.abs(x), axis=axes, keepdims=True)
-    inverse = jnp.where(largest > 0, LIMIT / largest, 0.0)
+        scale = jnp.reshape(jnp.asarray(node.activation_scale, jnp.float32), (1,) * x.ndim)
+        codes = jnp.clip(jnp.round(x / scale), -LIMIT, LIMIT).astype(jnp.int8)
+        return codes, jnp.where(jnp.isfinite(largest), scale, jnp.nan)
+    largest = jnp.maximum(largest, SMALLEST)
     # |x| * (127 / max|x|) exceeds 127 by rounding at most, never 127.5: no clip is needed.
-    return jnp.round(x * inverse).astype(jnp.int8), largest / LIMIT
+    return jnp.round(x * (LIMIT / largest)).astype(jnp.int8), largest / LIMIT
+
+
+def refusal(x: jax.Array, node: Quantized, terms: int) -> str:
+    """Why activations cannot be multiplied with a grid in integers.
+
+    Args:
+        x: Activations.
+        node: Grid with integer activations.
+        terms: Number of products in one sum.
+
+    Returns:
+        The reason; empty when they can.
+
+    Example:
+        >>> refusal(jnp.ones(2, complex), Quantized(None, None, activation="dynamic"), 2)
+        'activations of complex64 have no int8 form'
+    """
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        return f"activations of {x.dtype} have no int8 form"
+    widest = 128 if node.zero_point is None else 255
+    if terms > (2**31 - 1) // (LIMIT * widest):
+        return f"sums of {terms} products of int8 numbers may leave int32"
+    if node.activation == "static" and getattr(node.activation_scale, "size", 1) != 1:
+        return "it has one activation scale a layer; index the stack or scan over it"
+    return ""
 
 
 def signed_codes(node: Quantized) -> tuple[jax.Array, jax.Array | None]:

@@ -2,10 +2,9 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -14,8 +13,6 @@ from compressjax.interpret._weight import Dense
 from compressjax.tensors import Codebook, LowRank, Masked, Quantized, Sum, expand_blocks, storage_order
 
 Result = Any
-
-
 
 
 def transpose(node: Any, permutation: Sequence[int]) -> Result:
@@ -36,27 +33,48 @@ def transpose(node: Any, permutation: Sequence[int]) -> Result:
     if not isinstance(node, Node):
         return jnp.transpose(node, perm)
     if isinstance(node, Masked):
-        return _rebuild(lambda v: Masked(v, jnp.transpose(node.mask, perm)), transpose(node.value, perm))
+        return rebuild(lambda v: Masked(v, jnp.transpose(node.mask, perm)), transpose(node.value, perm))
     if isinstance(node, Codebook) and perm[: node.batch] == tuple(range(node.batch)):
         return Codebook(node.centroids, jnp.transpose(node.codes, perm))
     if isinstance(node, Quantized):
         stored = storage_order(len(perm), node.order)
         moved = {n: None if x is None else jnp.transpose(x, perm) for n, x in _scales(node).items()}
-        return dataclasses.replace(node, order=tuple(perm.index(axis) for axis in stored), **moved)
+        return dataclasses.replace(node, order=_trailing(perm.index(axis) for axis in stored), **moved)
     if isinstance(node, LowRank):
         return _transpose_low_rank(node, perm)
     if isinstance(node, Sum):
-        return _rebuild(lambda *terms: Sum(terms), *(transpose(t, perm) for t in node.terms))
+        return rebuild(lambda *terms: Sum(terms), *(transpose(t, perm) for t in node.terms))
     return Dense("its axes cannot be permuted in compressed form")
 
 
-def _rebuild(make: Callable[..., Any], *parts: Any) -> Result:
+def rebuild(make: Callable[..., Any], *parts: Any) -> Result:
+    """Puts parts together, unless one of them has no compressed form.
+
+    Args:
+        make: Function of the parts.
+        *parts: Arrays, nodes or `Dense`.
+
+    Returns:
+        What `make` returns, or the first `Dense`.
+
+    Example:
+        >>> rebuild(lambda a, b: a + b, 1, Dense("no")).reason
+        'no'
+    """
     refused = [p for p in parts if isinstance(p, Dense)]
     return refused[0] if refused else make(*parts)
 
 
 def _scales(node: Quantized) -> dict[str, Any]:
     return {"scale": node.scale, "zero_point": node.zero_point}
+
+
+def _trailing(stored: Iterable[int]) -> tuple[int, ...]:
+    """A stored order without the leading axes that stay in place: those may be stack axes."""
+    order = tuple(stored)
+    while order and order[0] == 0:
+        order = tuple(axis - 1 for axis in order[1:])
+    return order
 
 
 def _transpose_low_rank(node: LowRank, perm: tuple[int, ...]) -> Result:
@@ -69,12 +87,12 @@ def _transpose_low_rank(node: LowRank, perm: tuple[int, ...]) -> Result:
         left = transpose(node.left, (*perm[: b + node.inputs], b + node.inputs))
         shift = node.inputs - 1
         right = transpose(node.right, (*lead, b, *(axis - shift for axis in perm[b + node.inputs :])))
-        return _rebuild(lambda x, y: LowRank(x, y, node.inputs), left, right)
+        return rebuild(lambda x, y: LowRank(x, y, node.inputs), left, right)
     if set(body[: len(outs)]) == outs:
         shift = node.inputs - 1
         left = transpose(node.right, (*lead, *(axis - shift for axis in body[: len(outs)]), b))
         right = transpose(node.left, (*lead, b + node.inputs, *body[len(outs) :]))
-        return _rebuild(lambda x, y: LowRank(x, y, len(outs)), left, right)
+        return rebuild(lambda x, y: LowRank(x, y, len(outs)), left, right)
     return Dense("the permutation mixes input and output axes of the factors")
 
 
@@ -139,17 +157,60 @@ def reshape(node: Any, sizes: Sequence[int]) -> Result:
     if not isinstance(node, Node):
         return jnp.reshape(node, new)
     if isinstance(node, Masked):
-        return _rebuild(lambda v: Masked(v, jnp.reshape(node.mask, new)), reshape(node.value, new))
-    if isinstance(node, Codebook) and node.batch == 0:
-        return Codebook(node.centroids, jnp.reshape(node.codes, new))
+        return rebuild(lambda v: Masked(v, jnp.reshape(node.mask, new)), reshape(node.value, new))
+    if math.prod(new) == 0:
+        return Dense("it has no entries")
+    if isinstance(node, Codebook):
+        return _reshape_codebook(node, new)
     if isinstance(node, Quantized):
-        scales = {name: _reshape_scale(x, node.shape, new) for name, x in _scales(node).items()}
-        return dataclasses.replace(node, codes=jnp.reshape(node.dense_codes(), new), order=(), **scales)
+        return _reshape_quantized(node, new)
     if isinstance(node, LowRank):
         return _reshape_low_rank(node, new)
     if isinstance(node, Sum):
-        return _rebuild(lambda *terms: Sum(terms), *(reshape(t, new) for t in node.terms))
+        return rebuild(lambda *terms: Sum(terms), *(reshape(t, new) for t in node.terms))
     return Dense("it cannot be reshaped in compressed form")
+
+
+def _reshape_codebook(node: Codebook, new: tuple[int, ...]) -> Result:
+    lead = node.shape[: node.batch]
+    table = node.centroids
+    if math.prod(lead) == 1 and lead:
+        table = reshape(table, table.shape[-1:])
+    elif new[: node.batch] != lead:
+        return Dense("the reshape merges tables of centroids")
+    return rebuild(lambda t: Codebook(t, jnp.reshape(node.codes, new)), table)
+
+
+def _reshape_quantized(node: Quantized, new: tuple[int, ...]) -> Result:
+    """Keeps the stored order if axes that merge or split lie together in it, as `[in, h * d]` to `[in, h, d]`."""
+    static = node.activation_scale
+    if static is not None and getattr(static, "size", 1) != 1 and new[: len(static.shape)] != tuple(static.shape):
+        return Dense("the reshape moves the axis of one activation scale a layer")
+    scales = {name: _reshape_scale(x, node.shape, new) for name, x in _scales(node).items()}
+    if scales["scale"].size > max(node.scale.size, node.size // 4):
+        return Dense("the reshape would need a scale for nearly every entry")
+    moved = _moved(storage_order(len(node.shape), node.order), _blocks(node.shape, new))
+    if moved is None:
+        return dataclasses.replace(node, codes=jnp.reshape(node.dense_codes(), new), order=(), **scales)
+    # Leading axes of length 1 stay outside of the order, so that the node is still a stack over them.
+    ones = next((axis for axis, d in enumerate(new) if d != 1), len(new))
+    moved = [*range(ones), *(axis for axis in moved if axis >= ones)]
+    codes = jnp.reshape(node.codes, tuple(new[axis] for axis in moved))
+    return dataclasses.replace(node, codes=codes, order=_trailing(moved), **scales)
+
+
+def _moved(stored: tuple[int, ...], blocks: list[tuple[list[int], list[int]]]) -> list[int] | None:
+    """The stored order of the new axes; None when axes that merge or split lie apart in the old order."""
+    groups = {tuple(olds): news for olds, news in blocks if olds}
+    moved = [axis for olds, news in blocks if not olds for axis in news]  # new axes of length 1
+    place = 0
+    while place < len(stored):
+        run = next((g for g in groups if g == stored[place : place + len(g)]), None)
+        if run is None:
+            return None
+        moved += groups[run]
+        place += len(run)
+    return moved
 
 
 def _reshape_low_rank(node: LowRank, new: tuple[int, ...]) -> Result:
@@ -167,7 +228,7 @@ def _reshape_low_rank(node: LowRank, new: tuple[int, ...]) -> Result:
     d = max(d, c + 1) if math.prod(new[: max(d, c + 1)]) == math.prod(old[: b + node.inputs]) else d
     if d <= c and node.inputs:
         return Dense("the reshape leaves the left factor no axis")
-    return _rebuild(
+    return rebuild(
         lambda left, right: LowRank(left, right, d - c),
         reshape(node.left, (*new[:d], node.rank)),
         reshape(node.right, (*new[:c], node.rank, *new[d:])),
@@ -205,62 +266,3 @@ def convert(node: Any, dtype: Any) -> Result:
     if isinstance(node, Sum):
         return Sum(tuple(convert(t, dtype) for t in node.terms))
     return Dense("its dtype cannot be changed in compressed form")
-
-
-def cut(node: Any, starts: Sequence[int], limits: Sequence[int], strides: Sequence[int]) -> Result:
-    """Slices a node statically.
-
-    Args:
-        node: Array or node of n axes.
-        starts: First index, one an axis.
-        limits: End index, one an axis.
-        strides: Step, one an axis.
-
-    Returns:
-        Node or array; `Dense` when the slice has no such form.
-
-    Example:
-        >>> cut(LowRank(jnp.ones((4, 1)), jnp.ones((1, 3))), (0, 1), (4, 3), (1, 1)).shape
-        (4, 2)
-    """
-    window = list(zip(starts, limits, strides, strict=True))
-    if not isinstance(node, Node):
-        return jax.lax.slice(node, starts, limits, strides)
-    if isinstance(node, Masked):
-        return _rebuild(
-            lambda v: Masked(v, jax.lax.slice(node.mask, starts, limits, strides)), cut(node.value, starts, limits, strides)
-        )
-    if isinstance(node, Codebook) and node.batch == 0:
-        return Codebook(node.centroids, jax.lax.slice(node.codes, starts, limits, strides))
-    if isinstance(node, Quantized):
-        return _cut_quantized(node, window)
-    if isinstance(node, LowRank):
-        k = node.batch + node.inputs
-        whole = (0, node.rank, 1)
-        left = [*window[:k], whole]
-        right = [*window[: node.batch], whole, *window[k:]]
-        return _rebuild(
-            lambda x, y: LowRank(x, y, node.inputs),
-            cut(node.left, *zip(*left, strict=True)),
-            cut(node.right, *zip(*right, strict=True)),
-        )
-    if isinstance(node, Sum):
-        return _rebuild(lambda *terms: Sum(terms), *(cut(t, starts, limits, strides) for t in node.terms))
-    return Dense("it cannot be sliced in compressed form")
-
-
-def _cut_quantized(node: Quantized, window: list[tuple[int, int, int]]) -> Result:
-    def at(x: Any) -> Any:
-        if x is None:
-            return None
-        parts = []
-        for size, blocks, (lo, hi, step) in zip(node.shape, x.shape, window, strict=True):
-            parts.append(slice(lo, hi, step) if blocks == size and size != 1 else slice(None))
-        return x[tuple(parts)]
-
-    for size, blocks, (lo, hi, step) in zip(node.shape, node.scale.shape, window, strict=True):
-        if blocks not in (1, size) and (lo, hi, step) != (0, size, 1):
-            return Dense("the slice cuts through a group of scales")
-    stored = storage_order(len(window), node.order)
-    codes = jax.lax.slice(node.codes, *zip(*(window[axis] for axis in stored), strict=True))
-    return dataclasses.replace(node, codes=codes, **{name: at(x) for name, x in _scales(node).items()})

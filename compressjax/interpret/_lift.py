@@ -7,8 +7,9 @@ from typing import Any
 import jax
 
 from compressjax.core import Node, is_node
-from compressjax.interpret._evaluate import bind
-from compressjax.interpret._rules import LAYOUTS, PRODUCTS
+from compressjax.interpret._bind import bind
+from compressjax.interpret._explicit import materialize, native
+from compressjax.interpret._rules import PRODUCTS, move
 from compressjax.interpret._trace import run
 from compressjax.interpret._weight import Dense, Row, Weight
 
@@ -65,30 +66,44 @@ class _Lift:
     def apply(self, eqn: Any, inputs: Sequence[Any]) -> Sequence[Any]:
         """One equation that touches a weight."""
         name = eqn.primitive.name
-        weights = [x for x in inputs if isinstance(x, Weight)]
-        if name in LAYOUTS:
-            moved = LAYOUTS[name](eqn.params, inputs)
-            if not isinstance(moved, Dense):
-                return [Weight(moved, weights[0].path)]
-            return bind(eqn, [self.dense(x, name, moved.reason) if isinstance(x, Weight) else x for x in inputs])
+        moved = move(eqn, inputs)
+        if isinstance(moved, list):
+            return moved
+        if isinstance(moved, Dense):
+            return self._bind(eqn, inputs, moved.reason)
         if name in PRODUCTS:
-            out = PRODUCTS[name](eqn.params, inputs)
-            if not isinstance(out, Dense):
-                for weight in weights:
-                    self._record(weight, "native", name, "")
-                return [out]
-            for weight in weights:
-                self._record(weight, "dense", name, out.reason)
-            return bind(eqn, [x.materialize() if isinstance(x, Weight) else x for x in inputs])
-        return bind(
-            eqn, [self.dense(x, name, f"{name} has no rule") if isinstance(x, Weight) else x for x in inputs]
-        )  # fmt: skip
+            operand, rule = PRODUCTS[name]
+            at = operand(inputs)
+            if isinstance(inputs[at], Weight):
+                return self._multiply(eqn, inputs, at, rule)
+            return self._bind(eqn, inputs, f"{name} has no rule for a node in this operand")
+        return self._bind(eqn, inputs, f"{name} has no rule")
+
+    def _multiply(self, eqn: Any, inputs: Sequence[Any], at: int, rule: Any) -> Sequence[Any]:
+        name, weight = eqn.primitive.name, inputs[at]
+        plain = list(inputs)
+        for i, x in enumerate(inputs):
+            if i != at and isinstance(x, Weight):
+                self._record(x, "dense", name, "the other operand is a weight too")
+                plain[i] = materialize(x)
+        plain[at] = weight.node
+        out = native(rule, eqn, plain, at)
+        if not isinstance(out, Dense):
+            self._record(weight, "native", name, "")
+            return [out]
+        self._record(weight, "dense", name, out.reason)
+        plain[at] = materialize(weight)
+        return bind(eqn, plain)
+
+    def _bind(self, eqn: Any, inputs: Sequence[Any], reason: str) -> Sequence[Any]:
+        name = eqn.primitive.name
+        return bind(eqn, [self.dense(x, name, reason) if isinstance(x, Weight) else x for x in inputs])
 
     def dense(self, weight: Weight, primitive: str, reason: str) -> jax.Array:
         """Makes a weight dense and says so; vectors cost nothing and are not worth a warning."""
         status = "fallback" if len(weight.shape) >= 2 else "dense"
         self._record(weight, status, primitive, reason)
-        return weight.materialize()
+        return materialize(weight)
 
     def stacked(self, weight: Weight) -> Weight | None:
         """The node as a stack over axis 0."""

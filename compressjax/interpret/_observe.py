@@ -7,11 +7,12 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Node, Selector, is_value, kernels, matches, nodes, path_string
-from compressjax.interpret._evaluate import bind
-from compressjax.interpret._rules import LAYOUTS
+from compressjax.interpret._bind import bind
+from compressjax.interpret._explicit import materialize
+from compressjax.interpret._rules import move
 from compressjax.interpret._statistics import Statistics, merge, of_rows
 from compressjax.interpret._trace import run
-from compressjax.interpret._weight import Dense, Weight
+from compressjax.interpret._weight import Weight
 
 Records = dict[str, Statistics]
 
@@ -30,12 +31,11 @@ class _Observe:
     def apply(self, eqn: Any, inputs: Sequence[Any]) -> Sequence[Any]:
         """One equation that touches a weight."""
         name = eqn.primitive.name
-        if name in LAYOUTS:
-            moved = LAYOUTS[name](eqn.params, inputs)
-            if not isinstance(moved, Dense):
-                return [Weight(moved, inputs[0].path)]
+        moved = move(eqn, inputs)
+        if isinstance(moved, list):
+            return moved
         weights = [x for x in inputs if isinstance(x, Weight)]
-        plain = [x.materialize() if isinstance(x, Weight) else x for x in inputs]
+        plain = [materialize(x) if isinstance(x, Weight) else x for x in inputs]
         if len(weights) == 1 and name == "dot_general":
             self._dot(eqn.params, plain, weights[0], isinstance(inputs[0], Weight))
         elif name == "conv_general_dilated" and isinstance(inputs[1], Weight):
@@ -84,7 +84,7 @@ class _Observe:
     def dense(self, weight: Weight, primitive: str, reason: str) -> jax.Array:
         """The array itself."""
         del primitive, reason
-        return weight.materialize()
+        return materialize(weight)
 
     def stacked(self, weight: Weight) -> Weight | None:
         """Arrays carry axis 0 already; nodes may not."""

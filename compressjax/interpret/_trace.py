@@ -9,6 +9,7 @@ import numpy as np
 
 from compressjax.core import is_node, path_string
 from compressjax.interpret._evaluate import evaluate
+from compressjax.interpret._explicit import dense_sharding
 from compressjax.interpret._weight import Weight, varying_axes
 
 
@@ -21,12 +22,12 @@ def _is_leaf(x: Any) -> bool:
 
 
 def _stand_in(weight: Weight) -> jax.ShapeDtypeStruct:
-    """An abstract dense array; inside `shard_map` it varies over the same mesh axes as the node's arrays."""
-    axes = frozenset().union(*(varying_axes(leaf) for leaf in jax.tree.leaves(weight)))
+    """An abstract dense array, with the mesh axes over which the node's arrays vary, and their sharding if typed."""
     shape, dtype = weight.shape, jnp.dtype(weight.node.dtype)
-    if not axes:
-        return jax.ShapeDtypeStruct(shape, dtype)
-    return jax.eval_shape(lambda: jax.lax.pcast(jnp.zeros(shape, dtype), tuple(sorted(axes)), to="varying"))
+    axes = frozenset().union(*(varying_axes(leaf) for leaf in jax.tree.leaves(weight)))
+    if axes:
+        return jax.eval_shape(lambda: jax.lax.pcast(jnp.zeros(shape, dtype), tuple(sorted(axes)), to="varying"))
+    return jax.ShapeDtypeStruct(shape, dtype, sharding=dense_sharding(weight.node))
 
 
 def run(fn: Callable[..., Any], args: Any, kwargs: Any, mark: Callable[[str, Any], Any], handler: Any) -> Any:
@@ -56,11 +57,18 @@ def run(fn: Callable[..., Any], args: Any, kwargs: Any, mark: Callable[[str, Any
         full = [next(supply) if d else leaf for d, leaf in zip(dynamic, leaves, strict=True)]
         a, k = jax.tree.unflatten(structure, full)
         out, out_structure = jax.tree.flatten(fn(*a, **k))
-        box.append(out_structure)
-        return out
+        box.append((out_structure, [x if not _is_result(x) else None for x in out]))
+        return [x for x in out if _is_result(x)]
 
     inputs = [leaf for d, leaf in zip(dynamic, leaves, strict=True) if d]
     closed = jax.make_jaxpr(flat_fn)(*(_stand_in(x) if isinstance(x, Weight) else x for x in inputs))
-    out = evaluate(closed.jaxpr, closed.consts, inputs, handler)
-    dense = [handler.dense(x, "return", "returned by the function") if isinstance(x, Weight) else x for x in out]
-    return jax.tree.unflatten(box[-1], dense)
+    out = iter(evaluate(closed.jaxpr, closed.consts, inputs, handler))
+    out_structure, static = box[-1]
+    merged = [next(out) if x is None else x for x in static]
+    dense = [handler.dense(x, "return", "returned by the function") if isinstance(x, Weight) else x for x in merged]
+    return jax.tree.unflatten(out_structure, dense)
+
+
+def _is_result(x: Any) -> bool:
+    """Whether a result goes through the trace; strings, functions and the like are handed out as they are."""
+    return isinstance(x, jax.Array | np.ndarray | np.generic | bool | int | float | complex)

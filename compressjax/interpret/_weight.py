@@ -5,8 +5,6 @@ from typing import Any, NamedTuple
 
 import jax
 
-from compressjax.core import dense
-
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
@@ -29,10 +27,6 @@ class Weight:
     def shape(self) -> tuple[int, ...]:
         """Shape of the dense tensor."""
         return tuple(self.node.shape)
-
-    def materialize(self) -> jax.Array:
-        """The dense tensor."""
-        return dense(self.node)
 
 
 class Row(NamedTuple):
