@@ -16,9 +16,11 @@ INSTALL = [
     "flax>=0.12,<0.13",
     "jax>=0.10,<0.13",
     "ml_collections>=1.0,<2",
+    "ml_dtypes>=0.5",
     "numpy>=2.0,<3",
     "optax>=0.2.5,<0.3",
     "orbax-checkpoint>=0.11.20,<0.13",
+    "scipy>=1.13,<2",
 ]
 
 EXPERIMENTS = [
