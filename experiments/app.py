@@ -19,8 +19,6 @@ from absl import app, flags
 from absl import logging as absl_logging
 from ml_collections import config_flags
 
-from compressjax import recipe
-
 BAD_INPUT = 2
 INTERRUPTED = 130
 QUOTES = "\"' "
@@ -56,14 +54,13 @@ class Launch(NamedTuple):
     mesh: jax.sharding.Mesh
 
 
-def launch(main: Callable[[Launch], None], *, claim: bool = True) -> None:
+def launch(main: Callable[[Launch], None]) -> None:
     """Parses flags, runs `main` on what they say, and ends the process.
 
     Args:
         main: the job.
-        claim: whether the work directory belongs to this config alone.
     """
-    simple(lambda: main(_launch(claim)))
+    simple(lambda: main(_launch()))
 
 
 def simple(main: Callable[[], None]) -> None:
@@ -118,7 +115,7 @@ def make_mesh(devices: int = 0) -> jax.sharding.Mesh:
     return jax.make_mesh((len(chosen),), ("data",), axis_types=(jax.sharding.AxisType.Auto,), devices=chosen)
 
 
-def _launch(claim: bool) -> Launch:
+def _launch() -> Launch:
     if _CONFIG.value is None:
         raise ValueError("--config is missing; name a file, for example --config=configs/digits.py")
     if not _WORKDIR.value:
@@ -131,8 +128,6 @@ def _launch(claim: bool) -> Launch:
             "name one that exists, for example --config=configs/digits.py"
         ) from error
     workdir = os.path.abspath(_WORKDIR.value)
-    if claim:
-        recipe.claim(workdir, config)
     cache = os.path.abspath(_CACHE.value) if _CACHE.value else os.path.join(workdir, "checkpoints")
     return Launch(config, workdir, cache, _DATA_CACHE.value, make_mesh(_DEVICES.value))
 

@@ -80,4 +80,4 @@ def _compare(one: str, other: str) -> None:
 
 
 if __name__ == "__main__":
-    app.launch(prove, claim=False)
+    app.launch(prove)

@@ -51,6 +51,8 @@ def compress(launch: Launch) -> None:
     problem = make_problem(launch.config, launch.data_cache, launch.mesh)
     store, view = recipe.Store(launch.cache), View()
     stages = build(problem, launch.config)
+    # Only now, so that a command with a mistake in it does not take the folder for itself.
+    recipe.claim(launch.workdir, launch.config)
     with Writers(launch.workdir) as writers:
         try:
             facts, results = run_stages(stages, store, problem, view, writers)
@@ -61,7 +63,9 @@ def compress(launch: Launch) -> None:
     view.console.print(f"saved {model}; a fresh process reads it and evaluates ...")
     teacher = recipe.chain_keys(problem.data.fingerprint, [(stages[0].name, stages[0].settings)])[0]
     reloaded, predictions = reload(launch, model, f"{launch.cache}::teacher-{teacher[:16]}/final")
-    found = report.build(facts, results, manifest, reloaded, predictions, about(problem, launch))
+    found = report.build(
+        facts, results, manifest, reloaded, predictions, problem.data.test_labels, about(problem, launch)
+    )
     write_reports(found, launch.workdir)
     report.show(found, view.console)
     view.console.print(f"wrote model.cjx, report.json, report.md and report.html to {launch.workdir}")
@@ -147,8 +151,15 @@ def reload(launch: Launch, model: str, dense: str) -> tuple[dict[str, Any], np.n
         f"--data_cache={launch.data_cache}",
         f"--dense={dense}",
     ]
+    # The package is found as it was found here, whatever the current folder is.
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     done = subprocess.run(
-        [sys.executable, "-m", "experiments.reload", *flags], check=False, capture_output=True, text=True
+        [sys.executable, "-m", "experiments.reload", *flags],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
     )
     if done.returncode:
         raise RuntimeError(f"the fresh process that reads {model} failed:\n{done.stderr[-4000:]}")

@@ -5,7 +5,6 @@
 
 import functools
 import json
-import resource
 from collections.abc import Callable
 from typing import Any
 
@@ -43,31 +42,15 @@ def reload() -> None:
     fast = interpret.prepare(held.tree)
     lifted = interpret.lift(apply, on_fallback="ignore")
     logits = predict(lifted, fast, data.test_images)
-    found = {**assess(logits, data.test_labels), "execution": execution(apply, held.tree, data.test_images[:2])}
+    rows = interpret.explain(apply)(held.tree, data.test_images[:2])
+    found = {**assess(logits, data.test_labels), "explained": [list(row) for row in rows]}
     if _DENSE.value:
         root, _, name = _DENSE.value.partition("::")
         dense = recipe.Store(root).load(name).tree["params"]
         found |= compare((apply, dense), (lifted, fast), data.test_images)
-    found["peak_rss_bytes"] = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    found["peak_rss_bytes"] = measure.peak_memory()
     np.save(f"{_OUTPUT.value}.npy", logits.argmax(-1).astype(np.uint8))
     recipe.write_text(f"{_OUTPUT.value}.json", json.dumps(found, indent=2))
-
-
-def execution(apply: Callable[..., Any], tree: Any, images: np.ndarray) -> dict[str, str]:
-    """For each compressed leaf, whether it runs in its compressed form.
-
-    Args:
-        apply: `(params, images) -> logits`.
-        tree: parameters as loaded.
-        images: any batch.
-
-    Returns:
-        `{path: "native" or "materialised: reason"}`; leaves that are plain arrays are absent.
-    """
-    said = {}
-    for row in interpret.explain(apply)(tree, images):
-        said[row.path] = "native" if row.status == "native" else f"materialised: {row.reason}"
-    return said
 
 
 def compare(dense: Call, compressed: Call, images: np.ndarray) -> dict[str, Any]:

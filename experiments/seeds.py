@@ -103,4 +103,4 @@ def _passed() -> list[str]:
 
 
 if __name__ == "__main__":
-    app.launch(run_seeds, claim=False)
+    app.launch(run_seeds)

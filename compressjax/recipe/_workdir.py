@@ -7,6 +7,8 @@ from typing import Any
 from compressjax.recipe._identity import canonical
 from compressjax.recipe._store import write_text
 
+_LONGEST = 60
+
 
 def differences(held: Any, asked: Any, path: str = "") -> list[tuple[str, Any, Any]]:
     """Fields in which two nested settings differ.
@@ -58,7 +60,7 @@ def claim(workdir: str, settings: dict[str, Any]) -> None:
             raise ValueError(f"{place} is not JSON ({error}); delete it or choose another --workdir") from error
         found = differences(held, asked)
         if found:
-            said = "; ".join(f"{name} is {old!r} there and {new!r} now" for name, old, new in found[:4])
+            said = "; ".join(f"{name} is {_short(old)} there and {_short(new)} now" for name, old, new in found[:4])
             more = f" and {len(found) - 4} more fields" if len(found) > 4 else ""
             raise ValueError(
                 f"work directory {workdir} was made with another config: {said}{more}; "
@@ -66,3 +68,8 @@ def claim(workdir: str, settings: dict[str, Any]) -> None:
             )
         return
     write_text(place, json.dumps(asked, indent=2, sort_keys=True) + "\n")
+
+
+def _short(value: Any) -> str:
+    text = "absent" if value is None else repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

@@ -127,7 +127,7 @@ def _leaves(report: dict[str, Any]) -> Sheet:
                 _number(leaf["packed_bytes"]),
                 _number(leaf["file_bytes"]),
                 "" if noise is None else f"{noise:.1f}",
-                (leaf["execution"] or "").partition(":")[0],
+                leaf["execution"] or "",
             ]
         )
     rows.append(
@@ -144,7 +144,7 @@ def _leaves(report: dict[str, Any]) -> Sheet:
         ]
     )
     columns = ["leaf", "shape", "method", "bits/weight", "float32", "packed", "file", "SQNR dB", "ran"]
-    reasons = sorted({leaf["execution"].partition(": ")[2] for leaf in report["leaves"] if leaf["execution"]} - {""})
+    reasons = sorted({leaf["reason"] for leaf in report["leaves"] if leaf["reason"]})
     why = f" Materialised, because: {'; '.join(reasons)}." if reasons else ""
     return Sheet(
         "Leaves",

@@ -1,24 +1,32 @@
-"""Stage `factorise`: a kernel becomes a product of two factors where that takes fewer bits than what it has now."""
+"""Stage `factorise`: a kernel becomes a product of two factors where that is smaller and the network bears it."""
 
 from collections.abc import Mapping
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from compressjax import core, lowrank
 from compressjax.recipe import Previous, Stage, Stored
-from compressjax.tensors import LowRank
-from experiments.problem import Problem
+from experiments.problem import Problem, predict
 from experiments.stages.facts import conclude, last_tree
+
+# Training examples that accuracy is asked of; the test set has no say in any choice.
+EXAMPLES = 2000
 
 
 def make_factorise(problem: Problem, settings: Mapping[str, Any]) -> Stage:
     """Builds the stage.
 
+    For each kernel in turn the budgets are tried from the smallest. The first one whose factors take fewer bits than
+    what the kernel has now, and with which accuracy on training examples falls by no more than `tolerance`, is taken.
+    Later stages train the factors, so the tolerance may be generous.
+
     Args:
         problem: network and data.
-        settings: `select` (pattern of kernels to try), `energy` (fraction of the squared norm that the factors keep)
-            and `bits` (what a stored value will take in the file).
+        settings: `select` (pattern of kernels to try), `budgets` (fractions of the dense parameter count, ascending),
+            `tolerance` (points of training accuracy) and `bits` (what a stored value will take in the file).
 
     Returns:
         The stage; its result has `LowRank` nodes where they pay, and its facts say what was decided for each kernel.
@@ -26,10 +34,14 @@ def make_factorise(problem: Problem, settings: Mapping[str, Any]) -> Stage:
 
     def start(previous: Previous) -> tuple[Any, Any]:
         tree, notes = last_tree(previous), []
-        for path, leaf in core.nodes(tree).items():
-            if core.matches(settings["select"], path, leaf):
-                tree, note = _decide(tree, path, leaf, settings)
-                notes.append(note)
+        chosen = {path: x for path, x in core.nodes(tree).items() if core.matches(settings["select"], path, x)}
+        if not chosen:
+            raise ValueError(
+                f"--config.factorise.select={settings['select']!r} matches none of {sorted(core.nodes(tree))}; mend it"
+            )
+        for path in chosen:
+            tree, note = _decide(problem, tree, path, settings)
+            notes.append(note)
         return None, {"tree": tree, "notes": notes}
 
     def finish(context: Any, state: Any) -> Stored:
@@ -38,17 +50,32 @@ def make_factorise(problem: Problem, settings: Mapping[str, Any]) -> Stage:
     return Stage("factorise", dict(settings), start, finish)
 
 
-def _decide(tree: Any, path: str, leaf: Any, settings: Mapping[str, Any]) -> tuple[Any, str]:
-    dense = core.dense(leaf)
-    factors = lowrank.svd(energy=settings["energy"], always=True)
-    encoded = factors.encode({path: dense}, factors.init({path: dense}))[path]
-    values = encoded.left.size + encoded.right.size
-    rank_bits = settings["bits"] * values
-    now_bits = stored_bits(np.asarray(dense), settings["bits"])
-    said = f"{path}: rank {encoded.rank} takes {rank_bits / 8:,.0f} bytes, {core_name(leaf)} {now_bits / 8:,.0f}"
-    if rank_bits >= now_bits:
-        return tree, f"{said}: kept"
-    return replace(tree, path, LowRank(encoded.left, encoded.right, encoded.inputs)), f"{said}: factorised"
+def _decide(problem: Problem, tree: Any, path: str, settings: Mapping[str, Any]) -> tuple[Any, str]:
+    leaf = core.nodes(tree)[path]
+    dense = jnp.asarray(core.dense(leaf))
+    now = stored_bits(np.asarray(dense), settings["bits"])
+    name = f"the {type(leaf).__name__} kernel" if core.is_node(leaf) else "the dense kernel"
+    before, tried = None, []
+    for budget in settings["budgets"]:
+        factors = core.compress({"x": dense}, {".*": lowrank.svd(budget=budget)})["x"]
+        if not core.is_node(factors) or settings["bits"] * (factors.left.size + factors.right.size) >= now:
+            tried.append(f"budget {budget:g} takes no fewer bytes than {name} ({now / 8:,.0f})")
+            break
+        before = _training_accuracy(problem, tree) if before is None else before
+        candidate = replace(tree, path, factors)
+        lost = 100 * (before - _training_accuracy(problem, candidate))
+        size = settings["bits"] * (factors.left.size + factors.right.size) / 8
+        said = f"rank {factors.rank} takes {size:,.0f} bytes for {now / 8:,.0f} and costs {lost:.1f} points"
+        if lost <= settings["tolerance"]:
+            return candidate, f"{path}: {'; '.join([*tried, said])}: factorised"
+        tried.append(said)
+    return tree, f"{path}: {'; '.join(tried)}: kept"
+
+
+def _training_accuracy(problem: Problem, tree: Any) -> float:
+    images = np.asarray(problem.data.train_images[:EXAMPLES])
+    logits = predict(problem.apply, jax.device_get(core.materialize(tree)), images)
+    return float((logits.argmax(-1) == problem.data.train_labels[:EXAMPLES]).mean())
 
 
 def stored_bits(dense: np.ndarray, bits: float) -> float:
@@ -70,11 +97,6 @@ def stored_bits(dense: np.ndarray, bits: float) -> float:
     kept = np.count_nonzero(dense) / dense.size
     positions = -sum(p * np.log2(p) for p in (kept, 1 - kept) if p)
     return float(dense.size * (kept * bits + positions))
-
-
-def core_name(leaf: Any) -> str:
-    """How a leaf is called in a sentence."""
-    return f"the {type(leaf).__name__} kernel" if core.is_node(leaf) else "the dense kernel"
 
 
 def replace(tree: Any, path: str, node: Any) -> Any:

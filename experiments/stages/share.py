@@ -1,7 +1,7 @@
 """Stage `share`: the values of a kernel become members of a small table, whose entries are then trained."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -28,24 +28,36 @@ def make_share(problem: Problem, settings: Mapping[str, Any]) -> Stage:
 
     def begin(previous: Previous) -> Context:
         tree = open_grids(last_tree(previous), dict(settings["rules"]))
-        masked = {path for path, leaf in core.nodes(tree).items() if isinstance(leaf, Masked)}
-        for pattern, clusters in settings["rules"]:
-            # Zeros under a mask are not stored and have no say; zeros of a dense kernel are values like any other.
-            for inside in (True, False):
-                tree = _cluster(tree, pattern, masked, inside, clusters, settings["init"])
-        return Context(tree, previous["teacher"].tree["params"])
+        return Context(cluster(tree, settings["rules"], settings["init"]), previous["teacher"].tree["params"])
 
     return fit(problem, "share", settings, begin=begin, conclude=lambda context, tree: conclude(problem, tree))
 
 
-def _cluster(tree: Any, pattern: str, masked: set[str], inside: bool, clusters: int, init: str) -> Any:
-    def chosen(path: str, leaf: Any) -> bool:
-        return core.matches(pattern, path, leaf) and (path in masked) == inside
+def cluster(tree: Any, rules: Sequence[tuple[str, int]], init: str) -> Any:
+    """Puts the values that each pattern matches into a table of their own; the first pattern that matches wins.
 
-    if not any(chosen(path, leaf) for path, leaf in core.values(tree).items()):
-        return tree
-    compression = core.only(chosen, share.kmeans(clusters, init=init, ignore_zeros=inside))
-    return compression.encode(tree, compression.init(tree))
+    Zeros under a mask are not stored and have no say in the table; zeros of other leaves are values like any other.
+
+    Args:
+        tree: parameters, with values where tables are wanted.
+        rules: pairs of pattern and number of clusters.
+        init: of the clusters.
+
+    Returns:
+        The tree with `Codebook` nodes.
+
+    Example:
+        >>> tree = cluster({"a": jnp.array([[0.0, 1.0], [1.0, 0.0]])}, [("a", 2)], "linear")
+        >>> tree["a"].centroids.tolist()
+        [0.0, 1.0]
+    """
+    masked = {path for path, leaf in core.nodes(tree).items() if isinstance(leaf, Masked)}
+    tables: dict[str, Any] = {}
+    for path, x in core.values(tree).items():
+        clusters = next((clusters for pattern, clusters in rules if core.matches(pattern, path, x)), None)
+        if clusters is not None:
+            tables |= core.compress({path: x}, {".*": share.kmeans(clusters, init=init, ignore_zeros=path in masked)})
+    return core.with_values(tree, tables)
 
 
 def open_grids(tree: Any, patterns: Mapping[str, Any]) -> Any:

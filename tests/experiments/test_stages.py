@@ -9,7 +9,7 @@ from compressjax.tensors import Codebook, LowRank, Masked, Quantized
 from experiments.pipeline import build
 from experiments.stages.encode import make_encode
 from experiments.stages.factorise import make_factorise, replace, stored_bits
-from experiments.stages.share import open_grids
+from experiments.stages.share import cluster, open_grids
 from tests.experiments import tiny
 
 pytestmark = pytest.mark.loose
@@ -70,21 +70,54 @@ def test_no_stage_grows_the_file(results):
     assert results["encode"].facts["float32_bytes"] == 4 * (64 * 32 + 32 + 32 * 10 + 10)
 
 
-def test_factorise_takes_what_is_low_rank(problem):
-    params = problem.initial_params()
-    outer = jnp.outer(jnp.arange(64.0), jnp.ones(32))
-    tree = replace(params, "Dense_0/kernel", outer)
-    stage = make_factorise(problem, {"select": ".*kernel", "energy": 0.999, "bits": 4.0})
+FACTORISE = {"select": ".*kernel", "budgets": (0.05, 0.5), "tolerance": 1.0, "bits": 4.0}
+
+
+def factorise(problem, tree, **changes):
+    stage = make_factorise(problem, {**FACTORISE, **changes})
     result = stage.finish(*stage.start({"teacher": recipe.Stored({"params": tree}, {})}))
-    node = core.nodes(result.tree["params"])["Dense_0/kernel"]
-    assert isinstance(node, LowRank)
-    assert node.rank == 1
-    assert not core.is_node(core.nodes(result.tree["params"])["Dense_1/kernel"])
+    return core.nodes(result.tree["params"]), result.facts["notes"]
+
+
+def test_factorise_takes_what_is_low_rank(problem, results):
+    params = results["teacher"].tree["params"]
+    u, s, v = np.linalg.svd(params["Dense_0"]["kernel"], full_matrices=False)
+    low = (u[:, :1] * s[:1] @ v[:1]).astype(np.float32)
+    nodes, notes = factorise(problem, replace(params, "Dense_0/kernel", low), select="Dense_0/kernel")
+    assert isinstance(nodes["Dense_0/kernel"], LowRank)
+    assert nodes["Dense_0/kernel"].rank == 1
+    assert notes[0].endswith("costs 0.0 points: factorised")
+
+
+def test_factorise_keeps_what_the_network_needs(problem, results):
+    nodes, notes = factorise(problem, results["teacher"].tree["params"], select="Dense_0/kernel", tolerance=0.0)
+    assert not core.is_node(nodes["Dense_0/kernel"])
+    assert notes[0].endswith("kept")
+
+
+def test_factorise_keeps_what_is_smaller_already(problem, results):
+    nodes, notes = factorise(problem, results["prune"].tree["params"], budgets=(0.5,), tolerance=100.0)
+    assert isinstance(nodes["Dense_0/kernel"], Masked)
+    assert "no fewer bytes" in notes[0]
+
+
+def test_factorise_refuses_a_pattern_that_matches_nothing(problem):
+    with pytest.raises(ValueError, match="nothing"):
+        factorise(problem, problem.initial_params(), select="nothing")
 
 
 def test_stored_bits_by_hand():
     assert stored_bits(np.array([1.0, 1.0]), 4) == 8
     assert stored_bits(np.array([1.0, 0.0, 0.0, 0.0]), 5) == pytest.approx(5 + 4 * 0.8112781)
+
+
+def test_cluster_makes_one_table_a_leaf():
+    x = jnp.array([[0.0, 2.5, 5.0], [2.5, 0.0, 5.1]])
+    tree = {"m": {"kernel": Masked(x, x != 0)}, "d": {"kernel": x, "bias": jnp.ones(3)}}
+    found = cluster(tree, [("m/.*", 2), (".*kernel.*", 3)], "linear")
+    assert found["m"]["kernel"].value.centroids.tolist() == pytest.approx([2.5, 5.05])
+    assert found["d"]["kernel"].centroids.tolist() == pytest.approx([0.0, 2.5, 5.05])
+    assert found["d"]["bias"] is tree["d"]["bias"]
 
 
 def test_open_grids_reaches_into_factors():
