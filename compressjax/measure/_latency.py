@@ -131,7 +131,7 @@ def speedups(seconds: np.ndarray, *, level: float = 0.95, resamples: int = 2000,
         >>> speedups(np.array([[2.0, 2.0, 2.0], [1.0, 1.0, 1.0]]))[1]
         Ratio(value=2.0, low=2.0, high=2.0)
 
-    Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13 (`efron1993bootstrap`).
+    Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
     """
     seconds = np.asarray(seconds, np.float64)
     if seconds.ndim != 2 or not np.all(seconds > 0):

@@ -1,7 +1,5 @@
 """Runs a study: `python -m experiments.bench --config=configs/bench_int8.py`."""
 
-import json
-import os
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -25,7 +23,7 @@ def main(argv: Sequence[str]) -> None:
     report = {}
     try:
         for report in harness.run(config):
-            write(path, report)
+            harness.write(path, report)
             if not report["complete"]:
                 print(f"\r{report['rows'][-1]['case']:<78}", end="", file=sys.stderr, flush=True)
     except ValueError as error:
@@ -33,13 +31,6 @@ def main(argv: Sequence[str]) -> None:
     print(f"\r{'':<78}\r", end="", file=sys.stderr)
     print(table.render(report))
     print(f"\nwritten to {path}")
-
-
-def write(path: pathlib.Path, report: dict) -> None:
-    """Replaces the file in one step, so that no reader sees half a report."""
-    partial = path.with_suffix(".part")
-    partial.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    os.replace(partial, path)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.bench import __main__ as command
 from experiments.bench import coding, harness, lifting, table
 from tests.style.source import ROOT
 
@@ -21,7 +20,7 @@ def test_smoke(name, tmp_path):
     config = importlib.import_module(f"configs.bench_{name}").get_config("smoke")
     assert config.study == name
     for report in harness.run(config):
-        command.write(tmp_path / "report.json", report)
+        harness.write(tmp_path / "report.json", report)
     saved = json.loads((tmp_path / "report.json").read_text())
     assert saved["complete"]
     assert len(saved["rows"]) >= 2
