@@ -151,21 +151,26 @@ def fit(
     # Interleaved [b_0, l_0, b_1, l_1, ...], so that one reduction serves tensors, channels and groups.
     tiled = x.astype(jnp.float32).reshape([n for b, d in zip(blocks, x.shape) for n in (b, d // max(b, 1))])
     inner = tuple(range(1, tiled.ndim, 2))
-    ratio = jnp.ones((1,) * len(blocks), jnp.float32) if ratio is None else ratio
     if grid.symmetric:
-        width = jnp.max(jnp.abs(tiled), axis=inner, initial=0.0) * ratio
-        steps = 2 ** (grid.bits - 1) - 1
+        low, width = None, jnp.max(jnp.abs(tiled), axis=inner, initial=0.0)
     else:
         low = jnp.min(tiled, axis=inner, initial=0.0)
-        # The ratio multiplies the difference: a compiler may fuse max * ratio - min * ratio into other bits.
-        width, low = (jnp.max(tiled, axis=inner, initial=0.0) - low) * ratio, low * ratio
-        steps = 2**grid.bits - 1
-    # Multiplying by a constant, because compilers turn a division by one into that at times.
-    scale = jax.lax.reduce_precision(width * np.float32(1.0 / steps), exponent_bits=8, mantissa_bits=15)
-    scale = jax.lax.stop_gradient(jnp.where(width > SMALLEST, scale, 1.0))
-    if grid.symmetric:
-        return scale, None
-    return scale, jnp.clip(jnp.round(-low / scale), 0, steps).astype(jnp.int32)
+        width = jnp.max(tiled, axis=inner, initial=0.0) - low
+    steps = _steps(grid)
+    # Multiplied by a constant, because compilers turn a division by one into that at times.
+    full = jnp.where(width > SMALLEST, _shorten(width * np.float32(1.0 / steps)), 1.0)
+    scale = jax.lax.stop_gradient(full if ratio is None else jnp.where(width > SMALLEST, _shorten(full * ratio), 1.0))
+    # The ratio shrinks both ends alike, so the zero point is that of the full range.
+    return scale, None if low is None else jnp.clip(jnp.round(-low / full), 0, steps).astype(jnp.int32)
+
+
+def _steps(grid: Grid) -> int:
+    return 2 ** (grid.bits - 1) - 1 if grid.symmetric else 2**grid.bits - 1
+
+
+def _shorten(scale: jax.Array) -> jax.Array:
+    """Rounds to 16 significant bits."""
+    return jax.lax.reduce_precision(scale, exponent_bits=8, mantissa_bits=15)
 
 
 def round_codes(
@@ -190,12 +195,12 @@ def round_codes(
         [[0, 1], [True, False]]
     """
     exact = jnp.round(x.astype(jnp.float32) / expand_blocks(scale, x.shape))
+    steps = _steps(grid)
     if zero_point is None:
-        limit = 2 ** (grid.bits - 1) - 1
-        codes = jnp.clip(exact, -limit, limit)
+        codes = jnp.clip(exact, -steps, steps)
         return codes.astype(jnp.int8), codes == exact
     exact = exact + expand_blocks(zero_point, x.shape).astype(jnp.float32)
-    codes = jnp.clip(exact, 0, 2**grid.bits - 1)
+    codes = jnp.clip(exact, 0, steps)
     return codes.astype(jnp.uint8), codes == exact
 
 

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression, on_values
-from compressjax.share._lloyd import INITS, cluster_means, lloyd
+from compressjax.share._lloyd import cluster_means, lloyd
+from compressjax.share._start import INITS
 from compressjax.tensors import Codebook
 
 Arrays = dict[str, jax.Array]
@@ -42,8 +43,8 @@ def kmeans(clusters: int = 16, *, init: str = "linear", iterations: int = 50, ig
     Args:
         clusters: k, 2 to 65536.
         init: `"linear"`, the paper's choice: large weights get centroids of their own, and after entropy coding a
-            nearly uniform table is hard to beat. `"density"`: usually within a few per cent of the least squared error
-            for k values. `"quantile"`: equal counts.
+            nearly uniform table is hard to beat. `"optimal"`: the least squared error for k values, to within the
+            resolution of a histogram. `"quantile"`: equal counts.
         iterations: At most so many Lloyd steps.
         ignore_zeros: Whether exact zeros (masked weights) have no say in the centroids. Alone, this method then moves
             them to the nearest centroid: put `prune.gradual`, `prune.magnitude` or `prune.nonzero` before it in a

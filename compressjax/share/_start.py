@@ -1,0 +1,91 @@
+"""Where Lloyd's iteration starts."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+INITS = ("linear", "quantile", "optimal")
+_FINE = 4096
+_COARSE = 1024
+
+
+def start(flat: jax.Array, counted: jax.Array, clusters: int, init: str) -> jax.Array:
+    """First centroids, ascending.
+
+    Args:
+        flat: `[n]` float32.
+        counted: `[n]` bool: which entries have a say.
+        clusters: k.
+        init: `"linear"`, equal steps from the smallest to the largest value; `"quantile"`, equal counts; `"optimal"`,
+            the least squared error over 1024 bins, by dynamic programming.
+
+    Returns:
+        `[k]` float32.
+
+    Example:
+        >>> start(jnp.array([1.0, 3.0]), jnp.ones(2, bool), 3, "linear").tolist()
+        [1.0, 2.0, 3.0]
+
+    Source: linear start, Han et al., arXiv:1510.00149 (han2016); dynamic programme, Groenlund et al.,
+    arXiv:1701.07204 (gronlund2017).
+    """
+    low = jnp.min(flat, initial=jnp.inf, where=counted)
+    high = jnp.max(flat, initial=-jnp.inf, where=counted)
+    low, high = jnp.where(low > high, 0.0, low), jnp.where(low > high, 0.0, high)
+    if init == "linear":
+        return low + (high - low) * jnp.linspace(0.0, 1.0, clusters, dtype=jnp.float32)
+    found = _quantiles if init == "quantile" else _segments
+    return jnp.clip(found(flat, counted, clusters, low, high), low, high)
+
+
+def _bins(flat: jax.Array, low: jax.Array, high: jax.Array, bins: int) -> tuple[jax.Array, jax.Array]:
+    """Index of the bin of every entry, and the width of a bin."""
+    width = jnp.where(high > low, (high - low) / bins, 1.0)
+    return jnp.clip(jnp.floor((flat - low) / width), 0, bins - 1).astype(jnp.int32), width
+
+
+def _quantiles(flat: jax.Array, counted: jax.Array, k: int, low: jax.Array, high: jax.Array) -> jax.Array:
+    """Off a fine histogram: sorting a million values would take longer than all iterations."""
+    index, width = _bins(flat, low, high, _FINE)
+    below = _prefix(jax.ops.segment_sum(counted.astype(jnp.float32), index, _FINE))
+    wanted = (jnp.arange(k, dtype=jnp.float32) + 0.5) / k * below[-1]
+    return jnp.interp(wanted, below, low + width * jnp.arange(_FINE + 1, dtype=jnp.float32))
+
+
+def _segments(flat: jax.Array, counted: jax.Array, k: int, low: jax.Array, high: jax.Array) -> jax.Array:
+    """Means of the k runs of bins with the least squared error in all."""
+    index, _ = _bins(flat, low, high, _COARSE)
+    # In units of half the range around its middle, so that float32 keeps the digits of the sums of squares.
+    middle, half = (low + high) / 2, jnp.where(high > low, (high - low) / 2, 1.0)
+    x = jnp.where(counted, (flat - middle) / half, 0.0)
+    count, first, second = (
+        _prefix(jax.ops.segment_sum(y, index, _COARSE)) for y in (counted.astype(jnp.float32), x, jnp.square(x))
+    )
+    members = count[None, :] - count[:, None]
+    sums = first[None, :] - first[:, None]
+    cost = second[None, :] - second[:, None] - jnp.square(sums) / jnp.maximum(members, 1.0)
+    ordered = jnp.arange(_COARSE + 1)[:, None] <= jnp.arange(_COARSE + 1)[None, :]
+    cost = jnp.where(ordered, jnp.maximum(cost, 0.0), jnp.inf)
+
+    def layer(best: jax.Array, _: Any) -> tuple[jax.Array, jax.Array]:
+        totals = best[:, None] + cost
+        cut = jnp.argmin(totals, axis=0)
+        return jnp.min(totals, axis=0), cut
+
+    def back(end: jax.Array, cut: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return cut[end], cut[end]
+
+    _, cuts = jax.lax.scan(layer, cost[0], length=k - 1)
+    last = jnp.asarray(_COARSE, cuts.dtype)
+    _, begins = jax.lax.scan(back, last, cuts, reverse=True)
+    edges = jnp.concatenate([jnp.zeros(1, cuts.dtype), begins, last[None]])
+    inside = count[edges[1:]] - count[edges[:-1]]
+    means = (first[edges[1:]] - first[edges[:-1]]) / jnp.maximum(inside, 1.0)
+    # A run without members stands at its own edge, which keeps the centroids in order.
+    at_edge = 2.0 * edges[1:].astype(jnp.float32) / _COARSE - 1.0
+    return middle + half * jnp.where(inside > 0, means, at_edge)
+
+
+def _prefix(x: jax.Array) -> jax.Array:
+    return jnp.concatenate([jnp.zeros(1, x.dtype), jnp.cumsum(x)])

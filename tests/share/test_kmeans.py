@@ -1,0 +1,162 @@
+"""Weight sharing as a compression: what is trained is stored, and clusters move as one."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from compressjax import core, prune, quant, share
+from compressjax.tensors import Codebook, Masked, Quantized
+
+
+@pytest.fixture
+def params(key):
+    return {"kernel": jax.random.normal(key, (12, 10)), "bias": jnp.ones(10)}
+
+
+def bits(tree):
+    return {p: np.asarray(x).tobytes() for p, x in core.values(core.materialize(tree)).items()}
+
+
+def train(compression, params, optimiser, steps, key):
+    tx = core.as_optax(compression, optimiser)
+    state = tx.init(params)
+    x = jax.random.normal(key, (16, 12))
+
+    @jax.jit
+    def step(params, state):
+        def loss(p):
+            seen = compression.view(p, state.compression)
+            return jnp.mean(jnp.square(jnp.tanh(x @ seen["kernel"]) - 0.5))
+
+        value, grads = jax.value_and_grad(loss)(params)
+        updates, state = tx.update(grads, state, params)
+        return optax.apply_updates(params, updates), state, value
+
+    losses = []
+    for _ in range(steps):
+        params, state, value = step(params, state)
+        losses.append(float(value))
+    return params, state, losses
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+@pytest.mark.parametrize("clusters", [2, 16, 300])
+def test_what_is_viewed_is_stored(params, dtype, clusters):
+    params = jax.tree.map(lambda x: x.astype(dtype), params)
+    compression = share.kmeans(clusters)
+    state = compression.init(params)
+    node = compression.encode(params, state)["kernel"]
+    assert node.codes.dtype == (jnp.uint8 if clusters <= 256 else jnp.uint16)
+    assert node.centroids.shape == (clusters,)
+    assert node.dtype == dtype
+    assert bits(jax.jit(compression.view)(params, state)) == bits(compression.encode(params, state))
+    assert compression.encode(params, state)["bias"] is params["bias"]
+
+
+def test_size(params):
+    node = share.kmeans(16).encode(params, share.kmeans(16).init(params))["kernel"]
+    assert node.size_bits() == 120 * 4 + 16 * 32
+
+
+def test_gradient_is_shared_by_the_members(params, key):
+    compression = share.kmeans(5)
+    state = compression.init(params)
+    codes = np.asarray(state.codes["kernel"])
+    slope = np.asarray(jax.random.normal(key, (12, 10)))
+    grads = jax.grad(lambda p: jnp.sum(compression.view(p, state)["kernel"] * slope))(params)["kernel"]
+    for k in range(5):
+        np.testing.assert_allclose(grads[codes == k], slope[codes == k].mean(), rtol=1e-4)
+    # After encoding, the table's own gradient is the sum over the members.
+    tree = compression.encode(params, state)
+
+    def loss(table):
+        return jnp.sum(core.materialize(core.with_values(tree, {"kernel/centroids": table}))["kernel"] * slope)
+
+    table = jax.grad(loss)(core.values(tree)["kernel/centroids"])
+    np.testing.assert_allclose(table, [slope[codes == k].sum() for k in range(5)], rtol=1e-4)
+
+
+@pytest.mark.parametrize("optimiser", [optax.adamw(0.05, weight_decay=0.1), optax.sgd(0.5, momentum=0.9)])
+def test_clusters_move_as_one_and_learn(params, key, optimiser):
+    compression = share.kmeans(5)
+    state = compression.init(params)
+    after, _, losses = train(compression, params, optimiser, 30, key)
+    assert losses[-1] < 0.9 * losses[0]
+    start, end = (compression.view(p, state)["kernel"] for p in (params, after))
+    assert len(np.unique(end)) == 5
+    moved = np.asarray(end - start)
+    for k in range(5):
+        spread = moved[np.asarray(state.codes["kernel"]) == k]
+        np.testing.assert_allclose(spread, spread[0], atol=1e-6)
+    assert np.abs(moved).max() > 0.1
+
+
+def test_sgd_moves_centroids_by_the_papers_rule_over_the_members(params):
+    compression = share.kmeans(4)
+    tx = core.as_optax(compression, optax.sgd(0.1))
+    state = tx.init(params)
+    slope = jnp.arange(120.0).reshape(12, 10) / 100
+    before = compression.encode(params, state.compression)["kernel"]
+    grads = jax.grad(lambda p: jnp.sum(compression.view(p, state.compression)["kernel"] * slope))(params)
+    updates, state = tx.update(grads, state, params)
+    after = compression.encode(optax.apply_updates(params, updates), state.compression)["kernel"]
+    codes = np.asarray(before.codes)
+    want = [c - 0.1 * np.asarray(slope)[codes == k].mean() for k, c in enumerate(np.asarray(before.centroids))]
+    np.testing.assert_allclose(after.centroids, want, atol=1e-5)
+
+
+def test_under_masks(params, key):
+    compression = core.chain(prune.gradual(0.75, end=6, every=2), share.kmeans(6))
+    after, state, _ = train(compression, params, optax.adamw(0.02, weight_decay=0.1), 10, key)
+    state = state.compression
+    node = compression.encode(after, state)["kernel"]
+    assert isinstance(node, Masked)
+    assert isinstance(node.value, Codebook)
+    assert bits(jax.jit(compression.view)(after, state)) == bits(compression.encode(after, state))
+    mask, codes = np.asarray(node.mask), np.asarray(node.value.codes)
+    assert mask.sum() == 30
+    # Masked members have no say in the mean of those that are left.
+    for k in np.unique(codes[mask]):
+        members = np.asarray(after["kernel"])[mask & (codes == k)]
+        assert float(node.value.centroids[k]) == pytest.approx(float(members.mean()), abs=1e-5)
+
+
+def test_zeros_of_an_earlier_stage_stay_zero(params):
+    sparse = {"kernel": jnp.where(jnp.abs(params["kernel"]) > 0.8, params["kernel"], 0.0)}
+    node = core.compress(sparse, {"kernel": core.chain(prune.nonzero(), share.kmeans(4))})["kernel"]
+    np.testing.assert_array_equal(node.materialize() == 0, sparse["kernel"] == 0)
+    assert np.abs(node.materialize() - sparse["kernel"]).max() < 0.8
+
+
+def test_centroids_on_an_integer_grid(params):
+    grid = core.only(".*/centroids", quant.rtn(8, granularity="tensor"))
+    compression = core.chain(prune.magnitude(0.5), core.sequence(share.kmeans(16), grid))
+    state = compression.init(params)
+    node = compression.encode(params, state)["kernel"]
+    assert isinstance(node.value.centroids, Quantized)
+    levels = np.unique(node.materialize())
+    steps = levels / float(node.value.centroids.scale[0])
+    np.testing.assert_allclose(steps, np.round(steps), atol=1e-3)
+    assert bits(jax.jit(compression.view)(params, state)) == bits(compression.encode(params, state))
+    assert node.size_bits() == 120 + 60 * 4 + 16 * 8 + 32
+
+
+def test_init_works_on_abstract_values(params):
+    state = jax.eval_shape(share.kmeans(16, init="optimal").init, params)
+    assert state.codes["kernel"].shape == (12, 10)
+    assert state.centroids["kernel"].shape == (16,)
+
+
+def test_bad_settings(params):
+    for settings, message in (
+        ({"clusters": 1}, "clusters=1"),
+        ({"clusters": 70000}, "clusters=70000"),
+        ({"init": "random"}, "init='random'"),
+        ({"iterations": -1}, "iterations=-1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            share.kmeans(**settings)
+    with pytest.raises(ValueError, match="'kernel' has 1 non-finite weights of 120"):
+        share.kmeans(4).init({"kernel": params["kernel"].at[0, 0].set(jnp.inf)})
