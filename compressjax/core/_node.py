@@ -1,7 +1,7 @@
 """Nodes: frozen pytree dataclasses that stand where one dense array stood."""
 
 import dataclasses
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 import jax
 import jax.numpy as jnp
@@ -108,6 +108,7 @@ class Node:
         return int(np.prod(self.shape, dtype=np.int64))
 
 
+@dataclass_transform(frozen_default=True, field_specifiers=(value, frame, meta))
 def node(cls: T) -> T:
     """Turns a class with role-annotated fields into a registered, frozen pytree dataclass.
 
@@ -128,19 +129,19 @@ def node(cls: T) -> T:
         >>> jax.tree.leaves(Scaled(1.0, 3))
         [1.0]
     """
-    cls = dataclasses.dataclass(frozen=True, eq=False)(cls)
-    roles = {field.name: field.metadata.get(_ROLE) for field in dataclasses.fields(cls)}
+    made: Any = dataclasses.dataclass(frozen=True, eq=False)(cls)
+    roles = {field.name: field.metadata.get(_ROLE) for field in dataclasses.fields(made)}
     missing = [name for name, role in roles.items() if role is None]
     if missing:
-        raise ValueError(f"{cls.__name__}: fields {missing} have no role; declare them with value(), frame() or meta()")
-    cls.roles = roles
-    cls.aligned = frozenset(f.name for f in dataclasses.fields(cls) if f.metadata[_ALIGNED])
+        raise ValueError(f"{made.__name__}: fields {missing} have no role; declare them with value(), frame() or meta()")
+    made.roles = roles
+    made.aligned = frozenset(f.name for f in dataclasses.fields(made) if f.metadata[_ALIGNED])
     jax.tree_util.register_dataclass(
-        cls,
+        made,
         data_fields=[name for name, role in roles.items() if role != "meta"],
         meta_fields=[name for name, role in roles.items() if role == "meta"],
     )
-    return cls
+    return made
 
 
 def is_node(x: Any) -> bool:

@@ -62,7 +62,7 @@ def as_optax(
 def _constrain_moments(compression: Compression, inner: Any, params: Any, state: Any) -> Any:
     """Projects every subtree of the optimiser's state that mirrors the parameters."""
     shapes = {path: leaf.shape for path, leaf in jax.tree_util.tree_flatten_with_path(params)[0]}
-    structure = jax.tree.structure(params)
+    structure: Any = jax.tree.structure(params)
 
     def mirrors(x: Any) -> bool:
         if isinstance(x, optax.MaskedNode) or jax.tree.structure(x, is_leaf=_is_masked) != structure:

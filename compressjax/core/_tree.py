@@ -63,7 +63,8 @@ def _map_node(f: Callable[[str, Any], Any], path: str, item: Node) -> Node:
         if role == "value":
             inner = path if name in item.aligned else (f"{path}/{name}" if path else name)
             changes[name] = _map_field(f, inner, getattr(item, name))
-    return dataclasses.replace(item, **changes)
+    changed: Any = item
+    return dataclasses.replace(changed, **changes)
 
 
 def map_values(f: Callable[[str, Any], Any], tree: Any) -> Any:

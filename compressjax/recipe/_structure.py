@@ -81,8 +81,8 @@ def _describe(tree: Any, path: str, arrays: list[np.ndarray]) -> dict[str, Any]:
         return {"kind": "tuple" if isinstance(tree, tuple) else "list", "items": items}
     name = type(tree).__name__
     if dataclasses.is_dataclass(tree) and getattr(tensors, name, None) is type(tree):
-        items = {f.name: _describe(getattr(tree, f.name), f"{path}/{f.name}", arrays) for f in dataclasses.fields(tree)}
-        return {"kind": "node", "name": name, "items": items}
+        fields = {f.name: _describe(getattr(tree, f.name), f"{path}/{f.name}", arrays) for f in dataclasses.fields(tree)}
+        return {"kind": "node", "name": name, "items": fields}
     raise ValueError(
         f"cannot store {path or 'the tree'}: a {name} is neither an array, a plain container nor a node; "
         "convert it to a dict of arrays in the stage's finish"

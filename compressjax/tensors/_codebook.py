@@ -63,7 +63,7 @@ class Codebook(Node):
     def stacked(self) -> "Codebook | None":
         """A shared table is repeated for every layer; the codes carry axis 0 already."""
         if self.batch == 0:
-            table = dense(self.centroids)
-            return Codebook(jnp.broadcast_to(table, (self.shape[0], *table.shape)), self.codes)
+            shared = dense(self.centroids)
+            return Codebook(jnp.broadcast_to(shared, (self.shape[0], *shared.shape)), self.codes)
         table = self.centroids.stacked() if isinstance(self.centroids, Node) else self.centroids
         return None if table is None else Codebook(table, self.codes)

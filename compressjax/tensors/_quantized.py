@@ -101,7 +101,8 @@ class Quantized(Node):
     def dense_codes(self) -> jax.Array:
         """The codes with axes in the order of the dense tensor."""
         permutation = storage_order(self.codes.ndim, self.order)
-        return jnp.transpose(self.codes, np.argsort(permutation)) if self.order else jnp.asarray(self.codes)
+        back = tuple(permutation.index(axis) for axis in range(len(permutation)))
+        return jnp.transpose(self.codes, back) if self.order else jnp.asarray(self.codes)
 
     def materialize(self) -> jax.Array:
         """Scale times shifted codes."""
