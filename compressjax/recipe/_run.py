@@ -89,7 +89,7 @@ def _run_stage(stage: Stage, store: Store, folder: str, results: dict[str, Store
         step, history = held.facts["step"], held.facts["history"]
     yield Began(stage, step, list(history))
     for first, count in stage.chunks(step):
-        state, metrics = stage.advance(context, state, first, count)
+        state, metrics = stage.advance(context, state, first, count)  # type: ignore[misc]  # a stage with steps has it
         step = first + count
         history.append({"step": step, **metrics})
         due = stage.saves_after(step)
