@@ -19,9 +19,9 @@ def get_config(text: str = "") -> ConfigDict:
     config.teacher = training(epochs=15.0, weight_decay=0.1)
     sparsity = (("Dense_0/kernel", 0.95), ("Dense_1/kernel", 0.93), ("Dense_2/kernel", 0.7))
     config.prune = training(epochs=15.0, soft=0.5, sparsity=sparsity, until=0.6, mask_every=100)
-    config.factorise = {"select": ".*kernel", "budgets": (0.2, 0.4), "tolerance": 5.0, "bits": 4.0}
-    config.qat = training(epochs=4.0, soft=0.5, learning_rate=3e-4, rules=((".*kernel", 5, "tensor"),))
-    config.share = training(epochs=4.0, soft=0.5, learning_rate=3e-4, rules=((".*kernel", 16),), init="linear")
+    config.factorise = {"select": ".*kernel", "budgets": (0.2, 0.4), "tolerance": 5.0, "margin": 0.75, "bits": 4.0}
+    config.qat = training(epochs=4.0, soft=0.5, learning_rate=3e-4, rules=((".*kernel.*", 5, "tensor"),))
+    config.share = training(epochs=4.0, soft=0.5, learning_rate=3e-4, rules=((".*kernel.*", 16),), init="linear")
     config.distil = training(epochs=4.0, soft=0.9, learning_rate=1e-3)
     config.encode = {"rules": ((".*bias", 8, None),)}
     return shrink(config, epochs=0.1, chunk=10) if "smoke" in words else config

@@ -75,7 +75,8 @@ def fit(
     def start(previous: Previous) -> tuple[Context, State]:
         context = begin(previous)
         params = {path: jnp.asarray(x) for path, x in core.values(context.tree).items()}
-        return context, State(params, optimiser.init(params))
+        everywhere = jax.sharding.NamedSharding(problem.mesh, jax.sharding.PartitionSpec())
+        return jax.device_put((context, State(params, optimiser.init(params))), everywhere)
 
     def advance(context: Context, state: State, first: int, count: int) -> tuple[State, dict[str, float]]:
         rows = batch_indices(problem.seed, name, first, count, settings["batch"], len(problem.data.train_labels))

@@ -19,14 +19,15 @@ EXAMPLES = 2000
 def make_factorise(problem: Problem, settings: Mapping[str, Any]) -> Stage:
     """Builds the stage.
 
-    For each kernel in turn the budgets are tried from the smallest. The first one whose factors take fewer bits than
-    what the kernel has now, and with which accuracy on training examples falls by no more than `tolerance`, is taken.
+    For each kernel in turn the budgets are tried from the smallest. The first one whose factors take at most
+    `margin` of the bits that the kernel takes now, and with which accuracy on training examples falls by no more than `tolerance`, is taken.
     Later stages train the factors, so the tolerance may be generous.
 
     Args:
         problem: network and data.
         settings: `select` (pattern of kernels to try), `budgets` (fractions of the dense parameter count, ascending),
-            `tolerance` (points of training accuracy) and `bits` (what a stored value will take in the file).
+            `tolerance` (points of training accuracy), `margin` (fraction of the bits) and `bits` (what a stored value
+            will take in the file).
 
     Returns:
         The stage; its result has `LowRank` nodes where they pay, and its facts say what was decided for each kernel.
@@ -58,18 +59,22 @@ def _decide(problem: Problem, tree: Any, path: str, settings: Mapping[str, Any])
     before, tried = None, []
     for budget in settings["budgets"]:
         factors = core.compress({"x": dense}, {".*": lowrank.svd(budget=budget)})["x"]
-        if not core.is_node(factors) or settings["bits"] * (factors.left.size + factors.right.size) >= now:
-            tried.append(f"budget {budget:g} takes no fewer bytes than {name} ({now / 8:,.0f})")
+        if not core.is_node(factors) or _bits(factors, settings) > settings["margin"] * now:
+            tried.append(f"budget {budget:g} saves too little over {name} of {now / 8:,.0f} bytes")
             break
         before = _training_accuracy(problem, tree) if before is None else before
         candidate = replace(tree, path, factors)
         lost = 100 * (before - _training_accuracy(problem, candidate))
-        size = settings["bits"] * (factors.left.size + factors.right.size) / 8
+        size = _bits(factors, settings) / 8
         said = f"rank {factors.rank} takes {size:,.0f} bytes for {now / 8:,.0f} and costs {lost:.1f} points"
         if lost <= settings["tolerance"]:
             return candidate, f"{path}: {'; '.join([*tried, said])}: factorised"
         tried.append(said)
     return tree, f"{path}: {'; '.join(tried)}: kept"
+
+
+def _bits(factors: Any, settings: Mapping[str, Any]) -> float:
+    return settings["bits"] * (factors.left.size + factors.right.size)
 
 
 def _training_accuracy(problem: Problem, tree: Any) -> float:
