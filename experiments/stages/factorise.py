@@ -19,9 +19,9 @@ EXAMPLES = 2000
 def make_factorise(problem: Problem, settings: Mapping[str, Any]) -> Stage:
     """Builds the stage.
 
-    For each kernel in turn the budgets are tried from the smallest. The first one whose factors take at most
-    `margin` of the bits that the kernel takes now, and with which accuracy on training examples falls by no more than `tolerance`, is taken.
-    Later stages train the factors, so the tolerance may be generous.
+    For each kernel in turn the budgets are tried from the smallest. The first one is taken whose factors need at most
+    `margin` of the bits that the kernel needs now, and with which accuracy on training examples falls by no more than
+    `tolerance`. Later stages train the factors, so the tolerance may be generous.
 
     Args:
         problem: network and data.
