@@ -28,12 +28,12 @@ def integer_bound(x: jax.Array, node: Any) -> jax.Array:
         >>> integer_bound(jnp.full((1, 2), 127.0), jnp.ones((2, 1))).tolist()[0][0] > 1.0
         True
     """
-    weight = jnp.abs(dense(node).astype(jnp.float32))
-    size = jnp.abs(x.astype(jnp.float32))
+    x, weight = jnp.asarray(x), dense(node)
+    epsilon = max(1e-5, 2 * float(jnp.finfo(jnp.result_type(x, weight)).eps))
+    weight, size = jnp.abs(weight.astype(jnp.float32)), jnp.abs(x.astype(jnp.float32))
     if isinstance(node, Quantized) and node.activation == "static":
         step = jnp.reshape(jnp.asarray(node.activation_scale, jnp.float32), ())
         errors = step / 2 + jnp.maximum(size - 127 * step, 0)
     else:
         errors = jnp.broadcast_to(jnp.max(size, axis=-1, keepdims=True, initial=0.0) / 254, size.shape)
-    epsilon = max(1e-5, 2 * float(jnp.finfo(jnp.result_type(x.dtype, node.dtype)).eps))
     return 1.001 * (errors @ weight) + epsilon * (size @ weight) + 1e-6

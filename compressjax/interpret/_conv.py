@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Node, dense
-from compressjax.interpret._dot import as_grid, dot
+from compressjax.interpret._dot import as_grid, dot, sum_of_terms
 from compressjax.interpret._integer import quantize_activations, refusal, signed_codes, straight_through_product
 from compressjax.interpret._product import Product
 from compressjax.interpret._weight import Dense
@@ -69,7 +69,10 @@ def apply_conv(params: dict[str, Any], inputs: Sequence[Any], operand: int = 1) 
     if isinstance(node, LowRank):
         return _low_rank(x, node, params)
     if isinstance(node, Sum):
-        return _sum(x, node, params)
+        dtype = params["preferred_element_type"]
+        return sum_of_terms(
+            node, lambda term: apply_conv(params, [x, term]), lambda kernel: convolve(x, kernel, params, dtype)
+        )
     grid = as_grid(node)
     return grid if isinstance(grid, Dense) else _quantized(x, grid, params)
 
@@ -77,18 +80,6 @@ def apply_conv(params: dict[str, Any], inputs: Sequence[Any], operand: int = 1) 
 def _or_dense(x: jax.Array, node: Any, params: dict[str, Any]) -> jax.Array:
     out = apply_conv(params, [x, node])
     return convolve(x, dense(node), params, params["preferred_element_type"]) if isinstance(out, Dense) else out
-
-
-def _sum(x: jax.Array, node: Sum, params: dict[str, Any]) -> Any:
-    parts = [apply_conv(params, [x, term]) for term in node.terms]
-    if all(isinstance(part, Dense) for part in parts):
-        return Dense("none of its terms has a faster convolution")
-    total = None
-    for part, term in zip(parts, node.terms, strict=True):
-        if isinstance(part, Dense):
-            part = convolve(x, dense(term), params, params["preferred_element_type"])
-        total = part if total is None else total + part
-    return total
 
 
 def _low_rank(x: jax.Array, node: LowRank, params: dict[str, Any]) -> Any:

@@ -1,7 +1,7 @@
 """Matrix products with a node, in every orientation and batch arrangement."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -35,7 +35,7 @@ def dot(x: jax.Array, node: Any, product: Product) -> Any:
     if isinstance(node, LowRank):
         return _low_rank(x, node, product)
     if isinstance(node, Sum):
-        return _sum(x, node, product)
+        return sum_of_terms(node, lambda term: dot(x, term, product), lambda w: product.dense(x, w))
     grid = as_grid(node)
     return grid if isinstance(grid, Dense) else integer_dot(x, grid, product)
 
@@ -100,16 +100,33 @@ def _or_dense(x: jax.Array, node: Any, p: Product) -> jax.Array:
     return p.dense(x, dense(node)) if isinstance(out, Dense) else out
 
 
-def _sum(x: jax.Array, node: Sum, p: Product) -> Any:
-    parts = [dot(x, term, p) for term in node.terms]
-    if all(isinstance(part, Dense) for part in parts):
-        return Dense("none of its terms has a faster product")
-    total = None
-    for part, term in zip(parts, node.terms, strict=True):
+def sum_of_terms(node: Sum, native: Callable[[Any], Any], densely: Callable[[jax.Array], jax.Array]) -> Any:
+    """A linear function of a sum: native on the terms that have a faster form, once on the sum of all others.
+
+    Args:
+        node: The sum.
+        native: `node -> array or Dense`.
+        densely: The same function of a dense array.
+
+    Returns:
+        Array; `Dense` when no term has a faster form.
+
+    Example:
+        >>> sum_of_terms(Sum((jnp.ones(2), jnp.ones(2))), lambda n: Dense(""), lambda w: w).reason
+        'none of its terms has a faster form'
+    """
+    parts, rest = [], []
+    for term in node.terms:
+        part = native(term) if isinstance(term, Node) else Dense("an array")
         if isinstance(part, Dense):
-            part = p.dense(x, dense(term))
-        total = part if total is None else total + part
-    return total
+            rest.append(dense(term))
+        else:
+            parts.append(part)
+    if not parts:
+        return Dense("none of its terms has a faster form")
+    if rest:
+        parts.append(densely(sum(rest[1:], rest[0])))
+    return sum(parts[1:], parts[0])
 
 
 def apply_dot(params: dict[str, Any], inputs: Sequence[Any], operand: int) -> Any:
@@ -130,8 +147,11 @@ def apply_dot(params: dict[str, Any], inputs: Sequence[Any], operand: int) -> An
     """
     (l_sum, r_sum), (l_batch, r_batch) = params["dimension_numbers"]
     x, node = inputs[1 - operand], inputs[operand]
-    sums: Sequence[Any] = (l_sum, l_batch, r_sum, r_batch) if operand else (r_sum, r_batch, l_sum, l_batch)
-    product = Product(*(tuple(s) for s in sums), params["precision"], params["preferred_element_type"])
+    of_x, of_node = ((l_sum, l_batch), (r_sum, r_batch)) if operand else ((r_sum, r_batch), (l_sum, l_batch))
+    product = Product(
+        tuple(of_x[0]), tuple(of_x[1]), tuple(of_node[0]), tuple(of_node[1]), params["precision"],
+        params["preferred_element_type"],
+    )  # fmt: skip
     out = dot(x, node, product)
     if isinstance(out, Dense) or operand:
         return out

@@ -172,12 +172,11 @@ def reshape(node: Any, sizes: Sequence[int]) -> Result:
 
 
 def _reshape_codebook(node: Codebook, new: tuple[int, ...]) -> Result:
-    lead = node.shape[: node.batch]
-    table = node.centroids
-    if math.prod(lead) == 1 and lead:
-        table = reshape(table, table.shape[-1:])
-    elif new[: node.batch] != lead:
-        return Dense("the reshape merges tables of centroids")
+    tables = math.prod(node.shape[: node.batch])
+    lead = next((k for k in range(len(new) + 1) if math.prod(new[:k]) == tables), None)
+    if lead is None:
+        return Dense("the reshape joins entries of different tables in one axis")
+    table = node.centroids if not node.batch else reshape(node.centroids, (*new[:lead], node.centroids.shape[-1]))
     return rebuild(lambda t: Codebook(t, jnp.reshape(node.codes, new)), table)
 
 

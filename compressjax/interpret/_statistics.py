@@ -23,7 +23,7 @@ class Statistics(NamedTuple):
         4.0
     """
 
-    count: jax.Array
+    count: jax.Array  # type: ignore[assignment]  # hides tuple.count, which nobody calls
     total: jax.Array
     squares: jax.Array
     gram: jax.Array | None

@@ -61,7 +61,8 @@ def _cut_array(x: Any, window: Windows) -> jax.Array:
         ends = [w.start + (w.size - 1) * w.step + 1 if w.size else w.start for w in parts]
         x = jax.lax.slice(x, [w.start for w in parts], ends, [w.step for w in parts])
     if any(w is not None for w in moving):
-        starts = [jnp.asarray(w.start, jnp.int32) if w else jnp.int32(0) for w in moving]
+        # The operation clamps; `jax.lax.dynamic_slice` would first count negative indices from the end.
+        starts = [jnp.clip(w.start, 0, d - w.size) if w else 0 for w, d in zip(moving, x.shape, strict=True)]
         x = jax.lax.dynamic_slice(x, starts, [w.size if w else d for w, d in zip(moving, x.shape, strict=True)])
     return jnp.asarray(x)
 
