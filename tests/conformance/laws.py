@@ -1,0 +1,346 @@
+"""The laws, as functions that raise `Broken` when a method or a node does not keep them; law 5 lies in `lifting`.
+
+Every law takes what it judges as an argument (a method, a node, `lift`, a file format), so that the mutants can hand
+it something wrong.
+"""
+
+import pathlib
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from compressjax import artifact, core, tensors
+from tests import helpers
+from tests.conformance.draws import Spec
+from tests.conformance.lifting import inner
+from tests.conformance.methods import MethodRow
+from tests.conformance.verdict import Broken, require
+
+Tree = Any
+
+
+class Run(NamedTuple):
+    """A method after some steps: what it trained with (`view`) and what it stores (`tree`)."""
+
+    step: int
+    state: Any
+    view: Tree
+    tree: Tree
+
+
+def runs(row: MethodRow, spec: Spec, steps: tuple[int, ...] = (0, 1, 3)) -> Iterator[Run]:
+    """Runs a method on drawn parameters, as a training loop would: compiled, with updates after each step."""
+    c, params, stats = row.compiled, row.prepare(spec.params()), row.stats(spec.params())
+    state = c.init(params)
+    for step in range(max(steps) + 1):
+        if step:
+            state = c.update(state, params, spec.grads(), stats)
+        if step in steps and step >= row.ready:
+            yield Run(step, state, c.view(params, state), c.encode(params, state))
+
+
+# 1
+
+
+def shape(row: MethodRow, spec: Spec) -> None:
+    """Law 1: materialising an encoded tree restores structure, shapes and dtypes."""
+    params = row.prepare(spec.params())
+    for run in runs(row, spec):
+        dense = core.materialize(run.tree)
+        for what, tree in (("materialize(encode)", dense), ("view", run.view)):
+            require(jax.tree.structure(tree) == jax.tree.structure(params), "shape", f"{what} has another structure")
+        for path, leaf in core.nodes(params).items():
+            for what, x in (
+                ("the node", core.nodes(run.tree)[path]),
+                ("materialize", core.nodes(dense)[path]),
+                ("the view", core.nodes(run.view)[path]),
+            ):
+                got, asked = (tuple(x.shape), jnp.dtype(x.dtype)), (leaf.shape, leaf.dtype)
+                require(got == asked, "shape", f"{path} is {asked}, but {what} gives {got} at step {run.step}")
+
+
+def node_shape(node: core.Node) -> None:
+    """Law 1 for nodes: what a node says of itself, concrete and abstract, is what it materialises to."""
+    dense = node.materialize()
+    abstract = jax.eval_shape(lambda n: n.materialize(), node)
+    for what, x in (("materialize", dense), ("abstract materialize", abstract)):
+        require(tuple(x.shape) == tuple(node.shape), "shape", f"{what} gives {x.shape}, the node says {node.shape}")
+        require(x.dtype == jnp.dtype(node.dtype), "shape", f"{what} gives {x.dtype}, the node says {node.dtype}")
+    require(node.ndim == dense.ndim and node.size == dense.size, "shape", "ndim or size do not follow from shape")
+
+
+# 2
+
+
+def view(row: MethodRow, spec: Spec) -> None:
+    """Law 2: what you train is what you ship, bit for bit."""
+    for run in runs(row, spec):
+        problem = helpers.difference(run.view, core.materialize(run.tree))
+        require(not problem, "view", f"at step {run.step}, view and materialize(encode): {problem}")
+
+
+# 3
+
+
+def projection(row: MethodRow, spec: Spec) -> None:
+    """Law 3: encoding a materialised result changes nothing, up to the row's tolerance."""
+    if row.projection is None:
+        return
+    for run in runs(row, spec, (3,)):
+        once = core.materialize(run.tree)
+        stats = row.stats(once)
+        state = row.compiled.init(once)
+        for _ in range(3):
+            state = row.compiled.update(state, once, spec.grads(), stats)
+        twice = core.materialize(row.compiled.encode(once, state))
+        _close(twice, once, row.projection, "projection")
+
+
+def _close(got: Tree, asked: Tree, epsilons: Callable[[str], float], law: str) -> None:
+    for path, x in core.values(asked).items():
+        y = helpers.float64(core.values(got)[path])
+        x64 = helpers.float64(x)
+        bound = epsilons(x.dtype.name) * helpers.epsilon(x.dtype) * np.abs(x64).max(initial=0.0)
+        error = np.abs(y - x64).max(initial=0.0)
+        require(error <= bound, law, f"{path} is off by {error:.3g}, where at most {bound:.3g} is allowed")
+
+
+# 4
+
+
+def selection(row: MethodRow, spec: Spec) -> None:
+    """Law 4: leaves that no pattern selects are bitwise untouched; a pattern that selects nothing raises."""
+    params = row.prepare(spec.params())
+    free = row.compression
+    _untouched(free, params, set(free.select(params)), row, spec)
+    part = core.only("last/kernel", free)
+    _untouched(part, params, {"last/kernel"}, row, spec)
+    try:
+        core.only("no/such/leaf", free).init(params)
+    except ValueError as error:
+        require("last/kernel" in str(error), "selection", f"the message does not list the tree's values: {error}")
+    else:
+        raise Broken("selection: a pattern that selects nothing was accepted")
+
+
+def _untouched(c: core.Compression, params: Tree, selected: set[str], row: MethodRow, spec: Spec) -> None:
+    require(set(c.select(params)) == selected, "selection", f"{c.select(params)} selected, {selected} asked for")
+    stats = row.stats(params)
+
+    def outcomes(params: Tree, grads: Tree) -> dict[str, Tree]:
+        state = c.update(c.init(params), params, grads, stats)
+        return {
+            "view": c.view(params, state), "encode": c.encode(params, state), "constrain": c.constrain(params, state)
+        }  # fmt: skip
+
+    for what, tree in (jax.jit(outcomes) if row.traceable else outcomes)(params, spec.grads()).items():
+        for path, leaf in core.nodes(params).items():
+            if path not in selected:
+                same = helpers.same_bits(core.nodes(tree)[path], leaf)
+                require(same, "selection", f"{what} changed {path}, which is not selected")
+
+
+# 6
+
+
+def spread(x: jax.Array) -> jax.Array:
+    """Places a matrix on two devices, each with half of its longest even axis; the rest is on both."""
+    mesh = jax.sharding.Mesh(np.array(jax.devices()[:2]), ("model",))
+    parts: list[str | None] = [None] * x.ndim
+    if x.ndim > 1:
+        parts[max(range(x.ndim), key=lambda axis: (x.shape[axis] % 2 == 0, x.shape[axis]))] = "model"
+    return jax.device_put(x, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(*parts)))
+
+
+def stability(row: MethodRow, spec: Spec, steps: int = 4, place: Callable[[jax.Array], jax.Array] = spread) -> None:
+    """Law 6: one trace for n steps, `init` on abstract values, and two devices that equal one."""
+    c, params, stats = row.compression, row.prepare(spec.params()), row.stats(spec.params())
+    state = c.init(params)
+    _abstract_init(c, params, state)
+    if row.traceable:
+        _one_trace(row, params, stats, steps)
+        _two_devices(row, params, spec, stats, place)
+
+
+def _layout(tree: Tree) -> Any:
+    return jax.tree.structure(tree), [(x.shape, jnp.dtype(x.dtype)) for x in jax.tree.leaves(tree)]
+
+
+def _abstract_init(c: core.Compression, params: Tree, state: Any) -> None:
+    try:
+        abstract = jax.eval_shape(c.init, params)
+    except jax.errors.JAXTypeError as error:
+        raise Broken(f"stability: init reads values: {error}") from error
+    require(_layout(abstract) == _layout(state), "stability", "abstract and concrete init give different states")
+
+
+def _one_trace(row: MethodRow, params: Tree, stats: Any, steps: int) -> None:
+    c = row.compression
+    tx = core.as_optax(c, optax.sgd(0.01, momentum=0.9))
+    # Momentum of an integer would be a float from the second step on; that is the optimiser's doing.
+    params = {name: branch for name, branch in params.items() if name != "step"}
+    traces = []
+
+    def loss(params: Tree, state: Any) -> jax.Array:
+        seen = c.view(params, state.compression)
+        return sum((jnp.sum(x.astype(jnp.float32) ** 2) for x in core.values(seen).values()), jnp.float32(0))
+
+    @jax.jit
+    def step(params: Tree, state: Any) -> tuple[Tree, Any]:
+        traces.append(1)
+        updates, state = tx.update(jax.grad(loss)(params, state), state, params, stats=stats)
+        return optax.apply_updates(params, updates), state
+
+    state = tx.init(params)
+    if row.ready and stats is not None:
+        state = state._replace(compression=row.compiled.update(state.compression, params, None, stats))
+    before = _layout(state)
+    for _ in range(steps):
+        params, state = step(params, state)
+    require(len(traces) == 1, "stability", f"{steps} steps took {len(traces)} traces")
+    require(_layout(state) == before, "stability", "the state changes its layout from step to step")
+
+
+def _two_devices(row: MethodRow, params: Tree, spec: Spec, stats: Any, place: Callable[[jax.Array], jax.Array]) -> None:
+    def step(c: core.Compression, params: Tree, grads: Tree) -> Tree:
+        return c.view(params, c.update(c.init(params), params, grads, stats))
+
+    one = step(row.compiled, params, spec.grads())
+    two = jax.jit(lambda *placed: step(row.compression, *placed))(*jax.tree.map(place, (params, spec.grads())))
+    _close(two, one, lambda dtype: row.devices, "stability")
+
+
+# 7
+
+
+def size(tree: Tree, folder: pathlib.Path, save: Callable[..., Any] = artifact.save) -> None:
+    """Law 7: nodes' bits, the artifact's ledger and the file's length agree."""
+    told = core.storage(tree)
+    for path, leaf in core.nodes(tree).items():
+        bits = helpers.brute_bits(leaf)
+        require(told[path] == bits, "size", f"{path} says {told[path]} bits and holds {bits}")
+    file = folder / "size.cjx"
+    ledger = save(file, tree).ledger
+    length = file.stat().st_size
+    rows = sum(row.file_bytes for row in ledger.leaves) + sum(ledger.rest.values())
+    require(rows == length == ledger.file_bytes, "size", f"the ledger adds up to {rows} bytes, the file has {length}")
+    packed = {row.path: row.packed_bytes for row in ledger.leaves}
+    expected = {path: -(-bits // 8) for path, bits in told.items()}
+    require(packed == expected, "size", f"the ledger says {packed} packed bytes, the nodes say {expected}")
+    bare = {path: 4 * int(np.prod(leaf.shape)) for path, leaf in core.nodes(tree).items()}
+    require({row.path: row.float32_bytes for row in ledger.leaves} == bare, "size", "float32 bytes are off")
+
+
+# 8
+
+
+def lossless(
+    tree: Tree,
+    folder: pathlib.Path,
+    save: Callable[..., Any] = artifact.save,
+    load: Callable[..., Any] = artifact.load,
+    seed: int = 0,
+) -> None:
+    """Law 8: what is loaded is what was saved, bit for bit; any altered or truncated byte is refused."""
+    file = folder / "lossless.cjx"
+    save(file, tree)
+    back = load(file).tree
+    problem = helpers.difference(core.materialize(back), core.materialize(tree))
+    require(not problem, "lossless", f"dense tensors differ: {problem}")
+    problem = helpers.difference(_visible(back), _visible(tree))
+    require(not problem, "lossless", f"what is stored differs: {problem}")
+    _refuses_damage(file, load, np.random.default_rng(seed))
+
+
+def _visible(tree: Tree) -> list[Any]:
+    """Every array of every node, with entries under a mask set to zero; the structure of nodes as text."""
+
+    def parts(x: Any) -> list[Any]:
+        if isinstance(x, tuple):
+            return [part for item in x for part in parts(item)]
+        if not isinstance(x, core.Node):
+            return [] if x is None else [np.asarray(x)]
+        if isinstance(x, tensors.Masked):
+            shown = [np.asarray(x.mask), np.asarray(x.materialize())]
+            return shown + (_tables(x.value) if isinstance(x.value, core.Node) else [])
+        return [part for name, role in x.roles.items() if role != "meta" for part in parts(getattr(x, name))]
+
+    def _tables(x: core.Node) -> list[Any]:
+        """Under a mask, codes may change where nothing shows; tables and scales may not."""
+        names = {tensors.Quantized: ("scale", "zero_point", "activation_scale"), tensors.Codebook: ("centroids",)}
+        return [part for name in names.get(type(x), ()) for part in parts(getattr(x, name))]
+
+    metas = {
+        path: [(type(n).__name__, [getattr(n, k) for k, role in n.roles.items() if role == "meta"]) for n in inner(x)]
+        for path, x in core.nodes(tree).items()
+    }
+    return [np.frombuffer(repr(metas).encode(), np.uint8), *(p for x in core.nodes(tree).values() for p in parts(x))]
+
+
+def _refuses_damage(file: pathlib.Path, load: Callable[..., Any], rng: np.random.Generator, tries: int = 6) -> None:
+    whole = file.read_bytes()
+    for _ in range(tries):
+        place, flip = int(rng.integers(len(whole))), int(rng.integers(1, 256))
+        altered = bytearray(whole)
+        altered[place] ^= flip
+        cut = whole[: int(rng.integers(len(whole)))]
+        for what, data in ((f"byte {place} altered", bytes(altered)), ("truncated", cut), ("longer", whole + b"\0")):
+            damaged = file.with_name("damaged.cjx")
+            damaged.write_bytes(data)
+            try:
+                load(damaged)
+            except artifact.ArtifactError as error:
+                require(len(str(error)) > 10, "lossless", f"{what}: the error says nothing: {error!r}")
+                continue
+            except Exception as error:
+                raise Broken(f"lossless: {what}: {type(error).__name__} instead of ArtifactError: {error}") from error
+            raise Broken(f"lossless: a damaged file ({what} of {len(whole)} bytes) was loaded")
+
+
+# 9
+
+
+def zero_limit(row: MethodRow, spec: Spec) -> None:
+    """Law 9: neutral settings give the input back."""
+    if row.neutral is None:
+        return
+    c = row.neutral_row.compiled
+    params = row.snap(spec.params())
+    state = c.init(params)
+    for _ in range(2):
+        state = c.update(state, params, spec.grads(), row.stats(params))
+    _close(core.materialize(c.encode(params, state)), params, row.zero, "zero limit")
+
+
+# 10
+
+
+def composition(
+    first: MethodRow,
+    second: MethodRow,
+    spec: Spec,
+    combine: Callable[[core.Compression, core.Compression], core.Compression],
+) -> bool:
+    """Law 10: a pair keeps laws 1 and 2, or refuses with a `ValueError` that gives a reason. Returns whether it ran."""
+    params = spec.params()
+    try:
+        c = combine(first.compiled, second.compiled)
+        state = c.init(params)
+        for _ in range(3):
+            state = c.update(state, params, spec.grads(), first.stats(params))
+        seen, tree = c.view(params, state), c.encode(params, state)
+    except ValueError as error:
+        text = str(error)
+        require(len(text.split()) >= 6, "composition", f"refused without a reason: {text!r}")
+        return False
+    except Exception as error:
+        raise Broken(f"composition: {type(error).__name__} instead of a ValueError: {error}") from error
+    dense = core.materialize(tree)
+    require(_layout(dense) == _layout(params), "composition", "shapes, dtypes or structure changed")
+    problem = helpers.difference(seen, dense)
+    require(not problem, "composition", f"view and materialize(encode): {problem}")
+    return True

@@ -1,0 +1,247 @@
+"""One row a method and setting: how to make it, what it promises, and inputs on which its neutral settings are exact.
+
+A method that a package exports without a row here fails `test_every_method_has_a_row`.
+"""
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from compressjax import core, lowrank, prune, quant, share
+
+PACKAGES: tuple[ModuleType, ...] = (prune, lowrank, quant, share)
+Make = Callable[[], core.Compression]
+
+
+class Seen(NamedTuple):
+    """Statistics of one leaf's inputs, as far as methods here read them."""
+
+    absmax: jax.Array
+
+
+def exact(dtype: str) -> float:
+    """No rounding at all."""
+    del dtype
+    return 0.0
+
+
+def narrow(dtype: str) -> float:
+    """Exact in float32; in 16 bits, the dense tensor has fewer digits than its codes and scales."""
+    return 0.0 if dtype == "float32" else 4.0
+
+
+def same(params: Any) -> Any:
+    """No preparation."""
+    return params
+
+
+def no_stats(params: Any) -> None:
+    """No statistics."""
+    del params
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class MethodRow:
+    """A method in one setting.
+
+    Attributes:
+        name: `"package.method: setting"`; the part before the colon is what the package exports.
+        make: The compression.
+        neutral: The compression that must give its input back, or None where there is none.
+        zero: Tolerance of that, by dtype, in units of epsilon times the largest magnitude of the leaf.
+        snap: Moves parameters to where the neutral setting is exact (onto a grid, say).
+        projection: Tolerance of encoding twice, as `zero`; None when the method is no projection.
+        devices: Tolerance between one device and two, in units of epsilon times the largest magnitude.
+        traceable: Whether it runs under jit (a rank by energy does not).
+        ready: The first step after which view and encode agree.
+        stats: Statistics for `update`.
+        prepare: What was done to the parameters before this method.
+    """
+
+    name: str
+    make: Make
+    neutral: Make | None = None
+    zero: Callable[[str], float] = exact
+    snap: Callable[[Any], Any] = same
+    projection: Callable[[str], float] | None = exact
+    devices: float = 0.0
+    traceable: bool = True
+    ready: int = 0
+    stats: Callable[[Any], Any] = no_stats
+    prepare: Callable[[Any], Any] = same
+
+    @functools.cached_property
+    def compression(self) -> core.Compression:
+        """The method, made once so that compiled programs are shared."""
+        return self.make()
+
+    @functools.cached_property
+    def compiled(self) -> core.Compression:
+        """The method with its functions compiled one by one, where it can be traced."""
+        c = self.compression
+        if not self.traceable:
+            return c
+        return c._replace(
+            init=jax.jit(c.init), update=jax.jit(c.update), view=jax.jit(c.view), encode=jax.jit(c.encode)
+        )
+
+    @functools.cached_property
+    def neutral_row(self) -> "MethodRow":
+        """The row of the neutral settings."""
+        return dataclasses.replace(self, make=self.neutral)
+
+    @property
+    def exported(self) -> str:
+        """`"package.method"`."""
+        return self.name.partition(":")[0]
+
+
+def on_grid(params: Any) -> Any:
+    """Multiples of 1/16 whose largest magnitude, in every output, is 127/16: an 8-bit grid holds them."""
+
+    def snap(path: str, x: jax.Array) -> jax.Array:
+        if x.ndim < 2:
+            return x
+        rounded = jnp.clip(jnp.round(x.astype(jnp.float32) * 16), -127, 127) / 16
+        return rounded.at[(0,) * (x.ndim - 1)].set(127 / 16).astype(x.dtype)
+
+    return core.map_values(snap, params)
+
+
+def mean(dtype: str) -> float:
+    """The mean of equal numbers, as a sum over a count."""
+    del dtype
+    return 2.0
+
+
+def few(params: Any) -> Any:
+    """Eight values at most, which a table of 64 holds."""
+    return core.map_values(
+        lambda path, x: jnp.clip(jnp.round(x.astype(jnp.float32) * 2), -4, 3).astype(x.dtype), params
+    )
+
+
+def seen(params: Any) -> dict[str, Seen]:
+    """Inputs of magnitude up to two, for every value."""
+    return {path: Seen(jnp.float32(2.0)) for path in core.values(params)}
+
+
+def rounding(dtype: str) -> float:
+    """A few roundings: of the decomposition, of the factors, and of their product."""
+    return 64.0 if dtype == "float32" else 8.0
+
+
+_UNIT = [
+    MethodRow("core.identity: alone", core.identity, core.identity),
+]
+_PRUNE = [
+    MethodRow("prune.magnitude: uniform", lambda: prune.magnitude(0.5), lambda: prune.magnitude(0.0)),
+    MethodRow(
+        "prune.magnitude: global, normalised",
+        lambda: prune.magnitude(0.7, "global", normalise=True),
+        lambda: prune.magnitude(0.0, "global"),
+        # Measured in its own root mean square after pruning, a leaf ranks differently against the others.
+        projection=None,
+    ),
+    MethodRow("prune.magnitude: erk", lambda: prune.magnitude(0.5, "erk"), lambda: prune.magnitude(0.0, "erk")),
+    MethodRow(
+        "prune.gradual: uniform", lambda: prune.gradual(0.6, end=2, every=1), lambda: prune.gradual(0.0, end=2, every=1)
+    ),
+    MethodRow("prune.gradual: global", lambda: prune.gradual(0.75, end=3, every=2, distribution="global")),
+    MethodRow("prune.nonzero: kept", prune.nonzero, prune.nonzero),
+]
+_LOWRANK = [
+    MethodRow(
+        "lowrank.svd: rank",
+        lambda: lowrank.svd(rank=2),
+        lambda: lowrank.svd(rank=1.0, always=True),
+        zero=rounding, projection=rounding, devices=rounding("float32"),
+    ),
+    MethodRow("lowrank.svd: budget", lambda: lowrank.svd(budget=0.6), projection=rounding, devices=rounding("float32")),
+    MethodRow(
+        "lowrank.svd: energy",
+        lambda: lowrank.svd(energy=0.9),
+        lambda: lowrank.svd(energy=1.0, always=True),
+        # The second time, a smaller rank may already hold nine tenths.
+        zero=rounding, projection=None, traceable=False,
+    ),
+]  # fmt: skip
+_QUANT = [
+    MethodRow("quant.rtn: 8 bits, channel", quant.rtn, quant.rtn, snap=on_grid, projection=narrow),
+    MethodRow(
+        "quant.rtn: 4 bits, groups, affine",
+        lambda: quant.rtn(4, granularity=2, symmetric=False),
+        # Affine blocks whose range does not end on the grid move by less than a step when rounded again.
+        projection=None,
+    ),
+    MethodRow(
+        "quant.rtn: 2 bits, tensor, mse", lambda: quant.rtn(2, granularity="tensor", clip="mse"), projection=None
+    ),
+    MethodRow(
+        "quant.rtn: static activations", lambda: quant.rtn(activation="static"), projection=narrow, stats=seen, ready=1
+    ),
+    MethodRow(
+        "quant.fake: 4 bits, channel", lambda: quant.fake(4), lambda: quant.fake(8), snap=on_grid, projection=narrow
+    ),
+    MethodRow(
+        "quant.fake: 8 bits, groups, affine",
+        lambda: quant.fake(8, granularity=2, symmetric=False),
+        projection=None,
+    ),
+    MethodRow("quant.fake: 3 bits, mse", lambda: quant.fake(3, clip="mse", every=2), projection=None),
+    MethodRow("quant.fake: late", lambda: quant.fake(4, begin=2), projection=narrow, ready=2),
+    MethodRow(
+        "quant.fake: static activations",
+        lambda: quant.fake(activation="static"),
+        projection=narrow,
+        stats=seen,
+        ready=1,
+    ),
+]
+# Encoded again, a table is refitted from another start: k-means is no projection.
+_SHARE = [
+    MethodRow(
+        "share.kmeans: linear",
+        lambda: share.kmeans(4),
+        # Zeros that have no say would go to the nearest centroid.
+        lambda: share.kmeans(64, ignore_zeros=False),
+        zero=mean, snap=few, projection=None,
+    ),
+    MethodRow(
+        "share.kmeans: density, zeros too",
+        lambda: share.kmeans(6, init="density", ignore_zeros=False),
+        projection=None,
+    ),
+    MethodRow("share.kmeans: quantile", lambda: share.kmeans(3, init="quantile"), projection=None),
+]  # fmt: skip
+_COMBINED = [
+    MethodRow("core.chain: mask, grid", lambda: core.chain(prune.magnitude(0.5), quant.fake(4)), projection=narrow),
+    MethodRow(
+        "core.sequence: factors, grid",
+        lambda: core.sequence(lowrank.svd(rank=2), quant.rtn(8)),
+        projection=None,
+        devices=1e6,
+    ),
+]
+
+ROWS = [*_UNIT, *_PRUNE, *_LOWRANK, *_QUANT, *_SHARE, *_COMBINED]
+
+
+def exported() -> set[str]:
+    """Names of the functions in `PACKAGES` that make a compression, as their annotations say."""
+    found = set()
+    for package in PACKAGES:
+        for name in package.__all__:
+            item = getattr(package, name)
+            if (
+                inspect.isfunction(item)
+                and inspect.signature(item, eval_str=True).return_annotation is core.Compression
+            ):
+                found.add(f"{package.__name__.rpartition('.')[2]}.{name}")
+    return found

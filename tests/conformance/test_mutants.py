@@ -1,0 +1,32 @@
+"""Every law rejects its mutants, for the reason that they are wrong; and accepts what they were made from."""
+
+import pathlib
+import re
+
+import pytest
+
+from compressjax import core
+from tests import toys
+from tests.conformance import draws, laws, mutants, verdict
+from tests.conformance.methods import MethodRow
+
+
+@pytest.mark.parametrize("mutant", mutants.MUTANTS, ids=lambda m: f"law {m.law}: {m.name}")
+def test_mutant_is_rejected(mutant: mutants.Mutant, tmp_path: pathlib.Path) -> None:
+    with pytest.raises(verdict.Broken, match=re.escape(mutant.says)):
+        mutant.judge(tmp_path)
+
+
+def test_every_law_has_a_mutant() -> None:
+    assert {mutant.law for mutant in mutants.MUTANTS} == set(range(1, 11))
+
+
+@pytest.mark.parametrize("make", [toys.mask, toys.grid, toys.factor], ids=lambda make: make.__name__)
+def test_what_mutants_were_made_from_is_accepted(make, tmp_path: pathlib.Path) -> None:
+    row = MethodRow("original", make)
+    for law in (laws.shape, laws.view, laws.projection, laws.selection, laws.stability):
+        law(row, mutants.SPEC)
+    tree = list(laws.runs(row, mutants.SPEC))[-1].tree
+    laws.size(tree, tmp_path)
+    laws.lossless(tree, tmp_path)
+    assert laws.composition(MethodRow("factor", toys.factor), row, draws.Spec(), core.sequence)
