@@ -62,14 +62,12 @@ def plot_stages(report: dict[str, Any]) -> bytes:
     sizes = [stage["file_bytes"] for stage in report["stages"]]
     scores = [100 * stage["accuracy"] for stage in report["stages"]]
     axes.plot(sizes, scores, "o-", color="#888", markerfacecolor="#1f6feb", markeredgecolor="#1f6feb")
-    for i, stage in enumerate(report["stages"]):
-        axes.annotate(
-            stage["stage"],
-            (sizes[i], scores[i]),
-            textcoords="offset points",
-            xytext=(5, 6 if i % 2 == 0 else -13),
-            fontsize=9,
-        )
+    for i in range(len(sizes)):
+        # Numbers at changing heights: late stages lie close together.
+        axes.annotate(str(i + 1), (sizes[i], scores[i]), textcoords="offset points", ha="center",
+                      xytext=(0, (8, -16, 20, -28)[i % 4]), fontsize=9)  # fmt: skip
+    names = "   ".join(f"{i + 1} {stage['stage']}" for i, stage in enumerate(report["stages"]))
+    axes.set_title(names, fontsize=10)
     low, high = (100 * x for x in report["accuracy"]["interval"]["dense"])
     axes.axhspan(low, high, color="#1f6feb", alpha=0.08, label="95 % interval of the dense network")
     axes.set(xscale="log", xlabel="file bytes", ylabel="test accuracy, %")

@@ -157,13 +157,15 @@ def _leaves(report: dict[str, Any]) -> Sheet:
 
 def _summary(report: dict[str, Any]) -> Sheet:
     accuracy, latency, speed = report["accuracy"], report["latency_ms"], report["speedup"]
+    between = accuracy["difference"]
     rows = [
         ["bytes", _number(report["float32_bytes"]), _number(report["file_bytes"]), f"{report['ratio']:.1f}x smaller"],
         [
             "test accuracy",
             _percent(accuracy["dense"]),
             _percent(accuracy["compressed"]),
-            f"{100 * (accuracy['compressed'] - accuracy['dense']):+.2f} points",
+            f"{100 * (accuracy['compressed'] - accuracy['dense']):+.2f} points"
+            f" ({100 * between['low']:+.2f} – {100 * between['high']:+.2f})",
         ],
         ["95 % interval", _range(accuracy["interval"]["dense"]), _range(accuracy["interval"]["compressed"]), "Wilson"],
         ["changed predictions", "", _number(accuracy["changed_predictions"]), f"of {accuracy['examples']:,}"],
