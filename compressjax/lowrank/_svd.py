@@ -67,7 +67,8 @@ def svd(
         fixed = _fixed_rank(x.shape, rank, budget, inputs, batch)
         if fixed is not None and not always and not pays(x.shape, fixed, inputs=inputs, batch=batch):
             return x
-        matrix = x.astype(jnp.float32).reshape(*x.shape[:batch], rows, columns)
+        # The view's gradient is straight-through; nobody needs the derivative of a decomposition.
+        matrix = jax.lax.stop_gradient(x).astype(jnp.float32).reshape(*x.shape[:batch], rows, columns)
         u, s, vt = jnp.linalg.svd(matrix, full_matrices=False)
         r = rank_by_energy(s, float(energy or 1.0), path) if fixed is None else fixed
         if not always and not pays(x.shape, r, inputs=inputs, batch=batch):

@@ -22,7 +22,7 @@ class GradualState(NamedTuple):
         masks: `{path: bool array}`, True where the weight is kept.
     """
 
-    count: jax.Array
+    count: jax.Array  # type: ignore[assignment]  # hides tuple.count, as optax's states do
     masks: Arrays
 
 
@@ -75,6 +75,44 @@ def gradual(
 
     Source: Zhu and Gupta, arXiv:1710.01878 (zhu2017); ERK: Evci et al., arXiv:1911.11134 (evci2020).
     """
+    name = f"gradual(sparsity={sparsity}, end={end})"
+    return scheduled(name, sparsity, begin, end, every, initial, distribution, power, normalise)
+
+
+def scheduled(
+    name: str,
+    sparsity: float,
+    begin: int,
+    end: int,
+    every: int,
+    initial: float,
+    distribution: Distribution,
+    power: float,
+    normalise: bool,
+) -> Compression:
+    """`gradual` under any name.
+
+    Args:
+        name: Written to manifests.
+        sparsity: As for `gradual`, like all that follows.
+        begin: First step.
+        end: Last step.
+        every: Steps between masks.
+        initial: Fraction of zeros at `begin`.
+        distribution: Name or patterns.
+        power: Exponent.
+        normalise: Whether a global ranking measures each leaf by its own size.
+
+    Returns:
+        Compression whose state is a `GradualState`.
+
+    Raises:
+        ValueError: As `gradual`.
+
+    Example:
+        >>> scheduled("mine", 0.5, 0, 1, 1, 0.0, "uniform", 3, False).name
+        'mine'
+    """
     _check(sparsity, begin, end, every, initial, distribution, power)
 
     def masks_at(step: Any, flat: Arrays, masks: Arrays) -> Arrays:
@@ -83,10 +121,10 @@ def gradual(
         first = kept_counts(shapes, initial, _at(initial, distribution))
         way = progress(step, begin, end, power)
         # Interpolated in float32, which is exact enough on the way; the final count is an integer from the start.
-        kept = {
-            pool: jnp.where(jnp.asarray(step) >= end, n, jnp.round(first[pool] + (n - first[pool]) * way)).astype(int)
-            for pool, n in last.items()
-        }
+        kept = {}
+        for pool, n in last.items():
+            between = jnp.round(first[pool] + (n - first[pool]) * way).astype(jnp.int32)
+            kept[pool] = jnp.where(jnp.asarray(step) >= end, jnp.int32(n), between)
         return largest(flat, masks, kept, normalise)
 
     def init(flat: Arrays) -> GradualState:
@@ -108,7 +146,7 @@ def gradual(
         return apply_masks(flat, state.masks)
 
     return on_values(
-        f"gradual(sparsity={sparsity}, end={end})",
+        name,
         init=init,
         update=update,
         view=zeroed,
@@ -185,7 +223,7 @@ def masked_nodes(flat: Arrays, masks: Arrays) -> dict[str, Masked]:
 
 
 def _rms(x: jax.Array, mask: jax.Array) -> jax.Array:
-    mean = jnp.sum(jnp.square(x), where=mask) / jnp.maximum(jnp.sum(mask), 1)
+    mean = jnp.sum(jnp.square(x.astype(jnp.float32)), where=mask) / jnp.maximum(jnp.sum(mask), 1).astype(jnp.float32)
     return jnp.sqrt(jnp.where(mean > 0, mean, 1.0))
 
 

@@ -2,7 +2,7 @@
 
 from compressjax.core import Compression
 from compressjax.prune._densities import Distribution
-from compressjax.prune._gradual import gradual
+from compressjax.prune._gradual import scheduled
 
 
 def magnitude(sparsity: float, distribution: Distribution = "uniform", *, normalise: bool = False) -> Compression:
@@ -32,6 +32,4 @@ def magnitude(sparsity: float, distribution: Distribution = "uniform", *, normal
 
     Source: Han et al., arXiv:1506.02626 (han2015).
     """
-    return gradual(sparsity, end=0, every=1, distribution=distribution, normalise=normalise)._replace(
-        name=f"magnitude(sparsity={sparsity})"
-    )
+    return scheduled(f"magnitude(sparsity={sparsity})", sparsity, 0, 0, 1, 0.0, distribution, 3, normalise)

@@ -21,7 +21,7 @@ class FakeState(NamedTuple):
         absmax: `{path: largest magnitude of the inputs seen}`; empty unless activations are static.
     """
 
-    count: jax.Array
+    count: jax.Array  # type: ignore[assignment]  # hides tuple.count, as optax's states do
     ratios: Arrays
     absmax: Arrays
 

@@ -91,6 +91,14 @@ def test_what_is_viewed_is_stored(key, dtype):
     assert shapes.shape == (20, 12)
 
 
+@pytest.mark.parametrize("settings", [{"rank": 3}, {"energy": 0.5}])
+def test_gradient_is_straight_through(key, settings):
+    params = {"kernel": jax.random.normal(key, (20, 12))}
+    compression = lowrank.svd(**settings)
+    grads = jax.grad(lambda p: jnp.sum(compression.view(p, compression.init(p))["kernel"] * 2.0))(params)
+    np.testing.assert_array_equal(grads["kernel"], 2.0)
+
+
 def test_energy_says_that_it_cannot_be_traced(key):
     params = {"kernel": jax.random.normal(key, (20, 12))}
     compression = lowrank.svd(energy=0.9)

@@ -31,6 +31,6 @@ def test_every_distribution_has_the_total(key, distribution):
 
 
 def test_name_and_errors():
-    assert prune.magnitude(0.5).name == "magnitude(sparsity=0.5)"
+    assert core.only("a", prune.magnitude(0.5)).name == "magnitude(sparsity=0.5)"
     with pytest.raises(ValueError, match="sparsity=2"):
         prune.magnitude(2)
