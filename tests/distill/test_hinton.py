@@ -26,6 +26,7 @@ def test_soft_targets(logits):
 
 @pytest.mark.parametrize("temperature", [1.0, 4.0, 20.0])
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
+@pytest.mark.strict
 def test_value(logits, temperature, alpha):
     student, teacher = logits
     labels = np.array([0, 3, 6, 1, 1])

@@ -79,6 +79,7 @@ def test_leaves_that_do_not_pay_stay_dense(key):
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+@pytest.mark.strict
 def test_what_is_viewed_is_stored(key, dtype):
     params = {"kernel": jax.random.normal(key, (20, 12)).astype(dtype), "bias": jnp.ones(3, dtype)}
     compression = lowrank.svd(rank=3)

@@ -148,6 +148,7 @@ def test_gradients_only_at_kept_entries(params):
 
 @pytest.mark.parametrize("distribution", ["uniform", "global", "erk", {"a/.*": 0.9}])
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+@pytest.mark.strict
 def test_what_is_trained_is_stored(params, distribution, dtype):
     params = jax.tree.map(lambda x: x.astype(dtype), params)
     compression = prune.gradual(0.8, end=4, every=2, distribution=distribution)

@@ -17,6 +17,7 @@ def params(key):
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 @pytest.mark.parametrize("symmetric", [True, False])
+@pytest.mark.strict
 def test_what_is_viewed_is_stored(params, dtype, symmetric):
     params = jax.tree.map(lambda x: x.astype(dtype), params)
     compression = quant.rtn(4, symmetric=symmetric)

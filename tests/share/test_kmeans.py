@@ -43,6 +43,7 @@ def train(compression, params, optimiser, steps, key):
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 @pytest.mark.parametrize("clusters", [2, 16, 300])
+@pytest.mark.strict
 def test_what_is_viewed_is_stored(params, dtype, clusters):
     params = jax.tree.map(lambda x: x.astype(dtype), params)
     compression = share.kmeans(clusters)
