@@ -25,6 +25,7 @@ def training(**own: Any) -> dict[str, Any]:
         "save_every": 2340,  # steps between checkpoints inside the stage
         "scan": True,  # False for networks with convolutions on a CPU
         "temperature": 4.0,  # of the distillation loss
+        "mixup": 0.0,  # largest weight of another image blended into each; 0 blends nothing
         "soft": 0.0,  # weight of the teacher's part of the loss; 0 trains on labels alone
     }
     return {**fields, **own}

@@ -58,7 +58,7 @@ def fit(
         problem: network and data.
         name: of the stage.
         settings: `epochs`, `batch`, `learning_rate`, `end_rate` (fraction of the rate at the end), `weight_decay`,
-            `chunk`, `save_every`, `scan`, `temperature` and `soft` (weight of the teacher's part of the loss).
+            `chunk`, `save_every`, `scan`, `temperature`, `soft` (weight of the teacher's part of the loss) and `mixup`.
         begin: from earlier results to the context.
         conclude: from context and encoded tree to the stage's result.
         compression: what the forward pass sees the values through; identity when `None`.
@@ -69,7 +69,7 @@ def fit(
     compression = compression or core.identity()
     steps = count_steps(settings, len(problem.data.train_labels))
     optimiser = core.as_optax(compression, make_optimiser(settings, steps))
-    step = functools.partial(_step, problem, settings, compression, optimiser)
+    step = functools.partial(_step, problem, settings, compression, optimiser, problem.key(name))
     run = jax.jit(functools.partial(_scan, step), donate_argnums=1)
 
     def start(previous: Previous) -> tuple[Context, State]:
@@ -81,10 +81,11 @@ def fit(
     def advance(context: Context, state: State, first: int, count: int) -> tuple[State, dict[str, float]]:
         rows = batch_indices(problem.seed, name, first, count, settings["batch"], len(problem.data.train_labels))
         # XLA runs convolutions inside loops on a CPU ten times slower than outside: such networks go step by step.
-        parts = [rows] if settings["scan"] else [rows[i : i + 1] for i in range(count)]
+        steps = np.arange(first, first + count, dtype=np.int32)
+        parts = [slice(None)] if settings["scan"] else [slice(i, i + 1) for i in range(count)]
         seen = []
         for part in parts:
-            state, metrics = run(context, state, part, problem.images, problem.labels)
+            state, metrics = run(context, state, (steps[part], rows[part]), problem.images, problem.labels)
             seen.append(metrics)
         return state, {key: float(np.mean([np.mean(metrics[key]) for metrics in seen])) for key in seen[0]}
 
@@ -131,16 +132,16 @@ def _scan(
     step: Callable[..., tuple[State, dict[str, jax.Array]]],
     context: Context,
     state: State,
-    rows: jax.Array,
+    batches: tuple[jax.Array, jax.Array],
     images: jax.Array,
     labels: jax.Array,
 ) -> tuple[State, dict[str, jax.Array]]:
-    def body(state: State, batch: jax.Array) -> tuple[State, dict[str, jax.Array]]:
-        return step(context, state, batch, images, labels)
+    def body(state: State, batch: tuple[jax.Array, jax.Array]) -> tuple[State, dict[str, jax.Array]]:
+        return step(context, state, *batch, images, labels)
 
-    if len(rows) == 1:
-        return body(state, rows[0])
-    return jax.lax.scan(body, state, rows)
+    if len(batches[0]) == 1:
+        return body(state, jax.tree.map(lambda x: x[0], batches))
+    return jax.lax.scan(body, state, batches)
 
 
 def _step(
@@ -148,8 +149,10 @@ def _step(
     settings: Mapping[str, Any],
     compression: core.Compression,
     optimiser: optax.GradientTransformationExtraArgs,
+    key: jax.Array,
     context: Context,
     state: State,
+    number: jax.Array,
     rows: jax.Array,
     images: jax.Array,
     labels: jax.Array,
@@ -157,6 +160,8 @@ def _step(
     split = jax.sharding.NamedSharding(problem.mesh, jax.sharding.PartitionSpec("data"))
     rows = jax.lax.with_sharding_constraint(rows, split)
     x, y = images[rows], labels[rows]
+    if settings["mixup"]:
+        x, y = mix(jax.random.fold_in(key, number), x, jax.nn.one_hot(y, problem.data.classes), settings["mixup"])
     target = None if context.teacher is None else problem.apply(context.teacher, x)
 
     def loss(params: dict[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
@@ -166,8 +171,35 @@ def _step(
 
     (value, logits), grads = jax.value_and_grad(loss, has_aux=True)(state.params)
     updates, new = optimiser.update(grads, state.optimiser, state.params)
-    metrics = {"loss": value, "accuracy": (logits.argmax(-1) == y).mean()}
+    metrics = {"loss": value, "accuracy": (logits.argmax(-1) == (y.argmax(-1) if y.ndim == 2 else y)).mean()}
     return State(optax.apply_updates(state.params, updates), new), metrics
+
+
+def mix(key: jax.Array, images: jax.Array, labels: jax.Array, most: float) -> tuple[jax.Array, jax.Array]:
+    """Blends each example with its neighbour in the batch, so that a student also meets its teacher between the data.
+
+    .. math:: x = (1 - \\lambda) x_i + \\lambda x_{i+1}, \\quad \\lambda \\sim U(0, most)
+
+    Args:
+        key: PRNG key.
+        images: `[batch, height, width, channels]`.
+        labels: `[batch, classes]`, probabilities.
+        most: largest weight of the neighbour, in (0, 1].
+
+    Returns:
+        Blended images, float32, and labels.
+
+    Example:
+        >>> x, y = mix(jax.random.key(0), jnp.ones((2, 1, 1, 1)), jnp.eye(2), 0.5)
+        >>> x.ravel().tolist(), bool((y.sum(-1) == 1).all())
+        ([1.0, 1.0], True)
+
+    Source: mixup, Zhang et al., arXiv:1710.09412; with a teacher, Beyer et al., arXiv:2106.05237.
+    """
+    weight = jax.random.uniform(key, (len(images), 1, 1, 1), maxval=most)
+    blended = (1 - weight) * images.astype(jnp.float32) + weight * jnp.roll(images, 1, axis=0).astype(jnp.float32)
+    flat = weight.reshape(-1, 1)
+    return blended, (1 - flat) * labels + flat * jnp.roll(labels, 1, axis=0)
 
 
 def objective(logits: jax.Array, labels: jax.Array, target: jax.Array | None, settings: Mapping[str, Any]) -> jax.Array:
@@ -175,7 +207,7 @@ def objective(logits: jax.Array, labels: jax.Array, target: jax.Array | None, se
 
     Args:
         logits: `[batch, classes]`.
-        labels: `[batch]`.
+        labels: `[batch]`, or probabilities `[batch, classes]`.
         target: the teacher's logits, or `None`.
         settings: with `temperature` and `soft`.
 
@@ -183,5 +215,6 @@ def objective(logits: jax.Array, labels: jax.Array, target: jax.Array | None, se
         The mean loss.
     """
     if target is None or not settings["soft"]:
-        return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+        entropy = optax.softmax_cross_entropy if labels.ndim == 2 else optax.softmax_cross_entropy_with_integer_labels
+        return entropy(logits, labels).mean()
     return distill.hinton(logits, target, labels, temperature=settings["temperature"], alpha=settings["soft"])
