@@ -1,0 +1,59 @@
+"""Equations run as they are, under the settings and names they were traced with."""
+
+import re
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from compressjax import interpret
+from compressjax.interpret._bind import bind, context
+from tests.interpret import samples
+
+
+def scopes(f: Any, *args: Any) -> set[str]:
+    """The scope paths of a program's operations, without what the compiler adds."""
+    names = re.findall(r'op_name="([^"]*)"', jax.jit(f).lower(*args).compile().as_text())
+    return {name.split("/", 1)[1].rsplit("/", 1)[0] for name in names if "/" in name}
+
+
+def test_one_and_several_results() -> None:
+    eqns = jax.make_jaxpr(lambda x: jnp.split(jnp.sin(x), 2))(jnp.arange(4.0)).eqns
+    (sine,) = bind(eqns[0], [jnp.arange(4.0)])
+    np.testing.assert_allclose(sine, np.sin(np.arange(4.0)), rtol=1e-6)
+    split = next(e for e in eqns if e.primitive.name == "split")
+    assert [part.tolist() for part in bind(split, [jnp.arange(4.0)])] == [[0.0, 1.0], [2.0, 3.0]]
+
+
+def test_named_scopes_reach_the_compiled_program() -> None:
+    node, x = samples.low_rank(samples.rng(), (4, 3)), jnp.ones((2, 4))
+
+    def f(w: Any, x: jax.Array) -> jax.Array:
+        with jax.named_scope("encoder"):
+            with jax.named_scope("kernel"):
+                y = x @ w
+            return jnp.tanh(y)
+
+    found = scopes(interpret.lift(f), node, x)
+    assert "encoder/kernel" in found
+    assert "encoder" in found
+    around = lambda w, x: jax.named_scope("outer")(interpret.lift(f))(w, x)  # noqa: E731
+    assert "outer/encoder/kernel" in scopes(around, node, x)
+
+
+def test_settings_of_an_equation() -> None:
+    """What was traced under a setting is bound under it, whatever holds outside."""
+
+    def f(key: jax.Array) -> jax.Array:
+        with jax.threefry_partitionable(False):
+            return jax.random.bits(jax.random.wrap_key_data(key), (3,))
+
+    key = jnp.array([0, 7], jnp.uint32)
+    node = samples.low_rank(samples.rng(), (4, 3))
+    assert (f(key) != jax.random.bits(jax.random.wrap_key_data(key), (3,))).any()
+    got = interpret.lift(lambda w, k: (f(k), jnp.ones((1, 4)) @ w))(node, key)[0]
+    np.testing.assert_array_equal(got, f(key))
+    eqn = jax.make_jaxpr(jnp.sin)(0.0).eqns[0]
+    with context(eqn):
+        assert bind(eqn, [0.0])[0] == 0.0
