@@ -4,9 +4,10 @@ from compressjax.core._combine import ChainState, SequenceState, chain, sequence
 from compressjax.core._compress import compress
 from compressjax.core._compression import Compression, from_encode, identity, on_values, only
 from compressjax.core._node import Node, dense, entry_bits, frame, is_node, meta, node, value
-from compressjax.core._numerics import straight_through, top_mask
+from compressjax.core._numerics import straight_through
 from compressjax.core._optax import CompressedState, as_optax
 from compressjax.core._select import Selector, kernels, matches, select
+from compressjax.core._top import top_mask
 from compressjax.core._tree import (
     is_value,
     map_values,

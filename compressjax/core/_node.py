@@ -133,7 +133,8 @@ def node(cls: T) -> T:
     roles = {field.name: field.metadata.get(_ROLE) for field in dataclasses.fields(made)}
     missing = [name for name, role in roles.items() if role is None]
     if missing:
-        raise ValueError(f"{made.__name__}: fields {missing} have no role; declare them with value(), frame() or meta()")
+        name = made.__name__
+        raise ValueError(f"{name}: fields {missing} have no role; declare them with value(), frame() or meta()")
     made.roles = roles
     made.aligned = frozenset(f.name for f in dataclasses.fields(made) if f.metadata[_ALIGNED])
     jax.tree_util.register_dataclass(

@@ -3,7 +3,6 @@
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 
 @jax.custom_jvp
@@ -20,6 +19,7 @@ def straight_through(x: jax.Array, y: jax.Array) -> jax.Array:
         `y`, bit for bit (`x + stop_gradient(y - x)` would round).
 
     Example:
+        >>> import jax.numpy as jnp
         >>> jax.grad(lambda x: straight_through(x, jnp.round(x)))(0.3).item()
         1.0
     """
@@ -31,22 +31,3 @@ def straight_through(x: jax.Array, y: jax.Array) -> jax.Array:
 def _straight_through_jvp(primals: tuple[Any, Any], tangents: tuple[Any, Any]) -> tuple[jax.Array, jax.Array]:
     x, y = primals
     return straight_through(x, y), tangents[0].astype(y.dtype)
-
-
-def top_mask(scores: jax.Array, count: jax.Array | int) -> jax.Array:
-    """Mask of exactly the `count` largest scores; ties go to the smaller index.
-
-    Args:
-        scores: Array of any shape.
-        count: How many to keep, 0 to `scores.size`; may be traced.
-
-    Returns:
-        Boolean array of the scores' shape with exactly `count` True entries.
-
-    Example:
-        >>> top_mask(jnp.array([1.0, 3.0, 3.0]), 1).tolist()
-        [False, True, False]
-    """
-    order = jnp.argsort(-scores.ravel(), stable=True)
-    ranks = jnp.zeros(scores.size, jnp.int32).at[order].set(jnp.arange(scores.size, dtype=jnp.int32))
-    return (ranks < count).reshape(scores.shape)

@@ -49,7 +49,7 @@ def as_optax(
 
     def update(grads: Any, state: CompressedState, params: Any = None, *, stats: Any = None, **extra: Any) -> Any:
         if params is None:
-            raise ValueError("as_optax: update needs params=; a compression follows the weights, not only their gradients")
+            raise ValueError("as_optax: update needs params=; a compression follows weights, not only their gradients")
         constrained = compression.constrain(grads, state.compression)
         updates, inner = optimiser.update(constrained, state.inner, params, **extra)
         updates = compression.constrain(updates, state.compression)

@@ -5,10 +5,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression, on_values
+from compressjax.core import Compression, on_values, top_mask
 from compressjax.prune._densities import Distribution, check_distribution, check_sparsity, kept_counts
 from compressjax.prune._schedule import progress
-from compressjax.prune._top import top_entries
 from compressjax.tensors import Masked
 
 Arrays = dict[str, jax.Array]
@@ -178,8 +177,8 @@ def largest(flat: Arrays, masks: Arrays, kept: dict[str, Any], normalise: bool) 
     # Entries that are out stay out: every magnitude ranks above -1.
     scores = {path: jnp.where(masks[path], x, -1.0) for path, x in scores.items()}
     if "" not in kept or "" in flat:
-        return {path: top_entries(x, kept[path]) for path, x in scores.items()}
-    pooled = top_entries(jnp.concatenate([x.ravel() for x in scores.values()]), kept[""])
+        return {path: top_mask(x, kept[path]) for path, x in scores.items()}
+    pooled = top_mask(jnp.concatenate([x.ravel() for x in scores.values()]), kept[""])
     split, start = {}, 0
     for path, x in scores.items():
         split[path] = pooled[start : start + x.size].reshape(x.shape)

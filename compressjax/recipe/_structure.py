@@ -81,7 +81,8 @@ def _describe(tree: Any, path: str, arrays: list[np.ndarray]) -> dict[str, Any]:
         return {"kind": "tuple" if isinstance(tree, tuple) else "list", "items": items}
     name = type(tree).__name__
     if dataclasses.is_dataclass(tree) and getattr(tensors, name, None) is type(tree):
-        fields = {f.name: _describe(getattr(tree, f.name), f"{path}/{f.name}", arrays) for f in dataclasses.fields(tree)}
+        names = [f.name for f in dataclasses.fields(tree)]
+        fields = {field: _describe(getattr(tree, field), f"{path}/{field}", arrays) for field in names}
         return {"kind": "node", "name": name, "items": fields}
     raise ValueError(
         f"cannot store {path or 'the tree'}: a {name} is neither an array, a plain container nor a node; "
