@@ -45,7 +45,7 @@ def _remat(eqn: Any, inputs: Sequence[Any], handler: Any, evaluate: Evaluate) ->
 
     wrapped = jax.checkpoint(body, prevent_cse=eqn.params["prevent_cse"], policy=eqn.params["policy"])
     out, records = wrapped(*inputs)
-    handler.absorb(records, stacked=False)
+    handler.absorb(records)
     return out
 
 
@@ -70,7 +70,7 @@ def _custom_derivative(eqn: Any, inputs: Sequence[Any], handler: Any, evaluate: 
         return (out, records), (out_tangents, jax.tree.map(_zero_tangent, records))
 
     out, records = run(*inputs)
-    handler.absorb(records, stacked=False)
+    handler.absorb(records)
     return out
 
 

@@ -9,6 +9,7 @@ from jax.extend import core as jex
 from compressjax.interpret._bind import bind, context
 from compressjax.interpret._calls import CALLS
 from compressjax.interpret._loops import LOOPS
+from compressjax.interpret._records import Records
 from compressjax.interpret._weight import Weight
 
 RULES = CALLS | LOOPS
@@ -16,6 +17,8 @@ RULES = CALLS | LOOPS
 
 class Handler(Protocol):
     """What an interpretation does with operations that touch a weight."""
+
+    observes: bool  # whether it records arrays at all
 
     def apply(self, eqn: Any, inputs: Sequence[Any]) -> Sequence[Any]:
         """Results of one equation, of whose inputs at least one is a `Weight`."""
@@ -26,14 +29,17 @@ class Handler(Protocol):
     def stacked(self, weight: Weight) -> Weight | None:
         """The weight as a stack over axis 0, for `scan`; None when it cannot be."""
 
+    def row(self, weight: Weight) -> Weight:
+        """One layer of such a stack, inside the loop."""
+
     def spawn(self) -> "Handler":
         """A handler for a nested trace, whose records must leave it as results."""
 
-    def collected(self) -> Any:
-        """Arrays recorded in this trace, as a pytree."""
+    def collected(self) -> Records:
+        """Arrays recorded in this trace."""
 
-    def absorb(self, records: Any, stacked: bool) -> None:
-        """Takes over what a nested trace recorded; `stacked` when a scan put an axis before each record."""
+    def absorb(self, records: Records) -> None:
+        """Takes over what a nested trace recorded."""
 
 
 def evaluate(jaxpr: Any, consts: Sequence[Any], args: Sequence[Any], handler: Handler) -> list[Any]:

@@ -96,8 +96,20 @@ def _transpose_low_rank(node: LowRank, perm: tuple[int, ...]) -> Result:
     return Dense("the permutation mixes input and output axes of the factors")
 
 
-def _blocks(old: Sequence[int], new: Sequence[int]) -> list[tuple[list[int], list[int]]]:
-    """Smallest groups of old axes that become groups of new axes under a reshape."""
+def factored(old: Sequence[int], new: Sequence[int]) -> list[tuple[list[int], list[int]]]:
+    """Smallest groups of old axes that become groups of new axes under a reshape.
+
+    Args:
+        old: Old shape.
+        new: New shape of the same, positive size.
+
+    Returns:
+        Pairs of old and new axes, in order; one side is empty where an axis of length 1 goes or comes.
+
+    Example:
+        >>> factored((6, 8), (6, 2, 4))
+        [([0], [0]), ([1], [1, 2])]
+    """
     groups: list[tuple[list[int], list[int]]] = []
     i = j = 0
     while i < len(old) or j < len(new):
@@ -120,7 +132,7 @@ def _reshape_scale(x: Any, old: tuple[int, ...], new: tuple[int, ...]) -> Any:
         return None
     grown = list(x.shape)
     shape: list[int] = []
-    for olds, news in _blocks(old, new):
+    for olds, news in factored(old, new):
         if all(x.shape[a] == 1 for a in olds):
             shape += [1] * len(news)
         elif len(olds) == 1 and len([b for b in news if new[b] != 1]) <= 1:
@@ -188,7 +200,7 @@ def _reshape_quantized(node: Quantized, new: tuple[int, ...]) -> Result:
     scales = {name: _reshape_scale(x, node.shape, new) for name, x in _scales(node).items()}
     if scales["scale"].size > max(node.scale.size, node.size // 4):
         return Dense("the reshape would need a scale for nearly every entry")
-    moved = _moved(storage_order(len(node.shape), node.order), _blocks(node.shape, new))
+    moved = _moved(storage_order(len(node.shape), node.order), factored(node.shape, new))
     if moved is None:
         return dataclasses.replace(node, codes=jnp.reshape(node.dense_codes(), new), order=(), **scales)
     # Leading axes of length 1 stay outside of the order, so that the node is still a stack over them.

@@ -9,6 +9,7 @@ import jax
 from compressjax.core import Node, is_node
 from compressjax.interpret._bind import bind
 from compressjax.interpret._explicit import materialize, native
+from compressjax.interpret._records import Records
 from compressjax.interpret._rules import PRODUCTS, move
 from compressjax.interpret._trace import run
 from compressjax.interpret._weight import Dense, Row, Weight
@@ -44,6 +45,8 @@ def describe(node: Any) -> str:
 
 class _Lift:
     """Handler of `lift`; `rows` is the record of what became of each weight."""
+
+    observes = False
 
     def __init__(self, rows: dict[Row, None], on_fallback: str):
         self.rows = rows
@@ -110,15 +113,19 @@ class _Lift:
         node = weight.node.stacked() if isinstance(weight.node, Node) else weight.node
         return None if node is None else Weight(node, weight.path)
 
+    def row(self, weight: Weight) -> Weight:
+        """One layer of a stack."""
+        return weight
+
     def spawn(self) -> "_Lift":
         """Rows are static, so nested traces share them."""
         return self
 
-    def collected(self) -> tuple[()]:
+    def collected(self) -> Records:
         """No arrays leave a nested trace."""
-        return ()
+        return {}
 
-    def absorb(self, records: Any, stacked: bool) -> None:
+    def absorb(self, records: Records) -> None:
         """Nothing to take over."""
 
 

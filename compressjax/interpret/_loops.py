@@ -4,9 +4,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from compressjax.interpret._bind import bind
 from compressjax.interpret._calls import Evaluate, dense_all
+from compressjax.interpret._records import Records, empty, joined
 from compressjax.interpret._weight import Weight
 
 
@@ -29,17 +31,27 @@ def _scan(eqn: Any, inputs: Sequence[Any], handler: Any, evaluate: Evaluate) -> 
             split = handler.stacked(x)
             x = handler.dense(x, "scan", "the loop's axis is not a stack axis of the node") if split is None else split
         rows.append(x)
+    layers = {x.path for x in rows if isinstance(x, Weight)}
 
-    def body(carry: Any, row: Any) -> Any:
-        child = handler.spawn()
+    def body(state: Any, row: Any) -> Any:
+        child, (carry, sums) = handler.spawn(), state
+        row = [child.row(x) if isinstance(x, Weight) else x for x in row]
         out = evaluate(p["jaxpr"].jaxpr, p["jaxpr"].consts, [*consts, *carry, *row], child)
         out = dense_all(out, child, "scan", "returned from a loop")
-        return out[:carried], (out[carried:], child.collected())
+        # A stacked weight has a record a layer; what other weights meet adds up over the iterations.
+        by_layer = {k: r for k, r in child.collected().items() if k.path in layers}
+        rest = {k: r for k, r in child.collected().items() if k.path not in layers}
+        return (out[:carried], joined(sums, rest)), (out[carried:], by_layer)
 
-    carry, (ys, records) = jax.lax.scan(
-        body, carry, rows, length=p["length"], reverse=p["reverse"], unroll=p["unroll"],
-    )  # fmt: skip
-    handler.absorb(records, stacked=True)
+    def recorded(carry: Any, rows: Any) -> Records:
+        first = jax.tree.map(lambda v: v[0] if p["length"] else jnp.zeros(v.shape[1:], v.dtype), rows)
+        return body((carry, {}), first)[0][1]
+
+    sums = empty(recorded, carry, rows) if handler.observes else {}
+    (carry, sums), (ys, by_layer) = jax.lax.scan(
+        body, (carry, sums), rows, length=p["length"], reverse=p["reverse"], unroll=p["unroll"]
+    )
+    handler.absorb(joined(sums, by_layer))
     return [*carry, *ys]
 
 
@@ -49,34 +61,44 @@ def _while(eqn: Any, inputs: Sequence[Any], handler: Any, evaluate: Evaluate) ->
     test_consts, step_consts = inputs[:tests], inputs[tests : tests + steps]
     carry = dense_all(inputs[tests + steps :], handler, "while", "carried through a loop, so it may change")
 
-    def run(closed: Any, consts: Any, carry: Any) -> list[Any]:
-        # Records cannot leave a loop of unknown length: what a while does with a weight is not observed.
-        child = handler.spawn()
-        return dense_all(evaluate(closed.jaxpr, closed.consts, [*consts, *carry], child), child, "while", "returned")
+    def test(state: Any) -> Any:
+        child = handler.spawn()  # a condition has no results that could take a record out
+        out = evaluate(p["cond_jaxpr"].jaxpr, p["cond_jaxpr"].consts, [*test_consts, *state[0]], child)
+        return dense_all(out, child, "while", "used as a condition")[0]
 
-    return jax.lax.while_loop(
-        lambda c: run(p["cond_jaxpr"], test_consts, c)[0], lambda c: run(p["body_jaxpr"], step_consts, c), carry
-    )
+    def step(state: Any) -> Any:
+        child, (carry, sums) = handler.spawn(), state
+        out = evaluate(p["body_jaxpr"].jaxpr, p["body_jaxpr"].consts, [*step_consts, *carry], child)
+        return dense_all(out, child, "while", "returned from a loop"), joined(sums, child.collected())
+
+    sums = empty(lambda carry: step((carry, {}))[1], carry) if handler.observes else {}
+    out, records = jax.lax.while_loop(test, step, (carry, sums))
+    handler.absorb(records)
+    return out
 
 
 def _cond(eqn: Any, inputs: Sequence[Any], handler: Any, evaluate: Evaluate) -> list[Any]:
     if eqn.params.get("branches_platforms") is not None:
         return bind(eqn, dense_all(inputs, handler, "cond", "branches by platform must reach the compiler as they are"))
     index, *operands = inputs
-    children = [handler.spawn() for _ in eqn.params["branches"]]
+    if isinstance(index, Weight):
+        index = handler.dense(index, "cond", "used as a predicate")
 
-    def branch(closed: Any, child: Any) -> Callable[..., Any]:
-        def run(*args: Any) -> Any:
+    def branch(closed: Any) -> Callable[..., Any]:
+        def run(sums: Records, *args: Any) -> Any:
+            child = handler.spawn()
             out = evaluate(closed.jaxpr, closed.consts, args, child)
-            return dense_all(out, child, "cond", "returned from a branch")
+            return dense_all(out, child, "cond", "returned from a branch"), joined(sums, child.collected())
 
         return run
 
-    if isinstance(index, Weight):
-        index = handler.dense(index, "cond", "used as a predicate")
-    return jax.lax.switch(
-        index, [branch(b, c) for b, c in zip(eqn.params["branches"], children, strict=True)], *operands
-    )
+    branches = [branch(closed) for closed in eqn.params["branches"]]
+    sums: Records = {}
+    for each in branches if handler.observes else ():
+        sums = joined(sums, empty(lambda *args, each=each: each({}, *args)[1], *operands))
+    out, records = jax.lax.switch(index, branches, sums, *operands)
+    handler.absorb(records)
+    return out
 
 
 LOOPS: dict[str, Callable[..., list[Any]]] = {"scan": _scan, "while": _while, "cond": _cond}

@@ -16,7 +16,8 @@ class Statistics(NamedTuple):
         gram: `[in, in]`, sum of outer products, or None.
         largest: `[in]`, largest absolute value.
 
-    `in` counts the summed axes of the weight, row-major: `h * w * in` for a convolution.
+    `in` counts the summed axes of the weight, row-major: `h * w * in` for a convolution. Layers of a stack and batch
+    axes of a product (experts) have a record each: all fields then carry these axes in front.
 
     Example:
         >>> of_rows(jnp.ones((4, 2)), gram=False).count.item()
@@ -55,23 +56,24 @@ def of_rows(rows: jax.Array, *, gram: bool) -> Statistics:
     """Statistics of the rows of one product.
 
     Args:
-        rows: `[n, in]`.
+        rows: `[*batch, n, in]`.
         gram: Whether to keep the Gram matrix.
 
     Returns:
-        Their statistics, float32.
+        Their statistics, float32, with the batch axes in front.
 
     Example:
         >>> of_rows(jnp.array([[1.0, -2.0]]), gram=True).gram.tolist()
         [[1.0, -2.0], [-2.0, 4.0]]
     """
     rows = rows.astype(jnp.float32)
+    products = "...ni,...nj->...ij"
     return Statistics(
-        count=jnp.asarray(rows.shape[0], jnp.float32),
-        total=jnp.sum(rows, axis=0),
-        squares=jnp.sum(rows * rows, axis=0),
-        gram=jnp.matmul(rows.T, rows, precision=jax.lax.Precision.HIGHEST) if gram else None,
-        largest=jnp.max(jnp.abs(rows), axis=0, initial=0.0),
+        count=jnp.full(rows.shape[:-2], rows.shape[-2], jnp.float32),
+        total=jnp.sum(rows, axis=-2),
+        squares=jnp.sum(rows * rows, axis=-2),
+        gram=jnp.einsum(products, rows, rows, precision=jax.lax.Precision.HIGHEST) if gram else None,
+        largest=jnp.max(jnp.abs(rows), axis=-2, initial=0.0),
     )
 
 

@@ -14,6 +14,7 @@ class Weight:
     Attributes:
         node: Node or array with the shape that the jaxpr's variable has.
         path: Value path of the leaf in the caller's tree.
+        axes: For `observe`: for every axis, the axes of the leaf that it is made of.
 
     Example:
         >>> Weight(jax.numpy.zeros((2, 3)), "kernel").shape
@@ -22,6 +23,7 @@ class Weight:
 
     node: Any
     path: str = dataclasses.field(metadata={"static": True})
+    axes: tuple[tuple[int, ...], ...] = dataclasses.field(default=(), metadata={"static": True})
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -38,7 +38,7 @@ def test_named_scopes_reach_the_compiled_program() -> None:
     found = scopes(interpret.lift(f), node, x)
     assert "encoder/kernel" in found
     assert "encoder" in found
-    around = lambda w, x: jax.named_scope("outer")(interpret.lift(f))(w, x)  # noqa: E731
+    around = jax.named_scope("outer")(interpret.lift(f))
     assert "outer/encoder/kernel" in scopes(around, node, x)
 
 

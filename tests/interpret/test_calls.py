@@ -170,7 +170,7 @@ def test_shard_map_inside_the_function(spec: Spec, check: bool, mesh: jax.shardi
 
 def test_shard_map_of_groups_that_do_not_part(mesh: jax.sharding.Mesh) -> None:
     node = samples.grid(samples.rng(), (6, 4), (3, 4))
-    f = lambda w: jax.shard_map(lambda w: 2 * w, mesh=mesh, in_specs=Spec("d"), out_specs=Spec("d"))(w)  # noqa: E731
+    f = jax.shard_map(lambda w: 2 * w, mesh=mesh, in_specs=Spec("d"), out_specs=Spec("d"))
     samples.close(samples.lifted(f)(node), 2 * helpers.brute(node))
     (row,) = [r for r in interpret.explain(f)(node) if r.primitive == "shard_map"]
     assert row.status == "fallback"
@@ -179,5 +179,5 @@ def test_shard_map_of_groups_that_do_not_part(mesh: jax.sharding.Mesh) -> None:
 
 def test_weights_that_shard_map_returns(mesh: jax.sharding.Mesh) -> None:
     node = samples.codebook(samples.rng(), 4, 6)
-    f = lambda w: jax.shard_map(lambda w: w.T, mesh=mesh, in_specs=Spec("d"), out_specs=Spec(None, "d"))(w)  # noqa: E731
+    f = jax.shard_map(lambda w: w.T, mesh=mesh, in_specs=Spec("d"), out_specs=Spec(None, "d"))
     samples.close(samples.lifted(f)(node), helpers.brute(node).T)

@@ -130,7 +130,9 @@ def test_a_node_in_the_place_of_the_image_falls_back() -> None:
     f, x, shape, params = program("same")
     node = samples.codebook(samples.rng(), *x.shape)
     kernel = samples.floats(samples.rng(2), *shape)
-    samples.close(samples.lifted(lambda w, k: f(k, w))(node, kernel), samples.convolution(helpers.brute(node), kernel, params))
+    samples.close(
+        samples.lifted(lambda w, k: f(k, w))(node, kernel), samples.convolution(helpers.brute(node), kernel, params)
+    )
     assert samples.statuses(lambda w, k: f(k, w), node, kernel) == {("conv_general_dilated", "fallback")}
 
 
@@ -185,12 +187,14 @@ def test_linen_layers() -> None:
         tree = {"params": {"kernel": node, "bias": jnp.arange(8.0)}}
         asked = layer.apply({"params": {"kernel": node.materialize(), "bias": jnp.arange(8.0)}}, x)
         got = jax.jit(interpret.lift(layer.apply, on_fallback="raise"))(tree, x)
-        assert np.abs(got - asked).max() <= np.abs(x).max() / 254 * np.abs(node.materialize()).sum((0, 1, 2)).max(), name
+        assert np.abs(got - asked).max() <= np.abs(x).max() / 254 * np.abs(node.materialize()).sum((0, 1, 2)).max(), (
+            name
+        )
         assert {r.status for r in interpret.explain(layer.apply)(tree, x)} == {"native"}, name
 
 
 def test_the_rule_alone() -> None:
-    f, x, shape, params = program("same")
+    _, x, shape, params = program("same")
     kernel = samples.floats(samples.rng(), *shape)
     asked = samples.convolution(x, kernel, params)
     samples.close(apply_conv(params, [x, kernel]), asked)

@@ -93,7 +93,9 @@ def test_dense_tensors_take_the_sharding_of_their_arrays(mesh: Any) -> None:
 
 def test_factors_on_one_mesh_axis_share_it_once(mesh: Any) -> None:
     node = samples.low_rank(samples.rng(), (8, 6))
-    both = jax.tree.map(lambda x, s: jax.device_put(x, NamedSharding(mesh, s)), node, type(node)(Spec("m"), Spec(None, "m")))
+    both = jax.tree.map(
+        lambda x, s: jax.device_put(x, NamedSharding(mesh, s)), node, type(node)(Spec("m"), Spec(None, "m"))
+    )
     assert dense_sharding(both).spec == Spec("m", None)
     samples.close(materialize(both), helpers.brute(node))
 

@@ -52,7 +52,10 @@ def test_barriers_keep_several_weights_apart_from_arrays() -> None:
         return x @ a + x @ b
 
     rows = interpret.explain(f)({"a": a, "b": b}, x)
-    assert {(r.path, r.primitive, r.status) for r in rows} == {("a", "dot_general", "native"), ("b", "dot_general", "native")}
+    assert {(r.path, r.primitive, r.status) for r in rows} == {
+        ("a", "dot_general", "native"),
+        ("b", "dot_general", "native"),
+    }
     samples.close(interpret.lift(f)({"a": a, "b": b}, x), x @ a.materialize() + x @ b.materialize(), tolerance=0.02)
     assert "optimization_barrier" in str(jax.make_jaxpr(interpret.lift(f))({"a": a, "b": b}, x))
 

@@ -140,7 +140,9 @@ def test_complex_activations_fall_back_to_the_dense_product() -> None:
     node = samples.grid(samples.rng(), (6, 8), (1, 8), activation="dynamic")
     x = np.ones((2, 6)) * (1 + 2j)
     f = lambda w, x: jax.lax.dot(x, w.astype(jnp.complex64))  # noqa: E731
-    np.testing.assert_allclose(samples.lifted(f)(node, jnp.asarray(x, jnp.complex64)), x @ helpers.brute(node), rtol=1e-5)
+    np.testing.assert_allclose(
+        samples.lifted(f)(node, jnp.asarray(x, jnp.complex64)), x @ helpers.brute(node), rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("activation", ["dynamic", "static"])
@@ -175,7 +177,9 @@ def test_huge_and_tiny_inputs_stay_within_the_bound(size: float) -> None:
     x = (np.array(samples.rng(1).normal(size=(3, 6))) * size).astype(np.float32)
     out = helpers.float64(interpret.lift(layer)(node, jnp.asarray(x)))
     asked = helpers.float64(x) @ helpers.brute(node)
-    room = np.maximum(np.abs(x).max(1, keepdims=True).astype(float), 2.0**-100) / 254 * np.abs(helpers.brute(node)).sum(0)
+    room = (
+        np.maximum(np.abs(x).max(1, keepdims=True).astype(float), 2.0**-100) / 254 * np.abs(helpers.brute(node)).sum(0)
+    )
     assert np.isfinite(out).all()
     assert (np.abs(out - asked) <= 1.01 * room).all()
 

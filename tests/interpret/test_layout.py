@@ -125,7 +125,10 @@ def test_conversions_of_every_node(dtype: str) -> None:
         dense = node.materialize().astype(dtype)
         eps = helpers.epsilon(dtype)
         np.testing.assert_allclose(
-            helpers.float64(moved.materialize()), helpers.float64(dense), atol=8 * eps * np.abs(dense).max(), err_msg=name
+            helpers.float64(moved.materialize()),
+            helpers.float64(dense),
+            atol=8 * eps * np.abs(dense).max(),
+            err_msg=name,
         )
         entrywise = isinstance(node, STORED)
         assert not entrywise or helpers.same_bits(moved.materialize(), dense), name
@@ -148,7 +151,10 @@ def test_layouts_inside_a_program_stay_native() -> None:
 
     assert samples.statuses(f, node, x) == {("dot_general", "native")}
     asked = (np.asarray(x) @ helpers.brute(node).T).reshape(3, 2, 4, 1)
-    assert np.abs(interpret.lift(f)(node, x) - asked).max() <= np.abs(x).max() / 254 * np.abs(helpers.brute(node)).sum(1).max()
+    assert (
+        np.abs(interpret.lift(f)(node, x) - asked).max()
+        <= np.abs(x).max() / 254 * np.abs(helpers.brute(node)).sum(1).max()
+    )
     text = jax.jit(interpret.lift(f)).lower(node, x).as_text()
     assert "transpose" not in text.split("dot_general")[0].rsplit("xi8", 1)[0] or "8x6xi8" in text
 

@@ -86,7 +86,7 @@ def test_gradients_past_integer_activations(name: str, x: jax.Array) -> None:
 
 def test_vmap_over_stacked_nodes() -> None:
     x = samples.floats(samples.rng(), 3, 4)
-    nodes = {k: n for k, n in {**samples.zoo((4, 4)), **samples.active((4, 4))}.items()}
+    nodes = {**samples.zoo((4, 4)), **samples.active((4, 4))}
     stacked = {k: jax.tree.map(lambda v: jnp.stack([v, v[::-1] if v.ndim else v]), n) for k, n in nodes.items()}
     got = jax.jit(jax.vmap(samples.lifted(lambda ws, x: {k: x @ w for k, w in ws.items()}), (0, None)))(stacked, x)
     for name, node in stacked.items():
@@ -155,7 +155,10 @@ def test_fallback_raises_or_keeps_silent() -> None:
 
 def test_explain_gives_a_row_for_every_weight_and_operation(x: jax.Array) -> None:
     draw = samples.rng()
-    p = {"a": tensors.Masked(samples.codebook(draw, 4, 4), samples.mask(draw, 4, 4)), "b": samples.low_rank(draw, (4, 4))}
+    p = {
+        "a": tensors.Masked(samples.codebook(draw, 4, 4), samples.mask(draw, 4, 4)),
+        "b": samples.low_rank(draw, (4, 4)),
+    }
     p["bias"], p["vector"] = samples.floats(draw, 4), samples.codebook(draw, 4)
     rows = interpret.explain(lambda p, x: network(p, x).sum() + norms(p))(p, x)
     asked = {
@@ -208,7 +211,9 @@ def test_inside_shard_map(check: bool, x: jax.Array) -> None:
         )
         samples.close(jax.jit(f)(p, rows), dense_reference(p, rows), name)
     p = params(samples.rng(3), samples.active((4, 4))["dynamic"])
-    f = jax.shard_map(interpret.lift(network), mesh=mesh, in_specs=(Spec(), Spec("d")), out_specs=Spec("d"), check_vma=check)
+    f = jax.shard_map(
+        interpret.lift(network), mesh=mesh, in_specs=(Spec(), Spec("d")), out_specs=Spec("d"), check_vma=check
+    )
     samples.close(f(p, rows), dense_reference(p, rows), tolerance=0.05)
 
 
@@ -227,12 +232,13 @@ class Attention(nn.Module):
 
 def low_rank_tree(tree: Any) -> Any:
     """Kernels as factors of full rank, so that the numbers stay those of the dense network."""
+
     def factor(path: str, w: jax.Array) -> Any:
         if w.ndim < 2 or path.endswith("bias"):
             return w
-        inputs = w.ndim - 1
-        return tensors.LowRank(w, jnp.eye(w.shape[-1]), inputs) if path.endswith(("embedding", "out/kernel")) or w.ndim == 2 \
-            else tensors.LowRank(jnp.eye(w.shape[0]), w, 1)  # fmt: skip
+        if w.ndim == 2 or path.endswith("out/kernel"):
+            return tensors.LowRank(w, jnp.eye(w.shape[-1]), w.ndim - 1)
+        return tensors.LowRank(jnp.eye(w.shape[0]), w, 1)
 
     return core.map_values(factor, tree)
 
@@ -246,7 +252,9 @@ def test_linen_transformer() -> None:
     rows = interpret.explain(model.apply)(tree, ids)
     assert {r.status for r in rows} == {"native"}
     assert len({r.path for r in rows}) == sum(isinstance(n, core.Node) for n in core.nodes(tree).values())
-    out, state = interpret.lift(lambda p, i: model.apply(p, i, mutable=["intermediates"], capture_intermediates=True))(tree, ids)
+    out, state = interpret.lift(lambda p, i: model.apply(p, i, mutable=["intermediates"], capture_intermediates=True))(
+        tree, ids
+    )
     samples.close(out, got)
     assert "intermediates" in state
 

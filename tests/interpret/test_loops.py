@@ -36,6 +36,7 @@ def stacks() -> dict[str, Any]:
 
 def by_scan(w: Any, x: jax.Array, **options: Any) -> tuple[jax.Array, jax.Array]:
     """A stack of layers as a scan, with the activations of every layer."""
+
     def layer(h: jax.Array, w: Any) -> tuple[jax.Array, jax.Array]:
         h = jnp.tanh(h @ w)
         return h, h
@@ -143,12 +144,17 @@ def test_recurrent_weights_that_a_loop_closes_over() -> None:
     """A recurrent network: one kernel for all steps; forms without a native product are made dense once, outside."""
     draw = samples.rng()
     x = samples.floats(draw, 20, 2, WIDTH)
-    for name, node in samples.zoo((WIDTH, WIDTH)).items():
-        f = lambda w, x: jax.lax.scan(lambda h, x: (jnp.tanh(h @ w + x), None), x[0], x)[0]  # noqa: E731
+
+    def last(w: Any, x: jax.Array) -> jax.Array:
+        return jax.lax.scan(lambda h, x: (jnp.tanh(h @ w + x), None), x[0], x)[0]
+
+    nodes = samples.zoo((WIDTH, WIDTH))
+    got = jax.jit(interpret.lift(lambda ws, x: {k: last(w, x) for k, w in ws.items()}))(nodes, x)
+    for name, node in nodes.items():
         h = helpers.float64(x[0])
         for row in helpers.float64(x):
             h = np.tanh(h @ helpers.brute(node) + row)
-        samples.close(jax.jit(interpret.lift(f))(node, x), h, name, 1e-3)
+        samples.close(got[name], h, name, 1e-3)
 
 
 @pytest.mark.parametrize("steps", [0, 1, 4])

@@ -21,10 +21,10 @@ LAYOUT_EXAMPLES = {
     "slice": lambda w: w[1:3],
     "dynamic_slice": lambda w: jax.lax.dynamic_slice(w, (1, 0), (2, 4)),
     "split": lambda w: jnp.split(w, 2),
-    "unstack": lambda w: jnp.unstack(w),
-    "stop_gradient": lambda w: jax.lax.stop_gradient(w),
+    "unstack": jnp.unstack,
+    "stop_gradient": jax.lax.stop_gradient,
     "name": lambda w: checkpoint_name(w, "w"),
-    "copy": lambda w: jnp.copy(w),
+    "copy": jnp.copy,
 }
 
 

@@ -87,7 +87,9 @@ def test_one_layer_of_a_stack_by_a_traced_index_stays_compressed() -> None:
             asked = np.tanh(asked @ layer)
         for f in (by_index, by_position, unrolled):
             np.testing.assert_allclose(
-                jax.jit(interpret.lift(f, on_fallback="raise"))(node, x), asked, atol=1e-4 if name == "low rank" else 0.1
+                jax.jit(interpret.lift(f, on_fallback="raise"))(node, x),
+                asked,
+                atol=1e-4 if name == "low rank" else 0.1,
             )
             assert samples.statuses(f, node, x) == {("dot_general", "native")}, (name, f.__name__)
             assert "5x4x4xf32" not in jax.jit(interpret.lift(f)).lower(node, x).as_text(), (name, f.__name__)
@@ -123,7 +125,9 @@ def test_splits_and_unstacking() -> None:
     def halves(w: Any) -> jax.Array:
         return sum(x @ part for part in jnp.split(w.reshape(12, 2), 3))
 
-    samples.close(interpret.lift(every_layer, on_fallback="raise")(node), (np.ones((2, 4)) @ helpers.brute(node)).sum(0))
+    samples.close(
+        interpret.lift(every_layer, on_fallback="raise")(node), (np.ones((2, 4)) @ helpers.brute(node)).sum(0)
+    )
     flat = samples.low_rank(samples.rng(), (12, 2))
     asked = sum(np.ones((2, 4)) @ part for part in np.split(helpers.brute(flat), 3))
     samples.close(interpret.lift(halves, on_fallback="raise")(flat), asked)
