@@ -17,8 +17,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; 0 on success, 2 with one line on standard error on bad input."""
     parser = argparse.ArgumentParser(prog="python -m compressjax", description="Look at, check and run artifact files.")
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, text in (("inspect", "show the ledger and the metadata"), ("verify", "check every byte"),
-                       ("run", "run the stored program on arrays")):
+    for name, text in (
+        ("inspect", "show the ledger and the metadata"),
+        ("verify", "check every byte"),
+        ("run", "run the stored program on arrays"),
+    ):
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument("file")
         if name == "inspect":
@@ -39,8 +42,17 @@ def _inspect(options: argparse.Namespace) -> None:
     manifest = coding.inspect(options.file)
     metadata = {key: value for key, value in manifest.metadata.items() if key != "tree"}
     if options.json:
-        print(json.dumps({"format": manifest.format, "metadata": metadata, "ledger": manifest.ledger.as_json(),
-                          "file_bytes": manifest.ledger.file_bytes}, indent=2))
+        print(
+            json.dumps(
+                {
+                    "format": manifest.format,
+                    "metadata": metadata,
+                    "ledger": manifest.ledger.as_json(),
+                    "file_bytes": manifest.ledger.file_bytes,
+                },
+                indent=2,
+            )
+        )
         return
     print(_table(manifest.ledger))
     for key, value in metadata.items():
@@ -49,16 +61,39 @@ def _inspect(options: argparse.Namespace) -> None:
 
 def _table(ledger: coding.Ledger) -> str:
     rows = [("leaf", "nodes", "shape", "float32", "packed", "file", "codecs")]
-    rows += [(r.path, r.nodes, "x".join(map(str, r.shape or ())), str(r.float32_bytes),
-              "" if r.packed_bytes is None else str(r.packed_bytes), str(r.file_bytes), " ".join(r.codecs))
-             for r in ledger.leaves]
+    rows += [
+        (
+            r.path,
+            r.nodes,
+            "x".join(map(str, r.shape or ())),
+            str(r.float32_bytes),
+            "" if r.packed_bytes is None else str(r.packed_bytes),
+            str(r.file_bytes),
+            " ".join(r.codecs),
+        )
+        for r in ledger.leaves
+    ]
     rows += [(f"({name})", "", "", "", "", str(size), "") for name, size in ledger.rest.items()]
-    rows.append(("total", "", "", str(ledger.float32_bytes), str(ledger.packed_bytes), str(ledger.file_bytes),
-                 f"{ledger.float32_bytes / ledger.file_bytes:.1f}x smaller than float32"))
+    rows.append(
+        (
+            "total",
+            "",
+            "",
+            str(ledger.float32_bytes),
+            str(ledger.packed_bytes),
+            str(ledger.file_bytes),
+            f"{ledger.float32_bytes / ledger.file_bytes:.1f}x smaller than float32",
+        )
+    )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     numeric = {3, 4, 5}
-    return "\n".join("  ".join(cell.rjust(w) if i in numeric else cell.ljust(w)
-                               for i, (cell, w) in enumerate(zip(row, widths, strict=True))).rstrip() for row in rows)
+    return "\n".join(
+        "  ".join(
+            cell.rjust(w) if i in numeric else cell.ljust(w)
+            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )
 
 
 def _verify(options: argparse.Namespace) -> None:

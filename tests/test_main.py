@@ -96,7 +96,8 @@ def test_as_a_process_without_jax(file):
     program += "run_name='__main__')"
     root = pathlib.Path(compressjax.__file__).parents[1]
     for command, code in ((["verify", str(file)], 0), (["verify", "none"], 2), (["explode", "x"], 2)):
-        found = subprocess.run([sys.executable, "-c", program, *command], capture_output=True, text=True, check=False,
-                               cwd=root)
+        found = subprocess.run(
+            [sys.executable, "-c", program, *command], capture_output=True, text=True, check=False, cwd=root
+        )
         assert found.returncode == code, found.stderr
         assert "Traceback" not in found.stderr

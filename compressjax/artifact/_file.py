@@ -96,8 +96,10 @@ def save(
             raise ArtifactError(f"leaf {name!r}: {error}") from error
         bits[name] = core.entry_bits(leaf if core.is_node(leaf) else specs[name])
         if not allow_nonfinite and (count := nonfinite(specs[name])):
-            raise ArtifactError(f"leaf {name!r} has {count} entries that are infinite or NaN; repair the training, or "
-                                "pass allow_nonfinite=True to store them as they are")
+            raise ArtifactError(
+                f"leaf {name!r} has {count} entries that are infinite or NaN; repair the training, or "
+                "pass allow_nonfinite=True to store them as they are"
+            )
     described = metadata | {"tree": containers, "versions": versions() | dict(metadata.get("versions", {}))}
     extras = {} if program is None else {"program": bytes(program)}
     return coding.write(path, specs, metadata=described, extras=extras, packed_bits=bits)

@@ -100,16 +100,19 @@ def run(path: str | os.PathLike[str], *inputs: Any) -> Any:
     try:
         program = jax_export.deserialize(bytearray(artifact.program))
     except (ValueError, KeyError, struct.error) as error:
-        raise ArtifactError(f"the program in {path} cannot be read by JAX {jax.__version__}: {error}; export it "
-                            "again") from error
+        raise ArtifactError(
+            f"the program in {path} cannot be read by JAX {jax.__version__}: {error}; export it again"
+        ) from error
     leaves, _ = flatten(artifact.tree)
     arrays = [[jnp.asarray(x) for x in jax.tree.leaves(leaf)] for leaf in leaves.values()]
     try:
         return program.call(arrays, tuple(inputs))
     except (ValueError, TypeError) as error:
-        expected = [str(x) for x in program.in_avals[sum(map(len, arrays)):]]
-        raise ArtifactError(f"the inputs do not fit the program in {path}, which takes {', '.join(expected)}: "
-                            f"{str(error).splitlines()[0]}") from error
+        expected = [str(x) for x in program.in_avals[sum(map(len, arrays)) :]]
+        raise ArtifactError(
+            f"the inputs do not fit the program in {path}, which takes {', '.join(expected)}: "
+            f"{str(error).splitlines()[0]}"
+        ) from error
 
 
 def _layout(tree: Any) -> tuple[list[int], Any, list[tuple[Any, list[jax.ShapeDtypeStruct]]]]:

@@ -13,8 +13,7 @@ from compressjax.coding import ArtifactError, Bits
 
 # The only types that loading a file can construct.
 NODES: dict[str, type[core.Node]] = {
-    cls.__name__: cls
-    for cls in (tensors.Codebook, tensors.LowRank, tensors.Masked, tensors.Quantized, tensors.Sum)
+    cls.__name__: cls for cls in (tensors.Codebook, tensors.LowRank, tensors.Masked, tensors.Quantized, tensors.Sum)
 }
 
 
@@ -58,9 +57,11 @@ def from_spec(spec: Any) -> Any:
         if not set(spec["fields"]) <= {k for k in roles if roles[k] != "meta"} or not set(spec["meta"]) <= {
             k for k in roles if roles[k] == "meta"
         }:
-            raise ArtifactError(f"a {spec['node']} with fields {sorted(spec['fields'])} and metadata "
-                                f"{sorted(spec['meta'])} is not what this version knows; install the compressjax that "
-                                "wrote the file")
+            raise ArtifactError(
+                f"a {spec['node']} with fields {sorted(spec['fields'])} and metadata "
+                f"{sorted(spec['meta'])} is not what this version knows; install the compressjax that "
+                "wrote the file"
+            )
         try:
             return cls(**{key: from_spec(item) for key, item in spec["fields"].items()}, **spec["meta"])
         except TypeError as error:

@@ -87,8 +87,9 @@ def _rebuild(description: Any, leaves: Iterator[Any], depth: int) -> Any:
         try:
             return next(leaves)
         except StopIteration:
-            raise ArtifactError("the manifest's tree has more places than the file has leaves; the file is damaged"
-                                ) from None
+            raise ArtifactError(
+                "the manifest's tree has more places than the file has leaves; the file is damaged"
+            ) from None
     if depth < _DEPTH and isinstance(description, dict) and len(description) == 1:
         ((kind, parts),) = description.items()
         if isinstance(parts, list) and kind in ("l", "t"):

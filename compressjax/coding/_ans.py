@@ -37,7 +37,7 @@ def histogram(symbols: np.ndarray, alphabet: int) -> np.ndarray:
     """How often each of `[0, alphabet)` occurs in int32 `[n]`; in blocks, as NumPy widens what it counts to 64 bits."""
     total = np.zeros(alphabet, np.int64)
     for start in range(0, symbols.size, _BLOCK):
-        total += np.bincount(symbols[start:start + _BLOCK], minlength=alphabet)
+        total += np.bincount(symbols[start : start + _BLOCK], minlength=alphabet)
     return total
 
 
@@ -97,8 +97,10 @@ def stack(data: bytes) -> constriction.stream.stack.AnsCoder:
 def close(coder: constriction.stream.stack.AnsCoder) -> None:
     """Refuses a stream that its symbols did not use up."""
     if not coder.is_empty():
-        raise ArtifactError("an entropy-coded stream does not end with its last symbol; the file is damaged, or the "
-                            "installed constriction codes differently from the one that wrote it")
+        raise ArtifactError(
+            "an entropy-coded stream does not end with its last symbol; the file is damaged, or the "
+            "installed constriction codes differently from the one that wrote it"
+        )
 
 
 def _frequencies(entries: np.ndarray, steps: int) -> np.ndarray:

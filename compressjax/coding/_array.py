@@ -14,8 +14,20 @@ from compressjax.coding._bits import Reader, varint
 from compressjax.coding._dtypes import from_bytes, to_bytes
 from compressjax.coding._errors import ArtifactError
 
-CODECS = ("raw", "fill", "packed", "huffman", "ans", "deflate", "bernoulli", "gaps", "rows", "planes", "palette",
-          "sparse")
+CODECS = (
+    "raw",
+    "fill",
+    "packed",
+    "huffman",
+    "ans",
+    "deflate",
+    "bernoulli",
+    "gaps",
+    "rows",
+    "planes",
+    "palette",
+    "sparse",
+)
 _INTEGERS = ("packed", "huffman", "ans")
 _DEFLATE_ALWAYS = 1 << 18
 _DEFLATE_SAMPLE = 1 << 16
@@ -172,7 +184,7 @@ def _may_deflate(data: bytes, best: int) -> bool:
     if len(data) <= _DEFLATE_ALWAYS:
         return True
     middle = len(data) // 2
-    sample = zlib.compress(data[middle:middle + _DEFLATE_SAMPLE], 6)
+    sample = zlib.compress(data[middle : middle + _DEFLATE_SAMPLE], 6)
     return len(sample) / _DEFLATE_SAMPLE < best / len(data)
 
 

@@ -34,7 +34,7 @@ def pack(codes: np.ndarray, width: int) -> bytes:
     shifts = np.arange(width - 1, -1, -1, dtype=np.uint64)
     parts = []
     for start in range(0, codes.size, _CHUNK):  # a multiple of 8 entries, so every chunk but the last ends on a byte
-        block = (codes[start:start + _CHUNK, None] >> shifts) & np.uint64(1)
+        block = (codes[start : start + _CHUNK, None] >> shifts) & np.uint64(1)
         parts.append(np.packbits(block.astype(np.uint8).reshape(-1)).tobytes())
     return b"".join(parts)
 
@@ -58,8 +58,10 @@ def unpack(data: bytes, width: int, count: int) -> np.ndarray:
         [1, 2, 3]
     """
     if len(data) != packed_bytes(count, width):
-        raise ArtifactError(f"{len(data)} packed bytes where {count} codes of {width} bits need "
-                            f"{packed_bytes(count, width)}; the file is damaged")
+        raise ArtifactError(
+            f"{len(data)} packed bytes where {count} codes of {width} bits need "
+            f"{packed_bytes(count, width)}; the file is damaged"
+        )
     raw = np.frombuffer(data, np.uint8)
     if width == 8:
         return raw.astype(np.uint64)
@@ -70,7 +72,7 @@ def unpack(data: bytes, width: int, count: int) -> np.ndarray:
     for start in range(0, count, _CHUNK):
         stop = min(count, start + _CHUNK)
         first = start * width // 8
-        bits = np.unpackbits(raw[first:packed_bytes(stop, width)])[:(stop - start) * width]
+        bits = np.unpackbits(raw[first : packed_bytes(stop, width)])[: (stop - start) * width]
         for column in bits.reshape(stop - start, width).T:
             out[start:stop] = (out[start:stop] << np.uint64(1)) | column
     return out
@@ -111,10 +113,11 @@ class Reader:
     def take(self, count: int) -> bytes:
         """The next `count` bytes."""
         if not 0 <= count <= len(self._data) - self._at:
-            raise ArtifactError(f"{count} bytes wanted where {len(self._data) - self._at} are left; the file is "
-                                "damaged")
+            raise ArtifactError(
+                f"{count} bytes wanted where {len(self._data) - self._at} are left; the file is damaged"
+            )
         self._at += count
-        return self._data[self._at - count:self._at]
+        return self._data[self._at - count : self._at]
 
     def rest(self) -> bytes:
         """All bytes that are left."""

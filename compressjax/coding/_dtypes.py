@@ -71,8 +71,9 @@ def carrier(name: object) -> np.dtype:
             return np.dtype(name)
         if name in FOREIGN:
             return np.dtype(FOREIGN[name])
-    raise ArtifactError(f"unknown data type {name!r} in the manifest; this version reads {sorted(NATIVE)} and "
-                        f"{sorted(FOREIGN)}")
+    raise ArtifactError(
+        f"unknown data type {name!r} in the manifest; this version reads {sorted(NATIVE)} and {sorted(FOREIGN)}"
+    )
 
 
 def join(name: str, bits: np.ndarray) -> np.ndarray | Bits:
@@ -88,8 +89,10 @@ def to_bytes(array: np.ndarray) -> bytes:
 def from_bytes(data: bytes, dtype: np.dtype, count: int) -> np.ndarray:
     """Inverse of `to_bytes`; refuses a length that does not fit `count` entries."""
     if len(data) != count * dtype.itemsize:
-        raise ArtifactError(f"{len(data)} bytes stored where {count} entries of {dtype.name} need "
-                            f"{count * dtype.itemsize}; the file is damaged")
+        raise ArtifactError(
+            f"{len(data)} bytes stored where {count} entries of {dtype.name} need "
+            f"{count * dtype.itemsize}; the file is damaged"
+        )
     if dtype.name == "bool" and data.translate(None, b"\x00\x01"):
         raise ArtifactError("a boolean array holds bytes other than 0 and 1; the file is damaged")
     return np.frombuffer(data, dtype.newbyteorder("<")).astype(dtype)

@@ -118,7 +118,7 @@ def loads(data: bytes, *, max_bytes: int | None = None, name: str = "artifact") 
     try:
         manifest = _described(frame)
         extras = _extras(frame, budget)
-        reader = Reader(b"".join(frame.sections[:len(frame.sections) - len(extras)]))
+        reader = Reader(b"".join(frame.sections[: len(frame.sections) - len(extras)]))
         leaves = {path: _decode(path, structure, reader, budget) for path, structure in manifest.structures.items()}
         if reader.rest():
             raise ArtifactError("bytes are left after the last leaf; the file is damaged")
@@ -219,19 +219,21 @@ def _described(frame: _frame.Frame) -> Manifest:
     structures, rows = {}, []
     for entry in leaves:
         if not (isinstance(entry, list) and len(entry) == 3 and isinstance(entry[0], str)) or entry[0] in structures:
-            raise ArtifactError(f"leaf entry {str(entry)[:80]} is not a new path with its structure; the file is "
-                                "damaged")
+            raise ArtifactError(
+                f"leaf entry {str(entry)[:80]} is not a new path with its structure; the file is damaged"
+            )
         path, structure, bits = entry
         structures[path] = structure
         try:
             lengths = [_leaf.checked_count(array[3]) for array in ledgers.arrays(structure)]
             rows.append(ledgers.row(path, structure, sum(lengths), None if bits is None else _leaf.checked_count(bits)))
         except (KeyError, IndexError, TypeError, AttributeError, StopIteration, ValueError, RecursionError) as error:
-            raise ArtifactError(f"leaf {path!r} is not described as this version describes leaves; the file is "
-                                "damaged") from error
+            raise ArtifactError(
+                f"leaf {path!r} is not described as this version describes leaves; the file is damaged"
+            ) from error
     names = _extra_table(frame)
     rest = dict(frame.overhead)
-    for (name, _), section in zip(names, frame.sections[len(frame.sections) - len(names):], strict=True):
+    for (name, _), section in zip(names, frame.sections[len(frame.sections) - len(names) :], strict=True):
         rest[name] = rest.get(name, 0) + len(section)
     ledger = Ledger(tuple(rows), rest)
     if ledger.file_bytes != sum(frame.overhead.values()) + sum(map(len, frame.sections)):
@@ -251,7 +253,7 @@ def _extra_table(frame: _frame.Frame) -> list[tuple[str, int]]:
 
 def _extras(frame: _frame.Frame, budget: _leaf.Budget) -> dict[str, bytes]:
     out, table = {}, _extra_table(frame)
-    for (name, size), section in zip(table, frame.sections[len(frame.sections) - len(table):], strict=True):
+    for (name, size), section in zip(table, frame.sections[len(frame.sections) - len(table) :], strict=True):
         budget.spend(size, f"extra section {name!r}")
         out[name] = section if len(section) == size else _table.inflate(section, size)
     return out

@@ -63,14 +63,16 @@ def parse(data: bytes, name: str) -> Frame:
 
 
 def _parse(data: bytes) -> Frame:
-    if data[:len(MAGIC)] != MAGIC:
+    if data[: len(MAGIC)] != MAGIC:
         raise ArtifactError(f"not a compressjax artifact: it does not start with {MAGIC!r}; check the path")
     if len(data) < _HEADER.size:
         raise ArtifactError(f"truncated: {len(data)} bytes, less than the header; copy the file again")
     _, version, reserved, packed, plain, count, total = _HEADER.unpack_from(data)
     if version != FORMAT or reserved:
-        raise ArtifactError(f"format version {version}, but this compressjax reads version {FORMAT}: install the "
-                            f"compressjax that wrote it, or save it again as version {FORMAT}")
+        raise ArtifactError(
+            f"format version {version}, but this compressjax reads version {FORMAT}: install the "
+            f"compressjax that wrote it, or save it again as version {FORMAT}"
+        )
     if total != len(data):
         state = "truncated" if len(data) < total else "extended"
         raise ArtifactError(f"{state}: {len(data)} bytes where its header says {total}; copy the file again")
@@ -78,15 +80,17 @@ def _parse(data: bytes) -> Frame:
     if start + packed + _DIGEST > total:
         raise ArtifactError("damaged: its header claims more sections than it has bytes; copy the file again")
     whole = hashlib.sha256(memoryview(data)[:-_DIGEST]).digest() == data[-_DIGEST:]
-    digests = [data[at:at + _DIGEST] for at in range(_HEADER.size, start, _DIGEST)]
-    body = data[start:start + packed]
+    digests = [data[at : at + _DIGEST] for at in range(_HEADER.size, start, _DIGEST)]
+    body = data[start : start + packed]
     if hashlib.sha256(body).digest() != digests[0]:
         raise ArtifactError("damaged: its manifest does not match its SHA-256; copy the file again")
     manifest = _manifest.decode(plain, body)
     if manifest.get("format") != FORMAT:
-        raise ArtifactError(f"damaged: its manifest is of format {str(manifest.get('format'))[:20]}, its header of "
-                            f"{FORMAT}; copy the file again")
-    sections = _sections(data[start + packed:-_DIGEST], manifest.get("sections"), digests[1:])
+        raise ArtifactError(
+            f"damaged: its manifest is of format {str(manifest.get('format'))[:20]}, its header of "
+            f"{FORMAT}; copy the file again"
+        )
+    sections = _sections(data[start + packed : -_DIGEST], manifest.get("sections"), digests[1:])
     if not whole:
         raise ArtifactError("damaged: it does not match its SHA-256; copy the file again")
     overhead = {"header": _HEADER.size, "manifest": packed, "checksums": _DIGEST * (2 + count)}
@@ -98,10 +102,11 @@ def _sections(data: bytes, lengths: Any, digests: list[bytes]) -> list[bytes]:
         raise ArtifactError("damaged: its section lengths do not add up; copy the file again")
     out, at = [], 0
     for index, (length, digest) in enumerate(zip(lengths, digests, strict=True)):
-        out.append(data[at:at + length])
+        out.append(data[at : at + length])
         if hashlib.sha256(out[-1]).digest() != digest:
-            raise ArtifactError(f"damaged: section {index + 1} of {len(digests)} does not match its SHA-256; copy the "
-                                "file again")
+            raise ArtifactError(
+                f"damaged: section {index + 1} of {len(digests)} does not match its SHA-256; copy the file again"
+            )
         at += length
     return out
 
@@ -124,8 +129,9 @@ def store(path: str | os.PathLike[str], data: bytes) -> None:
     try:
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     except OSError as error:
-        raise ArtifactError(f"{path} cannot be written: {error.strerror or error}; check that {target.parent} exists "
-                            "and is writable") from error
+        raise ArtifactError(
+            f"{path} cannot be written: {error.strerror or error}; check that {target.parent} exists and is writable"
+        ) from error
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)

@@ -47,7 +47,7 @@ def lengths(counts: np.ndarray) -> np.ndarray:
     for node in range(parents.size - 2, -1, -1):  # a parent always has the higher number
         depth[node] = depth[parents[node]] + 1
     out = np.zeros(len(counts), np.int64)
-    out[present] = depth[:present.size]
+    out[present] = depth[: present.size]
     return out
 
 
@@ -69,7 +69,7 @@ def encode(symbols: np.ndarray, code_lengths: np.ndarray) -> bytes:
     codes = canonical(code_lengths)
     parts, carry = [_entries(code_lengths)], np.zeros(0, np.uint8)
     for start in range(0, symbols.size, _CHUNK):
-        block = symbols[start:start + _CHUNK]
+        block = symbols[start : start + _CHUNK]
         width, code = code_lengths[block], codes[block]
         ends = np.cumsum(width)
         bits = np.zeros(int(ends[-1]), np.uint8)
@@ -114,20 +114,20 @@ def _walk(data: bytes, symbol_at: np.ndarray, length_at: np.ndarray, longest: in
     out, done, at = np.zeros(count, np.int64), 0, 0
     while done < count:
         first = at // 8
-        block = np.frombuffer(data[first:first + _CHUNK // 8 + 4], np.uint8)
+        block = np.frombuffer(data[first : first + _CHUNK // 8 + 4], np.uint8)
         bits = np.unpackbits(np.concatenate([block, np.zeros(4, np.uint8)])).astype(np.int64)
         span = min(_CHUNK, len(data) * 8 - first * 8)
         if span <= at - first * 8:
             raise ArtifactError("a Huffman stream ends before its last symbol; the file is damaged")
         window = np.zeros(span, np.int64)
         for place in range(longest):
-            window = window << 1 | bits[place:place + span]
+            window = window << 1 | bits[place : place + span]
         hops, here = length_at[window].tolist(), at - first * 8
         starts: list[int] = []
         while here < span and done + len(starts) < count:
             starts.append(here)
             here += hops[here]
-        out[done:done + len(starts)] = symbol_at[window[starts]]
+        out[done : done + len(starts)] = symbol_at[window[starts]]
         done, at = done + len(starts), first * 8 + here
     if at > len(data) * 8 or len(data) != -(-at // 8):
         raise ArtifactError("a Huffman stream does not end with its last symbol; the file is damaged")

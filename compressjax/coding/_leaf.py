@@ -28,8 +28,10 @@ class Budget:
     def spend(self, size: int, what: str) -> None:
         """Refuses an allocation that would go past the limit, before it is made."""
         if size > self._left:
-            raise ArtifactError(f"{what} needs {size} bytes but only {self._left} of max_bytes={self._limit} are left; "
-                                "if you trust the file, pass a larger max_bytes")
+            raise ArtifactError(
+                f"{what} needs {size} bytes but only {self._left} of max_bytes={self._limit} are left; "
+                "if you trust the file, pass a larger max_bytes"
+            )
         self._left -= size
 
 
@@ -77,7 +79,7 @@ def decode(structure: Any, reader: Reader, budget: Budget, gate: np.ndarray | No
     if isinstance(structure, dict) and set(structure) == {"n", "m", "f"}:
         return _decode_node(structure, reader, budget, gate, depth)
     if isinstance(structure, dict) and len(structure) == 1:
-        (key, parts), = structure.items()
+        ((key, parts),) = structure.items()
         if key in ("t", "l") and isinstance(parts, list):
             kind = tuple if key == "t" else list
             return kind(decode(part, reader, budget, gate, depth + 1) for part in parts)
@@ -109,8 +111,9 @@ def _decode_array(structure: list, reader: Reader, budget: Budget, gate: np.ndar
         bits = _array.decode(codec, data, dtype, shape)
     else:
         if not isinstance(gate, np.ndarray) or gate.dtype != bool or gate.shape != shape:
-            raise ArtifactError(f"an array of shape {shape} is stored under a mask that is not there; the file is "
-                                "damaged")
+            raise ArtifactError(
+                f"an array of shape {shape} is stored under a mask that is not there; the file is damaged"
+            )
         bits = np.zeros(shape, dtype)
         bits[gate] = _array.decode(codec, data, dtype, (int(gate.sum()),))
     return join(name, bits)
@@ -144,8 +147,12 @@ def _gate(node: str, meta: dict[str, Any], name: str, mask: Any, gate: np.ndarra
     if node == "Masked" and name == "value" and mask is not None:
         mask = np.asarray(mask)
         return mask & gate if gate is not None and gate.shape == mask.shape else mask
-    if gate is None or (node, name) not in {("Masked", "mask"), ("Codebook", "codes"), ("Quantized", "codes"),
-                                            ("Sum", "terms")}:
+    if gate is None or (node, name) not in {
+        ("Masked", "mask"),
+        ("Codebook", "codes"),
+        ("Quantized", "codes"),
+        ("Sum", "terms"),
+    }:
         return None
     return gate.transpose(dense_order(meta, gate.ndim)) if node == "Quantized" else gate
 

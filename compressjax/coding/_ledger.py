@@ -58,8 +58,9 @@ class Ledger(NamedTuple):
 
     def as_json(self) -> list[dict[str, Any]]:
         """All rows as plain dictionaries."""
-        rows = [row._asdict() | {"shape": row.shape and list(row.shape), "codecs": list(row.codecs)}
-                for row in self.leaves]
+        rows = [
+            row._asdict() | {"shape": row.shape and list(row.shape), "codecs": list(row.codecs)} for row in self.leaves
+        ]
         return rows + [{"path": f"({name})", "file_bytes": size} for name, size in self.rest.items()]
 
 
@@ -110,7 +111,7 @@ def dense_shape(structure: Any) -> tuple[int, ...] | None:
         return tuple(stored[order.index(axis)] for axis in range(len(stored)))
     if node == "LowRank":
         left, right = dense_shape(fields["left"]), dense_shape(fields["right"])
-        return None if left is None or right is None else (*left[:-1], *right[len(left) - meta.get("inputs", 1):])
+        return None if left is None or right is None else (*left[:-1], *right[len(left) - meta.get("inputs", 1) :])
     if node == "Sum":
         return dense_shape(next(iter(fields["terms"].values()))[0])
     return None

@@ -58,11 +58,13 @@ def _low_rank(fields: dict, meta: dict, max_bytes: int) -> np.ndarray:
     right = materialize(fields["right"], max_bytes=max_bytes)
     inputs = meta.get("inputs", 1)
     batch = left.ndim - 1 - inputs
-    lead, rows, columns = left.shape[:batch], left.shape[batch:-1], right.shape[batch + 1:]
+    lead, rows, columns = left.shape[:batch], left.shape[batch:-1], right.shape[batch + 1 :]
     size = math.prod(lead) * math.prod(rows) * math.prod(columns) * left.dtype.itemsize
     if size > max_bytes:
-        raise ArtifactError(f"the dense tensor of a LowRank needs {size} bytes, above max_bytes={max_bytes}; if you "
-                            "trust the file, pass a larger max_bytes")
+        raise ArtifactError(
+            f"the dense tensor of a LowRank needs {size} bytes, above max_bytes={max_bytes}; if you "
+            "trust the file, pass a larger max_bytes"
+        )
     product = left.reshape(*lead, -1, left.shape[-1]) @ right.reshape(*lead, right.shape[batch], -1)
     return product.reshape(*lead, *rows, *columns)
 
@@ -107,8 +109,10 @@ def _spread(blocks: Any, shape: tuple[int, ...]) -> np.ndarray:
 
 def _widen(array: Bits) -> np.ndarray:
     if array.dtype != "bfloat16":
-        raise ArtifactError(f"type {array.dtype!r} needs the ml_dtypes package to become numbers; load the file with "
-                            "compressjax.artifact")
+        raise ArtifactError(
+            f"type {array.dtype!r} needs the ml_dtypes package to become numbers; load the file with "
+            "compressjax.artifact"
+        )
     return (array.data.astype(np.uint32) << 16).view(np.float32)
 
 

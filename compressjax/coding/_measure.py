@@ -67,5 +67,6 @@ def measure(symbols: np.ndarray, repeats: int = 5) -> CoderFigures:
         encode_seconds.append(middle - start)
         decode_seconds.append(time.perf_counter() - middle)
     entropy = float(-(share * np.log2(share)).sum()) * symbols.size / 8
-    return CoderFigures("ans", entropy, len(coded), symbols.size / min(encode_seconds),
-                        symbols.size / min(decode_seconds))
+    return CoderFigures(
+        "ans", entropy, len(coded), symbols.size / min(encode_seconds), symbols.size / min(decode_seconds)
+    )

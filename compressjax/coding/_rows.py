@@ -100,8 +100,11 @@ def _partitions(kept: np.ndarray, width: int) -> list[tuple[np.ndarray, float]]:
     over at most `_BINS` candidate cuts).
     """
     levels, level_of, lines = np.unique(kept, return_inverse=True, return_counts=True)
-    bin_of = np.minimum(np.cumsum(lines) * _BINS // (kept.size + 1), _BINS - 1) if levels.size > _BINS else \
-        np.arange(levels.size)
+    bin_of = (
+        np.minimum(np.cumsum(lines) * _BINS // (kept.size + 1), _BINS - 1)
+        if levels.size > _BINS
+        else np.arange(levels.size)
+    )
     _, bin_of = np.unique(bin_of, return_inverse=True)
     count = np.concatenate([[0], np.cumsum(np.bincount(bin_of, lines))])
     ones = np.concatenate([[0], np.cumsum(np.bincount(bin_of, lines * levels))])
@@ -158,8 +161,13 @@ def _encode(matrix: np.ndarray, planned: tuple[np.ndarray, np.ndarray, np.ndarra
         if level not in (_EMPTY, _FULL):
             bits = matrix[np.ix_(rows == row, columns == column)].astype(np.int32).reshape(-1)
             coder.encode_reverse(bits, _ans.model(_odds(level)))
-    return (bytes(densities.shape) + _table.encode(densities.reshape(-1)) + _write_classes(rows, densities.shape[0])
-            + _write_classes(columns, densities.shape[1]) + _ans.stack_bytes(coder))
+    return (
+        bytes(densities.shape)
+        + _table.encode(densities.reshape(-1))
+        + _write_classes(rows, densities.shape[0])
+        + _write_classes(columns, densities.shape[1])
+        + _ans.stack_bytes(coder)
+    )
 
 
 def _write_classes(classes: np.ndarray, alphabet: int) -> bytes:

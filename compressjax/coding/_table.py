@@ -22,8 +22,11 @@ def encode(values: np.ndarray) -> bytes:
     """The shortest of the layouts: one head byte, then the table."""
     values = np.asarray(values, np.int64)
     layouts = {_DIRECT: values, _DELTA: _fold(np.diff(values, prepend=0))}
-    bits, mode, k = min((int((folded >> k).sum()) + folded.size * (1 + k), mode, k)
-                        for mode, folded in layouts.items() for k in range(_MAX_RICE + 1))
+    bits, mode, k = min(
+        (int((folded >> k).sum()) + folded.size * (1 + k), mode, k)
+        for mode, folded in layouts.items()
+        for k in range(_MAX_RICE + 1)
+    )
     if values.size and int(values.max()) < 256:
         deflated = zlib.compress(values.astype(np.uint8).tobytes(), 9, wbits=-15)
         if len(deflated) + 2 < bits // 8:

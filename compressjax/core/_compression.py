@@ -135,6 +135,7 @@ def from_encode(name: str, encode_leaf: Callable[..., Any], *, needs: tuple[str,
         >>> keep.encode({"kernel": jnp.ones((1, 1))}, keep.init({"kernel": jnp.ones((1, 1))}))["kernel"].tolist()
         [[1.0]]
     """
+
     def update(state: State, flat: Values, grads: Values | None, stats: Any) -> State:
         del grads
         if stats is None and not needs:

@@ -15,7 +15,8 @@ def top_mask(scores: jax.Array, count: jax.Array | int) -> jax.Array:
     arrays every count is one small sum.
 
     Args:
-        scores: Any shape, floating; compared in float32, NaN below minus infinity, where numbers below 1.2e-38 may count as zero.
+        scores: Any shape, floating; compared in float32, where numbers below 1.2e-38 may count as zero. NaN comes
+            after minus infinity.
         count: How many to keep, 0 to `scores.size`; may be traced.
 
     Returns:

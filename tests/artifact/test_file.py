@@ -32,8 +32,9 @@ def leaf(draw, depth: int = 2):
     if kind == "masked":
         kept = jnp.asarray(rng.random((4, 6)) < 0.5)
         codes = jnp.where(kept, jnp.asarray(rng.integers(1, 5, (4, 6)), jnp.uint8), jnp.uint8(0))
-        inner = draw(st.sampled_from([jnp.where(kept, array, jnp.zeros((), dtype)),
-                                      tensors.Codebook(jnp.arange(5.0), codes)]))
+        inner = draw(
+            st.sampled_from([jnp.where(kept, array, jnp.zeros((), dtype)), tensors.Codebook(jnp.arange(5.0), codes)])
+        )
         return tensors.Masked(inner, kept)
     if kind == "low":
         return tensors.LowRank(jnp.asarray(rng.normal(size=(4, 2)), dtype), jnp.asarray(rng.normal(size=(2, 6)), dtype))

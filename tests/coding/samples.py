@@ -35,8 +35,12 @@ def leaves() -> dict[str, Any]:
     """One leaf of every node type, and arrays that call for every codec."""
     rng = np.random.default_rng(3)
     low = {"left": weights(4, 9, 2), "right": weights(5, 2, 8)}
-    grid = {"codes": (bell(1, 600, 15, 2.0).astype(np.int16) - 7).astype(np.int8).reshape(20, 30),
-            "scale": np.abs(weights(2, 1, 20)), "zero_point": None, "activation_scale": None}
+    grid = {
+        "codes": (bell(1, 600, 15, 2.0).astype(np.int16) - 7).astype(np.int8).reshape(20, 30),
+        "scale": np.abs(weights(2, 1, 20)),
+        "zero_point": None,
+        "activation_scale": None,
+    }
     return {
         "shared": shared(0, 200, 30),
         "grid": {"node": "Quantized", "meta": {"bits": 4, "order": (1, 0), "dtype_name": "float32"}, "fields": grid},
@@ -57,9 +61,13 @@ def leaves() -> dict[str, Any]:
 def same(a: Any, b: Any) -> bool:
     """Whether two leaves agree in structure, types, shapes and every byte."""
     if isinstance(a, dict):
-        return (isinstance(b, dict) and a["node"] == b["node"] and a["meta"] == b["meta"]
-                and set(a["fields"]) == set(b["fields"])
-                and all(same(a["fields"][name], b["fields"][name]) for name in a["fields"]))
+        return (
+            isinstance(b, dict)
+            and a["node"] == b["node"]
+            and a["meta"] == b["meta"]
+            and set(a["fields"]) == set(b["fields"])
+            and all(same(a["fields"][name], b["fields"][name]) for name in a["fields"])
+        )
     if isinstance(a, coding.Bits):
         return isinstance(b, coding.Bits) and a.dtype == b.dtype and same(a.data, b.data)
     if isinstance(a, tuple | list):

@@ -11,8 +11,13 @@ from compressjax.coding._array import decode, encode
 from compressjax.theory import empirical_entropy
 from tests.coding.samples import bell, leaves, mask, same, weights
 
-TYPES = st.one_of(hnp.boolean_dtypes(), hnp.integer_dtypes(), hnp.unsigned_integer_dtypes(), hnp.floating_dtypes(
-    sizes=(16, 32, 64)), hnp.complex_number_dtypes(sizes=(64, 128)))
+TYPES = st.one_of(
+    hnp.boolean_dtypes(),
+    hnp.integer_dtypes(),
+    hnp.unsigned_integer_dtypes(),
+    hnp.floating_dtypes(sizes=(16, 32, 64)),
+    hnp.complex_number_dtypes(sizes=(64, 128)),
+)
 
 
 def roundtrip(array: np.ndarray) -> tuple[str, int]:
@@ -35,8 +40,9 @@ def test_every_bit_of_a_float_survives(name):
     assert roundtrip(array)[0] in ("raw", "planes")
 
 
-@pytest.mark.parametrize("name", ["fill", "planes", "sparse", "palette", "gaps", "bernoulli", "huffman", "deflate",
-                                  "packed"])
+@pytest.mark.parametrize(
+    "name", ["fill", "planes", "sparse", "palette", "gaps", "bernoulli", "huffman", "deflate", "packed"]
+)
 def test_the_fitting_codec_wins(name):
     assert roundtrip(leaves()[name])[0] == name
 

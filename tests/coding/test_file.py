@@ -28,12 +28,21 @@ def mixed(count: int, seed: int) -> np.ndarray:
 def golden_leaves():
     """What the golden file holds; made without random numbers, so that any machine can say what it should be."""
     codes = (np.arange(96) * np.arange(96) % 11 % 4).astype(np.uint8).reshape(12, 8)
-    book = {"node": "Codebook", "meta": {}, "fields": {"centroids": np.array([-1, -0.5, 0.25, 2], np.float32),
-                                                       "codes": codes}}
+    book = {
+        "node": "Codebook",
+        "meta": {},
+        "fields": {"centroids": np.array([-1, -0.5, 0.25, 2], np.float32), "codes": codes},
+    }
     kept = np.arange(96).reshape(12, 8) % 5 < np.arange(12)[:, None] % 4
-    grid = {"node": "Quantized", "meta": {"bits": 4, "order": (1, 0), "dtype_name": "float32"}, "fields": {
-        "codes": (np.arange(40) * 7 % 15 - 7).astype(np.int8).reshape(5, 8), "scale": np.full((1, 5), 0.5, np.float32),
-        "zero_point": None}}
+    grid = {
+        "node": "Quantized",
+        "meta": {"bits": 4, "order": (1, 0), "dtype_name": "float32"},
+        "fields": {
+            "codes": (np.arange(40) * 7 % 15 - 7).astype(np.int8).reshape(5, 8),
+            "scale": np.full((1, 5), 0.5, np.float32),
+            "zero_point": None,
+        },
+    }
     return {
         "dense/kernel": {"node": "Masked", "meta": {}, "fields": {"mask": kept, "value": book}},
         "grid/kernel": grid,

@@ -11,8 +11,10 @@ from compressjax.coding import FORMAT, ArtifactError, loads
 from compressjax.coding._frame import MAGIC, build, load, parse, store
 
 LEAF = ["w", ["raw", "float32", [20], 80], None]
-DATA = build({"metadata": {"seed": 1}, "leaves": [LEAF], "extras": [["program", 50]]},
-             [np.arange(20, dtype="<f4").tobytes(), bytes(50)])
+DATA = build(
+    {"metadata": {"seed": 1}, "leaves": [LEAF], "extras": [["program", 50]]},
+    [np.arange(20, dtype="<f4").tobytes(), bytes(50)],
+)
 
 
 def refused(data: bytes) -> str:
@@ -32,7 +34,7 @@ def test_any_flipped_byte_is_refused():
     flips += [(int(at), int(value)) for at, value in zip(rng.integers(0, len(DATA), 500), rng.integers(1, 256, 500))]
     assert len(flips) > 2000
     for at, change in flips:
-        assert "model.cjx" in refused(DATA[:at] + bytes([DATA[at] ^ change]) + DATA[at + 1:])
+        assert "model.cjx" in refused(DATA[:at] + bytes([DATA[at] ^ change]) + DATA[at + 1 :])
 
 
 def test_any_truncation_or_extension_is_refused():
@@ -44,7 +46,7 @@ def test_any_truncation_or_extension_is_refused():
 
 def test_damage_names_the_section():
     assert "its manifest does not match" in refused(DATA[:135] + b"\xff" + DATA[136:])
-    assert "section 1 of 2" in refused(DATA[:-32 - 60] + b"\x77" + DATA[-32 - 59:])
+    assert "section 1 of 2" in refused(DATA[: -32 - 60] + b"\x77" + DATA[-32 - 59 :])
     assert "section 2 of 2" in refused(DATA[:-40] + b"\x77" + DATA[-39:])
     assert "does not match its SHA-256" in refused(DATA[:-1] + bytes([DATA[-1] ^ 1]))
 

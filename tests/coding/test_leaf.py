@@ -41,8 +41,11 @@ def specs(draw, depth: int = 3):
     elif kind == "Quantized":
         order = draw(st.sampled_from([(), (0, 1), (1, 0)]))
         codes = rng.integers(-7, 8, (6, 4)).astype(np.int8)
-        fields = {"codes": codes.transpose(order or None).copy() if order == (1, 0) else codes,
-                  "scale": weights(2, 1, 4), "zero_point": draw(st.sampled_from([None, np.zeros((1, 4), np.int32)]))}
+        fields = {
+            "codes": codes.transpose(order or None).copy() if order == (1, 0) else codes,
+            "scale": weights(2, 1, 4),
+            "zero_point": draw(st.sampled_from([None, np.zeros((1, 4), np.int32)])),
+        }
         meta = {"bits": 4, "order": order, "dtype_name": "float32", "activation": None}
     elif kind == "LowRank":
         fields = {"left": weights(3, 6, 2), "right": masked(weights(4, 2, 4), rng.random((2, 4)) < 0.5)}

@@ -10,10 +10,15 @@ from hypothesis import strategies as st
 from compressjax.coding import ArtifactError
 from compressjax.coding._manifest import MAX_BYTES, decode, encode
 
-JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) |
-                    st.text(st.characters(exclude_categories=["Cs"])),
-                    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("ab/é", max_size=4), inner,
-                                                                                max_size=4), max_leaves=12)
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("ab/é", max_size=4), inner, max_size=4),
+    max_leaves=12,
+)
 
 
 @given(st.dictionaries(st.text("abc", max_size=5), JSON, max_size=5))
@@ -22,9 +27,22 @@ def test_json_comes_back(manifest):
 
 
 def test_a_usual_manifest_is_smaller_than_plain_deflate_makes_it():
-    leaf = ["params/Dense_0/kernel", {"n": "Masked", "m": {}, "f": {"mask": ["rows", "bool", [64, 32], 99], "value": {
-        "n": "Codebook", "m": {}, "f": {"centroids": ["raw", "float32", [16], 64],
-                                        "codes": ["ans", "uint8", [64, 32], 77, 1]}}}}, 4096]
+    leaf = [
+        "params/Dense_0/kernel",
+        {
+            "n": "Masked",
+            "m": {},
+            "f": {
+                "mask": ["rows", "bool", [64, 32], 99],
+                "value": {
+                    "n": "Codebook",
+                    "m": {},
+                    "f": {"centroids": ["raw", "float32", [16], 64], "codes": ["ans", "uint8", [64, 32], 77, 1]},
+                },
+            },
+        },
+        4096,
+    ]
     manifest = {"format": 1, "metadata": {"versions": {"jax": "0.10.2"}}, "leaves": [leaf], "sections": [200]}
     size, packed = encode(manifest)
     text = json.dumps(manifest, separators=(",", ":")).encode()

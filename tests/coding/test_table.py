@@ -46,8 +46,12 @@ def test_a_deflated_bomb_is_not_expanded():
         return engine.compress(data) + engine.flush()
 
     assert inflate(deflate(b"abc"), 3) == b"abc"
-    for data, size in ((deflate(bytes(10**7)), 10), (deflate(b"abc"), 4), (deflate(b"abc")[:-1], 3),
-                       (deflate(b"abc") + b"x", 3)):
+    for data, size in (
+        (deflate(bytes(10**7)), 10),
+        (deflate(b"abc"), 4),
+        (deflate(b"abc")[:-1], 3),
+        (deflate(b"abc") + b"x", 3),
+    ):
         with pytest.raises(ArtifactError, match="exactly"):
             inflate(data, size)
     with pytest.raises(ArtifactError, match="damaged"):

@@ -42,8 +42,9 @@ def test_published_rates_with_huffman(row):
 
 def test_the_whole_of_lenet_300_100_is_31_times_smaller():
     """The paper prints 32; its own rows, weighted by their layers, make 31."""
-    layers = [deep_compression_size(n, d, b, g, codebook_bits=b, gap_bits=g, biases=m)
-              for _, n, m, d, b, g, *_ in PACKED[:3]]
+    layers = [
+        deep_compression_size(n, d, b, g, codebook_bits=b, gap_bits=g, biases=m) for _, n, m, d, b, g, *_ in PACKED[:3]
+    ]
     assert 32 * 266610 / sum(layer.bits for layer in layers) == pytest.approx(31, rel=0.01)
 
 
