@@ -54,7 +54,7 @@ def native(f: Function) -> Function:
 
 
 def lifted(node: core.Node, seed: int, lift: Lift = native) -> None:
-    """Law 5 for one node, under `jit`: outputs, the first one under `vmap`, gradients of the values and of the input."""
+    """Law 5 for one node, under `jit`: outputs, the first also under `vmap`, gradients of the values and the input."""
     shape = tuple(node.shape)
     table, x_shape = functions(shape)
     x = helpers.array(seed, x_shape, str(jnp.dtype(node.dtype)))

@@ -214,8 +214,8 @@ _SHARE = [
         zero=mean, snap=few, projection=None,
     ),
     MethodRow(
-        "share.kmeans: density, zeros too",
-        lambda: share.kmeans(6, init="density", ignore_zeros=False),
+        "share.kmeans: optimal, zeros too",
+        lambda: share.kmeans(6, init="optimal", ignore_zeros=False),
         projection=None,
     ),
     MethodRow("share.kmeans: quantile", lambda: share.kmeans(3, init="quantile"), projection=None),
