@@ -84,7 +84,7 @@ def _product(codes: jax.Array, x_scale: jax.Array, node: Quantized, p: Product, 
 
     def part(i: Any) -> jax.Array:
         rows = jax.lax.dynamic_slice_in_dim(codes, i * size, size, of_x)
-        scales = {
+        scales: dict[str, Any] = {
             name: jax.lax.dynamic_slice_in_dim(v, i, 1, grouped)
             for name, v in (("scale", node.scale), ("zero_point", node.zero_point))
             if v is not None

@@ -38,7 +38,7 @@ def transpose(node: Any, permutation: Sequence[int]) -> Result:
         return Codebook(node.centroids, jnp.transpose(node.codes, perm))
     if isinstance(node, Quantized):
         stored = storage_order(len(perm), node.order)
-        moved = {n: None if x is None else jnp.transpose(x, perm) for n, x in _scales(node).items()}
+        moved: dict[str, Any] = {n: None if x is None else jnp.transpose(x, perm) for n, x in _scales(node).items()}
         return dataclasses.replace(node, order=_trailing(perm.index(axis) for axis in stored), **moved)
     if isinstance(node, LowRank):
         return _transpose_low_rank(node, perm)

@@ -48,7 +48,7 @@ class _Lift:
 
     observes = False
 
-    def __init__(self, rows: dict[Row, None], on_fallback: str):
+    def __init__(self, rows: dict[Row, None], on_fallback: str) -> None:
         self.rows = rows
         self.on_fallback = on_fallback
 
