@@ -1,6 +1,7 @@
 """A stage that trains: chunks of steps, in one compiled scan where that is fast, seen through a compression."""
 
 import functools
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -87,7 +88,13 @@ def fit(
         for part in parts:
             state, metrics = run(context, state, (steps[part], rows[part]), problem.images, problem.labels)
             seen.append(metrics)
-        return state, {key: float(np.mean([np.mean(metrics[key]) for metrics in seen])) for key in seen[0]}
+        means = {key: float(np.mean([np.mean(metrics[key]) for metrics in seen])) for key in seen[0]}
+        if not math.isfinite(means["loss"]):
+            raise ValueError(
+                f"stage {name}: the loss became {means['loss']} between steps {first} and {first + count}; "
+                f"lower --config.{name}.learning_rate={settings['learning_rate']} and choose another --workdir"
+            )
+        return state, means
 
     def finish(context: Context, state: State) -> Stored:
         encoded = compression.encode(state.params, state.optimiser.compression)

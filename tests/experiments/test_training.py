@@ -9,7 +9,7 @@ import pytest
 from compressjax import core, recipe
 from configs.common import training
 from experiments.stages.teacher import make_teacher
-from experiments.training import count_steps, make_optimiser, objective
+from experiments.training import count_steps, make_optimiser, mix, objective
 
 pytestmark = pytest.mark.loose
 
@@ -67,3 +67,28 @@ def test_objective_without_a_teacher_is_cross_entropy():
     assert objective(logits, labels, None, settings) == pytest.approx(expected, rel=1e-6)
     assert objective(logits, labels, -logits, {**settings, "soft": 0.0}) == pytest.approx(expected, rel=1e-6)
     assert objective(logits, labels, logits, {**settings, "soft": 1.0}) == pytest.approx(0, abs=1e-6)
+
+
+def test_a_loss_that_is_no_number_names_the_remedy(problem, tmp_path):
+    with pytest.raises(
+        ValueError, match=r"stage teacher: the loss became nan .* lower --config\.teacher\.learning_rate"
+    ):
+        params_of(problem, tmp_path, learning_rate=1e30)
+
+
+def test_mix_blends_neighbours_and_their_labels():
+    images = jnp.arange(3, dtype=jnp.uint8).reshape(3, 1, 1, 1) * 100
+    x, y = mix(jax.random.key(0), images, jnp.eye(3), 0.5)
+    for i in range(3):
+        weight = y[i, i - 1]
+        assert 0 <= weight <= 0.5
+        assert y[i, i] == pytest.approx(1 - weight)
+        assert x[i, 0, 0, 0] == pytest.approx((1 - weight) * 100 * i + weight * 100 * ((i - 1) % 3), rel=1e-5)
+
+
+def test_mixed_stages_train_and_repeat(problem, tmp_path):
+    one = params_of(problem, tmp_path / "a", mixup=0.5)
+    two = params_of(problem, tmp_path / "b", mixup=0.5)
+    plain = params_of(problem, tmp_path / "c")
+    assert np.array_equal(one["Dense_0/kernel"], two["Dense_0/kernel"])
+    assert not np.array_equal(one["Dense_0/kernel"], plain["Dense_0/kernel"])
