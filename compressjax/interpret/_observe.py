@@ -23,7 +23,7 @@ class _Observe:
 
     observes = True
 
-    def __init__(self, gram: bool):
+    def __init__(self, gram: bool) -> None:
         self.gram = gram
         self.records: Records = {}
 
