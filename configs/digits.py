@@ -16,6 +16,7 @@ def get_config(text: str = "") -> ConfigDict:
     words = arguments(text, {"smoke": "hardly any steps", "cnn": "a convolutional network instead of dense layers"})
     config = ConfigDict()
     config.seed = 0
+    config.skip = ()
     config.data = {"name": "digits", "path": ""}
     if "cnn" in words:
         _cnn(config)

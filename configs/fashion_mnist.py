@@ -16,6 +16,7 @@ def get_config(text: str = "") -> ConfigDict:
     words = arguments(text, {"smoke": "hardly any steps", "cnn": "a convolutional network, not LeNet-300-100"})
     config = ConfigDict()
     config.seed = 0
+    config.skip = ()
     config.data = {"name": "fashion_mnist", "path": "/usr/share/datasets/fashion-mnist"}
     if "cnn" in words:
         _cnn(config)

@@ -17,6 +17,7 @@ def get_config(text: str = "") -> ConfigDict:
     words = arguments(text, {"smoke": "hardly any steps", "lenet5": "LeNet-5 instead of LeNet-300-100"})
     config = ConfigDict()
     config.seed = 0
+    config.skip = ()
     config.data = {"name": "mnist", "path": "package/data"}
     if "lenet5" in words:
         _lenet5(config)

@@ -23,20 +23,23 @@ def build(problem: Problem, config: dict[str, Any]) -> list[recipe.Stage]:
 
     Args:
         problem: network and data.
-        config: a stage is on when the config has its field and that is not `None`.
+        config: with the settings of every stage, and `skip`, the stages to leave out.
 
     Returns:
         The stages.
 
     Raises:
-        ValueError: when there is no teacher.
+        ValueError: when `skip` names no stage, or the teacher.
     """
-    if config.get("teacher") is None:
-        raise ValueError("the config has no stage 'teacher', which every other stage starts from; give it one")
+    skipped = set(config["skip"])
+    if skipped - set(STAGES) or "teacher" in skipped:
+        raise ValueError(
+            f"--config.skip={sorted(skipped)} must name stages other than the teacher: {', '.join(list(STAGES)[1:])}"
+        )
     shared = {"model": config["model"], "seed": config["seed"], "devices": problem.mesh.size}
     stages = []
     for name, make in STAGES.items():
-        if config.get(name) is not None:
+        if name not in skipped:
             stage = make(problem, config[name])
             stages.append(stage._replace(settings={**shared, **stage.settings}))
     return stages
@@ -121,7 +124,7 @@ def metadata(problem: Problem, config: dict[str, Any]) -> dict[str, Any]:
         JSON values.
     """
     return {
-        "recipe": {"stages": [name for name in STAGES if config.get(name) is not None],
+        "recipe": {"stages": [name for name in STAGES if name not in config["skip"]],
                    "config": recipe.digest(config)[:16]},
         "seed": config["seed"],
         "model": config["model"],

@@ -140,13 +140,12 @@ def test_a_rule_that_selects_nothing_is_refused(problem):
         stage.start({"teacher": recipe.Stored({"params": problem.initial_params()}, {})})
 
 
-def test_a_config_without_a_teacher_is_refused(problem):
-    config = tiny.get_config().to_dict()
-    config["teacher"] = None
-    with pytest.raises(ValueError, match="teacher"):
-        build(problem, config)
+@pytest.mark.parametrize("skip", [("teacher",), ("shrae",)])
+def test_only_stages_other_than_the_teacher_can_be_skipped(problem, skip):
+    with pytest.raises(ValueError, match="skip"):
+        build(problem, {**tiny.get_config().to_dict(), "skip": skip})
 
 
-def test_stages_that_are_none_are_left_out(problem):
-    config = {**tiny.get_config().to_dict(), "share": None, "distil": None}
+def test_skipped_stages_are_left_out(problem):
+    config = {**tiny.get_config().to_dict(), "skip": ("share", "distil")}
     assert [stage.name for stage in build(problem, config)] == ["teacher", "prune", "factorise", "qat", "encode"]

@@ -80,10 +80,10 @@ def test_mix_blends_neighbours_and_their_labels():
     images = jnp.arange(3, dtype=jnp.uint8).reshape(3, 1, 1, 1) * 100
     x, y = mix(jax.random.key(0), images, jnp.eye(3), 0.5)
     for i in range(3):
-        weight = y[i, i - 1]
+        weight = float(y[i, i - 1])
         assert 0 <= weight <= 0.5
-        assert y[i, i] == pytest.approx(1 - weight)
-        assert x[i, 0, 0, 0] == pytest.approx((1 - weight) * 100 * i + weight * 100 * ((i - 1) % 3), rel=1e-5)
+        assert float(y[i, i]) == pytest.approx(1 - weight)
+        assert float(x[i, 0, 0, 0]) == pytest.approx((1 - weight) * 100 * i + weight * 100 * ((i - 1) % 3), rel=1e-5)
 
 
 def test_mixed_stages_train_and_repeat(problem, tmp_path):

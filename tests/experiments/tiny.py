@@ -9,6 +9,7 @@ def get_config(text: str = "") -> ConfigDict:
     """A few dozen steps of a network with 32 hidden units on the digits."""
     config = ConfigDict()
     config.seed = 0
+    config.skip = ()
     config.data = {"name": "digits", "path": ""}
     config.model = {"name": "mlp", "settings": {"widths": (32,)}}
     every = {"epochs": 3.0, "batch": 64, "chunk": 10, "save_every": 20}
