@@ -1,6 +1,5 @@
 """Convolutions with a node as the kernel: groups, strides, dilation, depthwise."""
 
-import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -10,39 +9,15 @@ import jax.numpy as jnp
 
 from compressjax.core import Node, dense
 from compressjax.interpret._dot import as_grid, dot, sum_of_terms
-from compressjax.interpret._integer import quantize_activations, refusal, signed_codes, straight_through_product
+from compressjax.interpret._integer import refusal
+from compressjax.interpret._integer_conv import WINDOW, convolve, integer_conv
 from compressjax.interpret._product import Product
 from compressjax.interpret._weight import Dense
-from compressjax.tensors import LowRank, Quantized, Sum, expand_blocks, storage_order
+from compressjax.tensors import LowRank, Quantized, Sum
 
-_WINDOW = (
-    "window_strides", "padding", "lhs_dilation", "rhs_dilation", "dimension_numbers", "feature_group_count",
-    "batch_group_count", "precision",
-)  # fmt: skip
-
-
-def convolve(x: jax.Array, kernel: jax.Array, params: dict[str, Any], dtype: Any) -> jax.Array:
-    """The convolution of an equation, with another kernel or result dtype.
-
-    Args:
-        x: Activations in the equation's layout.
-        kernel: Dense kernel in the equation's layout.
-        params: Parameters of the equation.
-        dtype: Result dtype, or None.
-
-    Returns:
-        The convolved activations.
-
-    Example:
-        >>> closed = jax.make_jaxpr(lambda x, k: jax.lax.conv(x, k, (1, 1), "VALID"))(
-        ...     jnp.ones((1, 1, 3, 3)), jnp.ones((1, 1, 3, 3))
-        ... )
-        >>> convolve(jnp.ones((1, 1, 3, 3)), jnp.ones((1, 1, 3, 3)), closed.eqns[0].params, None).item()
-        9.0
-    """
-    return jax.lax.conv_general_dilated(
-        x, kernel, **{key: params[key] for key in _WINDOW}, preferred_element_type=dtype
-    )
+# Where sums are shorter, rounding the activations costs more than integer products save (two-core CPU, JAX 0.10 and
+# 0.12: 3x3 kernels gain from 24 input channels on, depthwise and one-channel ones lose by 2 to 8 times).
+FEWEST_TERMS = 200
 
 
 def apply_conv(params: dict[str, Any], inputs: Sequence[Any], operand: int = 1) -> Any:
@@ -106,42 +81,21 @@ def _low_rank(x: jax.Array, node: LowRank, params: dict[str, Any]) -> Any:
 
 def _quantized(x: jax.Array, node: Quantized, params: dict[str, Any]) -> Any:
     out_axis = params["dimension_numbers"].rhs_spec[0]
-    reason = refusal(x, node, math.prod(d for a, d in enumerate(node.shape) if a != out_axis))
+    terms = math.prod(d for a, d in enumerate(node.shape) if a != out_axis)
+    reason = refusal(x, node, terms)
     if any(s != 1 for a, s in enumerate(node.scale.shape) if a != out_axis):
         reason = "scales change along the summed axes, so integer sums cannot be scaled afterwards"
     elif params["batch_group_count"] != 1:
         reason = "integer convolutions with batch groups are not written"
     elif node.zero_point is not None:
         reason = "padding does not commute with a zero point; use a symmetric grid for integer convolutions"
+    elif any(step != 1 for step in params["lhs_dilation"]):
+        reason = "integer convolutions with input dilation are slower than dense ones"
+    elif x.ndim not in (3, 4):
+        reason = "integer convolutions over other than one or two dimensions are slower than dense ones"
+    elif terms < FEWEST_TERMS:
+        reason = f"sums of fewer than {FEWEST_TERMS} products are faster in floating point"
     if reason:
         return Dense(reason)
-    out = _integer_conv(tuple((key, params[key]) for key in _WINDOW))(x, node)
+    out = integer_conv(tuple((key, params[key]) for key in WINDOW))(x, node)
     return out.astype(params["preferred_element_type"] or jnp.result_type(x.dtype, node.dtype))
-
-
-@functools.lru_cache(maxsize=1024)
-def _integer_conv(window: tuple[tuple[str, Any], ...]) -> Any:
-    """One jitted function a window: layers of one shape share its trace."""
-    params = dict(window)
-    numbers = params["dimension_numbers"]
-    out_axis, (out_batch, out_channel) = numbers.rhs_spec[0], numbers.out_spec[:2]
-
-    def along(v: jax.Array, axis: int, ndim: int) -> jax.Array:
-        return v.reshape(tuple(-1 if a == axis else 1 for a in range(ndim)))
-
-    def integer(x: jax.Array, node: Quantized) -> jax.Array:
-        # One scale an image: a NaN in one pixel makes the whole image's result NaN.
-        others = tuple(a for a in range(x.ndim) if a != numbers.lhs_spec[0])
-        codes, x_scale = quantize_activations(x, others, node)
-        stored, _ = signed_codes(node)
-        order = storage_order(stored.ndim, node.order)
-        weights = jnp.transpose(stored, tuple(order.index(a) for a in range(stored.ndim))) if node.order else stored
-        total = convolve(codes, weights, {**params, "precision": None}, jnp.int32).astype(jnp.float32)
-        width = tuple(d if a == out_axis else 1 for a, d in enumerate(node.shape))
-        scale = expand_blocks(node.scale.astype(jnp.float32), width)
-        return total * (along(x_scale, out_batch, x.ndim) * along(scale, out_channel, x.ndim))
-
-    def floating(x: jax.Array, node: Quantized) -> jax.Array:
-        return convolve(x, node.materialize(), params, None)
-
-    return jax.jit(straight_through_product(integer, floating))

@@ -61,17 +61,22 @@ def _function(p: Product, grouped: int | None) -> Any:
 
     def integer(x: jax.Array, node: Quantized) -> jax.Array:
         codes, x_scale = quantize_activations(x, p.x_sum, node)
-        if p.x_batch or math.prod(x.shape[a] for a in p.x_free(x.ndim)) != 1:
+        if math.prod(x.shape[a] for a in p.x_free(x.ndim)) != 1:
             return _product(codes, x_scale, node, p, grouped)
         # One row alone falls on a slow path in XLA's CPU backend; a second row of zeros avoids it.
         two = jnp.stack([codes, jnp.zeros_like(codes)])
-        later = dataclasses.replace(p, x_sum=tuple(a + 1 for a in p.x_sum))
-        return _product(two, x_scale[None], node, later, grouped)[0]
+        later = dataclasses.replace(p, x_sum=_shifted(p.x_sum), x_batch=_shifted(p.x_batch))
+        both = _product(two, x_scale[None], node, later, grouped)
+        return jax.lax.index_in_dim(both, 0, axis=len(p.x_batch), keepdims=False)
 
     def floating(x: jax.Array, node: Quantized) -> jax.Array:
         return p.dense(x, node.materialize())
 
     return jax.jit(straight_through_product(integer, floating))
+
+
+def _shifted(axes: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(a + 1 for a in axes)
 
 
 def _product(codes: jax.Array, x_scale: jax.Array, node: Quantized, p: Product, grouped: int | None) -> jax.Array:

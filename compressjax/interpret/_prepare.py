@@ -1,28 +1,35 @@
 """`prepare`: from the form that is small to the form that runs fast."""
 
 import dataclasses
+import math
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from compressjax.core import Node, is_node
+from compressjax.interpret._conv import FEWEST_TERMS
 from compressjax.interpret._dot import as_grid
 from compressjax.tensors import LowRank, Quantized, Sum, storage_order
+
+# Matrices of fewer entries are multiplied faster in floating point than rounded activations are (two-core CPU, JAX
+# 0.10 and 0.12: 256 x 256 is even); so are grids whose scales change after fewer terms of a sum than this.
+FEWEST_ENTRIES = 1 << 16
+SHORTEST_GROUP = 64
 
 
 def prepare(tree: Any) -> Any:
     """Turns stored nodes into the nodes that run fastest on this machine; the function that they compute is the same.
 
-    Masks and float tables become dense arrays, once, instead of in every call; integer tables become `Quantized`
-    codes with the summed axis last; factors and sums are kept. This trades memory for speed: the file stays as small as
-    it was, the arrays in memory may not.
+    Masks, float tables and small integer matrices become dense arrays, once, instead of in every call; larger integer
+    grids become `Quantized` codes, matrices with the summed axis last; factors and sums are kept. This trades memory
+    for speed: the file stays as small as it was, the arrays in memory may not.
 
     Args:
         tree: A tree of arrays and nodes, as loaded from an artifact.
 
     Returns:
-        A tree that `lift` runs; products equal those of the given tree up to rounding.
+        A tree that `lift` runs; results equal those of the given tree up to rounding, that of activations included.
 
     Example:
         >>> from compressjax.tensors import Masked
@@ -38,9 +45,31 @@ def _prepare(node: Any) -> Any:
     if isinstance(node, LowRank):
         return LowRank(_prepare(node.left), _prepare(node.right), node.inputs)
     if isinstance(node, Sum):
-        return Sum(tuple(_prepare(term) for term in node.terms))
+        return _prepare_sum(node)
     grid = as_grid(node)
-    return _fast_layout(grid) if isinstance(grid, Quantized) else node.materialize()
+    return _fast_layout(grid) if isinstance(grid, Quantized) and _pays(grid) else node.materialize()
+
+
+def _prepare_sum(node: Sum) -> Any:
+    """Dense terms become one array; a sum of nothing else is that array."""
+    terms = [_prepare(term) for term in node.terms]
+    kept = [term for term in terms if isinstance(term, Node)]
+    arrays = [term for term in terms if not isinstance(term, Node)]
+    if arrays:
+        kept.append(sum(arrays[1:], arrays[0]))
+    return kept[0] if len(kept) == 1 else Sum(tuple(kept))
+
+
+def _pays(node: Quantized) -> bool:
+    """Whether integer products on a grid are faster than dense ones on prepared weights."""
+    shape = node.shape
+    groups = [d // s for d, s in zip(shape[:-1], node.scale.shape[:-1], strict=True) if s not in (1, d)]
+    if groups and min(groups) < SHORTEST_GROUP:
+        return False
+    if len(shape) != 4:
+        return len(shape) <= 3 and math.prod(shape) >= FEWEST_ENTRIES
+    # Four axes are a convolution kernel, with the outputs first or last.
+    return node.zero_point is None and math.prod(shape) >= FEWEST_TERMS * max(shape[0], shape[-1])
 
 
 def _fast_layout(node: Quantized) -> Quantized:

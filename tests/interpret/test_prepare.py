@@ -1,56 +1,107 @@
-"""prepare changes the form, never the function: dense where only bytes were saved, integers where products are."""
+"""`prepare`: the same function on nodes that run fast, and what becomes of every node."""
 
+from typing import Any
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from compressjax import interpret, tensors
-
-CODES = np.array([[1, -2, 3], [0, 4, -5]], np.int8)
-SCALE = np.array([[0.5, 1.0, 2.0]], np.float32)
-MASK = np.array([[True, False, True], [False, True, True]])
-FLOATS = np.array([[1.0, -2.0, 0.25], [3.0, 4.0, -0.5]], np.float32)
+from compressjax import core, interpret, tensors
+from tests import helpers
+from tests.interpret import samples
 
 
-def test_masks_tables_and_weight_only_codes_become_dense() -> None:
-    tree = {
-        "mask": tensors.Masked(jnp.asarray(FLOATS), jnp.asarray(MASK)),
-        "table": tensors.Codebook(jnp.asarray([-1.0, 2.5]), jnp.asarray(MASK, jnp.uint8)),
-        "codes": tensors.Quantized(jnp.asarray(CODES), jnp.asarray(SCALE)),
-        "bias": jnp.arange(3.0),
+def layer(w: Any, x: jax.Array) -> jax.Array:
+    """A dense layer."""
+    return x @ w
+
+
+@pytest.mark.parametrize("shape", [(6, 8), (300, 320)])
+def test_the_function_stays_the_same(shape: tuple[int, int]) -> None:
+    x = samples.floats(samples.rng(1), 3, shape[0])
+    nodes = {**samples.zoo((6, 8)), **samples.active((6, 8))} if shape[0] == 6 else samples.active(shape)
+    ready = interpret.prepare(nodes)
+    for name, node in nodes.items():
+        got = samples.lifted(layer)(ready[name], x)
+        dense = np.asarray(node.materialize(), np.float64)
+        room = 0.0
+        if isinstance(node, tensors.Quantized) and node.activation:
+            room = (samples.errors(node, x, (1,)) @ np.abs(dense)).max()
+        assert np.abs(helpers.float64(got) - helpers.float64(x) @ dense).max() <= room + 1e-4, name
+        samples.close(core.dense(ready[name]), dense, name)
+
+
+def test_what_becomes_of_each_kind() -> None:
+    draw = samples.rng()
+    big = (256, 256)
+    kept = {
+        "grid": samples.grid(draw, big, (1, 256), activation="dynamic"),
+        "stored": samples.grid(draw, big, (1, 256), order=(1, 0), activation="static"),
+        "table": samples.codebook(draw, *big, table=samples.grid(draw, (6,), activation="dynamic")),
+        "long groups": samples.grid(draw, big, (4, 256), activation="dynamic"),
+        "heads": samples.grid(draw, (256, 4, 64), (1, 4, 64), activation="dynamic"),
+        "convolution": samples.grid(draw, (3, 3, 32, 40), (1, 1, 1, 40), activation="dynamic"),
+        "factors": samples.low_rank(draw, big),
     }
-    ready = interpret.prepare(tree)
-    assert {type(x).__mro__[0].__name__ for x in ready.values()}.isdisjoint({"Masked", "Codebook", "Quantized"})
-    np.testing.assert_array_equal(ready["mask"], FLOATS * MASK)
-    np.testing.assert_array_equal(ready["table"], np.where(MASK, 2.5, -1.0))
-    np.testing.assert_array_equal(ready["codes"], CODES * SCALE)
-    np.testing.assert_array_equal(ready["bias"], np.arange(3.0))
+    dense = {
+        "masked": tensors.Masked(samples.floats(draw, 4, 4), samples.mask(draw, 4, 4)),
+        "float table": samples.codebook(draw, 4, 4),
+        "weight-only": samples.grid(draw, big),
+        "small": samples.grid(draw, (128, 256), (1, 256), activation="dynamic"),
+        "short groups": samples.grid(draw, big, (16, 256), activation="dynamic"),
+        "short sums": samples.grid(draw, (3, 3, 1, 4), (1, 1, 1, 4), activation="dynamic"),
+        "affine convolution": samples.grid(draw, (3, 3, 32, 40), (1, 1, 1, 40), affine=True, activation="dynamic"),
+        "volume": samples.grid(draw, (3, 3, 3, 16, 16), (1, 1, 1, 1, 16), activation="dynamic"),
+    }
+    for name, node in interpret.prepare(kept).items():
+        assert isinstance(node, tensors.LowRank if name == "factors" else tensors.Quantized), name
+        if isinstance(node, tensors.Quantized) and node.ndim == 2:
+            assert node.order == (1, 0), name
+            assert node.codes.shape == (256, 256)
+        samples.close(node.materialize(), kept[name].materialize(), name, 1e-6)
+    for name, array in interpret.prepare(dense).items():
+        assert isinstance(array, jax.Array), name
+        assert helpers.same_bits(array, dense[name].materialize()), name
 
 
-@pytest.mark.parametrize("order", [(), (1, 0)])
-def test_integer_grids_get_their_inputs_last(order: tuple[int, ...]) -> None:
-    stored = CODES.T if order else CODES
-    node = tensors.Quantized(jnp.asarray(stored), jnp.asarray(SCALE), order=order, activation="dynamic")
-    ready = interpret.prepare({"kernel": node})["kernel"]
-    np.testing.assert_array_equal(ready.codes, CODES.T)
-    np.testing.assert_array_equal(ready.materialize(), CODES * SCALE)
-    assert ready.activation == "dynamic"
+def test_prepared_grids_run_natively() -> None:
+    draw = samples.rng()
+    node = interpret.prepare(samples.grid(draw, (3, 3, 32, 40), (1, 1, 1, 40), activation="dynamic"))
+    f = lambda w, x: jax.lax.conv_general_dilated(  # noqa: E731
+        x, w, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+    assert samples.statuses(f, node, jnp.ones((1, 4, 4, 32))) == {("conv_general_dilated", "native")}
+    groups = interpret.prepare(samples.grid(draw, (256, 256), (4, 256), activation="dynamic"))
+    assert samples.statuses(layer, groups, jnp.ones((2, 256))) == {("dot_general", "native")}
 
 
-def test_integer_tables_and_masks_over_them_become_one_grid() -> None:
-    table = tensors.Quantized(jnp.asarray([-3, 0, 7], jnp.int8), jnp.asarray([0.5]), activation="dynamic")
-    codes = np.array([[0, 1, 2], [2, 2, 0]], np.uint8)
-    node = tensors.Masked(tensors.Codebook(table, jnp.asarray(codes)), jnp.asarray(MASK))
-    ready = interpret.prepare({"kernel": node})["kernel"]
-    assert isinstance(ready, tensors.Quantized)
-    np.testing.assert_array_equal(ready.materialize(), np.array([-1.5, 0.0, 3.5])[codes] * MASK)
-
-
-def test_factors_and_terms_are_kept_and_prepared_inside() -> None:
-    left = tensors.Masked(jnp.asarray(FLOATS), jnp.asarray(MASK))
-    low = tensors.LowRank(left, jnp.ones((3, 4)))
-    ready = interpret.prepare({"kernel": tensors.Sum((low, jnp.ones((2, 4))))})["kernel"]
+def test_sums_collect_their_dense_terms() -> None:
+    draw = samples.rng()
+    low, masked, table = samples.low_rank(draw, (4, 6)), samples.floats(draw, 4, 6), samples.codebook(draw, 4, 6)
+    node = tensors.Sum((low, tensors.Masked(masked, samples.mask(draw, 4, 6)), table))
+    ready = interpret.prepare(node)
     assert isinstance(ready, tensors.Sum)
-    assert isinstance(ready.terms[0], tensors.LowRank)
-    np.testing.assert_array_equal(ready.terms[0].left, FLOATS * MASK)
-    np.testing.assert_allclose(ready.materialize(), (FLOATS * MASK) @ np.ones((3, 4)) + 1)
+    assert [type(term).__name__ for term in ready.terms] == ["LowRank", "ArrayImpl"]
+    samples.close(ready.materialize(), helpers.brute(node))
+    plain = interpret.prepare(tensors.Sum((table, masked)))
+    assert isinstance(plain, jax.Array)
+    samples.close(plain, helpers.brute(table) + helpers.float64(masked))
+    two = interpret.prepare(tensors.Sum((low, low)))
+    assert isinstance(two, tensors.Sum)
+    assert len(two.terms) == 2
+
+
+def test_other_leaves_and_structure_are_untouched() -> None:
+    tree = {"a": [jnp.ones(2), None, 3], "b": samples.codebook(samples.rng(), 2, 3), "s": "text"}
+    ready = interpret.prepare(tree)
+    assert ready["a"][0] is tree["a"][0]
+    assert ready["s"] == "text"
+    assert set(ready) == set(tree)
+
+
+def test_it_can_be_compiled() -> None:
+    node = samples.grid(samples.rng(), (256, 256), (1, 256), activation="dynamic")
+    ready = jax.jit(interpret.prepare)({"w": node, "m": samples.codebook(samples.rng(), 4, 4)})
+    assert ready["w"].order == (1, 0)
+    samples.close(ready["w"].materialize(), node.materialize(), tolerance=1e-6)
