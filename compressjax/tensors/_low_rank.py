@@ -20,6 +20,7 @@ class LowRank(Node):
         inputs: Number of input axes of `left`; what precedes them is batch (stacked layers).
 
     Example:
+        >>> import jax.numpy as jnp
         >>> LowRank(jnp.ones((4, 1)), jnp.ones((1, 3)), 1).shape
         (4, 3)
 
