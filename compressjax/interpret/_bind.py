@@ -1,7 +1,7 @@
 """Running one equation as it is, under the settings it was traced with."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -26,21 +26,34 @@ def bind(eqn: Any, inputs: Sequence[Any]) -> list[Any]:
     return list(out) if eqn.primitive.multiple_results else [out]
 
 
-@contextlib.contextmanager
-def context(eqn: Any) -> Iterator[None]:
-    """The settings under which an equation was traced, and its named scopes, for profiles and HLO metadata.
+class Context:
+    """The settings under which equations were traced, and their named scopes, for profiles and HLO metadata.
 
-    Args:
-        eqn: A jaxpr equation.
-
-    Yields:
-        Nothing; use it around whatever stands for the equation.
+    One object serves all equations of a jaxpr, one after the other: neighbours mostly share their settings, and
+    entering them anew for each would slow tracing down.
 
     Example:
-        >>> with context(jax.make_jaxpr(jax.numpy.sin)(0.0).eqns[0]):
-        ...     float(jax.numpy.sin(0.0))
-        0.0
+        >>> with Context() as context:
+        ...     context.enter(jax.make_jaxpr(jax.numpy.sin)(0.0).eqns[0])
     """
-    scope = str(eqn.source_info.name_stack)
-    with eqn.ctx.manager, jax.named_scope(scope) if scope else contextlib.nullcontext():
-        yield
+
+    def __init__(self) -> None:
+        self._stack = contextlib.ExitStack()
+        self._now: tuple[Any, Any] | None = None
+
+    def __enter__(self) -> "Context":
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._stack.close()
+
+    def enter(self, eqn: Any) -> None:
+        """Leaves the settings of the last equation and enters those of `eqn`, where they differ."""
+        asked = (eqn.ctx, eqn.source_info.name_stack)
+        if self._now is not None and asked[0] is self._now[0] and asked[1] == self._now[1]:
+            return
+        self._stack.close()
+        self._stack.enter_context(eqn.ctx.manager)
+        if scope := str(asked[1]):
+            self._stack.enter_context(jax.named_scope(scope))
+        self._now = asked

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import jax
 from jax.extend import core as jex
 
-from compressjax.interpret._bind import bind, context
+from compressjax.interpret._bind import Context, bind
 from compressjax.interpret._calls import CALLS
 from compressjax.interpret._loops import LOOPS
 from compressjax.interpret._records import Records
@@ -69,14 +69,15 @@ def evaluate(jaxpr: Any, consts: Sequence[Any], args: Sequence[Any], handler: Ha
 
     env.update(zip(jaxpr.constvars, consts, strict=True))
     env.update(zip(jaxpr.invars, args, strict=True))
-    for eqn in jaxpr.eqns:
-        inputs = [read(atom) for atom in eqn.invars]
-        with context(eqn):
-            if not any(isinstance(x, Weight) for x in inputs):
+    with Context() as context:
+        for eqn in jaxpr.eqns:
+            inputs = [read(atom) for atom in eqn.invars]
+            context.enter(eqn)
+            if not any(type(x) is Weight for x in inputs):
                 outputs = bind(eqn, inputs)
             elif eqn.primitive.name in RULES:
                 outputs = RULES[eqn.primitive.name](eqn, inputs, handler, evaluate)
             else:
                 outputs = list(handler.apply(eqn, inputs))
-        env.update(zip(eqn.outvars, outputs, strict=True))
+            env.update(zip(eqn.outvars, outputs, strict=True))
     return [read(atom) for atom in jaxpr.outvars]

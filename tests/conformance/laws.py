@@ -158,9 +158,8 @@ def spread(x: jax.Array) -> jax.Array:
 
 def stability(row: MethodRow, spec: Spec, steps: int = 4, place: Callable[[jax.Array], jax.Array] = spread) -> None:
     """Law 6: one trace for n steps, `init` on abstract values, and two devices that equal one."""
-    c, params, stats = row.compression, row.prepare(spec.params()), row.stats(spec.params())
-    state = c.init(params)
-    _abstract_init(c, params, state)
+    params, stats = row.prepare(spec.params()), row.stats(spec.params())
+    _abstract_init(row, params)
     if row.traceable:
         _one_trace(row, params, stats, steps)
         _two_devices(row, params, spec, stats, place)
@@ -170,17 +169,21 @@ def _layout(tree: Tree) -> Any:
     return jax.tree.structure(tree), [(x.shape, jnp.dtype(x.dtype)) for x in jax.tree.leaves(tree)]
 
 
-def _abstract_init(c: core.Compression, params: Tree, state: Any) -> None:
+def _abstract_init(row: MethodRow, params: Tree) -> None:
     try:
-        abstract = jax.eval_shape(c.init, params)
+        abstract = jax.eval_shape(row.compression.init, params)
     except jax.errors.JAXTypeError as error:
         raise Broken(f"stability: init reads values: {error}") from error
-    require(_layout(abstract) == _layout(state), "stability", "abstract and concrete init give different states")
+    same = _layout(abstract) == _layout(row.compiled.init(params))
+    require(same, "stability", "abstract and concrete init give different states")
 
 
 def _one_trace(row: MethodRow, params: Tree, stats: Any, steps: int) -> None:
-    c = row.compression
-    tx = core.as_optax(c, optax.sgd(0.01, momentum=0.9))
+    c, optimiser = row.compression, optax.sgd(0.01, momentum=0.9)
+    tx = core.as_optax(c, optimiser)
+    compressing = row.compiled.init(params)
+    if row.ready and stats is not None:
+        compressing = row.compiled.update(compressing, params, None, stats)
     # Momentum of an integer would be a float from the second step on; that is the optimiser's doing.
     params = {name: branch for name, branch in params.items() if name != "step"}
     traces = []
@@ -195,9 +198,7 @@ def _one_trace(row: MethodRow, params: Tree, stats: Any, steps: int) -> None:
         updates, state = tx.update(jax.grad(loss)(params, state), state, params, stats=stats)
         return optax.apply_updates(params, updates), state
 
-    state = tx.init(params)
-    if row.ready and stats is not None:
-        state = state._replace(compression=row.compiled.update(state.compression, params, None, stats))
+    state = core.CompressedState(optimiser.init(params), compressing)
     before = _layout(state)
     for _ in range(steps):
         params, state = step(params, state)
@@ -206,8 +207,11 @@ def _one_trace(row: MethodRow, params: Tree, stats: Any, steps: int) -> None:
 
 
 def _two_devices(row: MethodRow, params: Tree, spec: Spec, stats: Any, place: Callable[[jax.Array], jax.Array]) -> None:
+    state = row.compiled.init(params)
+
     def step(c: core.Compression, params: Tree, grads: Tree) -> Tree:
-        return c.view(params, c.update(c.init(params), params, grads, stats))
+        begin = c.init(params) if row.decides_early else state
+        return c.view(params, c.update(begin, params, grads, stats))
 
     one = step(row.compiled, params, spec.grads())
     two = jax.jit(lambda *placed: step(row.compression, *placed))(*jax.tree.map(place, (params, spec.grads())))

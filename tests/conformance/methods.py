@@ -57,6 +57,7 @@ class MethodRow:
         zero: Tolerance of that, by dtype, in units of epsilon times the largest magnitude of the leaf.
         snap: Moves parameters to where the neutral setting is exact (onto a grid, say).
         projection: Tolerance of encoding twice, as `zero`; None when the method is no projection.
+        decides_early: Whether `init` does the work, so that it too is judged on two devices.
         devices: Tolerance between one device and two, in units of epsilon times the largest magnitude.
         traceable: Whether it runs under jit (a rank by energy does not).
         ready: The first step after which view and encode agree.
@@ -70,6 +71,7 @@ class MethodRow:
     zero: Callable[[str], float] = exact
     snap: Callable[[Any], Any] = same
     projection: Callable[[str], float] | None = exact
+    decides_early: bool = False
     devices: float = 0.0
     traceable: bool = True
     ready: int = 0
@@ -141,7 +143,9 @@ _UNIT = [
     MethodRow("core.identity: alone", core.identity, core.identity),
 ]
 _PRUNE = [
-    MethodRow("prune.magnitude: uniform", lambda: prune.magnitude(0.5), lambda: prune.magnitude(0.0)),
+    MethodRow(
+        "prune.magnitude: uniform", lambda: prune.magnitude(0.5), lambda: prune.magnitude(0.0), decides_early=True
+    ),
     MethodRow(
         "prune.magnitude: global, normalised",
         lambda: prune.magnitude(0.7, "global", normalise=True),
@@ -211,7 +215,7 @@ _SHARE = [
         lambda: share.kmeans(4),
         # Zeros that have no say would go to the nearest centroid.
         lambda: share.kmeans(64, ignore_zeros=False),
-        zero=mean, snap=few, projection=None,
+        zero=mean, snap=few, projection=None, decides_early=True, devices=4.0,
     ),
     MethodRow(
         "share.kmeans: optimal, zeros too",

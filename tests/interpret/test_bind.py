@@ -6,9 +6,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from compressjax import interpret
-from compressjax.interpret._bind import bind, context
+from compressjax.interpret._bind import Context, bind
 from tests.interpret import samples
 
 
@@ -55,5 +56,21 @@ def test_settings_of_an_equation() -> None:
     got = interpret.lift(lambda w, k: (f(k), jnp.ones((1, 4)) @ w))(node, key)[0]
     np.testing.assert_array_equal(got, f(key))
     eqn = jax.make_jaxpr(jnp.sin)(0.0).eqns[0]
-    with context(eqn):
+    with Context() as context:
+        context.enter(eqn)
+        context.enter(eqn)
         assert bind(eqn, [0.0])[0] == 0.0
+
+
+def test_settings_end_with_the_program_even_when_it_fails() -> None:
+    def f(x: jax.Array) -> jax.Array:
+        with jax.named_scope("inner"), jax.threefry_partitionable(False):
+            return jnp.sin(x)
+
+    eqn = jax.make_jaxpr(f)(0.0).eqns[0]
+    with pytest.raises(ValueError, match="stop"), Context() as context:
+        context.enter(eqn)
+        assert not jax.config.jax_threefry_partitionable
+        raise ValueError("stop")
+    assert jax.config.jax_threefry_partitionable
+    assert "inner" not in scopes(lambda x: x + 1, 0.0)
