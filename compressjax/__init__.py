@@ -19,7 +19,7 @@ _VERBS = {
 }  # fmt: skip
 _FOLDERS = frozenset(
     ("artifact", "coding", "core", "distill", "interpret", "lowrank", "measure", "modules", "prune", "quant", "recipe",
-     "share", "tensors", "theory")
+     "saliency", "share", "tensors", "theory")
 )  # fmt: skip
 
 __all__ = sorted([*_VERBS, *_FOLDERS, "__version__"])

@@ -1,0 +1,99 @@
+"""The contract of a saliency: how much every weight matters."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from compressjax.core import kernels, values
+
+Scores = dict[str, jax.Array]
+
+
+class Saliency(NamedTuple):
+    """How much every weight matters, as a pure function.
+
+    Attributes:
+        score: `score(params, stats=None) -> {path: array of the leaf's shape}`; higher means keep. Leaves of which the
+            method says nothing are absent.
+        name: Static description, written to manifests.
+        needs: Names of the statistics of `observe` that `score` reads.
+    """
+
+    score: Callable[..., Scores]
+    name: str
+    needs: tuple[str, ...] = ()
+
+
+def on_leaves(name: str, score_leaf: Callable[[str, jax.Array], jax.Array]) -> Saliency:
+    """Builds a saliency from a function of one array.
+
+    Args:
+        name: Static description.
+        score_leaf: `(path, array) -> scores of the array's shape`; float16 and bfloat16 arrive as float32.
+
+    Returns:
+        The saliency of every value.
+
+    Example:
+        >>> square = on_leaves("square", lambda path, x: x * x)
+        >>> square.score({"kernel": jnp.array([[3.0, -1.0]])})["kernel"].tolist()
+        [[9.0, 1.0]]
+    """
+
+    def score(params: Any, stats: Any = None) -> Scores:
+        del stats
+        return {path: score_leaf(path, wide(x)) for path, x in values(params).items()}
+
+    return Saliency(score, name)
+
+
+def on_inputs(name: str, needs: tuple[str, ...], score_leaf: Callable[[str, jax.Array, Any], jax.Array]) -> Saliency:
+    """Builds a saliency from a function of one kernel and the statistics of its inputs.
+
+    Args:
+        name: Static description.
+        needs: Names of the statistics that are read.
+        score_leaf: `(path, array, statistics) -> scores of the array's shape`.
+
+    Returns:
+        The saliency of every value that has statistics.
+
+    Raises:
+        ValueError: From `score`, when there are no statistics.
+
+    Example:
+        >>> count = on_inputs("count", ("count",), lambda path, x, stats: jnp.full(x.shape, stats))
+        >>> count.score({"kernel": jnp.ones((1, 1))}, {"kernel": 2.0})["kernel"].tolist()
+        [[2.0]]
+    """
+
+    def score(params: Any, stats: Mapping[str, Any] | None = None) -> Scores:
+        flat = values(params)
+        if not stats or not set(stats) & set(flat):
+            raise ValueError(f"{name} reads statistics {needs}, absent for {_few(flat)}; run observe and pass stats=")
+        return {path: score_leaf(path, wide(x), stats[path]) for path, x in flat.items() if path in stats}
+
+    return Saliency(score, name, needs)
+
+
+def _few(flat: Mapping[str, Any]) -> list[str]:
+    paths = [path for path, x in flat.items() if kernels(path, x)] or list(flat)
+    return paths[:8]
+
+
+def wide(x: jax.Array) -> jax.Array:
+    """An array in at least float32.
+
+    Args:
+        x: Floating array.
+
+    Returns:
+        The array; 16-bit floats become float32.
+
+    Example:
+        >>> wide(jnp.ones(1, jnp.bfloat16)).dtype.name
+        'float32'
+    """
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
