@@ -68,9 +68,14 @@ def test_settings_end_with_the_program_even_when_it_fails() -> None:
             return jnp.sin(x)
 
     eqn = jax.make_jaxpr(f)(0.0).eqns[0]
-    with pytest.raises(ValueError, match="stop"), Context() as context:
-        context.enter(eqn)
-        assert not jax.config.jax_threefry_partitionable
-        raise ValueError("stop")
+
+    def fail() -> None:
+        with Context() as context:
+            context.enter(eqn)
+            assert not jax.config.jax_threefry_partitionable
+            raise ValueError("stop")
+
+    with pytest.raises(ValueError, match="stop"):
+        fail()
     assert jax.config.jax_threefry_partitionable
     assert "inner" not in scopes(lambda x: x + 1, 0.0)
