@@ -58,3 +58,33 @@ def factor() -> core.Compression:
 def weighted() -> core.Compression:
     """Scales each input row by a statistic that it needs."""
     return core.from_encode("toy.weighted", lambda path, x, stats: x * stats["norm"][:, None], needs=("norm",))
+
+
+class LearnerState(NamedTuple):
+    """A score for every entry, by path."""
+
+    score: dict[str, jax.Array]
+
+
+def learner(rate: float = 0.5) -> core.Compression:
+    """A mask of positive scores, which learn from the dense gradient; what is masked goes to zero."""
+
+    def kept(flat: dict[str, Any], state: LearnerState) -> dict[str, Any]:
+        return {path: jnp.where(state.score[path] > 0, x, jnp.zeros((), x.dtype)) for path, x in flat.items()}
+
+    def view(flat: dict[str, Any], state: LearnerState) -> dict[str, Any]:
+        return {path: core.straight_through(x, kept({path: x}, state)[path]) for path, x in flat.items()}
+
+    def receive(grads: dict[str, Any], flat: dict[str, Any], state: LearnerState) -> tuple[Any, LearnerState]:
+        moved = {path: s - rate * grads[path] * flat[path] for path, s in state.score.items()}
+        return kept(grads, state), LearnerState(moved)
+
+    return core.on_values(
+        "toy.learner",
+        init=lambda flat: LearnerState({path: jnp.ones_like(x) for path, x in flat.items()}),
+        view=view,
+        encode=lambda flat, state: {path: tensors.Masked(x, state.score[path] > 0) for path, x in flat.items()},
+        constrain=kept,
+        receive=receive,
+        project=kept,
+    )

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import jax
 
 from compressjax.core._compression import Compression
+from compressjax.core._numerics import straight_through
 from compressjax.core._select import Selector, matches
 from compressjax.core._tree import materialize, values
 
@@ -47,7 +48,8 @@ def chain(*compressions: Compression) -> Compression:
 
     .. math:: view = C_n \\dots C_1 (v_n \\circ \\dots \\circ v_1), \\quad encode = e_n \\circ \\dots \\circ e_1
 
-    where the projections `C_i` (masks) are applied again last, so that no later view disturbs them.
+    where the projections `C_i` (masks) are applied again last, so that no later view disturbs them. Gradients are
+    received right to left, each stage at the parameters that its own view saw; parameters are projected left to right.
 
     Args:
         *compressions: Acting left to right; masks come before grids and codebooks.
@@ -90,7 +92,26 @@ def chain(*compressions: Compression) -> Compression:
     def view(params: Any, state: ChainState) -> Any:
         for c, s in zip(compressions, state.states, strict=True):
             params = c.view(params, s)
-        return constrain(params, state)
+        for c, s in zip(compressions, state.states, strict=True):
+            projected = c.constrain(params, s)
+            # A method that learns from the dense gradient must get it; the others' own views cut it where they do.
+            params = projected if c.receiver is None else _straight(params, projected)
+        return params
+
+    def receive(grads: Any, params: Any, state: ChainState) -> tuple[Any, ChainState]:
+        seen = [params]
+        for c, s in zip(compressions[:-1], state.states[:-1], strict=True):
+            seen.append(c.view(seen[-1], s))
+        states: list[Any] = []
+        for c, s, x in zip(compressions[::-1], state.states[::-1], seen[::-1], strict=True):
+            grads, after = c.receive(grads, x, s)
+            states.append(after)
+        return grads, ChainState(tuple(states[::-1]))
+
+    def project(params: Any, state: ChainState) -> Any:
+        for c, s in zip(compressions, state.states, strict=True):
+            params = c.project(params, s)
+        return params
 
     def encode(params: Any, state: ChainState) -> Any:
         for c, s in zip(compressions, state.states, strict=True):
@@ -107,7 +128,13 @@ def chain(*compressions: Compression) -> Compression:
         restrict=lambda selector: chain(*(c.restrict(selector) for c in compressions)),
         name=name,
         needs=tuple(dict.fromkeys(need for c in compressions for need in c.needs)),
+        receiver=receive if any(c.receiver for c in compressions) else None,
+        projector=project if any(c.projector for c in compressions) else None,
     )
+
+
+def _straight(tree: Any, projected: Any) -> Any:
+    return jax.tree.map(lambda x, y: x if y is x else straight_through(x, y), tree, projected)
 
 
 def sequence(first: Compression, second: Compression) -> Compression:
@@ -123,7 +150,8 @@ def sequence(first: Compression, second: Compression) -> Compression:
         One compression; a selector restricts `first`, and `second` to what lies at or below the selected leaves.
 
     Raises:
-        ValueError: From `init`, when `second` selects nothing inside first's nodes.
+        ValueError: From `init`, when `second` selects nothing inside first's nodes, or learns from gradients that
+            values inside them do not get.
 
     Example:
         >>> from compressjax.core import identity
@@ -131,18 +159,41 @@ def sequence(first: Compression, second: Compression) -> Compression:
         'sequence(identity, identity)'
     """
 
+    learns = second.receiver is not None or second.projector is not None
+
     def init(params: Any) -> SequenceState:
         state = first.init(params)
-        return SequenceState(state, second.init(first.encode(params, state)))
+        encoded = first.encode(params, state)
+        if learns:
+            _check_aligned(first, second, params, encoded)
+        return SequenceState(state, second.init(encoded))
 
     def update(state: SequenceState, params: Any, grads: Any = None, stats: Any = None) -> SequenceState:
         s1 = first.update(state.first, params, grads, stats)
-        return SequenceState(s1, second.update(state.second, first.encode(params, s1)))
+        # Values inside nodes have no gradients of their own, unless they are the dense values under their own paths.
+        return SequenceState(s1, second.update(state.second, first.encode(params, s1), grads if learns else None))
 
     def view(params: Any, state: SequenceState) -> Any:
         encoded = first.encode(params, state.first)
         dense = materialize(second.view(encoded, state.second))
-        return jax.tree.map(lambda p, d: d.astype(p.dtype), params, dense)
+        seen = jax.tree.map(lambda p, d: d.astype(p.dtype), params, dense)
+        # Encoding cuts the dense gradient that the first method's own view passes on.
+        return seen if first.receiver is None else _straight(first.view(params, state.first), seen)
+
+    def constrain(tree: Any, state: SequenceState) -> Any:
+        tree = first.constrain(tree, state.first)
+        return second.constrain(tree, state.second) if learns else tree
+
+    def receive(grads: Any, params: Any, state: SequenceState) -> tuple[Any, SequenceState]:
+        s2 = state.second
+        if learns:
+            grads, s2 = second.receive(grads, first.encode(params, state.first), s2)
+        grads, s1 = first.receive(grads, params, state.first)
+        return grads, SequenceState(s1, s2)
+
+    def project(params: Any, state: SequenceState) -> Any:
+        params = first.project(params, state.first)
+        return second.project(params, state.second) if learns else params
 
     def restrict(selector: Selector) -> Compression:
         def inside(path: str, leaf: Any) -> bool:
@@ -157,9 +208,21 @@ def sequence(first: Compression, second: Compression) -> Compression:
         update=update,
         view=view,
         encode=lambda params, state: second.encode(first.encode(params, state.first), state.second),
-        constrain=lambda tree, state: first.constrain(tree, state.first),
+        constrain=constrain,
         select=first.select,
         restrict=restrict,
         name=f"sequence({first.name}, {second.name})",
         needs=first.needs,
+        receiver=receive if first.receiver or second.receiver else None,
+        projector=project if first.projector or second.projector else None,
     )
+
+
+def _check_aligned(first: Compression, second: Compression, params: Any, encoded: Any) -> None:
+    """Refuses a second phase that learns from gradients which only the dense parameters have."""
+    inside = sorted(set(second.select(encoded)) - set(values(params)))
+    if inside:
+        raise ValueError(
+            f"sequence: {second.name} learns from gradients, and {inside} inside the nodes of {first.name} get none; "
+            f"encode with {first.name} first, then train the encoded tree with as_optax({second.name}, optimiser)"
+        )

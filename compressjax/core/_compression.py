@@ -25,6 +25,8 @@ class Compression(NamedTuple):
         restrict: `restrict(selector) -> Compression` on fewer leaves.
         name: Static description, written to manifests.
         needs: Names of the statistics that `update` reads.
+        receiver: What `receive` calls; None for methods that constrain gradients and learn nothing from them.
+        projector: What `project` calls; None for methods that leave parameters where the optimiser puts them.
     """
 
     init: Callable[[Any], State]
@@ -36,6 +38,38 @@ class Compression(NamedTuple):
     restrict: Callable[[Selector], "Compression"]
     name: str
     needs: tuple[str, ...] = ()
+    receiver: Callable[[Any, Any, State], tuple[Any, State]] | None = None
+    projector: Callable[[Any, State], Any] | None = None
+
+    def receive(self, grads: Any, params: Any, state: State) -> tuple[Any, State]:
+        """Turns the cotangent that the view passes back into the gradient that the optimiser gets.
+
+        A method whose view is straight-through gets the dense gradient `dL/dview` here. What the method itself learns
+        (scores, gates, thresholds) moves here too.
+
+        Args:
+            grads: Gradients of the loss through `view`, in the structure of the parameters.
+            params: Parameters *before* the step, those at which the gradients were taken.
+            state: The state that `view` had.
+
+        Returns:
+            Gradients for the optimiser and the state; by default `(constrain(grads, state), state)`.
+        """
+        if self.receiver is None:
+            return self.constrain(grads, state), state
+        return self.receiver(grads, params, state)
+
+    def project(self, params: Any, state: State) -> Any:
+        """Moves parameters to where the method wants them after the step: dropped weights to 0, a proximal step.
+
+        Args:
+            params: Parameters after the optimiser's step.
+            state: The state after `update`.
+
+        Returns:
+            Parameters; by default those given.
+        """
+        return params if self.projector is None else self.projector(params, state)
 
 
 def on_values(
@@ -46,6 +80,8 @@ def on_values(
     update: Callable[[State, Values, Values | None, Any], State] = lambda state, flat, grads, stats: state,
     view: Callable[[Values, State], Mapping[str, Any]] = lambda flat, state: flat,
     constrain: Callable[[Values, State], Mapping[str, Any]] | None = None,
+    receive: Callable[[Values, Values, State], tuple[Mapping[str, Any], State]] | None = None,
+    project: Callable[[Values, State], Mapping[str, Any]] | None = None,
     selectors: tuple[Selector, ...] = (),
     needs: tuple[str, ...] = (),
 ) -> Compression:
@@ -58,6 +94,8 @@ def on_values(
         update: `(state, values, grads or None, stats) -> state`.
         view: `(values, state) -> values`.
         constrain: `(values, state) -> values` on any values with the selected paths; identity when None.
+        receive: `(grads, values before the step, state) -> (grads, state)`; `constrain` when None.
+        project: `(values after the step, state) -> values`; identity when None.
         selectors: All must select a value; kernels when empty.
         needs: Names of the statistics that `update` reads.
 
@@ -100,13 +138,24 @@ def on_values(
         present = {path: x for path, x in flat.items() if all(_selects(s, path, x) for s in selectors or (None,))}
         return with_values(tree, constrain(present, state)) if present else tree
 
+    def receive_tree(grads: Any, params: Any, state: State) -> tuple[Any, State]:
+        flat, found = pick(params), values(grads)
+        received, state = receive({path: found[path] for path in flat}, flat, state)  # type: ignore[misc]
+        return with_values(grads, received), state
+
+    def project_tree(params: Any, state: State) -> Any:
+        return with_values(params, project(pick(params), state))  # type: ignore[misc]
+
     def restrict(selector: Selector) -> Compression:
         return on_values(
-            name, encode=encode, init=init, update=update, view=view, constrain=constrain,
-            selectors=(*selectors, selector), needs=needs,
+            name, encode=encode, init=init, update=update, view=view, constrain=constrain, receive=receive,
+            project=project, selectors=(*selectors, selector), needs=needs,
         )  # fmt: skip
 
-    return Compression(init_tree, update_tree, view_tree, encode_tree, constrain_tree, chosen, restrict, name, needs)
+    return Compression(
+        init_tree, update_tree, view_tree, encode_tree, constrain_tree, chosen, restrict, name, needs,
+        receiver=receive_tree if receive else None, projector=project_tree if project else None,
+    )  # fmt: skip
 
 
 def _selects(selector: Selector | None, path: str, leaf: Any) -> bool:

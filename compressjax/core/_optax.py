@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import optax
 
 from compressjax.core._compression import Compression
@@ -20,9 +21,14 @@ def as_optax(
 ) -> optax.GradientTransformationExtraArgs:
     """Joins a compression and an optimiser: masked weights never move, moments included.
 
-    .. math:: u_t = C_t\\,opt(C_t\\,g_t), \\quad s_{t+1} = update(s_t, \\theta_t + u_t), \\quad m \\leftarrow C_{t+1} m
+    .. math:: (g', s') = receive(g_t, \\theta_t, s_t), \\quad u = C_{s'}\\,opt(g'), \\quad
+        s_{t+1} = update(s', \\theta_t + u), \\quad \\theta_{t+1} = project(\\theta_t + u, s_{t+1}), \\quad
+        m \\leftarrow C_{t+1} m
 
-    with `C` the projection of the compression's state. The returned state belongs to the parameters *after* the step.
+    with `C` the method's `constrain`; by default `receive` is `C` and `project` changes nothing. The returned state
+    belongs to the parameters *after* the step. Where the projection moves an entry, the update returned is the
+    difference, so that `optax.apply_updates` lands on it (exactly, where it lands on 0); elsewhere it is the
+    optimiser's, bit for bit.
 
     Args:
         compression: Any compression.
@@ -50,13 +56,27 @@ def as_optax(
     def update(grads: Any, state: CompressedState, params: Any = None, *, stats: Any = None, **extra: Any) -> Any:
         if params is None:
             raise ValueError("as_optax: update needs params=; a compression follows weights, not only their gradients")
-        constrained = compression.constrain(grads, state.compression)
-        updates, inner = optimiser.update(constrained, state.inner, params, **extra)
-        updates = compression.constrain(updates, state.compression)
-        after = compression.update(state.compression, optax.apply_updates(params, updates), grads, stats)
+        received, learned = compression.receive(grads, params, state.compression)
+        updates, inner = optimiser.update(received, state.inner, params, **extra)
+        updates = compression.constrain(updates, learned)
+        moved = optax.apply_updates(params, updates)
+        after = compression.update(learned, moved, grads, stats)
+        if compression.projector is not None:
+            updates = _land(updates, params, moved, compression.project(moved, after))
         return updates, CompressedState(_constrain_moments(compression, inner, params, after), after)
 
     return optax.GradientTransformationExtraArgs(init, update)
+
+
+def _land(updates: Any, params: Any, moved: Any, projected: Any) -> Any:
+    """Updates that end on the projected parameters, changed only where the projection moves something."""
+
+    def leaf(u: jax.Array, p: jax.Array, m: jax.Array, q: jax.Array) -> jax.Array:
+        if q is m:
+            return u
+        return jnp.where(q == m, u, (q.astype(u.dtype) - p.astype(u.dtype)))
+
+    return jax.tree.map(leaf, updates, params, moved, projected)
 
 
 def _constrain_moments(compression: Compression, inner: Any, params: Any, state: Any) -> Any:

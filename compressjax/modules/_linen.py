@@ -25,8 +25,9 @@ class Compressed(nn.Module):
     parameters. Other collections, random streams, `nn.scan` and `nn.remat` work inside the wrapper and around it.
 
     Two ways to train. With any optimiser: after each step, `apply(..., mutable=["compression"],
-    method="update_compression")`. With `as_optax`, which also keeps masked weights and their moments at rest: the
-    optimiser updates the state, and `modules.with_state` puts it among the variables.
+    method="update_compression")`; for methods that learn from gradients, `method="receive"` before the step and
+    `method="project"` after the update, too. With `as_optax`, which also keeps masked weights and their moments at
+    rest: the optimiser updates the state, and `modules.with_state` puts it among the variables.
 
     Attributes:
         module: Any Linen module.
@@ -127,9 +128,7 @@ class Compressed(nn.Module):
         Raises:
             ValueError: If the collection is not mutable, or the state would change its structure.
         """
-        before = self._held()
-        if jax.tree.leaves(before) and not self.is_mutable_collection(COLLECTION):
-            raise ValueError(f"the state of {self.compression.name} is not mutable; pass mutable=['{COLLECTION}']")
+        before = self._writable()
         state = self.compression.update(before, self._params(), grads, stats)
         old, new = (str(jax.tree.structure(x)) for x in (before, state))
         if old != new:
@@ -138,6 +137,37 @@ class Compressed(nn.Module):
                 "compress after training, with compress()"
             )
         self._put(state)
+        return state
+
+    def receive(self, grads: Any) -> Any:
+        """Turns gradients through the view into those for the optimiser; what the method learns moves in its state.
+
+        Args:
+            grads: Gradients in the structure of the parameters, taken at these parameters.
+
+        Returns:
+            Gradients for the optimiser; the new state is written to the collection `compression`, which must be
+            mutable. `as_optax` calls this by itself.
+
+        Raises:
+            ValueError: If the collection is not mutable.
+        """
+        received, state = self.compression.receive(grads, self._params(), self._writable())
+        self._put(state)
+        return received
+
+    def project(self) -> Any:
+        """Moves parameters to where the method wants them after the step and `update_compression`.
+
+        Returns:
+            The parameters; `as_optax` folds this into its updates.
+        """
+        return self.compression.project(self._params(), self._held())
+
+    def _writable(self) -> Any:
+        state = self._held()
+        if jax.tree.leaves(state) and not self.is_mutable_collection(COLLECTION):
+            raise ValueError(f"the state of {self.compression.name} is not mutable; pass mutable=['{COLLECTION}']")
         return state
 
     def _params(self) -> Any:

@@ -30,7 +30,8 @@ class NNXCompressed(nnx.Module):
     is one `CompressionState`; gradients and optimisers, which act on `nnx.Param`, do not touch it. What a forward
     pass changes besides parameters (running statistics, random counters) is written back to the wrapped module.
 
-    Two ways to train. With any optimiser: call `update_compression()` after each step. With `as_optax`, which also
+    Two ways to train. With any optimiser: `receive(grads)` before each step, `update_compression(grads)` and
+    `project()` after it (masks and grids need `update_compression()` only). With `as_optax`, which also
     keeps masked weights and their moments at rest: build the optimiser on `.module`, and hand its state over with
     `set_compression`.
 
@@ -98,6 +99,28 @@ class NNXCompressed(nnx.Module):
         params = nnx.state(self.module, nnx.Param)
         state = self.compression.update(self.compression_state.get_value(), params, grads, stats)
         self.compression_state.set_value(state)
+
+    def receive(self, grads: Any) -> Any:
+        """Turns gradients through the view into those for the optimiser; what the method learns moves in its state.
+
+        Args:
+            grads: Gradients of the wrapped module, taken at its present parameters.
+
+        Returns:
+            Gradients for an optimiser of the wrapped module; `as_optax` calls this by itself.
+        """
+        state, params = self.compression_state.get_value(), nnx.state(self.module, nnx.Param)
+        received, after = self.compression.receive(grads, params, state)
+        self.compression_state.set_value(after)
+        return received
+
+    def project(self) -> None:
+        """Moves the wrapped module's parameters to where the method wants them; call it after `update_compression`.
+
+        `as_optax` does this by itself.
+        """
+        params = nnx.state(self.module, nnx.Param)
+        nnx.update(self.module, self.compression.project(params, self.compression_state.get_value()))
 
     def set_compression(self, state: Any) -> None:
         """Takes over the state that `as_optax` keeps.

@@ -127,3 +127,57 @@ def test_sequence_works_on_the_values_inside() -> None:
 def test_sequence_refuses_a_second_phase_with_nothing_to_do() -> None:
     with pytest.raises(ValueError, match=r"toy.mask: .* selects nothing"):
         core.sequence(toys.grid(), toys.mask()).init({"kernel": PARAMS["k"]})
+
+
+def test_chain_receives_right_to_left_at_the_parameters_each_view_saw() -> None:
+    seen = []
+
+    def spy(name: str) -> core.Compression:
+        def receive(grads, flat, state):
+            seen.append((name, float(grads["k"][0, 0]), float(flat["k"][0, 0])))
+            return {path: g + 1 for path, g in grads.items()}, state + 1
+
+        def view(flat, state):
+            return {path: 2 * x for path, x in flat.items()}
+
+        return core.on_values(
+            name, encode=view, view=view, init=lambda flat: 0, receive=receive,
+            project=lambda flat, state: {path: 10 * x + state for path, x in flat.items()},
+        )  # fmt: skip
+
+    params = {"k": jnp.full((1, 1), 3.0)}
+    c = core.chain(spy("a"), core.identity(), spy("b"))
+    grads, state = c.receive({"k": jnp.zeros((1, 1))}, params, c.init(params))
+    assert seen == [("b", 0.0, 6.0), ("a", 1.0, 3.0)]
+    assert grads["k"].item() == 2.0
+    assert state.states == (1, (), 1)
+    assert c.project(params, core.ChainState((1, (), 2)))["k"].item() == 312.0
+    assert core.only("k", c).project(params, core.ChainState((1, (), 2)))["k"].item() == 312.0
+
+
+def test_masks_alone_need_no_receiver() -> None:
+    for c in (core.chain(toys.mask(), toys.grid()), core.sequence(toys.mask(), toys.grid())):
+        assert c.receiver is None
+        assert c.projector is None
+
+
+@pytest.mark.parametrize("combine", [core.chain, core.sequence])
+@pytest.mark.parametrize("parts", [(toys.learner, toys.grid), (core.identity, toys.learner)])
+def test_a_learner_gets_the_dense_gradient_beside_others(combine, parts) -> None:
+    """The projection that ends a chain, and the encoding that starts a sequence, must not cut it."""
+    c = combine(*(part() for part in parts))
+    state = c.init(PARAMS)
+    flip = lambda leaf: jnp.where(jnp.arange(leaf.size).reshape(leaf.shape) % 2, leaf, -leaf)  # noqa: E731
+    state = jax.tree.map(flip, state)
+    weight = helpers.array(5, (4, 6))
+    grad = jax.grad(lambda p: (weight * c.view(p, state)["a"]["kernel"]).sum())(PARAMS)["a"]["kernel"]
+    np.testing.assert_array_equal(grad, weight)
+    assert helpers.difference(c.view(PARAMS, state), core.materialize(c.encode(PARAMS, state))) == ""
+    received, _ = c.receive({**PARAMS, "a": {**PARAMS["a"], "kernel": weight}}, PARAMS, state)
+    assert np.count_nonzero(received["a"]["kernel"]) == 12
+
+
+def test_a_learner_inside_factors_is_refused() -> None:
+    c = core.sequence(toys.factor(), toys.learner())
+    with pytest.raises(ValueError, match=r"toy.learner learns from gradients, and \['a/kernel/left'.*as_optax"):
+        c.init(PARAMS)

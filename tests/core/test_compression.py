@@ -110,3 +110,38 @@ def test_identity_is_the_identity() -> None:
     assert core.only(".*bias", c).select(PARAMS) == ("a/bias", "b/bias")
     with pytest.raises(ValueError, match="selects nothing"):
         core.only("z", c).init(PARAMS)
+
+
+def test_receive_constrains_and_project_is_the_identity_by_default() -> None:
+    c = toys.mask(0.25)
+    state = c.update(c.init(PARAMS), PARAMS)
+    grads = jax.tree.map(jnp.ones_like, PARAMS)
+    received, after = c.receive(grads, PARAMS, state)
+    assert helpers.difference(received, c.constrain(grads, state)) == ""
+    assert after is state
+    assert c.project(PARAMS, state) is PARAMS
+    swapped = c._replace(constrain=lambda tree, state: tree)
+    assert swapped.receive(grads, PARAMS, state)[0] is grads
+
+
+def test_receive_and_project_act_on_selected_leaves_and_survive_only() -> None:
+    c = core.only("a/kernel", toys.learner(rate=1.0))
+    state = c.init(PARAMS)
+    grads = jax.tree.map(lambda x: 3.0 * x, PARAMS)
+    received, after = c.receive(grads, PARAMS, state)
+    kernel = PARAMS["a"]["kernel"]
+    assert list(after.score) == ["a/kernel"]
+    np.testing.assert_allclose(after.score["a/kernel"], 1 - 3.0 * kernel**2, rtol=1e-6)
+    assert helpers.difference(received, grads) == ""
+    projected = c.project(PARAMS, after)
+    np.testing.assert_array_equal(projected["a"]["kernel"], np.where(after.score["a/kernel"] > 0, kernel, 0))
+    assert projected["b"]["kernel"] is PARAMS["b"]["kernel"]
+    assert projected["step"] is PARAMS["step"]
+
+
+def test_an_old_construction_still_works() -> None:
+    """The two newest fields have defaults."""
+    c = toys.mask()
+    old = core.Compression(*c[: c._fields.index("receiver")])
+    assert old.receiver is None
+    assert old.project(PARAMS, None) is PARAMS

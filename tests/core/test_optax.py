@@ -205,3 +205,53 @@ def test_it_can_be_used_inside_optax() -> None:
         still = np.asarray(moved["kernel"] == first["kernel"])
         assert still.sum() == 8
         assert (moved["bias"] != params["bias"]).all()
+
+
+@pytest.mark.parametrize("name", OPTIMISERS)
+@pytest.mark.loose
+def test_what_is_projected_lands_on_zero(name: str) -> None:
+    """Dropped weights are exactly zero after apply_updates, whatever the optimiser adds; others are its own."""
+    c = toys.learner(rate=0.3)
+    tx = core.as_optax(c, OPTIMISERS[name]())
+
+    @jax.jit
+    def step(params: Any, state: Any) -> tuple[Any, Any]:
+        grads = jax.grad(lambda p: loss(c.view(p, state.compression)))(params)
+        updates, state = tx.update(grads, state, params)
+        return optax.apply_updates(params, updates), state
+
+    params, state = PARAMS, tx.init(PARAMS)
+    for _ in range(4):
+        params, state = step(params, state)
+        for path, score in state.compression.score.items():
+            dropped = np.asarray(score) <= 0
+            values = np.asarray(core.values(params)[path])
+            assert (values[dropped] == 0).all()
+            assert (values[~dropped] != 0).all()
+    assert 0 < dropped.sum() < dropped.size
+
+
+def test_a_projection_that_moves_nothing_leaves_the_updates_alone() -> None:
+    c = toys.mask(0.5)._replace(projector=lambda params, state: params)
+    plain, projected = (run(x, optax.adam(0.1)) for x in (toys.mask(0.5), c))
+    assert helpers.difference(plain[0], projected[0]) == ""
+
+
+def test_receive_sees_parameters_before_the_step_and_update_those_after() -> None:
+    seen: dict[str, Any] = {}
+
+    def receive(grads: Any, flat: Any, state: Any) -> tuple[Any, Any]:
+        seen["before"] = flat["k"]
+        return {path: 2 * g for path, g in grads.items()}, state + 1
+
+    def update(state: Any, flat: Any, grads: Any, stats: Any) -> Any:
+        seen.update(after=flat["k"], raw=grads["k"], state=state)
+        return state
+
+    c = core.on_values("spy", encode=lambda flat, s: flat, init=lambda flat: 0, receive=receive, update=update)
+    params = {"k": jnp.ones((1, 1))}
+    tx = core.as_optax(c, optax.sgd(1.0))
+    updates, state = tx.update({"k": jnp.full((1, 1), 3.0)}, tx.init(params), params)
+    assert updates["k"].item() == -6.0
+    assert [seen["before"].item(), seen["after"].item(), seen["raw"].item(), seen["state"]] == [1.0, -5.0, 3.0, 1]
+    assert state.compression == 1

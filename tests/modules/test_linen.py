@@ -325,3 +325,30 @@ def test_train_encode_and_lift():
     node = stored["params"]["head"]["kernel"]
     assert int(node.mask.sum()) == 6
     assert node.value.bits == 4
+
+
+def test_receive_and_project_do_what_as_optax_does():
+    learner, y = toys.learner(), array(7, (5, 3))
+    model = modules.Compressed(nn.Dense(3), learner)
+    joined, plain = core.as_optax(learner, optax.sgd(0.1)), optax.sgd(0.1)
+    a = b = model.init(jax.random.key(0), X)
+    opt, moments = joined.init(a["params"]), plain.init(a["params"])
+
+    def gradient(variables: Any) -> Any:
+        return jax.grad(lambda p: jnp.sum((model.apply({**variables, "params": p}, X) - y) ** 2))(variables["params"])
+
+    for _ in range(3):
+        updates, opt = joined.update(gradient(a), opt, a["params"])
+        a = modules.with_state({**a, "params": optax.apply_updates(a["params"], updates)}, opt.compression)
+        raw = gradient(b)
+        with pytest.raises(ValueError, match="not mutable"):
+            model.apply(b, raw, method="receive")
+        grads, new = model.apply(b, raw, method="receive", mutable=["compression"])
+        updates, moments = plain.update(grads, moments)
+        b = {**b, **new, "params": optax.apply_updates(b["params"], updates)}
+        _, new = model.apply(b, raw, method="update_compression", mutable=["compression"])
+        b = {**b, **new}
+        b = {**b, "params": model.apply(b, method="project")}
+    assert 0 < int((a["params"]["kernel"] == 0).sum()) < a["params"]["kernel"].size
+    for x, z in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        np.testing.assert_allclose(x, z, rtol=1e-5, atol=1e-6)

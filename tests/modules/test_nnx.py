@@ -197,3 +197,24 @@ def test_functional_does_not_change_the_module():
     net.eval()
     apply = modules.functional(net)
     assert not np.array_equal(apply(core.materialize(tree), X), net(X))
+
+
+def test_receive_and_project_do_what_as_optax_does():
+    learner = core.only("(first|layers/0)/kernel", toys.learner(0.3))
+    by_hand, joined = modules.NNXCompressed(Net(nnx.Rngs(0)), learner), modules.NNXCompressed(Net(nnx.Rngs(0)), learner)
+    optimiser = nnx.Optimizer(by_hand.module, optax.sgd(0.05), wrt=nnx.Param)
+    other = nnx.Optimizer(joined.module, core.as_optax(learner, optax.sgd(0.05)), wrt=nnx.Param)
+    for _ in range(3):
+        for model in (by_hand, joined):
+            grads = nnx.grad(lambda m: jnp.sum(m.through(lambda n, x: n.layers[0](n.first(x)), X)))(model)
+            if model is by_hand:
+                optimiser.update(model.module, model.receive(grads["module"]))
+                model.update_compression(grads["module"])
+                model.project()
+            else:
+                other.update(model.module, grads["module"])
+                model.set_compression(other.opt_state.compression)
+    a, b = (core.values(nnx.state(model.module, nnx.Param)) for model in (by_hand, joined))
+    assert 0 < int((a["first/kernel"] == 0).sum()) < a["first/kernel"].size
+    for path, x in a.items():
+        np.testing.assert_allclose(x, b[path], rtol=1e-6, atol=1e-7)
