@@ -1,21 +1,49 @@
 """How much every weight matters: scores for pruning and for structured shrinking."""
 
+from compressjax.saliency._activation import activation
+from compressjax.saliency._batch_norm import batch_norm
 from compressjax.saliency._contract import Saliency, on_inputs, on_leaves
+from compressjax.saliency._fisher import fisher
+from compressjax.saliency._fpgm import fpgm
 from compressjax.saliency._gradient import gradient
 from compressjax.saliency._grasp import grasp
+from compressjax.saliency._lamp import lamp
+from compressjax.saliency._layout import Layout, layout
 from compressjax.saliency._magnitude import magnitude
+from compressjax.saliency._movement import movement
+from compressjax.saliency._obd import obd
+from compressjax.saliency._obs import obs
 from compressjax.saliency._random import random
 from compressjax.saliency._snip import snip
+from compressjax.saliency._synflow import synflow
+from compressjax.saliency._taylor import taylor
 from compressjax.saliency._units import unit_scores
+from compressjax.saliency._wanda import wanda
+from compressjax.saliency._woodbury import constrained_step, woodbury_inverse
 
 __all__ = [
+    "Layout",
     "Saliency",
+    "activation",
+    "batch_norm",
+    "constrained_step",
+    "fisher",
+    "fpgm",
     "gradient",
     "grasp",
+    "lamp",
+    "layout",
     "magnitude",
+    "movement",
+    "obd",
+    "obs",
     "on_inputs",
     "on_leaves",
     "random",
     "snip",
+    "synflow",
+    "taylor",
     "unit_scores",
+    "wanda",
+    "woodbury_inverse",
 ]

@@ -1,0 +1,37 @@
+"""LAMP: magnitudes that can be compared between layers."""
+
+import jax
+import jax.numpy as jnp
+
+from compressjax.saliency._contract import Saliency, on_leaves
+
+
+def lamp() -> Saliency:
+    """Scores a weight by its square over the squares of all weights of its leaf that are not smaller.
+
+    .. math:: s_u = \\frac{w_u^2}{\\sum_{v:\\, v \\ge u} w_v^2}, \\qquad |w_1| \\le |w_2| \\le \\dots
+
+    The largest weight of every leaf scores 1, so no leaf loses all; within a leaf the order is that of magnitudes. Made
+    for one ranking over all leaves: `one_shot(lamp(), s, "global")` chooses each layer's sparsity by itself.
+
+    Returns:
+        Saliency of every value; of equal weights, the later ones score higher.
+
+    Example:
+        >>> lamp().score({"kernel": jnp.array([[1.0, 2.0]])})["kernel"].tolist()
+        [[0.2..., 1.0]]
+
+    Source: Lee et al., arXiv:2010.07611 (lee2021).
+    """
+
+    def score(path: str, x: jax.Array) -> jax.Array:
+        del path
+        squares = jnp.square(x).ravel()
+        order = jnp.argsort(squares)
+        ascending = squares[order]
+        # Summed from the largest down, the sum of those that are not smaller has few roundings.
+        rest = jnp.cumsum(ascending[::-1])[::-1]
+        ratio = ascending / jnp.where(rest > 0, rest, 1.0)
+        return jnp.zeros_like(squares).at[order].set(ratio).reshape(x.shape)
+
+    return on_leaves("lamp", score)

@@ -1,0 +1,71 @@
+"""Kernels as matrices `[in, out]`, as their statistics count inputs."""
+
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+
+class Layout(NamedTuple):
+    """How a leaf is laid out as matrices from inputs to outputs.
+
+    Attributes:
+        shape: Of the leaf.
+        batch: Number of leading axes that have matrices of their own (layers of a stack, experts).
+        inputs: Number of inputs of one matrix.
+        first: Whether the input axes come before the output axes.
+    """
+
+    shape: tuple[int, ...]
+    batch: int
+    inputs: int
+    first: bool
+
+    def matrices(self, x: jax.Array) -> jax.Array:
+        """`[layers, in, out]` from an array of the leaf's shape."""
+        lead = math.prod(self.shape[: self.batch])
+        if self.first:
+            return x.reshape(lead, self.inputs, -1)
+        return jnp.swapaxes(x.reshape(lead, -1, self.inputs), 1, 2)
+
+    def leaf(self, x: jax.Array) -> jax.Array:
+        """An array of the leaf's shape from `[layers, in, out]`."""
+        return (x if self.first else jnp.swapaxes(x, 1, 2)).reshape(self.shape)
+
+
+def layout(path: str, shape: tuple[int, ...], stats: Any) -> Layout:
+    """Finds the axes of a leaf that its statistics count as inputs.
+
+    Leading axes that the statistics have too are batch axes. Of the others, the first whose sizes multiply to the
+    number of inputs are input axes, `[h, w, in]` of a convolution, say; where none fit, the last ones are, as for an
+    embedding `[tokens, features]` that also closes the network.
+
+    Args:
+        path: Of the leaf, for the message.
+        shape: Of the leaf.
+        stats: Statistics of the leaf's inputs, with `squares` `[*batch, in]`.
+
+    Returns:
+        The layout.
+
+    Raises:
+        ValueError: If no axes fit.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> found = layout("conv/kernel", (3, 3, 2, 8), SimpleNamespace(squares=jnp.zeros(18)))
+        >>> found.matrices(jnp.ones((3, 3, 2, 8))).shape
+        (1, 18, 8)
+    """
+    *lead, inputs = stats.squares.shape
+    batch = len(lead)
+    rest = shape[batch:]
+    if tuple(shape[:batch]) == tuple(lead):
+        for first, sizes in ((True, rest), (False, rest[::-1])):
+            if any(math.prod(sizes[:i]) == inputs for i in range(1, len(sizes))):
+                return Layout(tuple(shape), batch, inputs, first)
+    raise ValueError(
+        f"{path} {tuple(shape)} has statistics of {inputs} inputs with leading axes {tuple(lead)}, which fit none of "
+        "its axes; were they observed on another network?"
+    )

@@ -1,0 +1,65 @@
+"""Optimal Brain Damage: the diagonal of the Hessian."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+
+from compressjax.core import values
+from compressjax.saliency._contract import Saliency, Scores, wide
+from compressjax.saliency._gradients import Loss, hessian_product, mean_over
+
+
+def obd(loss: Loss, batches: Sequence[Any], *, probes: int = 0, key: jax.Array | None = None) -> Saliency:
+    """Scores a weight by the change of the loss to second order, curvature between weights left out.
+
+    .. math:: s = \\tfrac12 h_{qq} w_q^2
+
+    for a network at a minimum. Where the loss curves down, scores are negative. Exact diagonals take one Hessian
+    product a weight, for networks of up to some ten thousand weights; `probes` of random signs `z` estimate it as the
+    mean of `z * H z`, without bias, and exactly when `H` is diagonal.
+
+    Args:
+        loss: `(params, batch) -> scalar`, twice differentiable.
+        batches: List of batches.
+        probes: Number of random directions; 0 computes the diagonal exactly.
+        key: PRNG key of the directions.
+
+    Returns:
+        Saliency of every value.
+
+    Raises:
+        ValueError: If there are probes and no key, or fewer than none; from `score`, if there are no batches.
+
+    Example:
+        >>> loss = lambda p, x: jnp.sum(x * p["w"] ** 2)
+        >>> obd(loss, [jnp.array([1.0, 5.0])]).score({"w": jnp.array([3.0, 1.0])})["w"].tolist()
+        [9.0, 5.0]
+
+    Source: LeCun, Denker and Solla, Optimal Brain Damage, 1990 (lecun1990).
+    """
+    if probes < 0 or (probes and key is None):
+        raise ValueError(f"probes={probes}, key={key}: random directions need a key, and 0 of them none")
+
+    def score(params: Any, stats: Any = None) -> Scores:
+        del stats
+        flat = {path: wide(x) for path, x in values(params).items()}
+        vector, unravel = ravel_pytree(flat)
+
+        def product(batch: Any, direction: jax.Array) -> jax.Array:
+            return ravel_pytree(hessian_product(loss, params, batch, unravel(direction)))[0]
+
+        def exact(batch: Any) -> jax.Array:
+            index = jnp.arange(vector.size)
+            return jax.lax.map(lambda i: product(batch, (index == i).astype(vector.dtype))[i], index)
+
+        def estimate(batch: Any) -> jax.Array:
+            signs = jax.random.rademacher(key, (probes, vector.size), vector.dtype)
+            return jnp.mean(jax.lax.map(lambda z: z * product(batch, z), signs), axis=0)
+
+        diagonal = unravel(mean_over(batches, estimate if probes else exact))
+        return {path: diagonal[path] * x * x / 2 for path, x in flat.items()}
+
+    return Saliency(score, f"obd(probes={probes})")

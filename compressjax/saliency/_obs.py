@@ -1,0 +1,68 @@
+"""Optimal Brain Surgeon on blocks: WoodFisher."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from compressjax.core import values
+from compressjax.saliency._contract import Saliency, Scores, wide
+from compressjax.saliency._gradients import Loss, example_gradients
+from compressjax.saliency._woodbury import woodbury_inverse
+
+
+def obs(loss: Loss, batches: Sequence[Any], *, block: int = 64, damping: float = 1e-5) -> Saliency:
+    """Scores a weight by the loss that its removal costs when the other weights of its block make up for it.
+
+    .. math:: s = \\frac{w_q^2}{2 [F^{-1}]_{qq}}, \\qquad F = \\lambda I + \\frac{1}{N} \\sum_n g_n g_n^\\top
+
+    with `F` on blocks of successive weights of a leaf, inverted one gradient at a time. `woodbury_inverse` and
+    `constrained_step` are the parts: the inverse, and the change of the other weights.
+
+    Args:
+        loss: `(params, batch) -> scalar`, the mean over the batch's examples; it is called with batches of one.
+        batches: List of batches, pytrees of arrays `[examples, ...]`. The gradients of all examples are held at once.
+        block: Weights a block, at least 1; 1 is `fisher` with damping.
+        damping: Positive `lambda`.
+
+    Returns:
+        Saliency of every value.
+
+    Raises:
+        ValueError: If the block is below 1 or the damping not positive; from `score`, if there are no batches.
+
+    Example:
+        >>> loss = lambda p, x: jnp.mean(x @ p["kernel"])
+        >>> scores = obs(loss, [jnp.eye(2)], damping=0.5).score({"kernel": jnp.full((2, 1), 2.0)})
+        >>> scores["kernel"].tolist()
+        [[2.0], [2.0]]
+
+    Source: Singh and Alistarh, arXiv:2004.14340 (singh2020); Hassibi and Stork, 1993 (hassibi1993).
+    """
+    if block < 1 or damping <= 0:
+        raise ValueError(f"block={block} must be at least 1 and damping={damping} positive; the paper has 1e-5")
+
+    def score(params: Any, stats: Any = None) -> Scores:
+        del stats
+        if not batches:
+            raise ValueError("obs: batches is empty; give a list of batches")
+        each = jax.jit(lambda batch: example_gradients(loss, params, batch))
+        parts = [each(batch) for batch in batches]
+        found = {}
+        for path, x in values(params).items():
+            rows = jnp.concatenate([part[path].reshape(-1, x.size) for part in parts])
+            inverse = _diagonals(rows, min(block, x.size), damping)
+            found[path] = wide(x) ** 2 / (2 * inverse.reshape(x.shape))
+        return found
+
+    return Saliency(score, f"obs(block={block})")
+
+
+def _diagonals(rows: jax.Array, block: int, damping: float) -> jax.Array:
+    """Diagonal of the inverse of every block, `[n]`."""
+    count, size = rows.shape
+    padded = jnp.pad(rows, ((0, 0), (0, -size % block))).reshape(count, -1, block)
+    # One block after the other: their inverses need not be held together.
+    one = lambda part: jnp.diagonal(woodbury_inverse(part, damping))  # noqa: E731
+    return jax.lax.map(one, jnp.moveaxis(padded, 1, 0)).ravel()[:size]

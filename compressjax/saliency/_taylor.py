@@ -1,0 +1,48 @@
+"""First-order Taylor: the squared change of the loss, batch by batch."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from compressjax.core import values
+from compressjax.saliency._contract import Saliency, Scores, wide
+from compressjax.saliency._gradients import Loss, gradients, mean_over
+
+
+def taylor(loss: Loss, batches: Sequence[Any]) -> Saliency:
+    """Scores a weight by the square of what its removal changes, to first order, on average over batches.
+
+    .. math:: s = \\frac{1}{B} \\sum_b (w \\, g_b)^2
+
+    `snip` averages gradients first and takes the size then; here batches that pull in opposite directions do not
+    cancel, so it also serves trained networks. A unit's score is the sum of its weights' (`unit_scores(..., "sum")`).
+
+    Args:
+        loss: `(params, batch) -> scalar`.
+        batches: List of batches.
+
+    Returns:
+        Saliency of every value.
+
+    Raises:
+        ValueError: From `score`, if there are no batches.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> loss = lambda p, x: jnp.sum(x @ p["kernel"])
+        >>> both = [jnp.array([[1.0]]), jnp.array([[-1.0]])]
+        >>> taylor(loss, both).score({"kernel": jnp.full((1, 1), 3.0)})["kernel"].tolist()
+        [[9.0]]
+
+    Source: Molchanov et al., arXiv:1906.10771 (molchanov2019).
+    """
+
+    def score(params: Any, stats: Any = None) -> Scores:
+        del stats
+        flat = {path: wide(x) for path, x in values(params).items()}
+
+        def squared(batch: Any) -> Scores:
+            return {path: (flat[path] * g) ** 2 for path, g in gradients(loss, params, batch).items()}
+
+        return mean_over(batches, squared)
+
+    return Saliency(score, "taylor")
