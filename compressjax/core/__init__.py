@@ -7,7 +7,7 @@ from compressjax.core._node import Node, dense, entry_bits, frame, is_node, meta
 from compressjax.core._numerics import straight_through
 from compressjax.core._optax import CompressedState, as_optax
 from compressjax.core._select import Selector, kernels, matches, select
-from compressjax.core._top import top_mask
+from compressjax.core._top import top_mask, top_masks
 from compressjax.core._tree import (
     is_value,
     map_values,
@@ -51,6 +51,7 @@ __all__ = [
     "storage",
     "straight_through",
     "top_mask",
+    "top_masks",
     "value",
     "values",
     "with_values",

@@ -1,6 +1,8 @@
-"""The largest entries without sorting."""
+"""The largest entries without sorting, of one array or of many."""
 
-from collections.abc import Callable
+import itertools
+import math
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -15,8 +17,8 @@ def top_mask(scores: jax.Array, count: jax.Array | int) -> jax.Array:
     arrays every count is one small sum.
 
     Args:
-        scores: Any shape, floating; compared in float32, where numbers below 1.2e-38 may count as zero. NaN comes
-            after minus infinity.
+        scores: Any shape, floating, fewer than 2^31 entries; compared in float32, where numbers below 1.2e-38 may
+            count as zero. NaN comes after minus infinity.
         count: How many to keep, 0 to `scores.size`; may be traced.
 
     Returns:
@@ -26,17 +28,70 @@ def top_mask(scores: jax.Array, count: jax.Array | int) -> jax.Array:
         >>> top_mask(jnp.array([1.0, 3.0, 3.0]), 1).tolist()
         [False, True, False]
     """
-    # Adding zero turns -0 into 0, which have different bits but are the same score.
-    bits = jax.lax.bitcast_convert_type(scores.astype(jnp.float32).ravel() + 0.0, jnp.int32)
-    flipped = jnp.where(bits < 0, ~bits, bits ^ np.int32(-(2**31)))
-    keys = jnp.where(jnp.isnan(scores.ravel()), 0, jax.lax.bitcast_convert_type(flipped, jnp.uint32))
-    threshold = _largest(lambda key: jnp.sum(keys >= key) >= count)
-    above, ties = keys > threshold, keys == threshold
-    index = jnp.arange(keys.size, dtype=jnp.uint32)
-    missing = count - jnp.sum(above)
-    end = _largest(lambda stop: jnp.sum(ties & (index < stop)) <= missing)
+    return top_masks({"": scores}, count)[""]
+
+
+def top_masks(scores: Mapping[str, jax.Array], count: jax.Array | int) -> dict[str, jax.Array]:
+    """Masks of exactly the `count` largest scores of several arrays together, ties to the earlier array and index.
+
+    The arrays share one threshold `t`, found as in `top_mask` from the sum of their counts:
+
+    .. math:: \\sum_l |\\{i : s_{li} > t\\}| < n \\le \\sum_l |\\{i : s_{li} \\ge t\\}|
+
+    Nothing is concatenated or reshaped, so sharded arrays stay where they are, and what devices exchange is at most
+    66 numbers for each array, however large the arrays.
+
+    Args:
+        scores: `{name: array}`, each as for `top_mask`; fewer than 2^31 entries together.
+        count: How many to keep in all, from 0 to the number of entries; may be traced.
+
+    Returns:
+        `{name: bool array}`.
+
+    Example:
+        >>> masks = top_masks({"a": jnp.array([1.0, 3.0]), "b": jnp.array([3.0, 2.0])}, 2)
+        >>> {name: mask.tolist() for name, mask in masks.items()}
+        {'a': [False, True], 'b': [True, False]}
+    """
+    keys = {name: _keys(x) for name, x in scores.items()}
+
+    def total(where: Callable[[str], jax.Array]) -> jax.Array:
+        return sum((jnp.sum(where(name)) for name in keys), jnp.zeros((), jnp.int32))
+
+    threshold = _largest(lambda key: total(lambda name: keys[name] >= key) >= count)
+    missing = count - total(lambda name: keys[name] > threshold)
+    first = dict(zip(scores, itertools.accumulate((x.size for x in scores.values()), initial=0)))
+
+    def tied(name: str, stop: jax.Array) -> jax.Array:
+        return (keys[name] == threshold) & (_positions(keys[name].shape, first[name]) < stop)
+
+    everything = jnp.uint32(2**32 - 1)
+    # Mostly the threshold is a single entry, and no tie has to be broken.
+    stop = jax.lax.cond(
+        total(lambda name: keys[name] == threshold) <= missing,
+        lambda: everything,
+        lambda: _largest(lambda stop: total(lambda name: tied(name, stop)) <= missing),
+    )
     # With nothing to keep the threshold is the largest key of all, which some entry might have.
-    return ((above | (ties & (index < end))) & (jnp.asarray(count) > 0)).reshape(scores.shape)
+    some = jnp.asarray(count) > 0
+    return {name: ((x > threshold) | tied(name, stop)) & some for name, x in keys.items()}
+
+
+def _keys(scores: jax.Array) -> jax.Array:
+    """Unsigned numbers in the order of the scores."""
+    # Adding zero turns -0 into 0, which have different bits but are the same score.
+    bits = jax.lax.bitcast_convert_type(scores.astype(jnp.float32) + 0.0, jnp.int32)
+    flipped = jnp.where(bits < 0, ~bits, bits ^ np.int32(-(2**31)))
+    return jnp.where(jnp.isnan(scores), jnp.uint32(0), jax.lax.bitcast_convert_type(flipped, jnp.uint32))
+
+
+def _positions(shape: tuple[int, ...], first: int) -> jax.Array:
+    """Place of every entry in row-major order; flattening instead would gather a sharded array."""
+    place = jnp.full(shape, first, jnp.uint32)
+    for axis in range(len(shape)):
+        stride = np.uint32(math.prod(shape[axis + 1 :]))
+        place = place + jax.lax.broadcasted_iota(jnp.uint32, shape, axis) * stride
+    return place
 
 
 def _largest(holds: Callable[[jax.Array], jax.Array]) -> jax.Array:

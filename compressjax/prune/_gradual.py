@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression, on_values, top_mask
+from compressjax.core import Compression, on_values, top_mask, top_masks
 from compressjax.prune._densities import Distribution, check_distribution, check_sparsity, kept_counts
 from compressjax.prune._schedule import progress
 from compressjax.tensors import Masked
@@ -178,12 +178,7 @@ def largest(flat: Arrays, masks: Arrays, kept: dict[str, Any], normalise: bool) 
     scores = {path: jnp.where(masks[path], x, -1.0) for path, x in scores.items()}
     if "" not in kept or "" in flat:
         return {path: top_mask(x, kept[path]) for path, x in scores.items()}
-    pooled = top_mask(jnp.concatenate([x.ravel() for x in scores.values()]), kept[""])
-    split, start = {}, 0
-    for path, x in scores.items():
-        split[path] = pooled[start : start + x.size].reshape(x.shape)
-        start += x.size
-    return split
+    return top_masks(scores, kept[""])
 
 
 def apply_masks(flat: Arrays, masks: Arrays) -> Arrays:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compressjax.core import top_mask
+from compressjax.core import top_mask, top_masks
 
 SPECIAL = np.array([0.0, -0.0, -1.0, 1.0, 2e-38, -2e-38, 3.4e38, -3.4e38, np.inf, -np.inf, 2.5, 2.5], np.float32)
 
@@ -31,3 +31,21 @@ def test_equals_a_sort_in_every_dtype_and_keeps_the_shape(key, dtype):
         order = np.argsort(-np.asarray(scores, np.float32).ravel(), kind="stable")
         want = np.isin(np.arange(scores.size), order[:count]).reshape(scores.shape)
         np.testing.assert_array_equal(got, want)
+
+
+@given(st.lists(st.integers(0, len(SPECIAL) - 1), min_size=23, max_size=23), st.data())
+def test_one_threshold_for_several_arrays(picked, data):
+    """One stable sort of everything, in the order of the arrays: ties go to the earlier array and index."""
+    scores = SPECIAL[picked]
+    count = data.draw(st.integers(0, len(scores)))
+    parts = {"b": scores[:8].reshape(2, 4), "a": scores[8:11], "c": scores[11:].reshape(2, 3, 2)}
+    want = np.zeros(len(scores), bool)
+    want[np.argsort(-scores, kind="stable")[:count]] = True
+    got = top_masks({name: jnp.asarray(x) for name, x in parts.items()}, count)
+    assert {name: mask.shape for name, mask in got.items()} == {name: x.shape for name, x in parts.items()}
+    assert np.concatenate([np.asarray(got[name]).ravel() for name in parts]).tolist() == want.tolist()
+
+
+def test_not_a_number_comes_last():
+    assert top_mask(jnp.array([jnp.nan, -jnp.inf, 0.0]), 2).tolist() == [False, True, True]
+    assert top_mask(jnp.array([jnp.nan, -jnp.inf, 0.0]), 3).all()
