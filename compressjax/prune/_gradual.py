@@ -127,7 +127,7 @@ def scheduled(
         return largest(flat, masks, kept, normalise)
 
     def init(flat: Arrays) -> GradualState:
-        masks = {path: jnp.ones(x.shape, bool) for path, x in flat.items()}
+        masks = {path: jnp.ones_like(x, bool) for path, x in flat.items()}
         if begin == 0 and (initial > 0 or end == 0):
             masks = masks_at(0, flat, masks)
         else:

@@ -1,0 +1,42 @@
+"""A global mask update on eight devices exchanges a few numbers, however many weights there are."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from tests.prune import sharded_update
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def told():
+    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
+    env = {**os.environ, **flags, "PYTHONPATH": str(ROOT)}
+    script = str(ROOT / "tests" / "prune" / "sharded_update.py")
+    done = subprocess.run([sys.executable, script], capture_output=True, env=env, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr.decode()[-2000:]
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("axes", ["auto", "explicit"])
+def test_collective_bytes_do_not_grow_with_the_parameters(told, axes):
+    small, large = told[axes]
+    assert large["kept"] == 16 * small["kept"]
+    assert set(small["bytes"]) == {"all-reduce"}
+    assert small["bytes"] == large["bytes"]
+    assert small["bytes"]["all-reduce"] < 1000
+
+
+@pytest.mark.parametrize("axes", ["auto", "explicit"])
+def test_eight_devices_equal_one(told, axes):
+    assert [run["same"] for run in told[axes]] == [True, True]
+
+
+def test_a_gather_would_be_seen():
+    hlo = "%ag = f32[64,16]{1,0} all-gather(%x), channel_id=1\n%r = (s32[], s32[2]) all-reduce-start(%a, %b)"
+    assert sharded_update.exchanged(hlo) == {"all-gather": 4096, "all-reduce": 12}
