@@ -1,13 +1,16 @@
 """The jaxpr interpreter: run, explain and observe any JAX function with compressed weights."""
 
 from compressjax.interpret._bound import integer_bound
+from compressjax.interpret._couplings import Group, Member, couplings
 from compressjax.interpret._lift import FallbackWarning, describe, explain, lift
+from compressjax.interpret._narrow import narrow
 from compressjax.interpret._observe import observe
 from compressjax.interpret._prepare import prepare
 from compressjax.interpret._statistics import Statistics, merge
 from compressjax.interpret._weight import Row
 
 __all__ = [
-    "FallbackWarning", "Row", "Statistics", "describe", "explain", "integer_bound", "lift", "merge", "observe",
+    "FallbackWarning", "Group", "Member", "Row", "Statistics", "couplings", "describe", "explain", "integer_bound", "lift",
+    "merge", "narrow", "observe",
     "prepare",
 ]  # fmt: skip

@@ -12,8 +12,20 @@ from compressjax.interpret._records import Records, empty, joined
 from compressjax.interpret._weight import Weight
 
 
-def _scan_counts(params: dict[str, Any], operands: int) -> tuple[int, int]:
-    """Numbers of constants and of carried values: plain counts up to JAX 0.10, a tree of operands from 0.12 on."""
+def scan_counts(params: dict[str, Any], operands: int) -> tuple[int, int]:
+    """Numbers of constants and of carried values: plain counts up to JAX 0.10, a tree of operands from 0.12 on.
+
+    Args:
+        params: Parameters of a `scan` equation.
+        operands: How many operands it has.
+
+    Returns:
+        Both numbers.
+
+    Example:
+        >>> scan_counts({"num_consts": 1, "num_carry": 2}, 4)
+        (1, 2)
+    """
     if "num_consts" in params:
         return params["num_consts"], params["num_carry"]
     consts, carry, _ = (list(part) for part in params["ft_in"].update(list(range(operands))).unpack())
@@ -22,7 +34,7 @@ def _scan_counts(params: dict[str, Any], operands: int) -> tuple[int, int]:
 
 def _scan(eqn: Any, inputs: Sequence[Any], handler: Any, evaluate: Evaluate) -> list[Any]:
     p = eqn.params
-    fixed, carried = _scan_counts(p, len(inputs))
+    fixed, carried = scan_counts(p, len(inputs))
     consts = inputs[:fixed]
     carry = dense_all(inputs[fixed : fixed + carried], handler, "scan", "carried through a loop, so it may change")
     rows = []

@@ -1,7 +1,7 @@
 """Tracing a function as if its nodes were dense, and running the result with a handler."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -49,6 +49,43 @@ def run(fn: Callable[..., Any], args: Any, kwargs: Any, mark: Callable[[str, Any
     """
     flat, structure = jax.tree_util.tree_flatten_with_path((args, kwargs), is_leaf=_is_leaf)
     leaves = [mark(path_string(path[2:]), leaf) or leaf for path, leaf in flat]
+    program = trace(fn, leaves, structure)
+    closed = program.closed
+    out = evaluate(closed.jaxpr, closed.consts, program.inputs, handler)
+    return program.finish(
+        [handler.dense(x, "return", "returned by the function") if isinstance(x, Weight) else x for x in out]
+    )
+
+
+class Program(NamedTuple):
+    """A traced call.
+
+    Attributes:
+        closed: Its jaxpr.
+        inputs: The leaves that are its arguments; the others are static.
+        finish: From the jaxpr's results to what the function returns.
+    """
+
+    closed: Any
+    inputs: list[Any]
+    finish: Callable[[Sequence[Any]], Any]
+
+
+def trace(fn: Callable[..., Any], leaves: Sequence[Any], structure: Any) -> Program:
+    """Traces a call whose arguments are given as leaves.
+
+    Args:
+        fn: Function written for dense arrays.
+        leaves: Arrays (concrete or abstract) and weights, which are traced, and anything else, which is static.
+        structure: Tree of `(args, kwargs)`.
+
+    Returns:
+        The traced call.
+
+    Example:
+        >>> trace(jnp.sin, [jnp.zeros(2)], jax.tree.structure(((0,), {}))).closed.out_avals[0].shape
+        (2,)
+    """
     dynamic = [isinstance(leaf, Weight) or _is_array(leaf) for leaf in leaves]
     box: list[Any] = []
 
@@ -60,13 +97,13 @@ def run(fn: Callable[..., Any], args: Any, kwargs: Any, mark: Callable[[str, Any
         box.append((out_structure, [x if not _is_result(x) else None for x in out]))
         return [x for x in out if _is_result(x)]
 
+    def finish(out: Sequence[Any]) -> Any:
+        supply, (out_structure, static) = iter(out), box[-1]
+        return jax.tree.unflatten(out_structure, [next(supply) if x is None else x for x in static])
+
     inputs = [leaf for d, leaf in zip(dynamic, leaves, strict=True) if d]
     closed = jax.make_jaxpr(flat_fn)(*(_stand_in(x) if isinstance(x, Weight) else x for x in inputs))
-    out = iter(evaluate(closed.jaxpr, closed.consts, inputs, handler))
-    out_structure, static = box[-1]
-    merged = [next(out) if x is None else x for x in static]
-    dense = [handler.dense(x, "return", "returned by the function") if isinstance(x, Weight) else x for x in merged]
-    return jax.tree.unflatten(out_structure, dense)
+    return Program(closed, inputs, finish)
 
 
 def _is_result(x: Any) -> bool:

@@ -1,0 +1,176 @@
+"""Labels: what the couplings know of an array, and the study that collects them equation by equation."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jax.extend import core as jex
+
+from compressjax.interpret._atoms import Atoms, Vector
+
+Place = tuple[int, ...]  # an equation, by its number in its jaxpr, below the equations that it lies in
+_LARGEST_CONSTANT = 1 << 16  # entries that are looked at to see whether a constant is the same everywhere
+
+
+class Labels(NamedTuple):
+    """What is known of one array.
+
+    Attributes:
+        axes: For every axis, the atom of each position.
+        zero: For every axis, whether entries at positions that are cut along it are exactly zero when the weights are
+            masked there. Only then does a sum over the axis come out the same after the cut.
+        value: The number that all entries have, where that is known.
+    """
+
+    axes: tuple[Vector, ...]
+    zero: tuple[bool, ...]
+    value: float | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of the axes before any cut."""
+        return tuple(len(axis) for axis in self.axes)
+
+    def vanishes(self, axis: int) -> bool:
+        """Whether cut positions along an axis hold zeros in the masked run."""
+        return self.value == 0 or self.zero[axis]
+
+
+Rule = Callable[["Study", Any, Sequence[Labels], Place], list[Labels]]
+
+
+class Study:
+    """The labels of a traced function: of every equation's operands and results, and of every captured constant.
+
+    Example:
+        >>> Study({}).new((2, 3)).shape
+        (2, 3)
+    """
+
+    def __init__(self, rules: dict[str, Rule]) -> None:
+        self.rules = rules
+        self.atoms = Atoms()
+        self.records: dict[Place, tuple[list[Labels], list[Labels]]] = {}
+        self.constants: dict[Place, list[Labels]] = {}
+
+    def new(self, shape: Sequence[int], *, zero: bool = False, value: float | None = None) -> Labels:
+        """Labels of an array any of whose positions may be cut; an axis of length 1 keeps its one position."""
+        axes = tuple(self.atoms.fresh(n) if n != 1 else self.unit() for n in shape)
+        return Labels(axes, (zero,) * len(axes), value)
+
+    def unit(self) -> Vector:
+        """An axis of length 1."""
+        return self.atoms.void("an axis of length 1 keeps its one position", 1)
+
+    def blank(self, shape: Sequence[int], reason: str) -> Labels:
+        """Labels of an array that stays whole."""
+        axes = tuple(self.atoms.void(reason, n) for n in shape)
+        return Labels(axes, (False,) * len(axes))
+
+    def freeze(self, labels: Sequence[Labels], reason: str) -> None:
+        """Keeps all axes of some arrays whole."""
+        for each in labels:
+            for axis in each.axes:
+                self.atoms.freeze(axis, reason)
+
+    def align(self, a: Labels, b: Labels) -> None:
+        """Couples two arrays of one shape."""
+        for x, y in zip(a.axes, b.axes, strict=True):
+            self.atoms.unify(x, y)
+
+    def walk(self, jaxpr: Any, consts: Sequence[Any], args: Sequence[Labels], place: Place) -> list[Labels]:
+        """Labels the results of a jaxpr.
+
+        Args:
+            jaxpr: A `jax.extend.core.Jaxpr`.
+            consts: Values of its constants.
+            args: Labels of its arguments.
+            place: Where it lies.
+
+        Returns:
+            Labels of its results.
+        """
+        self.constants[place] = [constant(self, x) for x in consts]
+        env: dict[Any, Labels] = dict(zip(jaxpr.constvars, self.constants[place], strict=True))
+        env.update(zip(jaxpr.invars, args, strict=True))
+
+        def read(atom: Any) -> Labels:
+            return constant(self, atom.val) if isinstance(atom, jex.Literal) else env[atom]
+
+        for number, eqn in needed(jaxpr):
+            inputs, here = [read(atom) for atom in eqn.invars], (*place, number)
+            rule = self.rules.get(eqn.primitive.name, unknown)
+            outputs = rule(self, eqn, inputs, here)
+            self.records[here] = (inputs, outputs)
+            env.update(zip(eqn.outvars, outputs, strict=True))
+        return [read(atom) for atom in jaxpr.outvars]
+
+
+def constant(study: Study, value: Any) -> Labels:
+    """Labels of a constant of the trace.
+
+    Args:
+        study: The study.
+        value: An array or a number.
+
+    Returns:
+        Its labels: free to be cut, as cutting a constant costs nothing.
+
+    Example:
+        >>> constant(Study({}), np.zeros(3)).value
+        0.0
+    """
+    shape, same = np.shape(value), None
+    numeric = (hasattr(value, "dtype") and value.dtype.kind in "fiub") or isinstance(value, int | float)
+    if numeric and 0 < np.size(value) <= _LARGEST_CONSTANT:
+        flat = np.asarray(value).reshape(-1)
+        same = float(flat[0]) if (flat == flat[0]).all() else None
+    return study.new(shape, value=same)
+
+
+def unknown(study: Study, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
+    """The rule of an operation that has none: everything that touches it stays whole.
+
+    Args:
+        study: The study.
+        eqn: The equation.
+        inputs: Labels of its operands.
+        place: Where it stands.
+
+    Returns:
+        Labels of its results.
+
+    Example:
+        >>> import jax
+        >>> eqn = jax.make_jaxpr(jax.numpy.linalg.cholesky)(np.eye(2)).eqns[-1]
+        >>> len(unknown(Study({}), eqn, [], ()))
+        1
+    """
+    del place
+    reason = f"passes through {eqn.primitive.name!r}, for which couplings has no rule"
+    study.freeze(inputs, reason)
+    return [study.blank(getattr(var.aval, "shape", ()), reason) for var in eqn.outvars]
+
+
+def needed(jaxpr: Any) -> Iterator[tuple[int, Any]]:
+    """The equations that the results depend on, with their numbers.
+
+    Args:
+        jaxpr: A `jax.extend.core.Jaxpr`.
+
+    Yields:
+        Numbers and equations, in order.
+
+    Example:
+        >>> import jax
+        >>> [eqn.primitive.name for _, eqn in needed(jax.make_jaxpr(lambda x: (x + 1, x * 2)[0])(0.0).jaxpr)]
+        ['add']
+    """
+    live = {id(v) for v in jaxpr.outvars}
+    kept = []
+    for number in reversed(range(len(jaxpr.eqns))):
+        eqn = jaxpr.eqns[number]
+        if any(id(v) in live for v in eqn.outvars):
+            live.update(id(v) for v in eqn.invars)
+            kept.append((number, eqn))
+    yield from reversed(kept)

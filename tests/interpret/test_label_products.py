@@ -1,0 +1,95 @@
+"""Products, sums, windows and indexing: masked equals narrowed, or frozen."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from compressjax import interpret
+from tests.interpret import cutting
+
+DRAW = np.random.default_rng(0)
+
+
+def normal(*shape):
+    return jnp.asarray(DRAW.normal(size=shape), jnp.float32)
+
+
+@pytest.mark.parametrize("layout", [("NHWC", "HWIO", "NHWC"), ("NCHW", "OIHW", "NCHW"), ("NHWC", "OHWI", "NCHW")])
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_convolutions_in_every_layout_and_grouping(layout, groups):
+    def conv(x, kernel, groups, layout):
+        return jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=layout,
+                                            feature_group_count=groups)  # fmt: skip
+
+    def fn(p, x):
+        x = conv(x, p["a"], 1, (layout[0], "HWIO", layout[0]))
+        x = conv(x, p["k"], groups, layout)
+        return jnp.moveaxis(x, 1, -1) @ p["b"] if layout[2] == "NCHW" else x @ p["b"]
+
+    kernel = {"H": 3, "W": 3, "I": 8 // groups, "O": 8}
+    shape = {"N": 1, "H": 4, "W": 4, "C": 2}
+    p = {"a": normal(3, 3, 2, 8), "k": normal(*(kernel[c] for c in layout[1])), "b": normal(8, 1)}
+    names = cutting.agrees(fn, p, normal(*(shape[c] for c in layout[0])), tolerance=3e-5)
+    assert len(names) == (2 if groups == 1 else 3)
+
+
+@pytest.mark.parametrize(
+    ("fn", "count"),
+    [
+        (lambda p, x: (x @ p["a"]) @ p["b"], 1),
+        (lambda p, x: jnp.einsum("ni,ih,ho->no", x, p["a"], p["b"]), 1),
+        (lambda p, x: (x @ p["a"]) @ (x @ p["a"]).T, 1),
+        (lambda p, x: jnp.sum(x @ p["a"], -1), 1),
+        (lambda p, x: jnp.max((x @ p["a"]).reshape(2, 2, 4), 0) @ p["b"], 1),
+        (lambda p, x: jnp.cumsum(x @ p["a"], 0) @ p["b"], 1),
+        (lambda p, x: jnp.sort(x @ p["a"], 0) @ p["b"], 1),
+        (lambda p, x: jax.lax.top_k((x @ p["a"]).T, 2)[0].T @ p["b"], 1),
+        (lambda p, x: (x @ p["a"])[jnp.array([1, 0])] @ p["b"], 1),
+        (lambda p, x: jax.lax.dynamic_slice_in_dim(x @ p["a"], x.shape[0] - 2, 2) @ p["b"], 1),
+        (lambda p, x: jax.lax.dynamic_update_slice_in_dim(x @ p["a"], x[:1] @ p["a"], 1, 0) @ p["b"], 1),
+        (lambda p, x: (x @ p["a"]).at[:, 1].set(0.0) @ p["b"], 0),
+        (lambda p, x: jnp.take(x @ p["a"], jnp.array([0, 1]), axis=1) @ p["b"][:2], 0),
+        (lambda p, x: jnp.argmax(x @ p["a"], -1), 0),
+        (lambda p, x: jnp.prod(x @ p["a"], -1), 0),
+        (lambda p, x: jnp.cumsum(x @ p["a"], 1) @ p["b"], 0),
+        (lambda p, x: jax.lax.top_k(x @ p["a"], 4)[0] @ p["b"], 0),
+        (lambda p, x: jax.lax.dynamic_slice_in_dim(x @ p["a"], 1, 2, 1) @ p["b"][:2], 0),
+    ],
+)
+def test_small_functions(fn, count):
+    p = {"a": normal(3, 4), "b": normal(4, 2)}
+    x = normal(4, 3)
+    free = [g.name for g in interpret.couplings(fn)(p, x) if not g.frozen and g.name.startswith("a")]
+    assert len(free) == count
+    assert set(free) <= set(cutting.agrees(fn, p, x))
+
+
+def test_batched_products_of_experts():
+    def fn(p, x):
+        h = jax.nn.relu(jnp.einsum("nd,edh->neh", x, p["up"]))
+        return jnp.einsum("neh,ehd,ne->nd", h, p["down"], x @ p["gate"])
+
+    p = {"up": normal(3, 4, 5), "down": normal(3, 5, 4), "gate": normal(4, 3)}
+    assert cutting.agrees(fn, p, normal(2, 4)) == ["gate:1", "up:2"]  # experts, and their hidden units
+
+
+def test_embedding_tied_to_the_head():
+    p = {"embed": normal(7, 6), "mix": normal(6, 6)}
+
+    def fn(p, tokens):
+        x = p["embed"][tokens]
+        return (x + jax.nn.relu(x @ p["mix"])) @ p["embed"].T
+
+    assert cutting.agrees(fn, p, jnp.array([0, 3, 6])) == ["embed:1"]
+
+
+def test_pooling_keeps_channels_and_freezes_space():
+    p = {"a": normal(8, 4), "b": normal(4, 1)}
+
+    def fn(p, x):
+        h = jnp.moveaxis(x @ p["a"], -1, 1)
+        pooled = jax.lax.reduce_window(h, -jnp.inf, jax.lax.max, (1, 1, 2), (1, 1, 2), "VALID")
+        return jnp.moveaxis(pooled, 1, -1) @ p["b"]
+
+    assert cutting.agrees(fn, p, normal(2, 6, 8)) == ["a:1"]
