@@ -14,6 +14,7 @@ from experiments import report
 from experiments.app import Launch, command, describe_machine
 from experiments.problem import Problem, make_problem
 from experiments.stages import STAGES
+from experiments.stages.patterns import check_patterns
 from experiments.view import View
 from experiments.writers import Writers
 
@@ -29,13 +30,14 @@ def build(problem: Problem, config: dict[str, Any]) -> list[recipe.Stage]:
         The stages.
 
     Raises:
-        ValueError: when `skip` names no stage, or the teacher.
+        ValueError: when `skip` names no stage, or the teacher, or a pattern matches no leaf of the network.
     """
     skipped = set(config["skip"])
     if skipped - set(STAGES) or "teacher" in skipped:
         raise ValueError(
             f"--config.skip={sorted(skipped)} must name stages other than the teacher: {', '.join(list(STAGES)[1:])}"
         )
+    check_patterns(problem, config)
     shared = {"model": config["model"], "seed": config["seed"], "devices": problem.mesh.size}
     stages = []
     for name, make in STAGES.items():
