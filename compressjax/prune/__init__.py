@@ -1,17 +1,50 @@
-"""Unstructured pruning: which weights are zero."""
+"""Pruning: which weights are zero."""
 
+from compressjax.prune._condition import Condition, hessian_condition
 from compressjax.prune._densities import densities
 from compressjax.prune._gradual import GradualState, gradual
+from compressjax.prune._layerwise import LayerwiseState
 from compressjax.prune._magnitude import magnitude
+from compressjax.prune._masks import masks_of, pattern_mask
 from compressjax.prune._nonzero import NonzeroState, nonzero
+from compressjax.prune._one_shot import OneShotState, one_shot
+from compressjax.prune._patterns import Pattern, as_pattern, balanced, block, layer, nm, slices, unstructured
+from compressjax.prune._rigl import RiglState, rigl
 from compressjax.prune._schedule import polynomial_schedule
+from compressjax.prune._set import SetState, set_
+from compressjax.prune._sparsegpt import sparsegpt
+from compressjax.prune._static import StaticState, static
+from compressjax.prune._wanda import wanda
 
 __all__ = [
+    "Condition",
     "GradualState",
+    "LayerwiseState",
     "NonzeroState",
+    "OneShotState",
+    "Pattern",
+    "RiglState",
+    "SetState",
+    "StaticState",
+    "as_pattern",
+    "balanced",
+    "block",
     "densities",
     "gradual",
+    "hessian_condition",
+    "layer",
     "magnitude",
+    "masks_of",
+    "nm",
     "nonzero",
+    "one_shot",
+    "pattern_mask",
     "polynomial_schedule",
+    "rigl",
+    "set_",
+    "slices",
+    "sparsegpt",
+    "static",
+    "unstructured",
+    "wanda",
 ]

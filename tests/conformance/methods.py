@@ -17,6 +17,7 @@ from compressjax import core, lowrank, prune, quant, share
 
 PACKAGES: tuple[ModuleType, ...] = (prune, lowrank, quant, share)
 Make = Callable[[], core.Compression]
+KEY = jax.random.key(0)
 
 
 class Seen(NamedTuple):
@@ -158,6 +159,20 @@ _PRUNE = [
         "prune.gradual: uniform", lambda: prune.gradual(0.6, end=2, every=1), lambda: prune.gradual(0.0, end=2, every=1)
     ),
     MethodRow("prune.gradual: global", lambda: prune.gradual(0.75, end=3, every=2, distribution="global")),
+    MethodRow("prune.static: erk", lambda: prune.static(0.6, KEY), lambda: prune.static(0.0, KEY), decides_early=True),
+    MethodRow(
+        "prune.set_: often",
+        lambda: prune.set_(0.5, KEY, end=9, every=1),
+        lambda: prune.set_(0.0, KEY, end=9, every=1),
+        # Connections that moved start over from the key's first masks.
+        projection=None,
+    ),
+    MethodRow(
+        "prune.rigl: often",
+        lambda: prune.rigl(0.5, KEY, end=9, every=1),
+        lambda: prune.rigl(0.0, KEY, end=9, every=1),
+        projection=None,
+    ),
     MethodRow("prune.nonzero: kept", prune.nonzero, prune.nonzero),
 ]
 _LOWRANK = [

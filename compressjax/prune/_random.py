@@ -1,0 +1,73 @@
+"""Random numbers of methods: keys are arguments, states hold them as arrays, every leaf has its own stream."""
+
+import zlib
+
+import jax
+import jax.numpy as jnp
+
+from compressjax.core import top_mask
+
+
+def key_data(key: jax.Array) -> jax.Array:
+    """The array that a state holds for a key: files, counters and devices know no key types.
+
+    Args:
+        key: A key of `jax.random.key`, or of `jax.random.PRNGKey`.
+
+    Returns:
+        uint32 array.
+
+    Raises:
+        ValueError: If it is no single key.
+
+    Example:
+        >>> key_data(jax.random.key(7)).tolist()
+        [0, 7]
+    """
+    if not isinstance(key, jax.Array):
+        raise ValueError(f"key={key!r} is no PRNG key; pass jax.random.key(seed)")
+    typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+    if key.ndim != (0 if typed else 1):
+        raise ValueError(f"key has shape {key.shape}; pass a single one, jax.random.key(seed)")
+    return jax.random.key_data(key) if typed else key
+
+
+def stream(data: jax.Array, path: str, step: jax.Array | int = 0) -> jax.Array:
+    """The key of one leaf at one step; it depends on the leaf's path alone, not on which other leaves there are.
+
+    Args:
+        data: What `key_data` returned, of a key of JAX's default implementation.
+        path: Value path.
+        step: May be traced.
+
+    Returns:
+        A key.
+
+    Example:
+        >>> a, b = (stream(key_data(jax.random.key(0)), path) for path in "ab")
+        >>> bool(jax.random.uniform(a) == jax.random.uniform(b))
+        False
+    """
+    # Neither secret nor stored: a checksum is as good as any number that the path alone decides.
+    number = jnp.uint32(zlib.crc32(path.encode()))
+    return jax.random.fold_in(jax.random.fold_in(jax.random.wrap_key_data(data), number), step)
+
+
+def random_masks(data: jax.Array, shapes: dict[str, tuple[int, ...]], counts: dict[str, int]) -> dict[str, jax.Array]:
+    """Masks with exactly `counts[path]` True entries at random places.
+
+    Args:
+        data: What `key_data` returned.
+        shapes: `{path: shape}`.
+        counts: `{path: number of kept entries}`.
+
+    Returns:
+        `{path: bool array}`.
+
+    Example:
+        >>> int(random_masks(key_data(jax.random.key(0)), {"a": (3, 4)}, {"a": 5})["a"].sum())
+        5
+    """
+    return {
+        path: top_mask(jax.random.uniform(stream(data, path), shape), counts[path]) for path, shape in shapes.items()
+    }

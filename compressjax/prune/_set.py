@@ -1,0 +1,137 @@
+"""Sparse evolutionary training: weak connections die, random ones are born."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from compressjax.core import Compression, on_values
+from compressjax.prune._densities import Distribution, check_sparsity, kept_counts
+from compressjax.prune._exchange import drop_fraction, exchange
+from compressjax.prune._gradual import apply_masks, masked_nodes
+from compressjax.prune._random import key_data, random_masks, stream
+from compressjax.prune._static import check_random
+
+Arrays = dict[str, jax.Array]
+
+
+class SetState(NamedTuple):
+    """State of `set_`.
+
+    Attributes:
+        count: Steps done, int32 scalar.
+        key: Data of the PRNG key, uint32.
+        masks: `{path: bool array}`, True where the weight is kept.
+    """
+
+    count: jax.Array  # type: ignore[assignment]  # hides tuple.count, as optax's states do
+    key: jax.Array
+    masks: Arrays
+
+
+def set_(
+    sparsity: float,
+    key: jax.Array,
+    *,
+    end: int,
+    every: int = 100,
+    fraction: float = 0.3,
+    anneal: bool = True,
+    distribution: Distribution = "erk",
+) -> Compression:
+    """Trains sparse from the start, and moves connections at random (SET).
+
+    .. math:: M' = (M \\setminus \\text{k smallest } |w|) \\cup (\\text{k random outside } M), \\qquad k = f_t |M|
+
+    Every `every` steps and before `end`, each leaf drops the fraction `f_t` of its kept weights and grows as many
+    elsewhere. Dropped weights and grown ones are exactly 0, moments included, and the number kept never changes. The
+    paper drops the smallest positive and the largest negative weights, which are those nearest to zero.
+
+    What it buys: bytes as `gradual`, and training state that is as sparse as the result; no speed-up by itself.
+
+    Args:
+        sparsity: Fraction of zeros over all leaves, in [0, 1).
+        key: PRNG key of the first masks and of what grows.
+        end: Step from which masks stay, about three quarters of the training.
+        every: Steps between exchanges, at least 1; the paper has one epoch.
+        fraction: Share of the kept weights that is exchanged, in (0, 1); 0.3 in the paper.
+        anneal: Whether the share falls to 0 along a half cosine, as RigL has it; the paper keeps it constant.
+        distribution: `"erk"`, `"uniform"` or `{pattern: sparsity}`.
+
+    Returns:
+        Compression whose nodes are `Masked`.
+
+    Raises:
+        ValueError: If a setting is out of its range.
+
+    Example:
+        >>> params = {"kernel": jnp.arange(20.0).reshape(4, 5)}
+        >>> evolve = set_(0.5, jax.random.key(0), end=10, every=1)
+        >>> before = evolve.update(evolve.init(params), params)
+        >>> after = evolve.update(before, params)
+        >>> int(after.masks["kernel"].sum()), int((after.masks["kernel"] & ~before.masks["kernel"]).sum())
+        (10, 2)
+
+    Source: Mocanu et al., arXiv:1707.04780 (mocanu2018); schedule: Evci et al., arXiv:1911.11134 (evci2020).
+    """
+    check_exchange("set_", sparsity, end, every, fraction, distribution)
+    data = key_data(key)
+
+    def init(flat: Arrays) -> SetState:
+        shapes = {path: tuple(x.shape) for path, x in flat.items()}
+        counts = kept_counts(shapes, sparsity, distribution)
+        return SetState(jnp.zeros((), jnp.int32), data, random_masks(data, shapes, counts))
+
+    def update(state: SetState, flat: Arrays, grads: Any, stats: Any) -> SetState:
+        del grads, stats
+        step = state.count + 1
+
+        def moved() -> Arrays:
+            share = drop_fraction(step, fraction, end) if anneal else jnp.float32(fraction)
+            draws = {path: jax.random.uniform(stream(state.key, path, step), x.shape) for path, x in flat.items()}
+            return {path: exchange(x, state.masks[path], draws[path], share) for path, x in flat.items()}
+
+        due = (step % every == 0) & (step < end) & (step > 1)  # the first step puts zeros where masks are
+        return SetState(step, state.key, jax.lax.cond(due, moved, lambda: state.masks))
+
+    def zeroed(flat: Arrays, state: SetState) -> Arrays:
+        return apply_masks(flat, state.masks)
+
+    return on_values(
+        f"set_(sparsity={sparsity}, end={end})",
+        init=init,
+        update=update,
+        view=zeroed,
+        encode=lambda flat, state: masked_nodes(flat, state.masks),
+        constrain=zeroed,
+        project=zeroed,
+    )
+
+
+def check_exchange(
+    who: str, sparsity: float, end: int, every: int, fraction: float, distribution: Distribution
+) -> None:
+    """Refuses settings of an exchange of connections that are out of range.
+
+    Args:
+        who: Name of the method.
+        sparsity: Fraction of zeros.
+        end: Last step.
+        every: Steps between exchanges.
+        fraction: Share that is exchanged.
+        distribution: Name or patterns.
+
+    Raises:
+        ValueError: If one is.
+
+    Example:
+        >>> check_exchange("rigl", 0.9, 100, 10, 0.3, "erk")
+    """
+    check_sparsity(sparsity, "sparsity")
+    check_random(distribution, who)
+    if end < 0 or every < 1:
+        raise ValueError(f"{who}: end={end} must be at least 0 and every={every} at least 1")
+    if not 0.0 < fraction < 1.0:
+        raise ValueError(
+            f"{who}: fraction={fraction} is outside (0, 1): it is the share of kept weights exchanged, 0.3"
+        )

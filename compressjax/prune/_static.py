@@ -1,0 +1,119 @@
+"""Sparse from the first step to the last, at fixed places."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from compressjax.core import Compression, on_values
+from compressjax.prune._densities import Distribution, check_sparsity, densities, kept_counts
+from compressjax.prune._gradual import apply_masks, masked_nodes
+from compressjax.prune._random import key_data, random_masks
+
+Arrays = dict[str, jax.Array]
+
+
+class StaticState(NamedTuple):
+    """State of `static`: `masks`, `{path: bool array}`, which never change."""
+
+    masks: Arrays
+
+
+def static(
+    sparsity: float | None = None,
+    key: jax.Array | None = None,
+    *,
+    distribution: Distribution = "erk",
+    masks: Mapping[str, jax.Array] | None = None,
+) -> Compression:
+    """Trains a network whose zeros were chosen before the first step: at random, or as given.
+
+    .. math:: W \\leftarrow M \\odot W, \\qquad M \\text{ uniform among masks with } (1 - s_l) N_l \\text{ ones}
+
+    The baseline that every other sparse training has to beat; with `masks`, the tickets of `lottery_ticket` or the
+    masks of another tool. Bytes as for `gradual`; no speed-up by itself.
+
+    Args:
+        sparsity: Fraction of zeros over all leaves, in [0, 1); with `key`, for random masks.
+        key: PRNG key of the random masks.
+        distribution: `"erk"`, `"uniform"` or `{pattern: sparsity}`; see `densities`.
+        masks: `{value path: bool array}` in place of `sparsity` and `key`; leaves that are not named are kept whole.
+
+    Returns:
+        Compression whose nodes are `Masked`.
+
+    Raises:
+        ValueError: If neither or both ways to choose are given, or the sparsity is outside [0, 1); from `init`, if a
+            given mask has another shape than its leaf, or no leaf.
+
+    Example:
+        >>> params = {"kernel": jnp.ones((4, 5))}
+        >>> sparse = static(0.75, jax.random.key(0))
+        >>> int(sparse.view(params, sparse.init(params))["kernel"].sum())
+        5
+
+    Source: as a baseline in Evci et al., arXiv:1911.11134 (evci2020).
+    """
+    if masks is not None:
+        if sparsity is not None or key is not None:
+            raise ValueError("static: give either masks, or sparsity and key")
+        return _static("static(masks)", lambda flat: _given(masks, flat))
+    if sparsity is None or key is None:
+        raise ValueError(f"static: random masks need sparsity (got {sparsity}) and key, jax.random.key(seed)")
+    check_sparsity(sparsity, "sparsity")
+    check_random(distribution, "static")
+    data = key_data(key)
+
+    def draw(flat: Arrays) -> Arrays:
+        shapes = {path: tuple(x.shape) for path, x in flat.items()}
+        return random_masks(data, shapes, kept_counts(shapes, sparsity, distribution))
+
+    return _static(f"static(sparsity={sparsity})", draw)
+
+
+def check_random(distribution: Distribution, who: str) -> None:
+    """Refuses distributions that need a ranking, which random masks do not have.
+
+    Args:
+        distribution: Name or patterns.
+        who: Name of the method.
+
+    Raises:
+        ValueError: For `"global"` and for names that `densities` does not know.
+
+    Example:
+        >>> check_random("erk", "static")
+    """
+    if distribution == "global":
+        raise ValueError(f"{who}: distribution 'global' needs a ranking of weights; use 'erk', 'uniform' or patterns")
+    if isinstance(distribution, str):
+        densities({"a": (1,)}, 0.0, distribution)
+
+
+def _static(name: str, choose: object) -> Compression:
+    def zeroed(flat: Arrays, state: StaticState) -> Arrays:
+        return apply_masks(flat, state.masks)
+
+    return on_values(
+        name,
+        init=lambda flat: StaticState(choose(flat)),  # type: ignore[operator]
+        view=zeroed,
+        encode=lambda flat, state: masked_nodes(flat, state.masks),
+        constrain=zeroed,
+    )
+
+
+def _given(masks: Mapping[str, jax.Array], flat: Arrays) -> Arrays:
+    strange = sorted(set(masks) - set(flat))
+    if strange and not set(masks) & set(flat):
+        raise ValueError(f"static: masks name {strange}, the selected leaves are {sorted(flat)}; name value paths")
+    found = {}
+    for path, x in flat.items():
+        mask = jnp.asarray(masks[path], bool) if path in masks else jnp.ones(x.shape, bool)
+        if mask.shape != x.shape:
+            raise ValueError(
+                f"static: the mask of {path!r} has shape {mask.shape}, the leaf {x.shape}; they must agree"
+            )
+        found[path] = mask
+    return found

@@ -1,0 +1,48 @@
+"""Exchange of connections against a sort in NumPy."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from compressjax.prune._exchange import drop_fraction, exchange
+from tests import helpers
+
+
+def brute(weight, mask, growth, fraction):
+    weight, mask, growth = (np.asarray(x).ravel() for x in (weight, mask, growth))
+    moved = min(int(fraction * mask.sum() + 1e-4), mask.size - mask.sum())
+    inside, outside = np.flatnonzero(mask), np.flatnonzero(~mask)
+    out = mask.copy()
+    out[inside[np.argsort(np.abs(weight[inside]), kind="stable")[:moved]]] = False
+    out[outside[np.argsort(-growth[outside], kind="stable")[:moved]]] = True
+    return out
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.05, 0.3, 0.99])
+@pytest.mark.parametrize("density", [0.1, 0.5, 0.9])
+def test_equals_a_sort(fraction, density):
+    weight, growth = helpers.array(0, (12, 10)), jnp.abs(helpers.array(1, (12, 10)))
+    mask = jnp.asarray(np.random.default_rng(2).permutation(120).reshape(12, 10) < 120 * density)
+    got = jax.jit(exchange)(weight, mask, growth, fraction)
+    np.testing.assert_array_equal(np.asarray(got).ravel(), brute(weight, mask, growth, fraction))
+    assert int(got.sum()) == int(mask.sum())
+
+
+def test_what_was_dropped_does_not_grow_back():
+    mask = jnp.array([True, True, False, False])
+    growth = jnp.array([100.0, 100.0, 0.0, 0.0])
+    assert exchange(jnp.array([1.0, 2.0, 0, 0]), mask, growth, 0.5).tolist() == [False, True, True, False]
+
+
+def test_bad_numbers_keep_the_count():
+    mask = jnp.array([True, True, False, False])
+    for weight, growth in (([jnp.nan, 1, 0, 0], [0, 0, jnp.nan, 1]), ([1, 2, 0, 0], [0, 0, jnp.nan, jnp.inf])):
+        got = exchange(jnp.array(weight), mask, jnp.array(growth), 0.5)
+        assert got.tolist() == [False, True, False, True]
+
+
+def test_half_a_cosine():
+    got = drop_fraction(jnp.array([0, 25, 50, 75, 99, 100, 200]), 0.3, 100)
+    want = [0.15 * (1 + np.cos(np.pi * t / 100)) for t in (0, 25, 50, 75, 99)] + [0, 0]
+    np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-8)

@@ -1,0 +1,32 @@
+"""Keys in states, streams by path, counts to the entry."""
+
+import jax
+import numpy as np
+import pytest
+
+from compressjax.prune._random import key_data, random_masks, stream
+
+
+def test_streams_follow_the_path_and_the_step_alone(key):
+    data = key_data(key)
+    draws = {(p, t): float(jax.random.uniform(stream(data, p, t))) for p in ("a", "b") for t in (0, 1)}
+    assert len(set(draws.values())) == 4
+    assert draws["a", 1] == float(jax.jit(lambda d, t: jax.random.uniform(stream(d, "a", t)))(data, 1))
+
+
+def test_random_masks_have_their_counts_and_no_favourites(key):
+    shapes = {"a": (20, 30), "b": (7, 3)}
+    masks = random_masks(key_data(key), shapes, {"a": 120, "b": 0})
+    assert {path: int(mask.sum()) for path, mask in masks.items()} == {"a": 120, "b": 0}
+    again = random_masks(key_data(key), {"a": (20, 30)}, {"a": 120})
+    np.testing.assert_array_equal(masks["a"], again["a"])
+    total = sum(random_masks(key_data(jax.random.key(i)), {"a": (4, 5)}, {"a": 5})["a"].astype(int) for i in range(200))
+    # 200 draws of a quarter: 50 each, standard deviation 6.
+    assert np.abs(np.asarray(total) - 50).max() < 25
+
+
+def test_old_and_new_keys_are_the_same_and_others_are_refused():
+    assert key_data(jax.random.PRNGKey(3)).tolist() == key_data(jax.random.key(3)).tolist()
+    for bad in (3, jax.random.split(jax.random.key(0), 2)):
+        with pytest.raises(ValueError, match=r"jax.random.key\(seed\)"):
+            key_data(bad)
