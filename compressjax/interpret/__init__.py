@@ -2,6 +2,7 @@
 
 from compressjax.interpret._bound import integer_bound
 from compressjax.interpret._couplings import Group, Member, couplings
+from compressjax.interpret._flops import predict_flops
 from compressjax.interpret._lift import FallbackWarning, describe, explain, lift
 from compressjax.interpret._narrow import narrow
 from compressjax.interpret._observe import observe
@@ -10,7 +11,6 @@ from compressjax.interpret._statistics import Statistics, merge
 from compressjax.interpret._weight import Row
 
 __all__ = [
-    "FallbackWarning", "Group", "Member", "Row", "Statistics", "couplings", "describe", "explain", "integer_bound", "lift",
-    "merge", "narrow", "observe",
-    "prepare",
+    "FallbackWarning", "Group", "Member", "Row", "Statistics", "couplings", "describe", "explain", "integer_bound",
+    "lift", "merge", "narrow", "observe", "predict_flops", "prepare",
 ]  # fmt: skip
