@@ -9,7 +9,8 @@ from compressjax.core import top_mask
 def drop_fraction(step: jax.Array | int, alpha: float, end: int) -> jax.Array:
     """Fraction of the kept weights that is exchanged at a step.
 
-    .. math:: f_t = \\tfrac{\\alpha}{2}\\,(1 + \\cos(\\pi t / T_{end})), \\qquad f_t = 0 \\text{ from } T_{end} \\text{ on}
+    .. math:: f_t = \\tfrac{\\alpha}{2}\\,(1 + \\cos(\\pi t / T_{end})),
+        \\qquad f_t = 0 \\text{ from } T_{end} \\text{ on}
 
     Args:
         step: Number of steps done; may be traced.

@@ -1,6 +1,5 @@
 """Every law over every row: all methods, all nodes, drawn shapes, dtypes and values."""
 
-import itertools
 import pathlib
 import tempfile
 
@@ -32,7 +31,6 @@ def _turn(i: int) -> draws.Spec:
 every_method_once = pytest.mark.parametrize(
     ("row", "spec"), [pytest.param(row, _turn(i), id=row.name) for i, row in enumerate(methods.ROWS)]
 )
-PAIRS = [pytest.param(a, b, id=f"{a.exported}, {b.exported}") for a, b in itertools.product(KINDS, KINDS)]
 
 
 def drawn(row: nodes.NodeRow, seed: int, dtype: str, size: int) -> core.Node:
@@ -127,12 +125,17 @@ def test_zero_limit(row: methods.MethodRow, spec: draws.Spec) -> None:
     laws.zero_limit(row, spec)
 
 
-@pytest.mark.parametrize(("first", "second"), PAIRS)
+@pytest.mark.parametrize("first", KINDS, ids=lambda row: row.exported)
 @pytest.mark.parametrize("combine", [core.chain, core.sequence], ids=["chain", "sequence"])
-@settings(max_examples=2)
-@given(spec=draws.specs(draws.VARIANTS[:1]))
-def test_composition(first: methods.MethodRow, second: methods.MethodRow, combine, spec: draws.Spec) -> None:
-    laws.composition(first, second, spec, combine)
+def test_composition(first: methods.MethodRow, combine) -> None:
+    """Every ordered pair, on one tree: pairs grow with the square of the methods, their compiled parts are shared."""
+    problems = {}
+    for second in KINDS:
+        try:
+            laws.composition(first, second, draws.Spec(*draws.VARIANTS[0], seed=1), combine)
+        except laws.Broken as error:
+            problems[second.exported] = str(error)
+    assert problems == {}
 
 
 # Were everything refused, law 10 would hold of nothing; these are what people combine.
