@@ -6,6 +6,7 @@ from compressjax.core._compression import Compression, from_encode, identity, on
 from compressjax.core._node import Node, dense, entry_bits, frame, is_node, meta, node, value
 from compressjax.core._numerics import straight_through
 from compressjax.core._optax import CompressedState, as_optax
+from compressjax.core._second_order import InverseRoot, inverse_root
 from compressjax.core._select import Selector, kernels, matches, select
 from compressjax.core._top import top_mask, top_masks
 from compressjax.core._tree import (
@@ -23,6 +24,7 @@ __all__ = [
     "ChainState",
     "CompressedState",
     "Compression",
+    "InverseRoot",
     "Node",
     "Selector",
     "SequenceState",
@@ -34,6 +36,7 @@ __all__ = [
     "frame",
     "from_encode",
     "identity",
+    "inverse_root",
     "is_node",
     "is_value",
     "kernels",

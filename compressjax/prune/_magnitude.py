@@ -3,9 +3,18 @@
 from compressjax.core import Compression
 from compressjax.prune._densities import Distribution
 from compressjax.prune._gradual import scheduled
+from compressjax.prune._one_shot import one_shot
+from compressjax.prune._patterns import Pattern
+from compressjax.saliency import magnitude as size
 
 
-def magnitude(sparsity: float, distribution: Distribution = "uniform", *, normalise: bool = False) -> Compression:
+def magnitude(
+    sparsity: float | None = None,
+    distribution: Distribution = "uniform",
+    *,
+    normalise: bool = False,
+    pattern: str | Pattern = "unstructured",
+) -> Compression:
     """Removes the smallest weights at once.
 
     .. math:: W \\leftarrow M \\odot W, \\qquad M_i = 1 \\text{ for the } (1 - s) N \\text{ largest } |W_i|
@@ -14,15 +23,16 @@ def magnitude(sparsity: float, distribution: Distribution = "uniform", *, normal
     kept. Bytes fall with the number of kept weights; nothing runs faster by itself.
 
     Args:
-        sparsity: Fraction of zeros, in [0, 1).
+        sparsity: Fraction of zeros, in [0, 1); left out where the pattern fixes it (N:M).
         distribution: As for `gradual`.
-        normalise: As for `gradual`.
+        normalise: As for `gradual`; of single weights only.
+        pattern: What is removed together, see `as_pattern`; units count with their mean magnitude.
 
     Returns:
-        Compression whose nodes are `Masked`; its state is a `GradualState`.
+        Compression whose nodes are `Masked`; its state is a `GradualState`, or, with a pattern, a `OneShotState`.
 
     Raises:
-        ValueError: As `gradual`.
+        ValueError: As `gradual` and `one_shot`.
 
     Example:
         >>> import jax.numpy as jnp
@@ -32,4 +42,11 @@ def magnitude(sparsity: float, distribution: Distribution = "uniform", *, normal
 
     Source: Han et al., arXiv:1506.02626 (han2015).
     """
+    if pattern != "unstructured":
+        if normalise:
+            raise ValueError(f"normalise=True ranks single weights; leave it out with pattern={pattern!r}")
+        named = one_shot(size(), sparsity, distribution, pattern)
+        return named._replace(name=named.name.replace("one_shot(", "", 1)[:-1])
+    if sparsity is None:
+        raise ValueError("magnitude: sparsity is missing; give the fraction of zeros in [0, 1), or a pattern 'N:M'")
     return scheduled(f"magnitude(sparsity={sparsity})", sparsity, 0, 0, 1, 0.0, distribution, 3, normalise)

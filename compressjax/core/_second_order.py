@@ -1,0 +1,74 @@
+"""Roots of inverse Hessians, for methods that spread an error over what is still to come."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+
+class InverseRoot(NamedTuple):
+    """A triangular root of an inverse, and how far it can be trusted.
+
+    Attributes:
+        root: `[n, n]`, upper triangular `U` with a positive diagonal and `U^T U = H^-1`.
+        condition: Largest over smallest square of the root's diagonal, a lower bound of the condition number; scalar.
+        fallback: Whether the Cholesky factorisation failed and eigenvalues had to be clipped; bool scalar.
+    """
+
+    root: jax.Array
+    condition: jax.Array
+    fallback: jax.Array
+
+
+def inverse_root(hessian: jax.Array, damping: float = 0.01) -> InverseRoot:
+    """Upper triangular root of the inverse of a damped positive semidefinite matrix.
+
+    .. math:: U^\\top U = (H + \\lambda \\, \\overline{h} I)^{-1}, \\qquad \\overline{h} = \\tfrac1n \\sum_i H_{ii}
+
+    From the Cholesky factor of the matrix read backwards, `H = R R^T` with `R` upper triangular and `U = R^-1`, so that
+    the inverse itself is never formed. Where the factorisation fails (singular, or not quite positive), eigenvalues
+    below `n eps` times the largest are raised to it and the root comes from a QR decomposition. An input that never
+    occurs (zero diagonal) counts as one of mean strength, unrelated to the others.
+
+    Args:
+        hessian: `[n, n]`, symmetric; computed in at least float32.
+        damping: Multiple of the mean diagonal that is added, at least 0.
+
+    Returns:
+        The root and what it says of the matrix.
+
+    Raises:
+        ValueError: If the matrix is not square or the damping negative.
+
+    Example:
+        >>> inverse_root(jnp.array([[4.0, 0.0], [0.0, 1.0]]), 0.0).root.tolist()
+        [[0.5, 0.0], [0.0, 1.0]]
+
+    Source: the Cholesky form of Frantar and Alistarh, arXiv:2301.00774 (frantar2023); the fallback is ours.
+    """
+    if hessian.ndim != 2 or hessian.shape[0] != hessian.shape[1] or damping < 0:
+        raise ValueError(f"hessian {hessian.shape} must be square and damping={damping} at least 0; 0.01 is usual")
+    x = hessian.astype(jnp.promote_types(hessian.dtype, jnp.float32))
+    diagonal = jnp.diagonal(x)
+    mean = jnp.mean(diagonal)
+    # Divided by its mean diagonal, the matrix neither over- nor underflows on the way.
+    level = jnp.where(mean > 0, mean, 1.0)
+    x = x / level + jnp.diag(jnp.where(diagonal > 0, damping, 1.0 + damping).astype(x.dtype))
+    factor = jnp.linalg.cholesky(x[::-1, ::-1])[::-1, ::-1]
+    failed = ~jnp.all(jnp.isfinite(factor))
+    root = jax.lax.cond(failed, _clipped, lambda x: _inverted(factor), x)
+    spread = jnp.max(jnp.diagonal(root)) / jnp.min(jnp.diagonal(root))
+    return InverseRoot(root / jnp.sqrt(level), spread**2, failed)
+
+
+def _inverted(factor: jax.Array) -> jax.Array:
+    return jax.scipy.linalg.solve_triangular(factor, jnp.eye(len(factor), dtype=factor.dtype), lower=False)
+
+
+def _clipped(x: jax.Array) -> jax.Array:
+    eigenvalues, vectors = jnp.linalg.eigh((x + x.T) / 2)
+    least = len(x) * float(jnp.finfo(x.dtype).eps) * eigenvalues[-1]
+    whitened = vectors.T / jnp.sqrt(jnp.maximum(eigenvalues, least))[:, None]
+    upper = jnp.linalg.qr(whitened, mode="r")
+    # QR leaves the signs of rows open; the root has a positive diagonal.
+    return upper * jnp.where(jnp.diagonal(upper) < 0, -1, 1).astype(x.dtype)[:, None]

@@ -1,0 +1,106 @@
+"""What the layer-by-layer methods share: masks and new weights from the statistics of a layer's inputs."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from compressjax.core import Compression, on_values
+from compressjax.prune._gradual import apply_masks, masked_nodes
+
+Arrays = dict[str, jax.Array]
+
+
+class LayerwiseState(NamedTuple):
+    """State of `wanda` and `sparsegpt`.
+
+    Attributes:
+        masks: `{path: bool array}`, True where the weight is kept; all True before the statistics come.
+        shifts: `{path: float32 array}`, what is added to kept weights to make up for the others; empty for methods that
+            leave them alone.
+        decided: Whether the statistics have come, bool scalar.
+    """
+
+    masks: Arrays
+    shifts: Arrays
+    decided: jax.Array
+
+
+def layerwise(
+    name: str,
+    prune_leaf: Callable[[str, jax.Array, Any], tuple[jax.Array, jax.Array | None]],
+    needs: tuple[str, ...],
+    *,
+    shifts: bool,
+) -> Compression:
+    """Builds a post-training method that decides once, at the first update with statistics.
+
+    Args:
+        name: Static description.
+        prune_leaf: `(path, array, statistics) -> (mask, shift or None)`, of the array's shape.
+        needs: Names of the statistics that are read.
+        shifts: Whether there are shifts.
+
+    Returns:
+        Compression whose state is a `LayerwiseState`.
+
+    Raises:
+        ValueError: From `update`, when statistics are missing.
+
+    Example:
+        >>> keep = layerwise("keep", lambda path, x, s: (x > s, None), ("x",), shifts=False)
+        >>> params = {"kernel": jnp.array([[1.0, 3.0]])}
+        >>> keep.update(keep.init(params), params, None, {"kernel": 2.0}).masks["kernel"].tolist()
+        [[False, True]]
+    """
+
+    def init(flat: Arrays) -> LayerwiseState:
+        zeros = {path: jnp.zeros(x.shape, jnp.float32) for path, x in flat.items()} if shifts else {}
+        return LayerwiseState({path: jnp.ones(x.shape, bool) for path, x in flat.items()}, zeros, jnp.array(False))
+
+    def update(state: LayerwiseState, flat: Arrays, grads: Any, stats: Any) -> LayerwiseState:
+        del grads
+        missing = sorted(path for path in flat if path not in (stats or {}))
+        if stats is None and settled(state.decided):
+            return state
+        if missing:
+            raise ValueError(f"{name} reads statistics {needs}, absent for {missing[:8]}; run observe and pass stats=")
+
+        def decide() -> LayerwiseState:
+            found = {path: prune_leaf(path, x, stats[path]) for path, x in flat.items()}
+            moved = {path: shift for path, (_, shift) in found.items() if shift is not None}
+            return LayerwiseState({path: mask for path, (mask, _) in found.items()}, moved, jnp.array(True))
+
+        return jax.lax.cond(state.decided, lambda: state, decide)
+
+    def shifted(flat: Arrays, state: LayerwiseState) -> Arrays:
+        wide = {p: (x.astype(jnp.float32) + state.shifts[p]).astype(x.dtype) if p in state.shifts else x
+                for p, x in flat.items()}  # fmt: skip
+        return apply_masks(wide, state.masks)
+
+    return on_values(
+        name,
+        init=init,
+        update=update,
+        view=shifted,
+        encode=lambda flat, state: masked_nodes(shifted(flat, state), state.masks),
+        constrain=lambda flat, state: apply_masks(flat, state.masks),
+        needs=needs,
+    )
+
+
+def settled(decided: jax.Array) -> bool:
+    """Whether an update without statistics is in order: the decision was made, or nobody can say under a trace.
+
+    Args:
+        decided: Bool scalar of a state.
+
+    Returns:
+        True where the update is to return the state.
+
+    Example:
+        >>> settled(jnp.array(False))
+        False
+    """
+    return isinstance(decided, jax.core.Tracer) or bool(decided)

@@ -1,0 +1,163 @@
+"""From scores to masks, under a pattern and a budget."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from compressjax.core import top_mask, top_masks
+from compressjax.prune._densities import Distribution, densities, kept_counts
+from compressjax.prune._patterns import Pattern, as_pattern
+
+Arrays = dict[str, jax.Array]
+
+
+def pattern_mask(
+    scores: jax.Array, density: float | None = None, pattern: str | Pattern = "unstructured", *, path: str = "the leaf"
+) -> jax.Array:
+    """Mask of one leaf: the units with the largest mean score, in every group equally many.
+
+    Args:
+        scores: Array of the leaf's shape; higher means keep.
+        density: Fraction of units to keep, in [0, 1]; None where the pattern fixes it. Of a group with several weights
+            a unit, at least one unit stays.
+        pattern: Name or pattern, see `as_pattern`.
+        path: Of the leaf, for messages.
+
+    Returns:
+        Bool array of the leaf's shape.
+
+    Raises:
+        ValueError: If there is no density, another than the pattern's, or the pattern does not fit the leaf.
+
+    Example:
+        >>> pattern_mask(jnp.array([[1.0, 2.0], [5.0, 1.0]]), 0.5, "neuron").tolist()
+        [[True, False], [True, False]]
+    """
+    chosen = as_pattern(pattern)
+    wanted = chosen.density if density is None else density
+    if wanted is None or (chosen.density is not None and abs(wanted - chosen.density) > 1e-9):
+        raise ValueError(
+            f"density={density} of {path}: pattern {chosen.name} "
+            + ("needs one" if chosen.density is None else f"itself keeps {chosen.density:g}; leave it out")
+        )
+    if not 0.0 <= wanted <= 1.0:
+        raise ValueError(f"density={wanted} of {path} is outside [0, 1]: it is the fraction of units that is kept")
+    parts = chosen.split(path, scores)
+    count = round(wanted * parts.shape[1])
+    if parts.shape[2] > 1:
+        count = max(count, 1)
+    return _expand(chosen, path, scores.shape, _top(jnp.mean(parts, axis=2), count), parts.shape[2])
+
+
+def masks_of(
+    scores: Arrays,
+    sparsity: float | None,
+    distribution: Distribution = "uniform",
+    pattern: str | Pattern = "unstructured",
+) -> Arrays:
+    """Masks of several leaves.
+
+    Args:
+        scores: `{path: array of the leaf's shape}`.
+        sparsity: Fraction of zeros over all leaves, in [0, 1); None where the pattern fixes it.
+        distribution: As for `densities`, or `"global"`: units of all leaves compete by their mean score, and the best
+            are kept as long as their weights fit the budget.
+        pattern: Name or pattern.
+
+    Returns:
+        `{path: bool array}`.
+
+    Raises:
+        ValueError: If the sparsity is missing or not the pattern's, the pattern's groups cannot compete across leaves,
+            or as `densities` and `pattern_mask`.
+
+    Example:
+        >>> scores = {"a": jnp.array([[1.0, 9.0]]), "b": jnp.array([[8.0, 2.0]])}
+        >>> {path: mask.tolist() for path, mask in masks_of(scores, 0.5, "global").items()}
+        {'a': [[False, True]], 'b': [[True, False]]}
+    """
+    chosen = as_pattern(pattern)
+    if chosen.density is not None:
+        return _fixed(scores, sparsity, distribution, chosen)
+    if sparsity is None:
+        raise ValueError(f"sparsity is missing: pattern {chosen.name} fixes none; give the fraction of zeros in [0, 1)")
+    shapes = {path: tuple(x.shape) for path, x in scores.items()}
+    if distribution == "global":
+        return _pooled(scores, kept_counts(shapes, sparsity, "global")[""], chosen)
+    if chosen.name == "unstructured":
+        counts = kept_counts(shapes, sparsity, distribution)
+        return {path: top_mask(x, counts[path]) for path, x in scores.items()}
+    shares = densities(shapes, sparsity, distribution)
+    return {path: pattern_mask(x, shares[path], chosen, path=path) for path, x in scores.items()}
+
+
+def _fixed(scores: Arrays, sparsity: float | None, distribution: Distribution, pattern: Pattern) -> Arrays:
+    free = 1.0 - (pattern.density or 0.0)
+    if distribution != "uniform" or (sparsity is not None and abs(sparsity - free) > 1e-9):
+        raise ValueError(
+            f"pattern {pattern.name} leaves {free:g} of every leaf zero, but sparsity={sparsity} and "
+            f"distribution={distribution!r} were given; leave both out"
+        )
+    return {path: pattern_mask(x, None, pattern, path=path) for path, x in scores.items()}
+
+
+def _pooled(scores: Arrays, budget: int, pattern: Pattern) -> Arrays:
+    parts = {path: pattern.split(path, x) for path, x in scores.items()}
+    grouped = sorted(path for path, x in parts.items() if x.shape[0] > 1)
+    if grouped:
+        raise ValueError(
+            f"pattern {pattern.name} compares weights within groups of {grouped}, so distribution 'global' has no "
+            "meaning; use 'uniform'"
+        )
+    if all(x.shape[2] == 1 for x in parts.values()):
+        return top_masks(scores, budget)
+    pool = jnp.concatenate([jnp.mean(x, axis=2)[0] for x in parts.values()])
+    sizes = jnp.concatenate([jnp.full(x.shape[1], x.shape[2], jnp.int32) for x in parts.values()])
+    order = jnp.argsort(-pool, stable=True)
+    fits = (jnp.cumsum(sizes[order]) <= budget).at[0].set(True)
+    kept = jnp.zeros(pool.shape, bool).at[order].set(fits)
+    found, start = {}, 0
+    for path, x in parts.items():
+        mine = kept[start : start + x.shape[1]][None]
+        found[path] = _expand(pattern, path, scores[path].shape, mine, x.shape[2])
+        start += x.shape[1]
+    return found
+
+
+def _top(scores: jax.Array, count: int) -> jax.Array:
+    if len(scores) == 1:
+        return top_mask(scores, count)
+    return jax.vmap(lambda row: top_mask(row, count))(scores)
+
+
+def _expand(pattern: Pattern, path: str, shape: tuple[int, ...], kept: jax.Array, weights: int) -> jax.Array:
+    return pattern.join(path, jnp.broadcast_to(kept[..., None], (*kept.shape, weights)), shape)
+
+
+def scores_of(found: Mapping[str, Any], paths: tuple[str, ...], name: str) -> Arrays:
+    """The scores of selected leaves.
+
+    Args:
+        found: What a saliency gave.
+        paths: The selected leaves.
+        name: Of the saliency, for the message.
+
+    Returns:
+        `{path: scores}` of these leaves alone.
+
+    Raises:
+        ValueError: If the saliency says nothing of one of them.
+
+    Example:
+        >>> list(scores_of({"a": 1, "b": 2}, ("a",), "mine"))
+        ['a']
+    """
+    missing = [path for path in paths if path not in found]
+    if missing:
+        raise ValueError(
+            f"saliency {name} says nothing of {missing[:8]}, only of {sorted(found)[:8]}; "
+            "select what it scores with only()"
+        )
+    return {path: found[path] for path in paths}
