@@ -1,5 +1,7 @@
 """Pruning: which weights are zero."""
 
+from compressjax.prune._acdc import acdc
+from compressjax.prune._by_sensitivity import by_sensitivity
 from compressjax.prune._condition import Condition, hessian_condition
 from compressjax.prune._densities import densities
 from compressjax.prune._gradual import GradualState, gradual
@@ -14,6 +16,8 @@ from compressjax.prune._schedule import polynomial_schedule
 from compressjax.prune._set import SetState, set_
 from compressjax.prune._sparsegpt import sparsegpt
 from compressjax.prune._static import StaticState, static
+from compressjax.prune._ste import SteState, sr_ste, ste
+from compressjax.prune._topkast import TopkastState, topkast
 from compressjax.prune._wanda import wanda
 
 __all__ = [
@@ -26,9 +30,13 @@ __all__ = [
     "RiglState",
     "SetState",
     "StaticState",
+    "SteState",
+    "TopkastState",
+    "acdc",
     "as_pattern",
     "balanced",
     "block",
+    "by_sensitivity",
     "densities",
     "gradual",
     "hessian_condition",
@@ -44,7 +52,10 @@ __all__ = [
     "set_",
     "slices",
     "sparsegpt",
+    "sr_ste",
     "static",
+    "ste",
+    "topkast",
     "unstructured",
     "wanda",
 ]

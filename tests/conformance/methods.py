@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from compressjax import core, lowrank, prune, quant, share
+from compressjax import core, lowrank, prune, quant, saliency, share
+from compressjax.interpret._statistics import of_rows
 
 PACKAGES: tuple[ModuleType, ...] = (prune, lowrank, quant, share)
 Make = Callable[[], core.Compression]
@@ -130,9 +131,24 @@ def few(params: Any) -> Any:
     )
 
 
+def energy(params: Any, batch: Any) -> jax.Array:
+    """A loss with a gradient everywhere: half the sum of squares."""
+    return batch * sum((jnp.sum(jnp.square(x.astype(jnp.float32))) / 2 for x in core.values(params).values()), 0.0)
+
+
 def seen(params: Any) -> dict[str, Seen]:
     """Inputs of magnitude up to two, for every value."""
     return {path: Seen(jnp.float32(2.0)) for path in core.values(params)}
+
+
+def inputs(params: Any) -> dict[str, Any]:
+    """Statistics of random inputs of every kernel."""
+    found = {}
+    for path, x in core.values(params).items():
+        if core.kernels(path, x):
+            rows = jax.random.normal(jax.random.fold_in(KEY, x.size), (20, x.size // x.shape[-1]))
+            found[path] = of_rows(rows, gram=True)
+    return found
 
 
 def rounding(dtype: str) -> float:
@@ -173,7 +189,51 @@ _PRUNE = [
         lambda: prune.rigl(0.0, KEY, end=9, every=1),
         projection=None,
     ),
+    MethodRow("prune.ste: unstructured", lambda: prune.ste(0.5), lambda: prune.ste(0.0), decides_early=True),
+    MethodRow("prune.ste: 1:2", lambda: prune.ste(pattern="1:2")),
+    MethodRow("prune.sr_ste: 1:2", lambda: prune.sr_ste(pattern="1:2"), lambda: prune.sr_ste(pattern="2:2")),
+    MethodRow(
+        "prune.topkast: often", lambda: prune.topkast(0.6, 0.4, every=1), lambda: prune.topkast(0.0, 0.0, every=1)
+    ),
+    MethodRow(
+        "prune.acdc: uniform",
+        lambda: prune.acdc(0.5, begin=0, every=1, end=2, distribution="uniform"),
+        lambda: prune.acdc(0.0, begin=0, every=1, end=2),
+    ),
     MethodRow("prune.nonzero: kept", prune.nonzero, prune.nonzero),
+    MethodRow(
+        "prune.one_shot: magnitudes, neurons", lambda: prune.one_shot(saliency.magnitude(), 0.5, pattern="neuron")
+    ),
+    MethodRow(
+        "prune.one_shot: snip, global",
+        lambda: prune.one_shot(saliency.snip(energy, [1.0]), 0.6, "global"),
+        lambda: prune.one_shot(saliency.snip(energy, [1.0]), 0.0, "global"),
+        decides_early=True,
+    ),
+    MethodRow(
+        "prune.one_shot: wanda, 1:2", lambda: prune.one_shot(saliency.wanda(), pattern="1:2"), stats=inputs, ready=1
+    ),
+    MethodRow("prune.magnitude: 1:2", lambda: prune.magnitude(pattern="1:2")),
+    MethodRow("prune.wanda: half", lambda: prune.wanda(0.5), lambda: prune.wanda(0.0), stats=inputs, ready=1),
+    MethodRow("prune.wanda: 1:2", lambda: prune.wanda(pattern="1:2"), stats=inputs, ready=1),
+    MethodRow(
+        "prune.sparsegpt: half",
+        lambda: prune.sparsegpt(0.5, block=4),
+        lambda: prune.sparsegpt(0.0),
+        stats=inputs,
+        ready=1,
+        projection=rounding,
+        devices=rounding("float32"),
+    ),
+    MethodRow(
+        "prune.sparsegpt: 1:2",
+        lambda: prune.sparsegpt(pattern="1:2"),
+        # Zeros that were moved by another input's error are chosen anew among equals.
+        stats=inputs,
+        ready=1,
+        projection=None,
+        devices=rounding("float32"),
+    ),
 ]
 _LOWRANK = [
     MethodRow(

@@ -1,0 +1,92 @@
+"""AC/DC: training alternates between compressed and decompressed phases."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from compressjax.core import Compression, on_values
+from compressjax.prune._densities import Distribution, check_distribution, check_sparsity, kept_counts
+from compressjax.prune._gradual import Arrays, GradualState, apply_masks, largest, masked_nodes
+
+
+def acdc(
+    sparsity: float,
+    *,
+    begin: int,
+    every: int,
+    end: int,
+    distribution: Distribution = "global",
+) -> Compression:
+    """Alternates between a sparse and a dense network, and ends sparse (AC/DC).
+
+    .. math:: M_t = \\begin{cases} 1 & t < t_0 \\text{ or } \\lfloor (t - t_0) / \\Delta \\rfloor \\text{ odd} \\\\
+        top_{(1 - s) N}(|W|) \\text{ at the start of the phase} & \\text{otherwise} \\end{cases}
+
+    A compressed phase begins by setting all but the largest weights to exactly 0, and trains the others; a
+    decompressed one trains all, the zeros from 0. From `end` on the network stays compressed, under masks that are
+    chosen at `end` if that step would lie in a decompressed phase. One training yields a sparse network and, at the
+    end of a decompressed phase, a dense one.
+
+    Bytes as for `gradual`; no speed-up by itself.
+
+    Args:
+        sparsity: Fraction of zeros in compressed phases, in [0, 1).
+        begin: Steps of dense training first, at least 0.
+        every: Steps of a phase, at least 1; the paper has five epochs.
+        end: Step from which the network stays compressed, at least `begin`.
+        distribution: `"global"` as in the paper, `"uniform"`, `"erk"` or `{pattern: sparsity}`.
+
+    Returns:
+        Compression whose nodes are `Masked`; its state is a `GradualState`.
+
+    Raises:
+        ValueError: If a setting is out of its range.
+
+    Example:
+        >>> method = acdc(0.5, begin=1, every=2, end=5)
+        >>> params = {"kernel": jnp.array([[3.0, -1.0]])}
+        >>> state, kept = method.init(params), []
+        >>> for _ in range(6):
+        ...     state = method.update(state, params)
+        ...     kept.append(int(state.masks["kernel"].sum()))
+        >>> kept
+        [1, 1, 2, 2, 1, 1]
+
+    Source: Peste et al., arXiv:2106.12379 (peste2021).
+    """
+    check_sparsity(sparsity, "sparsity")
+    check_distribution(distribution)
+    if begin < 0 or every < 1 or end < begin:
+        raise ValueError(f"acdc: begin={begin} must be at least 0, every={every} at least 1, end={end} at least begin")
+
+    def masks_at(step: Any, flat: Arrays, masks: Arrays) -> Arrays:
+        whole = {path: jnp.ones_like(x, bool) for path, x in flat.items()}
+        counts = kept_counts({path: x.shape for path, x in flat.items()}, sparsity, distribution)
+        odd = ((step - begin) // every) % 2 == 1
+        dense = (step < begin) | (odd & (step < end))
+        starts = (step >= begin) & (step <= end) & (((step - begin) % every == 0) | ((step == end) & odd))
+        kept = jax.lax.cond(starts & ~dense, lambda: largest(flat, whole, counts, False), lambda: masks)
+        return {path: jnp.where(dense, whole[path], kept[path]) for path in flat}
+
+    def init(flat: Arrays) -> GradualState:
+        whole = {path: jnp.ones_like(x, bool) for path, x in flat.items()}
+        return GradualState(jnp.zeros((), jnp.int32), masks_at(jnp.zeros((), jnp.int32), flat, whole))
+
+    def update(state: GradualState, flat: Arrays, grads: Any, stats: Any) -> GradualState:
+        del grads, stats
+        step = state.count + 1
+        return GradualState(step, masks_at(step, flat, state.masks))
+
+    def zeroed(flat: Arrays, state: GradualState) -> Arrays:
+        return apply_masks(flat, state.masks)
+
+    return on_values(
+        f"acdc(sparsity={sparsity}, end={end})",
+        init=init,
+        update=update,
+        view=zeroed,
+        encode=lambda flat, state: masked_nodes(flat, state.masks),
+        constrain=zeroed,
+        project=zeroed,
+    )
