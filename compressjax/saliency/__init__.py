@@ -6,6 +6,7 @@ from compressjax.saliency._contract import Saliency, on_inputs, on_leaves
 from compressjax.saliency._fisher import fisher
 from compressjax.saliency._fpgm import fpgm
 from compressjax.saliency._gradient import gradient
+from compressjax.saliency._gradients import Loss
 from compressjax.saliency._grasp import grasp
 from compressjax.saliency._lamp import lamp
 from compressjax.saliency._layout import Layout, layout
@@ -23,6 +24,7 @@ from compressjax.saliency._woodbury import constrained_step, woodbury_inverse
 
 __all__ = [
     "Layout",
+    "Loss",
     "Saliency",
     "activation",
     "batch_norm",

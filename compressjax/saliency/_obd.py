@@ -56,7 +56,7 @@ def obd(loss: Loss, batches: Sequence[Any], *, probes: int = 0, key: jax.Array |
             return jax.lax.map(lambda i: product(batch, (index == i).astype(vector.dtype))[i], index)
 
         def estimate(batch: Any) -> jax.Array:
-            signs = jax.random.rademacher(key, (probes, vector.size), vector.dtype)
+            signs = jax.random.rademacher(jnp.asarray(key), (probes, vector.size), vector.dtype)
             return jnp.mean(jax.lax.map(lambda z: z * product(batch, z), signs), axis=0)
 
         diagonal = unravel(mean_over(batches, estimate if probes else exact))

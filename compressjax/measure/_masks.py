@@ -1,0 +1,130 @@
+"""What masks look like, and which units they leave without work."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from compressjax.core import Selector, dense, is_value, kernels, matches, nodes
+
+GROUPS = ((1, 2), (2, 4), (1, 4), (4, 8))
+
+
+class MaskStatistics(NamedTuple):
+    """The zeros of one leaf, seen as a matrix `[inputs, outputs]` (outputs are the last axis).
+
+    Attributes:
+        entries: Number of weights.
+        kept: Number of weights that are not zero.
+        density: `kept / entries`.
+        position_bits: Binary entropy of the mask for every kept weight: what positions cost at least, when they are
+            random.
+        empty_inputs: Inputs that no weight reads.
+        empty_outputs: Outputs that no weight feeds.
+        fewest: Smallest number of weights that an output keeps.
+        most: Largest number.
+        patterns: The N:M patterns along the inputs that the leaf satisfies.
+    """
+
+    entries: int
+    kept: int
+    density: float
+    position_bits: float
+    empty_inputs: int
+    empty_outputs: int
+    fewest: int
+    most: int
+    patterns: tuple[str, ...]
+
+
+class DeadUnits(NamedTuple):
+    """Units around one leaf that cannot matter.
+
+    Attributes:
+        silent: Inputs that never exceeded the tolerance on the data; None without statistics.
+        unread: Inputs whose weights are all zero.
+        unfed: Outputs whose weights are all zero: they give their bias.
+    """
+
+    silent: np.ndarray | None
+    unread: np.ndarray
+    unfed: np.ndarray
+
+
+def mask_statistics(tree: Any, selector: Selector = kernels) -> dict[str, MaskStatistics]:
+    """Counts zeros, empty units and satisfied patterns, leaf by leaf.
+
+    .. math:: \\text{position bits} = \\frac{N\\, h(k / N)}{k}
+
+    Args:
+        tree: Tree of arrays and nodes; a node counts as the tensor that it stands for.
+        selector: Which leaves count; without one, kernels.
+
+    Returns:
+        `{path: MaskStatistics}`.
+
+    Raises:
+        ValueError: If nothing is selected.
+
+    Example:
+        >>> found = mask_statistics({"kernel": np.array([[1.0, 0.0], [0.0, 0.0]])})["kernel"]
+        >>> found.kept, found.empty_inputs, found.empty_outputs, found.patterns
+        (1, 1, 1, ('1:2',))
+    """
+    return {path: _statistics(x) for path, x in _matrices(tree, selector).items()}
+
+
+def dead_units(
+    tree: Any, stats: Mapping[str, Any] | None = None, selector: Selector = kernels, *, tolerance: float = 0.0
+) -> dict[str, DeadUnits]:
+    """Finds units that are never active on the data, that nothing reads, or that nothing feeds.
+
+    Args:
+        tree: Tree of arrays and nodes.
+        stats: Statistics of `observe`; with layers of a stack, a unit is silent when it is so in all of them.
+        selector: Which leaves; without one, kernels.
+        tolerance: Largest absolute input that counts as silence.
+
+    Returns:
+        `{path: DeadUnits}`, indices into the inputs and outputs of each leaf.
+
+    Raises:
+        ValueError: If nothing is selected.
+
+    Example:
+        >>> found = dead_units({"kernel": np.array([[1.0, 0.0], [0.0, 0.0]])})["kernel"]
+        >>> found.unread.tolist(), found.unfed.tolist()
+        ([1], [1])
+    """
+    found = {}
+    for path, x in _matrices(tree, selector).items():
+        alive = x != 0
+        silent = None
+        if stats is not None and path in stats:
+            largest = np.asarray(stats[path].largest)
+            silent = np.flatnonzero(largest.reshape(-1, largest.shape[-1]).max(0) <= tolerance)
+        found[path] = DeadUnits(silent, np.flatnonzero(~alive.any(1)), np.flatnonzero(~alive.any(0)))
+    return found
+
+
+def _matrices(tree: Any, selector: Selector) -> dict[str, np.ndarray]:
+    chosen = {p: x for p, x in nodes(tree).items() if is_value(x) and matches(selector, p, x)}
+    if not chosen:
+        raise ValueError(f"{selector!r} selects nothing; the tree has {sorted(nodes(tree))}")
+    arrays = {path: np.asarray(dense(x)) for path, x in chosen.items()}
+    return {path: x.reshape(-1, x.shape[-1]) if x.ndim else x.reshape(1, 1) for path, x in arrays.items()}
+
+
+def _statistics(x: np.ndarray) -> MaskStatistics:
+    alive = x != 0
+    kept, entries = int(alive.sum()), x.size
+    density = kept / max(entries, 1)
+    entropy = -sum(p * np.log2(p) for p in (density, 1 - density) if p > 0)
+    outputs = alive.sum(0)
+    patterns = tuple(
+        f"{n}:{m}" for n, m in GROUPS if len(x) % m == 0 and (alive.reshape(-1, m, x.shape[1]).sum(1) <= n).all()
+    )
+    return MaskStatistics(
+        entries, kept, density, float(entropy * entries / max(kept, 1)), int((~alive.any(1)).sum()),
+        int((~alive.any(0)).sum()), int(outputs.min(initial=entries)), int(outputs.max(initial=0)), patterns,
+    )  # fmt: skip

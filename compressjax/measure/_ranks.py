@@ -1,0 +1,36 @@
+"""Rank correlation."""
+
+import numpy as np
+
+
+def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Spearman's rank correlation; equal values share their mean rank.
+
+    .. math:: \\rho = \\mathrm{corr}(\\mathrm{rank}(a), \\mathrm{rank}(b))
+
+    Args:
+        a: `[n]`.
+        b: `[n]`.
+
+    Returns:
+        A number in [-1, 1]; NaN when all values of one are equal.
+
+    Raises:
+        ValueError: If the shapes differ.
+
+    Example:
+        >>> rank_correlation(np.array([1.0, 2.0, 3.0]), np.array([1.0, 10.0, 100.0]))
+        1.0
+    """
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    if a.shape != b.shape or a.ndim != 1:
+        raise ValueError(f"ranks of {a.shape} and {b.shape} cannot be compared; give two vectors of one length")
+    x, y = (_ranks(v) - (len(v) - 1) / 2 for v in (a, b))
+    scale = np.sqrt(np.sum(x * x) * np.sum(y * y))
+    return float(np.sum(x * y) / scale) if scale else float("nan")
+
+
+def _ranks(x: np.ndarray) -> np.ndarray:
+    _, where, counts = np.unique(x, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    return (ends - (counts + 1) / 2)[where]
