@@ -15,11 +15,11 @@ _VERBS = {
          "only", "sequence", "storage", "values", "with_values"),
         "compressjax.core",
     ),
-    **dict.fromkeys(("explain", "lift", "observe", "prepare"), "compressjax.interpret"),
+    **dict.fromkeys(("couplings", "explain", "lift", "observe", "prepare"), "compressjax.interpret"),
 }  # fmt: skip
 _FOLDERS = frozenset(
     ("artifact", "coding", "core", "distill", "interpret", "lowrank", "measure", "modules", "prune", "quant", "recipe",
-     "saliency", "share", "tensors", "theory")
+     "saliency", "share", "structure", "tensors", "theory")
 )  # fmt: skip
 
 __all__ = sorted([*_VERBS, *_FOLDERS, "__version__"])

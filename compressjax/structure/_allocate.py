@@ -1,0 +1,158 @@
+"""Which units stay: from scores and a budget to indices."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from compressjax.interpret import Group
+from compressjax.structure._budget import Budget, Model
+
+SPREADS = ("global", "uniform")
+
+
+def best(scores: np.ndarray, count: int) -> list[int]:
+    """Indices of the highest scores, ascending; of equal scores the first ones stay.
+
+    Args:
+        scores: `[units]`.
+        count: How many.
+
+    Returns:
+        Indices.
+
+    Example:
+        >>> best(np.array([1.0, 3.0, 2.0]), 2)
+        [1, 2]
+    """
+    return sorted(np.argsort(-scores, kind="stable")[:count].tolist())
+
+
+def rounded(count: int, units: int, round_to: int) -> int:
+    """A count of units raised to a multiple, and to at least one.
+
+    Args:
+        count: Units that are to stay.
+        units: Units there are.
+        round_to: Multiple.
+
+    Returns:
+        Between 1 and `units`.
+
+    Example:
+        >>> rounded(5, 16, 4), rounded(0, 16, 1), rounded(5, 6, 4)
+        (8, 1, 6)
+    """
+    return min(units, max(round_to, -(-count // round_to) * round_to))
+
+
+def explicit(groups: Sequence[Group], scores: Mapping[str, np.ndarray], keep: Any, round_to: int) -> dict:
+    """Units that stay when their share or number is given.
+
+    Args:
+        groups: Groups that may be cut.
+        scores: Scores of their units.
+        keep: A share for every group, or `{name: share in (0, 1), count, or indices}`.
+        round_to: Counts are raised to a multiple of this; indices stay as they are.
+
+    Returns:
+        `{name: indices}`.
+
+    Raises:
+        ValueError: If a share is not in (0, 1], or a count is not between 1 and the units there are.
+
+    Example:
+        >>> group = Group("a:1", (), 4, None, None)
+        >>> explicit([group], {"a:1": np.arange(4.0)}, 0.5, 1)
+        {'a:1': [2, 3]}
+    """
+    wanted = keep if isinstance(keep, Mapping) else {group.name: float(keep) for group in groups}
+    by_name, out = {group.name: group for group in groups}, {}
+    for name, value in wanted.items():
+        if name not in by_name:
+            raise ValueError(f"keep names {name!r}, which is not among the groups to cut: {', '.join(by_name)}")
+        units = by_name[name].units
+        if isinstance(value, float):
+            if not 0 < value <= 1:
+                raise ValueError(f"keep={value} for {name!r} is no share in (0, 1]; a count is given as an int")
+            out[name] = best(scores[name], rounded(int(np.ceil(value * units - 1e-9)), units, round_to))
+        elif isinstance(value, int | np.integer):
+            if not 1 <= value <= units:
+                raise ValueError(f"keep={value} for {name!r}: it has {units} units, and at least one of them stays")
+            out[name] = best(scores[name], rounded(int(value), units, round_to))
+        else:
+            out[name] = sorted({int(unit) for unit in value})
+    return out
+
+
+def allocate(
+    model: Model, scores: Mapping[str, np.ndarray], budget: Budget, *, spread: str = "global", round_to: int = 1,
+    comparable: bool = False,
+) -> dict[str, list[int]]:  # fmt: skip
+    """Cuts units of the lowest scores until the budget is kept.
+
+    With `"global"` all units stand in one ranking, in which the scores of a group are divided by their mean unless they
+    are comparable; with `"uniform"` every group loses the same share. The number of cuts is found by bisection.
+
+    Args:
+        model: What is shrunk; its groups with scores may be cut.
+        scores: `{group: [units]}`.
+        budget: Cost and limit.
+        spread: `"global"` or `"uniform"`.
+        round_to: What stays of a group is a multiple of this, or the whole group.
+        comparable: Whether scores of different groups are on one scale.
+
+    Returns:
+        `{group: indices of the units that stay}`.
+
+    Raises:
+        ValueError: If even one unit a group costs more than the budget, or the spread is unknown.
+
+    Example:
+        >>> from compressjax.interpret import couplings
+        >>> from compressjax.structure._budget import parameters
+        >>> p, x = {"a": np.ones((2, 4)), "b": np.ones((4, 1))}, np.ones((1, 2))
+        >>> fn = lambda p, x: x @ p["a"] @ p["b"]
+        >>> model = Model(fn, p, (x,), couplings(fn)(p, x))
+        >>> allocate(model, {"a:1": np.array([3.0, 1.0, 2.0, 4.0])}, parameters(0.5))
+        {'a:1': [0, 3]}
+    """
+    if spread not in SPREADS:
+        raise ValueError(f"spread={spread!r} is unknown; use one of {SPREADS}")
+    units = {group.name: group.units for group in model.groups if group.name in scores}
+    total = sum(units.values())
+    ranks = _ranks(scores, comparable, spread)
+
+    def kept(cuts: int) -> dict[str, list[int]]:
+        lost = {name: int((rank < cuts).sum()) for name, rank in ranks.items()}
+        return {name: best(scores[name], rounded(n - lost[name], n, round_to)) for name, n in units.items()}
+
+    limit = budget.limit(model)
+    if not units or (reached := budget.cost(model, kept(total))) > limit:
+        least = f"{reached:g} with one step a group" if units else "unchanged, as no group can be cut"
+        raise ValueError(f"{budget.name}: the limit is {limit:g}, and the cost stays {least}; raise the limit, lower "
+                         "round_to, or let more groups be cut (select, noted, structure.drop_layers)")  # fmt: skip
+    low, high = -1, total  # cuts that cost too much, cuts that are enough
+    for _ in range(budget.tries):
+        if high - low <= 1:
+            break
+        middle = (low + high) // 2
+        if budget.cost(model, kept(middle)) > limit:
+            low = middle
+        else:
+            high = middle
+    return kept(high)
+
+
+def _ranks(scores: Mapping[str, np.ndarray], comparable: bool, spread: str) -> dict[str, np.ndarray]:
+    """The place of every unit in the order in which units are cut."""
+    names = list(scores)
+    if spread == "uniform":
+        own = [np.argsort(np.argsort(scores[n], kind="stable"), kind="stable") for n in names]
+        values = [(rank + 0.5) / len(rank) for rank in own]
+    else:
+        values = [scores[n] / (1.0 if comparable else max(float(scores[n].mean()), 1e-30)) for n in names]
+    order = np.argsort(np.concatenate(values), kind="stable")
+    place = np.empty(len(order), int)
+    place[order] = np.arange(len(order))
+    return dict(zip(names, np.split(place, np.cumsum([len(v) for v in values])[:-1]), strict=True))

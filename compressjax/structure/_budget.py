@@ -1,0 +1,178 @@
+"""Budgets: what a shrunk model may cost, in parameters, operations, bytes or seconds."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+
+from compressjax.core import nodes, storage
+from compressjax.interpret import Group, narrow, predict_flops
+from compressjax.measure import interleaved
+from compressjax.structure._units import Kept, cut
+
+
+class Model(NamedTuple):
+    """What is shrunk: a function, its weights, its other arguments, and the groups of units found in it."""
+
+    fn: Callable[..., Any]
+    params: Any
+    args: tuple[Any, ...]
+    groups: Sequence[Group]
+
+
+class Budget(NamedTuple):
+    """A cost and its limit.
+
+    Attributes:
+        name: What is counted.
+        cost: `(model, kept) -> number`.
+        share: Limit as a share of the whole model's cost; None when `most` is given.
+        most: Limit as a number; None when `share` is given.
+        tries: Evaluations that a search may spend.
+    """
+
+    name: str
+    cost: Callable[[Model, Kept], float]
+    share: float | None
+    most: float | None
+    tries: int
+
+    def limit(self, model: Model) -> float:
+        """The number that the cost may not exceed."""
+        return self.cost(model, {}) * self.share if self.share is not None else float(self.most or 0)
+
+
+def _made(
+    name: str, cost: Callable[[Model, Kept], float], share: float | None, most: float | None, tries: int = 64
+) -> Budget:
+    if (share is None) == (most is None):
+        raise ValueError(f"{name}: give either share (of the whole model, in (0, 1]) or most (a number), not both")
+    if share is not None and not 0 < share <= 1:
+        raise ValueError(f"{name}: share={share} is not in (0, 1]; for a limit as a number use most=")
+    if most is not None and not most > 0:
+        raise ValueError(f"{name}: most={most} is not positive")
+    return Budget(name, cost, share, most, tries)
+
+
+def shapes(tree: Any) -> Any:
+    """The tree with shapes and types in the place of arrays; other leaves as they are.
+
+    Args:
+        tree: Any tree.
+
+    Returns:
+        The tree of `jax.ShapeDtypeStruct`s.
+
+    Example:
+        >>> shapes({"a": jax.numpy.zeros(2)})["a"].shape
+        (2,)
+    """
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype) if hasattr(x, "dtype") else x, tree)
+
+
+def parameters(share: float | None = None, *, most: float | None = None) -> Budget:
+    """A budget in stored numbers, statistics of norms included.
+
+    Args:
+        share: Share of the whole model's, in (0, 1].
+        most: Or their largest count.
+
+    Returns:
+        The budget.
+
+    Raises:
+        ValueError: If not exactly one limit is given, or it is out of range.
+
+    Example:
+        >>> parameters(0.5).share
+        0.5
+    """
+
+    def cost(model: Model, kept: Kept) -> float:
+        small = nodes(cut(shapes(model.params), model.groups, kept))
+        return float(sum(math.prod(x.shape) for x in small.values() if hasattr(x, "shape")))
+
+    return _made("parameters", cost, share, most)
+
+
+def size(share: float | None = None, *, most: float | None = None) -> Budget:
+    """A budget in bytes of the arrays, before entropy coding.
+
+    Args:
+        share: Share of the whole model's, in (0, 1].
+        most: Or the largest number of bytes.
+
+    Returns:
+        The budget.
+
+    Raises:
+        ValueError: If not exactly one limit is given, or it is out of range.
+
+    Example:
+        >>> size(most=1e6).most
+        1000000.0
+    """
+
+    def cost(model: Model, kept: Kept) -> float:
+        return sum(storage(cut(shapes(model.params), model.groups, kept)).values()) / 8
+
+    return _made("bytes", cost, share, most)
+
+
+def flops(share: float | None = None, *, most: float | None = None) -> Budget:
+    """A budget in operations of one call on the example arguments, as `interpret.predict_flops` counts them.
+
+    Args:
+        share: Share of the whole model's, in (0, 1].
+        most: Or the largest number of operations.
+
+    Returns:
+        The budget.
+
+    Raises:
+        ValueError: If not exactly one limit is given, or it is out of range.
+
+    Example:
+        >>> flops(0.5).name
+        'flops'
+    """
+
+    def cost(model: Model, kept: Kept) -> float:
+        return float(predict_flops(model.fn, model.params, kept)(*model.args))
+
+    return _made("flops", cost, share, most, tries=16)
+
+
+def _median_seconds(call: Callable[[], Any]) -> float:
+    return interleaved(call, rounds=15).medians[0]
+
+
+def latency(
+    share: float | None = None, *, most: float | None = None, clock: Callable[[Callable[[], Any]], float] | None = None
+) -> Budget:
+    """A budget in measured seconds of one compiled call on the example arguments, which must be concrete.
+
+    Args:
+        share: Share of the whole model's, in (0, 1].
+        most: Or the largest number of seconds.
+        clock: From a function without arguments to seconds; the median of 15 samples on this machine when None.
+
+    Returns:
+        The budget; a search spends at most 8 measurements, each of which compiles.
+
+    Raises:
+        ValueError: If not exactly one limit is given, or it is out of range.
+
+    Example:
+        >>> latency(0.5, clock=lambda call: 1.0).name
+        'seconds'
+    """
+    seconds = clock or _median_seconds
+
+    def cost(model: Model, kept: Kept) -> float:
+        small = cut(model.params, model.groups, kept)
+        run = jax.jit(narrow(model.fn, model.params, kept))
+        return seconds(lambda: run(small, *model.args))
+
+    return _made("seconds", cost, share, most, tries=8)

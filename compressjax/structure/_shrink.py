@@ -1,0 +1,221 @@
+"""`shrink`: a smaller model that computes what the masked one computes."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from compressjax.core import Selector
+from compressjax.interpret import Group, couplings, narrow, predict_flops
+from compressjax.structure._allocate import allocate, explicit
+from compressjax.structure._budget import Budget, Model, parameters, size
+from compressjax.structure._saliency import named, score_units
+from compressjax.structure._units import cut, mask
+
+
+class Cut(NamedTuple):
+    """What became of one group.
+
+    Attributes:
+        group: Its name.
+        units: Units before.
+        kept: Units after.
+        members: How many axes of weights it spans.
+        reason: Why it is whole, where it could not or was not to be cut; empty otherwise.
+    """
+
+    group: str
+    units: int
+    kept: int
+    members: int
+    reason: str
+
+
+class Costs(NamedTuple):
+    """What a model costs.
+
+    Attributes:
+        parameters: Stored numbers.
+        bytes: Bytes of the arrays.
+        flops: Predicted operations of one call on the example arguments.
+    """
+
+    parameters: int
+    bytes: int
+    flops: int
+
+
+class Shrunk(NamedTuple):
+    """A smaller model.
+
+    Attributes:
+        fn: Function of the smaller weights and the other arguments.
+        params: The smaller weights.
+        kept: Indices of the units that stayed, by group.
+        native: Whether `fn` is the function that was given; otherwise it is `narrow` of it.
+        error: Largest difference to the masked model on the example arguments, relative to its largest result if that
+            is above 1; None when the arguments were abstract.
+        cuts: One row a group.
+        before: Costs of the whole model.
+        after: Costs of the smaller one.
+    """
+
+    fn: Callable[..., Any]
+    params: Any
+    kept: dict[str, list[int]]
+    native: bool
+    error: float | None
+    cuts: tuple[Cut, ...]
+    before: Costs
+    after: Costs
+
+
+def shrink(
+    fn: Callable[..., Any], params: Any, *args: Any, keep: Any = None, budget: Budget | None = None,
+    saliency: Any = "l2", stats: Any = None, select: Selector = ".*", noted: bool = False, spread: str = "global",
+    round_to: int = 1, run: str = "auto", tolerance: float = 1e-5,
+) -> Shrunk:  # fmt: skip
+    """Cuts channels, hidden units, heads and cells out of a model: smaller arrays and a function that runs them.
+
+    .. math:: f_{small}(cut(w), x) = f(mask(w), x)
+
+    is checked on the example arguments. If the function given runs the smaller weights and agrees, it is returned
+    itself; where widths are written into the code, `interpret.narrow` gives the function that does.
+
+    Args:
+        fn: Any JAX function whose first argument is the tree of weights (BatchNorm's statistics included).
+        params: The weights.
+        *args: Example arguments of `fn`; abstract ones skip the check.
+        keep: Instead of a budget: a share in (0, 1] of every group, or `{group: share, count or indices}`.
+        budget: `parameters`, `size`, `flops` or `latency`, with a share or a limit.
+        saliency: `"l1"`, `"l2"`, `"norm_scale"`, a `Rule` such as `taylor(grads)`, a `saliency.Saliency`, or scores.
+        stats: Statistics of `observe`, for a `saliency.Saliency` that reads them.
+        select: Pattern for names of groups or for `path:axis` of a member, or `(name, group) -> bool`.
+        noted: Whether to cut groups that carry a note as well: residual streams under LayerNorm or RMSNorm, whose
+            means then still divide by the full width, so that the code itself cannot run them.
+        spread: `"global"` ranks all units together, `"uniform"` takes the same share of every group.
+        round_to: What stays of a group is a multiple of this, or the whole group.
+        run: `"auto"`, `"native"` (refuse unless the function given runs), or `"narrow"`.
+        tolerance: Largest error allowed in the check, times the rounding of the results' type over that of float32.
+
+    Returns:
+        The smaller model and the report.
+
+    Raises:
+        ValueError: If a cut is impossible (its group, the reason and the way out are named), a limit is out of reach,
+            or the check fails.
+
+    Example:
+        >>> p = {"a": jnp.ones((2, 8)), "b": jnp.ones((8, 3))}
+        >>> small = shrink(lambda p, x: jax.nn.relu(x @ p["a"]) @ p["b"], p, jnp.ones((1, 2)), keep=0.5)
+        >>> jax.tree.map(jnp.shape, small.params), small.native
+        ({'a': (2, 4), 'b': (4, 3)}, True)
+
+    Source: Li et al., arXiv:1608.08710; Fang et al., DepGraph, arXiv:2301.12900.
+    """
+    if (keep is None) == (budget is None):
+        raise ValueError("shrink: give either keep= (shares or counts) or budget= (a cost and its limit)")
+    if run not in ("auto", "native", "narrow"):
+        raise ValueError(f"shrink: run={run!r} is unknown; use 'auto', 'native' or 'narrow'")
+    if round_to < 1:
+        raise ValueError(f"shrink: round_to={round_to} is no multiple; give at least 1")
+    groups = couplings(fn)(params, *args)
+    free = _free(groups, keep, select, noted)
+    scores = score_units(free, params, saliency, stats)
+    model = Model(fn, params, args, groups)
+    if budget is None:
+        kept = explicit(free, scores, keep, round_to)
+    else:
+        kept = allocate(model, scores, budget, spread=spread, round_to=round_to,
+                        comparable=named(saliency).comparable)  # fmt: skip
+    small = cut(params, groups, kept)
+    chosen, native, error = _function(model, kept, small, run, tolerance)
+    rows = tuple(
+        Cut(g.name, g.units, len(kept.get(g.name, range(g.units))), len(g.members), _reason(g, free)) for g in groups
+    )
+    return Shrunk(chosen, small, kept, native, error, rows, _costs(model, {}), _costs(model, kept))
+
+
+def _named_by(group: Group, select: Selector) -> bool:
+    if not isinstance(select, str):
+        return bool(select(group.name, group))
+    names = [group.name, *(f"{member.path}:{member.axis}" for member in group.members)]
+    return any(re.fullmatch(select, name) for name in names)
+
+
+def _free(groups: Sequence[Group], keep: Any, select: Selector, noted: bool) -> list[Group]:
+    """The groups that may be cut; raises when what was asked for cannot be."""
+    asked = set(keep) if isinstance(keep, Mapping) else set()
+    wanted = [g for g in groups if g.name in asked or (not asked and _named_by(g, select))]
+    missing = asked - {g.name for g in groups}
+    free = [g for g in wanted if not g.frozen and (noted or not g.note)]
+    open_names = ", ".join(g.name for g in groups if not g.frozen) or "none"
+    if missing:
+        raise ValueError(f"keep names {sorted(missing)}, which are no groups; groups that can be cut: {open_names}")
+    refused = [g for g in wanted if g not in free and (asked or not free)]
+    if refused:
+        first = refused[0]
+        why = first.frozen or f"{first.note}; pass noted=True to cut it all the same"
+        raise ValueError(f"group {first.name!r} ({first.units} units) cannot be cut: {why}; groups that can be cut: "
+                         f"{open_names}")  # fmt: skip
+    if not free:
+        raise ValueError(f"select={select!r} selects no group; groups that can be cut: {open_names}")
+    return free
+
+
+def _reason(group: Group, free: Sequence[Group]) -> str:
+    if any(group.name == other.name for other in free):
+        return ""
+    return group.frozen or group.note or "not selected"
+
+
+def _costs(model: Model, kept: Mapping[str, Sequence[int]]) -> Costs:
+    count = predict_flops(model.fn, model.params, kept)(*model.args)
+    return Costs(int(parameters(1.0).cost(model, kept)), int(size(1.0).cost(model, kept)), count)
+
+
+def _function(
+    model: Model, kept: dict[str, list[int]], small: Any, run: str, tolerance: float
+) -> tuple[Callable[..., Any], bool, float | None]:
+    """The function that runs the smaller weights, whether it is the given one, and its error."""
+    narrowed = narrow(model.fn, model.params, kept)
+    concrete = not any(isinstance(x, jax.ShapeDtypeStruct) for x in jax.tree.leaves((model.params, model.args)))
+    if not concrete:
+        return (model.fn, True, None) if run == "native" else (narrowed, False, None)
+    asked = jax.jit(model.fn)(mask(model.params, model.groups, kept), *model.args)
+    reason = ""
+    if run != "narrow":
+        try:
+            error, allowed = _difference(asked, jax.jit(model.fn)(small, *model.args), tolerance)
+            reason = f"its results differ from the masked ones by {error:.2g}"
+            if error <= allowed:
+                return model.fn, True, error
+        except Exception as refusal:  # shapes that do not fit raise what the function's library chooses
+            reason = str(refusal).splitlines()[0]
+        if run == "native":
+            raise ValueError(f"the function does not run the smaller weights: {reason}; use run='auto' or 'narrow'")
+    error, allowed = _difference(asked, jax.jit(narrowed)(small, *model.args), tolerance)
+    if not error <= allowed:
+        raise ValueError(
+            f"the shrunk and the masked model differ by {error:.2g}, more than {allowed:.2g}: results are not finite, "
+            "sums are ill-conditioned, or results are random; compare with other arguments or a higher tolerance"
+        )
+    return narrowed, False, error
+
+
+def _difference(asked: Any, got: Any, tolerance: float) -> tuple[float, float]:
+    """Largest relative difference, and the largest that the types of the results allow."""
+    a, b = jax.tree.leaves(asked), jax.tree.leaves(got)
+    if [np.shape(x) for x in a] != [np.shape(x) for x in b]:
+        return np.inf, 0.0
+    worst, allowed = 0.0, tolerance
+    for x, y in zip(a, b, strict=True):
+        if jnp.issubdtype(x.dtype, jnp.floating):
+            allowed = max(allowed, tolerance * float(jnp.finfo(x.dtype).eps / jnp.finfo(jnp.float32).eps))
+        wide_x, wide_y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+        gap = np.abs(wide_x - wide_y).max(initial=0.0) / max(1.0, np.abs(wide_x).max(initial=0.0))
+        worst = max(worst, float(gap)) if np.isfinite(gap) else np.inf
+    return worst, allowed

@@ -1,0 +1,132 @@
+"""Units cut out of arrays, or set to zero in them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from compressjax.core import path_string
+from compressjax.interpret import Group
+
+Kept = Mapping[str, Sequence[int]]  # units that stay, by the name of their group; absent groups stay whole
+
+
+def removed(groups: Sequence[Group], kept: Kept) -> dict[str, dict[int, np.ndarray]]:
+    """The positions that go, by path and axis.
+
+    Args:
+        groups: Groups of `couplings`.
+        kept: Units that stay.
+
+    Returns:
+        `{path: {axis: positions}}`, ascending.
+
+    Raises:
+        ValueError: If `kept` names a group that is not there, or a unit that it does not have, or keeps none.
+
+    Example:
+        >>> from compressjax.interpret import Member
+        >>> group = Group("a:1", (Member("a", 1, np.array([[0], [1]])),), 2, None, None)
+        >>> removed([group], {"a:1": [0]})
+        {'a': {1: array([1])}}
+    """
+    by_name = {group.name: group for group in groups}
+    gone: dict[str, dict[int, np.ndarray]] = {}
+    for name, units in kept.items():
+        if name not in by_name:
+            raise ValueError(f"no group {name!r}; there are {', '.join(by_name) or 'none'}")
+        group, stay = by_name[name], {int(unit) for unit in units}
+        if not stay or not stay <= set(range(group.units)):
+            raise ValueError(
+                f"group {name!r} has units 0 to {group.units - 1} and keeps at least one; it was asked to keep "
+                f"{sorted(stay)}"
+            )
+        if group.frozen and len(stay) < group.units:
+            free = ", ".join(g.name for g in groups if not g.frozen) or "none"
+            raise ValueError(f"group {name!r} cannot be cut: {group.frozen}; groups that can be cut: {free}")
+        lost = [unit for unit in range(group.units) if unit not in stay]
+        for member in group.members if lost else ():
+            axes = gone.setdefault(member.path, {})
+            axes[member.axis] = np.union1d(axes.get(member.axis, np.array([], int)), member.positions[lost])
+    return gone
+
+
+def cut(params: Any, groups: Sequence[Group], kept: Kept) -> Any:
+    """Removes units from every weight that has them: really smaller arrays.
+
+    Args:
+        params: Tree of arrays; `jax.ShapeDtypeStruct`s give the smaller shapes.
+        groups: Groups of `couplings` for this tree.
+        kept: Indices of the units that stay, by group.
+
+    Returns:
+        The tree with smaller arrays.
+
+    Raises:
+        ValueError: If `kept` asks for an impossible cut.
+
+    Example:
+        >>> from compressjax.interpret import couplings
+        >>> p = {"a": np.ones((2, 4)), "b": np.ones((4, 1))}
+        >>> groups = couplings(lambda p, x: x @ p["a"] @ p["b"])(p, np.ones((1, 2)))
+        >>> jax.tree.map(np.shape, cut(p, groups, {"a:1": [0, 3]}))
+        {'a': (2, 2), 'b': (2, 1)}
+    """
+    gone = removed(groups, kept)
+
+    def smaller(path: str, leaf: Any) -> Any:
+        for axis, positions in gone[path].items():
+            leaf = jnp.take(leaf, np.setdiff1d(np.arange(leaf.shape[axis]), positions), axis=axis)
+        return leaf
+
+    return _changed(params, gone, smaller)
+
+
+def _changed(params: Any, gone: Mapping[str, Any], change: Callable[[str, Any], Any]) -> Any:
+    """The tree with the leaves at some paths changed, all in one compiled program."""
+    flat, structure = jax.tree_util.tree_flatten_with_path(params)
+    named = {path_string(path): leaf for path, leaf in flat if path_string(path) in gone}
+
+    def run(leaves: dict[str, Any]) -> dict[str, Any]:
+        return {path: change(path, leaf) for path, leaf in leaves.items()}
+
+    abstract = any(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in named.values())
+    new = jax.eval_shape(run, named) if abstract else jax.jit(run)(named)
+    return jax.tree.unflatten(structure, [new.get(path_string(path), leaf) for path, leaf in flat])
+
+
+def mask(params: Any, groups: Sequence[Group], kept: Kept) -> Any:
+    """Sets the entries of units to zero in every weight that has them: what a cut must agree with.
+
+    Biases and the statistics of BatchNorm are weights too, so a masked unit is exactly zero behind a norm.
+
+    Args:
+        params: Tree of arrays.
+        groups: Groups of `couplings` for this tree.
+        kept: Indices of the units that stay, by group.
+
+    Returns:
+        The tree with zeros.
+
+    Raises:
+        ValueError: If `kept` asks for an impossible cut.
+
+    Example:
+        >>> from compressjax.interpret import couplings
+        >>> p = {"a": np.ones((1, 2)), "b": np.ones((2, 1))}
+        >>> groups = couplings(lambda p, x: x @ p["a"] @ p["b"])(p, np.ones((1, 1)))
+        >>> mask(p, groups, {"a:1": [1]})["a"].tolist()
+        [[0.0, 1.0]]
+    """
+    gone = removed(groups, kept)
+
+    def zeroed(path: str, leaf: Any) -> Any:
+        for axis, positions in gone[path].items():
+            keep = np.ones(leaf.shape[axis], bool)
+            keep[positions] = False
+            leaf = jnp.where(keep.reshape([-1 if a == axis else 1 for a in range(leaf.ndim)]), leaf, 0)
+        return leaf
+
+    return _changed(params, gone, zeroed)

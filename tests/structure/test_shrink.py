@@ -1,0 +1,193 @@
+"""Shrunk models of every kind and framework agree with the masked ones, and are smaller."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from compressjax import interpret, measure, structure
+from tests.interpret import cutting
+from tests.interpret.test_narrow import IMAGES, TOKENS, Recurrent, linen
+
+
+def bert():
+    return linen(cutting.Bert(), TOKENS)
+
+
+CASES = {
+    "resnet": lambda: linen(cutting.ResNet(), IMAGES),
+    "separable": lambda: linen(cutting.Separable(), IMAGES),
+    "bert": bert,
+    "lstm": lambda: linen(Recurrent(nn.OptimizedLSTMCell), IMAGES[..., 0]),
+    "llama": lambda: (cutting.llama_apply, cutting.llama(), TOKENS),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_half_of_everything(name):
+    fn, params, x = CASES[name]()
+    small = structure.shrink(fn, params, x, keep=0.5, noted=True)
+    assert small.error <= 1e-5
+    groups = interpret.couplings(fn)(params, x)
+    want = jax.jit(fn)(cutting.change(params, groups, small.kept, zero=True), x)
+    got = jax.jit(small.fn)(small.params, x)
+    np.testing.assert_allclose(got, want, rtol=0, atol=1e-5 * max(1.0, float(jnp.abs(want).max())))
+    assert small.after.parameters == sum(leaf.size for leaf in jax.tree.leaves(small.params)) < small.before.parameters
+    assert small.after.flops < 0.6 * small.before.flops
+    assert {c.group: c.kept for c in small.cuts if not c.reason} == {n: len(k) for n, k in small.kept.items()}
+
+
+@pytest.mark.parametrize("name", ["resnet", "bert", "llama"])
+def test_predicted_operations_are_those_of_xla(name):
+    fn, params, x = CASES[name]()
+    small = structure.shrink(fn, params, x, keep=0.5)
+    loops = 2 if name == "llama" else 1  # XLA counts the body of its scan of two layers once
+    body = interpret.predict_flops(fn, params, small.kept, loops=False)(x)
+    assert body == pytest.approx(measure.flops(small.fn, small.params, x), rel=0.1)
+    assert body <= small.after.flops <= loops * body
+
+
+class Net(nnx.Module):
+    """A small NNX network."""
+
+    def __init__(self, rngs):
+        self.conv, self.norm = nnx.Conv(1, 6, (3, 3), rngs=rngs), nnx.BatchNorm(6, use_running_average=True, rngs=rngs)
+        self.out = nnx.Linear(6, 3, rngs=rngs)
+
+    def __call__(self, x):
+        return self.out(nnx.relu(self.norm(self.conv(x))).mean((1, 2)))
+
+
+def test_nnx_runs_its_own_code_on_the_smaller_state():
+    definition, state = nnx.split(Net(nnx.Rngs(0)))
+    state = cutting.filled(state)
+    small = structure.shrink(lambda s, x: nnx.merge(definition, s)(x), state, IMAGES, keep=0.5)
+    assert small.native
+    assert nnx.merge(definition, small.params)(IMAGES).shape == (2, 3)
+
+
+def test_linen_checks_shapes_so_the_narrowed_function_runs():
+    fn, params, x = CASES["resnet"]()
+    small = structure.shrink(fn, params, x, keep=0.5)
+    assert not small.native
+    with pytest.raises(ValueError, match="does not run the smaller weights"):
+        structure.shrink(fn, params, x, keep=0.5, run="native")
+
+
+def mlp():
+    p = cutting.filled({"a": jnp.ones((4, 8)), "bias": jnp.ones(8), "b": jnp.ones((8, 3))})
+    return (lambda p, x: jnp.tanh(x @ p["a"] + p["bias"][None]) @ p["b"]), p, jnp.ones((2, 4))
+
+
+def test_plain_functions_that_read_shapes_run_themselves():
+    fn, p, x = mlp()
+    small = structure.shrink(fn, p, x, budget=structure.parameters(0.5), saliency="l1")
+    assert small.native
+    assert small.fn is fn
+    assert small.after.parameters <= 0.5 * small.before.parameters
+
+
+def test_a_width_in_the_code_changes_the_function_so_it_is_not_used():
+    fn, p, x = mlp()
+
+    def scaled(p, x):
+        return fn(p, x) / p["a"].shape[1] ** 0.5
+
+    small = structure.shrink(scaled, p, x, keep=0.5)
+    assert not small.native
+    assert small.error <= 1e-5
+
+
+def test_a_masked_unit_of_a_biased_norm_is_zero_behind_it():
+    fn, params, x = CASES["resnet"]()
+    small = structure.shrink(fn, params, x, keep={"params/Block_0/Conv_0/kernel:3": 2})
+    groups = interpret.couplings(fn)(params, x)
+    masked = structure.mask(params, groups, small.kept)
+    gone = sorted(set(range(6)) - set(small.kept["params/Block_0/Conv_0/kernel:3"]))
+    assert np.all(np.asarray(masked["params"]["Block_0"]["BatchNorm_0"]["bias"])[gone] == 0)
+    # With the bias left in place the two would differ.
+    wrong = jax.tree.map(lambda x: x, masked)
+    wrong["params"]["Block_0"]["BatchNorm_0"]["bias"] = params["params"]["Block_0"]["BatchNorm_0"]["bias"]
+    wrong["params"]["Block_0"]["Conv_1"] = params["params"]["Block_0"]["Conv_1"]
+    assert float(jnp.abs(jax.jit(fn)(wrong, x) - jax.jit(small.fn)(small.params, x)).max()) > 1e-3
+
+
+def test_noted_groups_are_cut_only_on_demand():
+    fn, params, x = bert()
+    plain, noted = (structure.shrink(fn, params, x, keep=0.5, noted=flag) for flag in (False, True))
+    stream = "params/Dense_0/kernel:1"
+    assert stream not in plain.kept
+    assert stream in noted.kept
+    assert "mean" in {c.group: c.reason for c in plain.cuts}[stream]
+    with pytest.raises(ValueError, match="noted=True"):
+        structure.shrink(fn, params, x, keep={stream: 4})
+
+
+@pytest.mark.parametrize("budget", [structure.parameters(0.6), structure.size(0.6), structure.flops(0.6)])
+def test_budgets_are_kept_in_multiples(budget):
+    fn, params, x = CASES["resnet"]()
+    small = structure.shrink(fn, params, x, budget=budget, round_to=2)
+    model = structure.Model(fn, params, (x,), interpret.couplings(fn)(params, x))
+    assert budget.cost(model, small.kept) <= budget.limit(model)
+    assert all(len(units) % 2 == 0 for units in small.kept.values())
+
+
+def test_selection_by_pattern_and_by_function():
+    fn, params, x = CASES["resnet"]()
+    by_name = structure.shrink(fn, params, x, keep=0.5, select=r"params/Block_0/Conv_0/kernel:3")
+    assert list(by_name.kept) == ["params/Block_0/Conv_0/kernel:3"]
+    by_rule = structure.shrink(fn, params, x, keep=0.5, select=lambda name, group: group.units == 10)
+    assert list(by_rule.kept) == ["params/Block_1/Conv_0/kernel:3"]
+
+
+def test_abstract_arguments_skip_the_check():
+    fn, params, x = CASES["resnet"]()
+    small = structure.shrink(fn, params, jax.ShapeDtypeStruct(x.shape, x.dtype), keep=0.5)
+    assert small.error is None
+    assert jax.eval_shape(small.fn, small.params, x).shape == (2, 3)
+
+
+def test_the_smaller_model_trains():
+    fn, params, x = CASES["resnet"]()
+    small = structure.shrink(fn, params, x, keep=0.5)
+    grads = jax.jit(jax.grad(lambda p: (small.fn(p, x) ** 2).sum()))(small.params)
+    assert jax.tree.map(jnp.shape, grads) == jax.tree.map(jnp.shape, small.params)
+    assert all(bool(jnp.isfinite(g).all()) for g in jax.tree.leaves(grads))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({}, "either keep"),
+        ({"keep": 0.5, "budget": structure.flops(0.5)}, "either keep"),
+        ({"keep": 0.5, "run": "fast"}, "run='fast'"),
+        ({"keep": 0.5, "round_to": 0}, "round_to=0"),
+        ({"keep": {"b:1": 2}}, r"'b:1' \(3 units\) cannot be cut: it reaches a result.*can be cut: a:1"),
+        ({"keep": {"nothing": 2}}, "no groups; groups that can be cut: a:1"),
+        ({"keep": 0.5, "select": "b:1"}, "cannot be cut"),
+        ({"keep": 0.5, "select": "nothing"}, "selects no group"),
+        ({"keep": {"a:1": 0}}, "at least one"),
+    ],
+)
+def test_bad_calls_are_refused(settings, message):
+    fn, p, x = mlp()
+    with pytest.raises(ValueError, match=message):
+        structure.shrink(fn, p, x, **settings)
+
+
+def test_an_unknown_primitive_is_named_with_the_way_out():
+    p = {"a": jnp.ones((2, 4)), "b": jnp.ones((4, 1)), "c": jnp.ones((1, 6)), "d": jnp.ones((6, 1))}
+
+    def fn(p, x):
+        return jnp.tanh(jnp.linalg.cholesky(jnp.eye(4) + 0 * (x @ p["a"]).T @ (x @ p["a"])) @ p["b"] @ p["c"]) @ p["d"]
+
+    with pytest.raises(ValueError, match=r"'a:1' .*cannot be cut: passes through 'cholesky'.*can be cut: .*c:1"):
+        structure.shrink(fn, p, jnp.ones((1, 2)), keep={"a:1": 2})
+
+
+def test_results_that_are_not_finite_are_refused():
+    fn, p, x = mlp()
+    with pytest.raises(ValueError, match="not finite"):
+        structure.shrink(fn, p, x.at[0, 0].set(jnp.nan), keep=0.5)
