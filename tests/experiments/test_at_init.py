@@ -1,0 +1,69 @@
+"""Pruning before training: masks keep what they should, and the study runs end to end on the digits."""
+
+import jax
+import numpy as np
+import pytest
+
+from compressjax import core
+from configs import at_init as config_file
+from experiments import app
+from experiments.reproduce import at_init, grid
+
+pytestmark = pytest.mark.loose
+
+
+@pytest.fixture(scope="module")
+def config():
+    return config_file.get_config("smoke").to_dict()
+
+
+@pytest.mark.parametrize("method", list(at_init.METHODS))
+def test_masks_have_the_budget(problem, config, method):
+    params = problem.initial_params()
+    compression = at_init.METHODS[method](problem, config, 0.8)
+    masks = jax.jit(compression.init)(params).masks
+    total = sum(mask.size for mask in masks.values())
+    kept = sum(int(mask.sum()) for mask in masks.values())
+    assert set(masks) == {"Dense_0/kernel", "Dense_1/kernel"}
+    assert abs(kept - 0.2 * total) <= 1
+
+
+def test_snip_is_its_definition_on_the_networks_loss(problem, config):
+    import optax
+
+    params = problem.initial_params()
+    masks = at_init.METHODS["snip"](problem, config, 0.8).init(params).masks
+    from experiments.datasets import batch_indices
+
+    rows = batch_indices(problem.seed, "snip", 0, 1, config["examples"], len(problem.labels))[0]
+
+    def loss(params):
+        logits = problem.apply(params, problem.images[rows])
+        return optax.softmax_cross_entropy_with_integer_labels(logits, problem.labels[rows]).mean()
+
+    grads, flat = core.values(jax.grad(loss)(params)), core.values(params)
+    scores = {path: np.abs(np.asarray(grads[path] * flat[path])) for path in masks}
+    kept = np.concatenate([scores[path][np.asarray(masks[path])] for path in masks])
+    gone = np.concatenate([scores[path][~np.asarray(masks[path])] for path in masks])
+    assert kept.min() >= gone.max()
+
+
+def test_runs_and_says_what_was_asked(config, data_cache, tmp_path):
+    launch = app.Launch(config, str(tmp_path), str(tmp_path / "cache"), data_cache, app.make_mesh(1))
+    grid.reproduce(launch)
+    text = (tmp_path / "table.md").read_text()
+    for name in at_init.settings(config):
+        assert f"| {name} |" in text
+    assert "| at most +0.0 | snip 0.8 - random 0.8 |" in text
+
+
+def test_bad_method(config):
+    with pytest.raises(ValueError, match=r"--config.methods: \['magic'\] do not exist"):
+        at_init.settings({**config, "methods": ("snip", "magic")})
+
+
+def test_known_figures_have_their_cells():
+    for text in ("", "mnist"):
+        config = config_file.get_config(text).to_dict()
+        names = set(at_init.settings(config))
+        assert {claim.name for claim in at_init.claims(config)} <= names
