@@ -5,9 +5,11 @@ from compressjax.prune._by_sensitivity import by_sensitivity
 from compressjax.prune._condition import Condition, hessian_condition
 from compressjax.prune._densities import densities
 from compressjax.prune._gradual import GradualState, gradual
+from compressjax.prune._l0 import L0State, l0
 from compressjax.prune._layerwise import LayerwiseState
 from compressjax.prune._magnitude import magnitude
 from compressjax.prune._masks import masks_of, pattern_mask
+from compressjax.prune._movement import MovementState, movement, soft_movement
 from compressjax.prune._nonzero import NonzeroState, nonzero
 from compressjax.prune._one_shot import OneShotState, one_shot
 from compressjax.prune._patterns import Pattern, as_pattern, balanced, block, layer, nm, slices, unstructured
@@ -18,12 +20,15 @@ from compressjax.prune._sparsegpt import sparsegpt
 from compressjax.prune._static import StaticState, static
 from compressjax.prune._ste import SteState, sr_ste, ste
 from compressjax.prune._topkast import TopkastState, topkast
+from compressjax.prune._variational import VariationalState, variational
 from compressjax.prune._wanda import wanda
 
 __all__ = [
     "Condition",
     "GradualState",
+    "L0State",
     "LayerwiseState",
+    "MovementState",
     "NonzeroState",
     "OneShotState",
     "Pattern",
@@ -32,6 +37,7 @@ __all__ = [
     "StaticState",
     "SteState",
     "TopkastState",
+    "VariationalState",
     "acdc",
     "as_pattern",
     "balanced",
@@ -40,9 +46,11 @@ __all__ = [
     "densities",
     "gradual",
     "hessian_condition",
+    "l0",
     "layer",
     "magnitude",
     "masks_of",
+    "movement",
     "nm",
     "nonzero",
     "one_shot",
@@ -51,11 +59,13 @@ __all__ = [
     "rigl",
     "set_",
     "slices",
+    "soft_movement",
     "sparsegpt",
     "sr_ste",
     "static",
     "ste",
     "topkast",
     "unstructured",
+    "variational",
     "wanda",
 ]

@@ -36,7 +36,8 @@ def ste(
 ) -> Compression:
     """Uses the largest weights and trains all of them, with straight-through gradients.
 
-    .. math:: \\hat W = M(W) \\odot W, \\qquad \\frac{\\partial L}{\\partial W} := \\frac{\\partial L}{\\partial \\hat W}
+    .. math:: \\hat W = M(W) \\odot W, \\qquad \\frac{\\partial L}{\\partial W} :=
+        \\frac{\\partial L}{\\partial \\hat W}
 
     Masks follow the magnitudes, so a weight that was out comes back with the value it has learnt meanwhile. Nothing is
     frozen: moments and weight decay act on all weights.

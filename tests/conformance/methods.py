@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from compressjax import core, lowrank, prune, quant, saliency, share
 from compressjax.interpret._statistics import of_rows
@@ -200,6 +201,31 @@ _PRUNE = [
         lambda: prune.acdc(0.5, begin=0, every=1, end=2, distribution="uniform"),
         lambda: prune.acdc(0.0, begin=0, every=1, end=2),
     ),
+    MethodRow("prune.movement: hard", lambda: prune.movement(0.5, end=2), lambda: prune.movement(0.0, end=2)),
+    MethodRow(
+        "prune.movement: global", lambda: prune.movement(0.7, begin=1, end=3, distribution="global"), decides_early=True
+    ),
+    MethodRow(
+        "prune.soft_movement: soft",
+        lambda: prune.soft_movement(penalty=optax.linear_schedule(0.0, 1.0, 3)),
+        lambda: prune.soft_movement(penalty=0.0),
+    ),
+    MethodRow(
+        "prune.l0: weights",
+        lambda: prune.l0(0.1, KEY, end=2),
+        lambda: prune.l0(0.0, KEY, end=2, keep=1 - 1e-6),
+        # Gates multiply again; before the end they are drawn, and rounded as the program happens to round.
+        projection=None, ready=2, devices=4.0,
+    ),
+    MethodRow(
+        "prune.l0: units", lambda: prune.l0(0.1, KEY, end=2, units=-1), projection=None, ready=2, devices=4.0
+    ),
+    MethodRow(
+        "prune.variational: short",
+        lambda: prune.variational(10, KEY, end=2, warmup=1, initial=0.0),
+        lambda: prune.variational(10, KEY, end=2, threshold=9.0),
+        ready=2, devices=4.0,
+    ),
     MethodRow("prune.nonzero: kept", prune.nonzero, prune.nonzero),
     MethodRow(
         "prune.one_shot: magnitudes, neurons", lambda: prune.one_shot(saliency.magnitude(), 0.5, pattern="neuron")
@@ -234,7 +260,7 @@ _PRUNE = [
         projection=None,
         devices=rounding("float32"),
     ),
-]
+]  # fmt: skip
 _LOWRANK = [
     MethodRow(
         "lowrank.svd: rank",

@@ -71,7 +71,7 @@ def test_masks_at_intervals_and_to_an_end():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: prune.ste(), "fixes no sparsity"),
+        (prune.ste, "fixes no sparsity"),
         (lambda: prune.ste(1.0), "sparsity=1.0"),
         (lambda: prune.ste(0.5, every=0), "every=0"),
         (lambda: prune.ste(0.5, distribution="layer"), "unknown distribution"),

@@ -1,0 +1,113 @@
+"""Movement pruning: gradients against jax.grad of the formula, masks against a sort of the scores."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from compressjax import core, prune
+from tests import helpers
+
+PARAMS = {"a": {"kernel": helpers.array(0, (10, 8)), "bias": helpers.array(1, (8,))}, "b": helpers.array(2, (8, 6))}
+X, Y = helpers.array(3, (12, 10)), helpers.array(4, (12, 6))
+
+
+def loss(a, bias, b):
+    return jnp.mean(jnp.square(jnp.tanh(X @ a + bias[None]) @ b - Y))
+
+
+def through(mask, score):
+    """The mask, with the gradient of the score: what the paper calls straight-through."""
+    return mask + score - jax.lax.stop_gradient(score)
+
+
+@pytest.mark.parametrize(
+    ("method", "strength"),
+    [
+        (prune.movement(0.5, end=0, optimiser=optax.sgd(1.0)), 0.0),
+        (prune.soft_movement(0.4, penalty=0.3, optimiser=optax.sgd(1.0)), 0.3),
+    ],
+    ids=["hard", "soft"],
+)
+def test_scores_and_weights_get_the_gradients_of_the_formula(method, strength):
+    scores = {"a/kernel": helpers.array(5, (10, 8)), "b": helpers.array(6, (8, 6))}
+    state = method.update(method.init(PARAMS)._replace(scores=scores), PARAMS)
+    masks = {path: mask.astype(jnp.float32) for path, mask in state.masks.items()}
+    assert all(0 < float(mask.mean()) < 1 for mask in masks.values())
+
+    def formula(weights, scores):
+        a = weights["a"]["kernel"] * through(masks["a/kernel"], scores["a/kernel"])
+        b = weights["b"] * through(masks["b"], scores["b"])
+        pull = strength * sum(jnp.sum(jax.nn.sigmoid(s)) for s in scores.values())
+        return loss(a, weights["a"]["bias"], b) + pull
+
+    def seen(weights):
+        v = method.view(weights, state)
+        return loss(v["a"]["kernel"], v["a"]["bias"], v["b"])
+
+    received, after = method.receive(jax.grad(seen)(PARAMS), PARAMS, state)
+    weight_grads, score_grads = jax.grad(formula, argnums=(0, 1))(PARAMS, scores)
+    for x, y in zip(jax.tree.leaves(received), jax.tree.leaves(weight_grads), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-7)
+    for path, g in score_grads.items():
+        np.testing.assert_allclose(scores[path] - after.scores[path], g, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("distribution", ["uniform", "global"])
+def test_masks_are_the_largest_scores_on_a_cubic_schedule(distribution):
+    method = prune.movement(0.9, begin=2, end=8, every=2, initial=0.1, distribution=distribution)
+    state, kept = method.init(PARAMS), []
+    for step in range(10):
+        kept.append(sum(int(m.sum()) for m in state.masks.values()))
+        scores = {"a/kernel": helpers.array(step, (10, 8)), "b": helpers.array(50 + step, (8, 6), scale=3.0)}
+        state = jax.jit(method.update)(state._replace(scores=scores), PARAMS)
+    sparsity = [0.9 - 0.8 * (1 - (t - 2) / 6) ** 3 for t in (2, 4, 6, 8)]
+    want = [128, 128] + [n for s in sparsity for n in [128 * (1 - s)] * 2]
+    np.testing.assert_allclose(kept, want, atol=1.01)
+    pools = [["a/kernel", "b"]] if distribution == "global" else [["a/kernel"], ["b"]]
+    for pool in pools:
+        mask = np.concatenate([np.asarray(state.masks[path]).ravel() for path in pool])
+        score = np.concatenate([np.asarray(state.scores[path]).ravel() for path in pool])
+        np.testing.assert_array_equal(np.flatnonzero(mask), np.sort(np.argsort(-score)[: mask.sum()]))
+
+
+def test_what_moves_away_from_zero_stays_and_magnitude_would_choose_the_others():
+    """Large weights shrink, small ones grow: the paper's first figure."""
+    params = {"k": jnp.array([[3.0, -3.0, 0.1, -0.1]])}
+    grads = {"k": jnp.array([[1.0, -1.0, -1.0, 1.0]])}
+    tx = core.as_optax(prune.movement(0.5, end=3), optax.sgd(0.05))
+    state, kept = tx.init(params), prune.magnitude(0.5).init(params).masks["k"].tolist()
+    for _ in range(4):
+        updates, state = tx.update(grads, state, params)
+        params = optax.apply_updates(params, updates)
+    assert state.compression.masks["k"].tolist() == [[False, False, True, True]]
+    assert kept == [[True, True, False, False]]
+
+
+def test_the_penalty_may_follow_the_step_and_all_is_used_at_first():
+    method = prune.soft_movement(penalty=optax.linear_schedule(0.0, 8.0, 2), optimiser=optax.sgd(1.0))
+    state, zero = method.init(PARAMS), jax.tree.map(jnp.zeros_like, PARAMS)
+    assert all(bool(mask.all()) for mask in state.masks.values())
+    seen = []
+    for _ in range(3):
+        state = method.update(method.receive(zero, PARAMS, state)[1], PARAMS)
+        seen.append(float(state.scores["b"][0, 0]))
+    np.testing.assert_allclose(seen[:2], [0.0, -1.0])
+    slope = 8 * jax.nn.sigmoid(-1.0) * jax.nn.sigmoid(1.0)
+    np.testing.assert_allclose(seen[2], -1 - slope, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: prune.movement(1.0, end=1), "sparsity=1.0"),
+        (lambda: prune.movement(0.5, begin=3, end=1), "before it begins at 3"),
+        (lambda: prune.movement(0.5, end=1, every=0), "every=0"),
+        (lambda: prune.soft_movement(0.0, penalty=1.0), "threshold=0.0"),
+        (lambda: prune.soft_movement(penalty=-1.0), "penalty=-1.0"),
+    ],
+)
+def test_bad_settings(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
