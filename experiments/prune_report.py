@@ -1,0 +1,246 @@
+"""How far layers can be pruned: `python -m experiments.prune_report --config=configs/prune_report.py --workdir=DIR`.
+
+Trains the dense network (or reads it from the cache), prunes every leaf alone at every sparsity and evaluates,
+estimates the same curves from one pass of gradients, and says how far the two rankings agree. Then the whole network is
+pruned by several methods without training; masks, dead units and accuracies are listed. The work directory holds
+`sensitivity.csv`, `sensitivity.png`, `masks.csv`, `masks.png` and `prune_report.json`.
+"""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from compressjax import core, measure, observe, prune, recipe, saliency
+from experiments import app
+from experiments.plots import plot_curves, plot_masks
+from experiments.problem import Problem, assess, make_problem, predict
+from experiments.stages.teacher import make_teacher
+from experiments.view import View, make_console
+
+
+def report(launch: app.Launch) -> None:
+    """Runs the report.
+
+    Args:
+        launch: config and folders; see `configs/prune_report.py` for the fields.
+    """
+    config, console = launch.config, make_console()
+    problem = make_problem(config, launch.data_cache, launch.mesh)
+    recipe.claim(launch.workdir, config)
+    params = teacher(problem, config, launch.cache)
+    true, estimated = curves(problem, config, params)
+    agreed = measure.agreement(estimated, true)
+    console.print(as_text(true, estimated, agreed), markup=False)
+    rows = prune_all(problem, config, params, true)
+    for row in rows:
+        console.print(f"{row['method']:>12} {100 * row['sparsity']:.0f} %: {100 * row['accuracy']:.2f} % accuracy")
+    found = {
+        **app.describe_machine(), "command": app.command(), "base_loss": true.base, "sparsities": true.sparsities,
+        "true": {path: curve.tolist() for path, curve in true.losses.items()},
+        "estimated": {path: curve.tolist() for path, curve in estimated.losses.items()},
+        "rank_correlation": agreed._asdict(), "pruned": rows,
+    }  # fmt: skip
+    texts = {
+        "sensitivity.csv": curves_csv(true, estimated),
+        "masks.csv": masks_csv(rows),
+        "prune_report.json": json.dumps(found, indent=2) + "\n",
+    }
+    for name, text in texts.items():
+        recipe.write_text(os.path.join(launch.workdir, name), text)
+    for name, picture in (("sensitivity.png", plot_curves(true, estimated)), ("masks.png", plot_masks(rows))):
+        with open(os.path.join(launch.workdir, name), "wb") as file:
+            file.write(picture)
+    console.print(f"written to {launch.workdir}: {', '.join([*texts, 'sensitivity.png', 'masks.png'])}", markup=False)
+
+
+def teacher(problem: Problem, config: Mapping[str, Any], cache: str) -> Any:
+    """The trained dense network, from the cache where it is there.
+
+    Args:
+        problem: network and data.
+        config: with `teacher`.
+        cache: folder of checkpoints.
+
+    Returns:
+        Parameters.
+    """
+    view, result = View(), None
+    stage = make_teacher(problem, config["teacher"])
+    shared = {"model": config["model"], "seed": config["seed"], "devices": problem.mesh.size}
+    stage = stage._replace(settings={**shared, **stage.settings})
+    try:
+        for event in recipe.run([stage], recipe.Store(cache), problem.data.fingerprint):
+            view.show(event)
+            result = event
+    finally:
+        view.close()
+    return jax.tree.map(jnp.asarray, result.result.tree["params"])
+
+
+def entropy(problem: Problem) -> Callable[[Any, Any], jax.Array]:
+    """The loss: cross-entropy of uint8 images and labels."""
+
+    def loss(params: Any, batch: tuple[jax.Array, jax.Array]) -> jax.Array:
+        return optax.softmax_cross_entropy_with_integer_labels(problem.apply(params, batch[0]), batch[1]).mean()
+
+    return loss
+
+
+def curves(problem: Problem, config: Mapping[str, Any], params: Any) -> tuple[measure.Sensitivity, measure.Sensitivity]:
+    """True and estimated curves on the first training examples.
+
+    Args:
+        problem: network and data.
+        config: with `examples`, `batch` and `sparsities`.
+        params: trained.
+
+    Returns:
+        Both.
+    """
+    starts = range(0, config["examples"], config["batch"])
+    batches = [
+        (problem.images[i : i + config["batch"]], problem.labels[i : i + config["batch"]]) for i in starts
+    ]  # fmt: skip
+    loss, sparsities = entropy(problem), tuple(config["sparsities"])
+    true = measure.sensitivity(loss, params, batches, sparsities)
+    return true, measure.estimated_sensitivity(loss, params, batches, sparsities)
+
+
+def prune_all(
+    problem: Problem, config: Mapping[str, Any], params: Any, true: measure.Sensitivity
+) -> list[dict[str, Any]]:
+    """Prunes without training, by every method and at every total sparsity.
+
+    Args:
+        problem: network and data.
+        config: with `examples`, `batch` and `totals`.
+        params: trained.
+        true: curves, for the distribution by sensitivity.
+
+    Returns:
+        One row for every method and sparsity: accuracy, masks by leaf, dead units.
+    """
+    _, stats = jax.jit(observe(problem.apply))(params, problem.images[: config["examples"]])
+    batches = [(problem.images[: config["batch"]], problem.labels[: config["batch"]])]
+    rows = []
+    for total in config["totals"]:
+        shares = prune.by_sensitivity(true.sparsities, true.losses, true.sizes, total, base=true.base)
+        methods = {
+            "uniform": prune.magnitude(total),
+            "erk": prune.magnitude(total, "erk"),
+            "global": prune.magnitude(total, "global"),
+            "lamp": prune.one_shot(saliency.lamp(), total, "global"),
+            "sensitivity": prune.magnitude(total, shares),
+            "fisher": prune.one_shot(saliency.fisher(entropy(problem), batches), total, "global"),
+            "wanda": prune.wanda(total),
+            "sparsegpt": prune.sparsegpt(total),
+        }
+        for name, method in methods.items():
+            state = method.update(method.init(params), params, None, stats)
+            tree = method.encode(params, state)
+            rows.append({"method": name, "sparsity": total, **facts(problem, config, tree)})
+    return rows
+
+
+def facts(problem: Problem, config: Mapping[str, Any], tree: Any) -> dict[str, Any]:
+    """Accuracy, mask statistics and dead units of a pruned network.
+
+    Args:
+        problem: network and data.
+        config: with `examples`.
+        tree: with nodes.
+
+    Returns:
+        `accuracy`, `masks` and `dead`, numbers of units by leaf.
+    """
+    dense = core.materialize(tree)
+    logits = predict(problem.apply, dense, problem.data.test_images)
+    _, stats = jax.jit(observe(problem.apply, gram=False))(dense, problem.images[: config["examples"]])
+    dead = measure.dead_units(tree, stats)
+    return {
+        "accuracy": assess(logits, problem.data.test_labels)["accuracy"],
+        "masks": {path: found._asdict() for path, found in measure.mask_statistics(tree).items()},
+        "dead": {
+            path: {name: int(np.size(units)) for name, units in found._asdict().items()} for path, found in dead.items()
+        },
+    }
+
+
+def as_text(true: measure.Sensitivity, estimated: measure.Sensitivity, agreed: measure.Agreement) -> str:
+    """The curves as a Markdown table, with the rank correlation below.
+
+    Args:
+        true: by trying.
+        estimated: by gradients.
+        agreed: their rank correlation.
+
+    Returns:
+        The text.
+    """
+    lines = ["| loss (estimate) | " + " | ".join(f"{100 * s:g} %" for s in true.sparsities) + " |"]
+    lines.append("|---|" + "---:|" * len(true.sparsities))
+    for path in true.losses:
+        pairs = zip(true.losses[path], estimated.losses[path])
+        lines.append(f"| {path} | " + " | ".join(f"{a:.3f} ({b:.3f})" for a, b in pairs) + " |")
+    by_sparsity = ", ".join(f"{100 * s:g} %: {r:.2f}" for s, r in zip(true.sparsities, agreed.leaves))
+    return "\n".join(lines) + (
+        f"\n\nloss without zeros {true.base:.3f}; rank correlation of estimate and truth {agreed.overall:.3f} "
+        f"over all, between leaves at {by_sparsity}\n"
+    )
+
+
+def curves_csv(true: measure.Sensitivity, estimated: measure.Sensitivity) -> str:
+    """Both sets of curves, one line a leaf and sparsity.
+
+    Args:
+        true: by trying.
+        estimated: by gradients.
+
+    Returns:
+        CSV.
+    """
+    rows = [
+        (path, true.sizes[path], s, true.base, float(true.losses[path][i]), float(estimated.losses[path][i]))
+        for path in true.losses
+        for i, s in enumerate(true.sparsities)
+    ]
+    return _csv(("leaf", "entries", "sparsity", "base", "loss", "estimated_loss"), rows)
+
+
+def masks_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Mask statistics and dead units, one line a method, sparsity and leaf.
+
+    Args:
+        rows: from `prune_all`.
+
+    Returns:
+        CSV.
+    """
+    lines, head = [], None
+    for row in rows:
+        for path, mask in row["masks"].items():
+            dead = row["dead"][path]
+            head = ("method", "sparsity", "accuracy", "leaf", *mask, *dead)
+            flat = [" ".join(x) if isinstance(x, tuple) else x for x in mask.values()]
+            lines.append((row["method"], row["sparsity"], row["accuracy"], path, *flat, *dead.values()))
+    return _csv(head or (), lines)
+
+
+def _csv(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(head)
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+if __name__ == "__main__":
+    app.launch(report)
