@@ -22,6 +22,7 @@ from compressjax.prune._ste import SteState, sr_ste, ste
 from compressjax.prune._topkast import TopkastState, topkast
 from compressjax.prune._variational import VariationalState, variational
 from compressjax.prune._wanda import wanda
+from compressjax.prune._woodfisher import woodfisher
 
 __all__ = [
     "Condition",
@@ -68,4 +69,5 @@ __all__ = [
     "unstructured",
     "variational",
     "wanda",
+    "woodfisher",
 ]

@@ -13,7 +13,7 @@ Arrays = dict[str, jax.Array]
 
 
 class LayerwiseState(NamedTuple):
-    """State of `wanda` and `sparsegpt`.
+    """State of `wanda`, `sparsegpt` and `woodfisher`.
 
     Attributes:
         masks: `{path: bool array}`, True where the weight is kept; all True before the statistics come.
@@ -74,6 +74,24 @@ def layerwise(
 
         return jax.lax.cond(state.decided, lambda: state, decide)
 
+    return shifting(name, init=init, update=update, needs=needs)
+
+
+def shifting(name: str, **parts: Any) -> Compression:
+    """A compression that shows kept weights with their shifts and the others as zeros.
+
+    Args:
+        name: Static description.
+        **parts: What else `on_values` takes: `init`, `update`, `needs`; the state is a `LayerwiseState`.
+
+    Returns:
+        The compression.
+
+    Example:
+        >>> shifting("mine").name
+        'mine'
+    """
+
     def shifted(flat: Arrays, state: LayerwiseState) -> Arrays:
         wide = {p: (x.astype(jnp.float32) + state.shifts[p]).astype(x.dtype) if p in state.shifts else x
                 for p, x in flat.items()}  # fmt: skip
@@ -81,12 +99,10 @@ def layerwise(
 
     return on_values(
         name,
-        init=init,
-        update=update,
         view=shifted,
         encode=lambda flat, state: masked_nodes(shifted(flat, state), state.masks),
         constrain=lambda flat, state: apply_masks(flat, state.masks),
-        needs=needs,
+        **parts,
     )
 
 

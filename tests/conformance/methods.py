@@ -137,6 +137,14 @@ def energy(params: Any, batch: Any) -> jax.Array:
     return batch * sum((jnp.sum(jnp.square(x.astype(jnp.float32))) / 2 for x in core.values(params).values()), 0.0)
 
 
+EXAMPLES = jnp.array([1.0, -0.5, 2.0])
+
+
+def example_energy(params: Any, batch: Any) -> jax.Array:
+    """A loss whose examples have gradients of different size and sign."""
+    return jnp.mean(batch) * energy(params, 1.0) + jnp.mean(batch**2) * energy(params, 0.1)
+
+
 def seen(params: Any) -> dict[str, Seen]:
     """Inputs of magnitude up to two, for every value."""
     return {path: Seen(jnp.float32(2.0)) for path in core.values(params)}
@@ -250,6 +258,13 @@ _PRUNE = [
         ready=1,
         projection=rounding,
         devices=rounding("float32"),
+    ),
+    MethodRow(
+        "prune.woodfisher: half",
+        lambda: prune.woodfisher(example_energy, [EXAMPLES], 0.5, block=8, damping=1e-2),
+        lambda: prune.woodfisher(example_energy, [EXAMPLES], 0.0, block=8, damping=1e-2),
+        # Encoded again, the loss has other gradients, so other weights may go.
+        projection=None, devices=rounding("float32"),
     ),
     MethodRow(
         "prune.sparsegpt: 1:2",
