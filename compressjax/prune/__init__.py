@@ -13,9 +13,11 @@ from compressjax.prune._movement import MovementState, movement, soft_movement
 from compressjax.prune._nonzero import NonzeroState, nonzero
 from compressjax.prune._one_shot import OneShotState, one_shot
 from compressjax.prune._patterns import Pattern, as_pattern, balanced, block, layer, nm, slices, unstructured
+from compressjax.prune._proximal import ProximalState, proximal_group, proximal_l1, proximal_nuclear
 from compressjax.prune._rigl import RiglState, rigl
 from compressjax.prune._schedule import polynomial_schedule
 from compressjax.prune._set import SetState, set_
+from compressjax.prune._soft_threshold import SoftThresholdState, soft_threshold
 from compressjax.prune._sparsegpt import sparsegpt
 from compressjax.prune._static import StaticState, static
 from compressjax.prune._ste import SteState, sr_ste, ste
@@ -33,8 +35,10 @@ __all__ = [
     "NonzeroState",
     "OneShotState",
     "Pattern",
+    "ProximalState",
     "RiglState",
     "SetState",
+    "SoftThresholdState",
     "StaticState",
     "SteState",
     "TopkastState",
@@ -57,10 +61,14 @@ __all__ = [
     "one_shot",
     "pattern_mask",
     "polynomial_schedule",
+    "proximal_group",
+    "proximal_l1",
+    "proximal_nuclear",
     "rigl",
     "set_",
     "slices",
     "soft_movement",
+    "soft_threshold",
     "sparsegpt",
     "sr_ste",
     "static",

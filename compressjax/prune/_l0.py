@@ -15,6 +15,7 @@ from compressjax.prune._random import key_data, stream
 from compressjax.tensors import Masked
 
 Arrays = dict[str, jax.Array]
+Penalty = float | Callable[[jax.Array], jax.Array]
 BETA, GAMMA, ZETA = 2 / 3, -0.1, 1.1
 
 
@@ -37,7 +38,7 @@ class L0State(NamedTuple):
 
 
 def l0(
-    penalty: float | Callable[[jax.Array], jax.Array],
+    penalty: Penalty,
     key: jax.Array,
     *,
     end: int,
@@ -86,8 +87,12 @@ def l0(
         raise ValueError(f"l0: penalty={penalty} is negative, and would reward open gates")
     if not 0.0 < keep < 1.0 or end < 0:
         raise ValueError(f"l0: keep={keep} must be in (0, 1) and end={end} at least 0")
-    data, moves = key_data(key), optax.adam(1e-3) if optimiser is None else optimiser
+    return _gated(penalty, key_data(key), end, units, keep, optax.adam(1e-3) if optimiser is None else optimiser)
 
+
+def _gated(
+    penalty: Penalty, data: jax.Array, end: int, units: int | None, keep: float, moves: optax.GradientTransformation
+) -> Compression:
     def init(flat: Arrays) -> L0State:
         start = math.log(keep) - math.log1p(-keep)
         log_alpha = {}

@@ -234,6 +234,21 @@ _PRUNE = [
         lambda: prune.variational(10, KEY, end=2, threshold=9.0),
         ready=2, devices=4.0,
     ),
+    MethodRow(
+        "prune.soft_threshold: half",
+        lambda: prune.soft_threshold(initial=-1.0),
+        # At a threshold of zero; the sigmoid of -200 is one, in float32.
+        lambda: prune.soft_threshold(initial=-200.0),
+        # Pulled once more, weights move once more.
+        projection=None, decides_early=True,
+    ),
+    MethodRow("prune.proximal_l1: small", lambda: prune.proximal_l1(0.1), lambda: prune.proximal_l1(0.0)),
+    MethodRow("prune.proximal_group: outputs", lambda: prune.proximal_group(0.1), lambda: prune.proximal_group(0.0)),
+    MethodRow(
+        "prune.proximal_nuclear: rare",
+        lambda: prune.proximal_nuclear(0.1, every=2),
+        lambda: prune.proximal_nuclear(0.0, every=2),
+    ),
     MethodRow("prune.nonzero: kept", prune.nonzero, prune.nonzero),
     MethodRow(
         "prune.one_shot: magnitudes, neurons", lambda: prune.one_shot(saliency.magnitude(), 0.5, pattern="neuron")
