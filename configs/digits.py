@@ -5,8 +5,8 @@ et al. (arXiv:1503.02531).
 
     python -m experiments.compress --config=configs/digits.py --workdir=runs/digits
 
-Expected on two cores: one minute; 80x to 96x smaller at -0.37 to +0.19 points of error over three seeds, and about twice as
-fast at 256 rows.
+Expected on two cores: one minute; 80x to 96x smaller at -0.37 to +0.19 points of error over three seeds, and about
+twice as fast at 256 rows.
 """
 
 from ml_collections import ConfigDict

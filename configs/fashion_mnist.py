@@ -5,8 +5,8 @@ The data are Debian's package dataset-fashion-mnist; another folder of idx files
     python -m experiments.compress --config=configs/fashion_mnist.py --workdir=runs/fashion_mnist
     python -m experiments.compress --config=configs/fashion_mnist.py:cnn --workdir=runs/fashion_mnist_cnn
 
-Expected on two cores: three minutes; 60.4x to 61.0x smaller at +0.42 to +0.64 points of error over three seeds. The `:cnn`
-variant has no promise.
+Expected on two cores: three minutes; 60.4x to 61.0x smaller at +0.42 to +0.64 points of error over three seeds. The
+`:cnn` variant has no promise.
 """
 
 from ml_collections import ConfigDict

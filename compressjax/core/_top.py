@@ -79,8 +79,9 @@ def top_masks(scores: Mapping[str, jax.Array], count: jax.Array | int) -> dict[s
 
 def _keys(scores: jax.Array) -> jax.Array:
     """Unsigned numbers in the order of the scores."""
-    # Adding zero turns -0 into 0, which have different bits but are the same score.
-    bits = jax.lax.bitcast_convert_type(scores.astype(jnp.float32) + 0.0, jnp.int32)
+    # -0 and 0 have different bits but are the same score; adding zero would do until the compiler removes it.
+    numbers = scores.astype(jnp.float32)
+    bits = jax.lax.bitcast_convert_type(jnp.where(numbers == 0, jnp.float32(0), numbers), jnp.int32)
     flipped = jnp.where(bits < 0, ~bits, bits ^ np.int32(-(2**31)))
     return jnp.where(jnp.isnan(scores), jnp.uint32(0), jax.lax.bitcast_convert_type(flipped, jnp.uint32))
 
