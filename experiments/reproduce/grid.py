@@ -1,0 +1,91 @@
+"""A grid of cells (setting times seed), each run once and kept; then the table."""
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+from compressjax import recipe
+from experiments import app
+from experiments.reproduce import at_init, gradual, lottery
+from experiments.reproduce.table import Claim, render
+from experiments.view import make_console
+
+
+class Cell(NamedTuple):
+    """One training.
+
+    Attributes:
+        name: of the setting, as in the table: `"sparsity 0.9"`.
+        seed: of the run.
+    """
+
+    name: str
+    seed: int
+
+
+class Study(Protocol):
+    """What a module of this package offers."""
+
+    def settings(self, config: Mapping[str, Any]) -> list[str]:
+        """Names of the grid's settings, in the order of the table; `dense` comes first where there is one."""
+
+    def prepare(self, launch: app.Launch) -> Any:
+        """What all cells share: data, network."""
+
+    def run(self, shared: Any, config: Mapping[str, Any], name: str, seed: int) -> dict[str, float]:
+        """Trains one cell and returns its figures, among them `error`, in percent."""
+
+    def claims(self, config: Mapping[str, Any]) -> list[Claim]:
+        """What the paper says of the settings, and what is asked of ours."""
+
+
+STUDIES: dict[str, Study] = {"at_init": at_init, "gradual": gradual, "lottery": lottery}
+
+
+def reproduce(launch: app.Launch) -> None:
+    """Runs all cells that are not on disk yet, then prints and writes the table.
+
+    Args:
+        launch: config, folders and devices; the config has `study`, `seeds`, and what the study reads.
+
+    Raises:
+        ValueError: when the study does not exist, or the folder holds cells of another config.
+    """
+    config = launch.config
+    if config.get("study") not in STUDIES:
+        raise ValueError(f"--config.study={config.get('study')!r} does not exist; choose one of {', '.join(STUDIES)}")
+    study, console = STUDIES[config["study"]], make_console()
+    names = study.settings(config)
+    shared = study.prepare(launch)
+    recipe.claim(launch.workdir, config)
+    folder = os.path.join(launch.workdir, "cells")
+    os.makedirs(folder, exist_ok=True)
+    cells = [Cell(name, seed) for name in names for seed in config["seeds"]]
+    results: dict[str, dict[int, dict[str, float]]] = {name: {} for name in names}
+    spent, done = 0.0, 0
+    for i, cell in enumerate(cells):
+        place = os.path.join(folder, f"{cell.name.replace(' ', '-').replace('/', '-')}-seed-{cell.seed}.json")
+        if os.path.exists(place):
+            with open(place, encoding="utf-8") as file:
+                found = json.load(file)
+        else:
+            began = time.monotonic()
+            found = study.run(shared, config, cell.name, cell.seed)
+            spent, done = spent + time.monotonic() - began, done + 1
+            recipe.write_text(place, json.dumps(found) + "\n")
+        results[cell.name][cell.seed] = found
+        left = f", {spent / done * (len(cells) - i - 1) / 60:.1f} min left" if done else " (read)"
+        console.print(f"{i + 1}/{len(cells)} {cell.name}, seed {cell.seed}: {_say(found)}{left}", markup=False)
+    about = app.describe_machine()
+    text = render(results, study.claims(config), about)
+    recipe.write_text(os.path.join(launch.workdir, "table.md"), text)
+    recipe.write_text(
+        os.path.join(launch.workdir, "results.json"), json.dumps({"results": results, **about}, indent=2) + "\n"
+    )
+    console.print(text, markup=False)
+
+
+def _say(found: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in found.items())

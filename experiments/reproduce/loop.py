@@ -1,0 +1,113 @@
+"""A plain training loop on data that lies on the device: Adam along a cosine, seen through a compression."""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+import compressjax
+from experiments.datasets import batch_indices
+from experiments.problem import Problem
+
+Apply = Callable[[Any, jax.Array], jax.Array]
+
+
+class Data(NamedTuple):
+    """Inputs and labels of both splits.
+
+    Attributes:
+        train: `[n, ...]`.
+        train_labels: `[n]`.
+        test: `[m, ...]`.
+        test_labels: `[m]`.
+    """
+
+    train: jax.Array
+    train_labels: jax.Array
+    test: jax.Array
+    test_labels: jax.Array
+
+
+class Trained(NamedTuple):
+    """Where a training ended.
+
+    Attributes:
+        params: dense parameters; what the network computes with is their view.
+        state: of the compression.
+        errors: test errors in percent, one an evaluation; the last belongs to `params`.
+    """
+
+    params: Any
+    state: Any
+    errors: list[float]
+
+
+def data_of(problem: Problem) -> Data:
+    """The arrays of a problem, the test set moved to the device."""
+    test = jax.device_put((problem.data.test_images, problem.data.test_labels))
+    return Data(problem.images, problem.labels, *test)
+
+
+def train(
+    apply: Apply,
+    params: Any,
+    data: Data,
+    settings: Mapping[str, Any],
+    *,
+    seed: int,
+    compression: compressjax.Compression | None = None,
+) -> Trained:
+    """Trains for a number of steps and measures the test error now and then.
+
+    Args:
+        apply: `(params, inputs) -> logits`.
+        params: start.
+        data: on the device.
+        settings: `steps`, `batch`, `learning_rate`, `cosine` (whether the rate falls), `chunk` (steps a compiled call).
+        seed: of the order of the data.
+        compression: what acts in the training; none when None.
+
+    Returns:
+        The end.
+
+    Raises:
+        ValueError: when the number of steps is no multiple of the chunk.
+    """
+    steps, chunk = settings["steps"], settings["chunk"]
+    if steps % chunk:
+        raise ValueError(f"--config.steps={steps} must be a multiple of --config.chunk={chunk}")
+    compression = compression or compressjax.identity()
+    rate = settings["learning_rate"]
+    optimiser = optax.adam(optax.cosine_decay_schedule(rate, steps) if settings["cosine"] else rate)
+    tx = compressjax.as_optax(compression, optimiser)
+    state = jax.jit(tx.init)(params)
+    run = jax.jit(functools.partial(_chunk, apply, compression, tx), donate_argnums=(0, 1))
+    params = jax.tree.map(jnp.copy, params)
+    wrong = jax.jit(lambda p, s, x, y: 100 * jnp.mean(jnp.argmax(apply(compression.view(p, s), x), -1) != y))
+    errors = []
+    for first in range(0, steps, chunk):
+        rows = batch_indices(seed, "train", first, chunk, settings["batch"], len(data.train_labels))
+        params, state = run(params, state, data.train, data.train_labels, rows)
+        errors.append(float(wrong(params, state.compression, data.test, data.test_labels)))
+        if not np.isfinite(jax.tree.leaves(params)[0]).all():
+            raise ValueError(f"the weights are no numbers after {first + chunk} steps; lower --config.learning_rate")
+    return Trained(params, state.compression, errors)
+
+
+def _chunk(
+    apply: Apply, compression: compressjax.Compression, tx: Any, params: Any, state: Any, x: Any, y: Any, rows: Any
+) -> tuple[Any, Any]:
+    def loss(params: Any, state: Any, row: jax.Array) -> jax.Array:
+        logits = apply(compression.view(params, state.compression), x[row])
+        return optax.softmax_cross_entropy_with_integer_labels(logits, y[row]).mean()
+
+    def step(carry: tuple[Any, Any], row: jax.Array) -> tuple[tuple[Any, Any], None]:
+        params, state = carry
+        updates, state = tx.update(jax.grad(loss)(params, state, row), state, params)
+        return (optax.apply_updates(params, updates), state), None
+
+    return jax.lax.scan(step, (params, state), rows)[0]
