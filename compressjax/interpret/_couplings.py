@@ -8,7 +8,7 @@ import numpy as np
 
 from compressjax.core import is_node, kernels, path_string
 from compressjax.interpret._label_entries import ENTRIES
-from compressjax.interpret._label_flow import FLOW
+from compressjax.interpret._label_flow import FLOW, LOOP_AXIS
 from compressjax.interpret._label_layout import LAYOUT_LABELS
 from compressjax.interpret._label_products import PRODUCT_LABELS
 from compressjax.interpret._labels import Labels, Study, needed
@@ -112,6 +112,8 @@ def studied(fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any])
     _freeze_unused(study, program.closed.jaxpr, inputs)
     results = study.walk(program.closed.jaxpr, program.closed.consts, inputs, ())
     study.freeze(results, _ENDS)
+    for loop in study.loops:
+        study.atoms.freeze(loop, LOOP_AXIS)
     return Studied(program, study, weights, inputs)
 
 

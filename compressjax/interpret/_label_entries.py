@@ -22,8 +22,21 @@ _HAND_ON = ("convert_element_type", "copy", "copy_p", "name", "pvary", "pcast", 
 Flag = tuple[bool, float | None]  # whether an operand vanishes where the axis is cut, and its value if known
 
 
-def _zero_out(name: str, params: dict[str, Any], flags: Sequence[Flag]) -> bool:
-    """Whether a result vanishes where the axis is cut."""
+def vanishing(name: str, params: dict[str, Any], flags: Sequence[Flag]) -> bool:
+    """Whether the result of an operation on entries is zero.
+
+    Args:
+        name: The operation.
+        params: Its settings.
+        flags: For each operand, whether it is zero, and its value where that is known.
+
+    Returns:
+        True when it is zero for certain.
+
+    Example:
+        >>> vanishing("mul", {}, [(True, 0.0), (False, None)])
+        True
+    """
     zeros = [zero for zero, _ in flags]
     simple: dict[str, Callable[[], bool]] = {
         "mul": lambda: any(zeros),
@@ -77,7 +90,7 @@ def entrywise(study: Study, eqn: Any, inputs: Sequence[Labels], place: Place) ->
             study.atoms.unify(vectors[0], vector)
         axes.append(vectors[0])
         flags = [(x.vanishes(axis) if a else x.value == 0, x.value) for x, a in zip(inputs, aligned, strict=True)]
-        zero.append(_zero_out(eqn.primitive.name, eqn.params, flags))
+        zero.append(vanishing(eqn.primitive.name, eqn.params, flags))
     value = inputs[0].value if eqn.primitive.name in _HAND_ON else None
     return [Labels(tuple(axes), tuple(zero), value)]
 

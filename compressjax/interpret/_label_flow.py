@@ -51,7 +51,8 @@ def _scan(study: Study, eqn: Any, inputs: Sequence[Labels], place: Place) -> lis
     p = eqn.params
     fixed, carried = scan_counts(p, len(inputs))
     consts, start, stacks = inputs[:fixed], inputs[fixed : fixed + carried], inputs[fixed + carried :]
-    loop = study.atoms.void(LOOP_AXIS, p["length"])
+    loop = study.atoms.fresh(p["length"])
+    study.loops.append(loop)  # frozen last, so that other reasons come first
     for x in stacks:
         study.atoms.unify(loop, x.axes[0])
     rows = [Labels(x.axes[1:], tuple(x.vanishes(a) for a in range(1, len(x.axes))), x.value) for x in stacks]

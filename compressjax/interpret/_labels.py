@@ -52,6 +52,7 @@ class Study:
         self.atoms = Atoms()
         self.records: dict[Place, tuple[list[Labels], list[Labels]]] = {}
         self.constants: dict[Place, list[Labels]] = {}
+        self.loops: list[Vector] = []
 
     def new(self, shape: Sequence[int], *, zero: bool = False, value: float | None = None) -> Labels:
         """Labels of an array any of whose positions may be cut; an axis of length 1 keeps its one position."""

@@ -11,6 +11,7 @@ from compressjax.core import path_string
 from compressjax.interpret._atoms import Vector
 from compressjax.interpret._bind import Context, bind
 from compressjax.interpret._couplings import Studied, groups_of, studied
+from compressjax.interpret._label_flow import LOOP_AXIS
 from compressjax.interpret._labels import Labels, Place, Study, needed
 from compressjax.interpret._narrow_flow import NARROW_FLOW
 from compressjax.interpret._narrow_rules import NARROW_RULES, take
@@ -109,7 +110,7 @@ def gone_atoms(found: Studied, kept: Mapping[str, Sequence[int]]) -> set[int]:
         if not stay or not stay <= set(range(group.units)):
             raise ValueError(f"group {name!r} has units 0 to {group.units - 1}, and at least one of them has to stay; "
                              f"it was asked to keep {sorted(stay)}")  # fmt: skip
-        if len(stay) < group.units and group.frozen:
+        if len(stay) < group.units and group.frozen not in (None, LOOP_AXIS):
             raise ValueError(f"group {name!r} ({group.units} units) cannot be cut: {group.frozen}; "
                              f"groups that can be cut: {', '.join(free) or 'none'}")  # fmt: skip
         gone.update(atom for unit, atom in enumerate(atoms) if unit not in stay)
@@ -124,7 +125,9 @@ def narrow(fn: Callable[..., Any], like: Any, kept: Mapping[str, Sequence[int]])
 
     .. math:: narrow(f)(cut(w), x) = f(mask(w), x) \\quad \\text{up to rounding}
 
-    Calls are inlined; a custom derivative is differentiated through the function that it was given for.
+    Layers that a `scan` runs over are a group too (frozen, as a masked layer is not a missing one); `kept` may drop
+    turns of such a loop. Calls are inlined; a custom derivative is differentiated through the function that it was
+    given for.
 
     Args:
         fn: Any JAX function whose first argument is the tree of weights.

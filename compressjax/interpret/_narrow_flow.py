@@ -34,7 +34,8 @@ def _scan(cutter: Any, eqn: Any, inputs: Sequence[Any], place: Place) -> list[An
         out = cutter.run(p["jaxpr"].jaxpr, p["jaxpr"].consts, [*consts, *carry, *rows], (*place, 0))
         return out[:carried], out[carried:]
 
-    carry, ys = jax.lax.scan(body, list(start), list(stacks), p["length"], p["reverse"], p["unroll"])
+    length = next((len(x) for x in stacks), p["length"])  # a dropped layer is a turn less
+    carry, ys = jax.lax.scan(body, list(start), list(stacks), length, p["reverse"], p["unroll"])
     return [*carry, *ys]
 
 

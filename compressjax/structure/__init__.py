@@ -2,11 +2,25 @@
 
 from compressjax.structure._allocate import allocate
 from compressjax.structure._budget import Budget, Model, flops, latency, parameters, size
+from compressjax.structure._exits import Exits, branch_loss, choose_exits, run_exits
+from compressjax.structure._layers import Dropped, blocks, drop_blocks, drop_layers, stacks
 from compressjax.structure._saliency import Rule, l1, l2, norm_scale, score_units, taylor
 from compressjax.structure._shrink import Costs, Cut, Shrunk, shrink
+from compressjax.structure._split import (
+    Assignment,
+    Split,
+    apply_split,
+    assignment,
+    merge,
+    split,
+    split_chain,
+    split_penalty,
+)
 from compressjax.structure._units import cut, mask
 
 __all__ = [
-    "Budget", "Costs", "Cut", "Model", "Rule", "Shrunk", "allocate", "cut", "flops", "l1", "l2", "latency", "mask",
-    "norm_scale", "parameters", "score_units", "shrink", "size", "taylor",
+    "Assignment", "Budget", "Costs", "Cut", "Dropped", "Exits", "Model", "Rule", "Shrunk", "Split", "allocate",
+    "apply_split", "assignment", "blocks", "branch_loss", "choose_exits", "cut", "drop_blocks", "drop_layers", "flops",
+    "l1", "l2", "latency", "mask", "merge", "norm_scale", "parameters", "run_exits", "score_units", "shrink", "size",
+    "split", "split_chain", "split_penalty", "stacks", "taylor",
 ]  # fmt: skip

@@ -68,7 +68,7 @@ def test_scans_couple_carries_rows_and_results(reverse):
 
     assert cutting.agrees(fn, P, X) == ["a:1"]
     frozen = {g.name: g.frozen for g in interpret.couplings(fn)(P, X)}
-    assert "drop_layers" in frozen["s:0"]
+    assert "summed" in frozen["s:0"]  # its results of all turns are
 
 
 def test_zeros_that_a_loop_loses_are_not_relied_on():

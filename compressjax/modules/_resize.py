@@ -1,0 +1,129 @@
+"""A Linen module with smaller fields, found from the shapes of its shrunk variables."""
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import flax.linen as nn
+import jax
+import numpy as np
+
+from compressjax.core import nodes
+
+_MOST = 1024  # settings of fields that are tried
+Where = tuple[Any, ...]  # names of fields and places in tuples, from the module down
+
+
+def _numbers(value: Any, where: Where) -> Iterator[tuple[Where, int]]:
+    """Integers above one in the fields of a module, in tuples, and in configs that are dataclasses."""
+    if isinstance(value, int) and not isinstance(value, bool) and value > 1:
+        yield where, value
+    elif isinstance(value, tuple | list):
+        for i, part in enumerate(value):
+            yield from _numbers(part, (*where, i))
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for field in dataclasses.fields(value):
+            if field.name not in ("parent", "name"):
+                yield from _numbers(getattr(value, field.name), (*where, field.name))
+
+
+def _with(value: Any, where: Where, new: int) -> Any:
+    if not where:
+        return new
+    head, *rest = where
+    if isinstance(value, tuple | list):
+        return type(value)(_with(x, tuple(rest), new) if i == head else x for i, x in enumerate(value))
+    changed = _with(getattr(value, head), tuple(rest), new)
+    return (
+        value.clone(**{head: changed})
+        if isinstance(value, nn.Module)
+        else dataclasses.replace(value, **{head: changed})
+    )
+
+
+def _candidates(number: int, old: dict[str, tuple[int, ...]], new: dict[str, tuple[int, ...]]) -> list[int]:
+    """What a field may have become: sizes of axes, their products, and their divisors, after the cut."""
+    found = {number: None}
+    for path, shape in old.items():
+        for low, high in itertools.combinations(range(len(shape) + 1), 2):
+            before, after = math.prod(shape[low:high]), math.prod(new[path][low:high])
+            times, rest = divmod(before, number)
+            if rest == 0 and after != before and after % times == 0:
+                found[after // times] = None
+    return list(found)
+
+
+def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
+    return {path: tuple(x.shape) for path, x in nodes(tree).items() if hasattr(x, "shape")}
+
+
+def resize(module: nn.Module, variables: Any, *args: Any, expected: Any = None, tolerance: float = 1e-5) -> nn.Module:
+    """A Linen module whose widths are those of shrunk variables.
+
+    Integers in its fields (in tuples and in dataclass configs too) are tried in the sizes that the shrunk arrays
+    suggest, until `init` gives arrays of exactly those shapes.
+
+    Args:
+        module: The module of the full width, whose fields hold its widths.
+        variables: Shrunk variables, as `structure.shrink(module.apply, ...)` returns them in `params`.
+        *args: Example arguments of `module.apply`.
+        expected: What the shrunk model returns for them; when given, the new module must return the same.
+        tolerance: Largest difference from `expected`, relative to its largest entry if that is above 1.
+
+    Returns:
+        The module with other fields.
+
+    Raises:
+        ValueError: If no setting of the fields gives these shapes, or the results differ because the code uses a width
+            otherwise, as in a scale or a mean. The function that `shrink` returns runs in both cases.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> small = {"params": {"kernel": jnp.ones((2, 3)), "bias": jnp.ones(3)}}
+        >>> resize(nn.Dense(5), small, jnp.ones((1, 2))).features
+        3
+    """
+    rng = jax.random.key(0)
+    shape_of = {path: tuple(x.shape) for path, x in nodes(jax.eval_shape(module.init, rng, *args)).items()}
+    wanted = _shapes(variables)
+    if set(shape_of) != set(wanted):
+        odd = sorted(set(shape_of) ^ set(wanted))
+        raise ValueError(f"variables and module disagree on {odd[:4]}; pass all collections that init makes")
+    numbers = list(_numbers(module, ()))
+    options = [_candidates(number, shape_of, wanted) for _, number in numbers]
+    settings = sorted(itertools.islice(itertools.product(*map(range, map(len, options))), _MOST), key=np.count_nonzero)
+    for setting in settings[::-1]:
+        smaller = module
+        for (where, _), values, choice in zip(numbers, options, setting, strict=True):
+            smaller = _with(smaller, where, values[choice])
+        if _fits(smaller, wanted, rng, args):
+            _agree(smaller, variables, args, expected, tolerance)
+            return smaller
+    fields = {".".join(map(str, where)): number for where, number in numbers}
+    raise ValueError(
+        f"no setting of the fields {fields} gives the shrunk shapes: widths that share a field have to keep the same "
+        "count (shrink with keep=, or spread='uniform'); the function that shrink returned runs as it is"
+    )
+
+
+def _fits(module: nn.Module, wanted: dict[str, tuple[int, ...]], rng: jax.Array, args: tuple[Any, ...]) -> bool:
+    try:
+        return _shapes(jax.eval_shape(module.init, rng, *args)) == wanted
+    except Exception:  # widths that do not belong together raise what the module's code chooses
+        return False
+
+
+def _agree(module: nn.Module, variables: Any, args: tuple[Any, ...], expected: Any, tolerance: float) -> None:
+    if expected is None:
+        return
+    got = jax.jit(module.apply)(variables, *args)
+    for x, y in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
+        a, b = np.asarray(x, np.float64), np.asarray(y, np.float64)
+        gap = float(np.abs(a - b).max(initial=0.0)) / max(1.0, float(np.abs(b).max(initial=0.0)))
+        if not gap <= tolerance:
+            raise ValueError(
+                f"the resized module differs from the shrunk model by {gap:.2g}: its code uses a width that was cut, "
+                "in a scale or a mean; run the function that shrink returned, or cut other groups"
+            )

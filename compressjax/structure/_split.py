@@ -1,0 +1,303 @@
+"""Networks split into sub-networks: weights that become block-diagonal under a learned permutation."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+class Split(NamedTuple):
+    """A block-diagonal approximation of a matrix.
+
+    Attributes:
+        inputs: `[blocks, in / blocks]`: the inputs of each block.
+        outputs: `[blocks, out / blocks]`: the outputs of each block.
+        weights: `[blocks, in / blocks, out / blocks]`.
+        kept: Share of the squared norm that lies in the blocks, in [0, 1].
+    """
+
+    inputs: np.ndarray
+    outputs: np.ndarray
+    weights: jax.Array
+    kept: float
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Shape of the dense matrix."""
+        return self.inputs.size, self.outputs.size
+
+
+def _balanced(gain: np.ndarray) -> np.ndarray:
+    """The block of every row, equally many rows a block, of largest total gain up to swaps of two rows.
+
+    Rows are placed by regret, then pairs are swapped as long as that gains.
+    """
+    rows, blocks = gain.shape
+    room = np.full(blocks, rows // blocks)
+    place = np.full(rows, -1)
+    for row in np.argsort(-(np.sort(gain, 1)[:, -1] - np.median(gain, 1)), kind="stable"):
+        open_gain = np.where(room > 0, gain[row], -np.inf)
+        place[row] = int(open_gain.argmax())
+        room[place[row]] -= 1
+    for _ in range(rows):
+        own = gain[np.arange(rows), place]
+        moved = gain[:, place]  # gain of row i in the place of row j
+        profit = moved + moved.T - own[:, None] - own[None]
+        i, j = np.unravel_index(profit.argmax(), profit.shape)
+        if profit[i, j] <= 1e-12 * max(1.0, float(gain.max())):
+            break
+        place[i], place[j] = place[j], place[i]
+    return place
+
+
+def _spectral(squares: np.ndarray, blocks: int) -> np.ndarray:
+    """A start: outputs grouped by their leading singular vectors, around columns far from one another."""
+    scale = [1 / np.sqrt(np.maximum(squares.sum(axis), 1e-30)) for axis in (1, 0)]
+    _, _, right = np.linalg.svd(squares * scale[0][:, None] * scale[1][None], full_matrices=False)
+    points = (right[:blocks] * scale[1]).T
+    points /= np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-30)
+    centres = points[:1]
+    for _ in range(blocks - 1):
+        likeness = np.abs(points @ centres.T).max(1)
+        centres = np.concatenate([centres, points[likeness.argmin()][None]])
+    return np.asarray((points @ centres.T).argmax(1))
+
+
+def _members(place: np.ndarray, blocks: int) -> np.ndarray:
+    return np.stack([np.flatnonzero(place == b) for b in range(blocks)])
+
+
+def split(weight: Any, blocks: int, *, key: jax.Array, restarts: int = 8, rounds: int = 50) -> Split:
+    """Permutes inputs and outputs so that most of a matrix lies in diagonal blocks, and drops the rest.
+
+    .. math:: \\max_{P, Q} \\sum_b \\sum_{i \\in P_b, o \\in Q_b} w_{io}^2
+
+    by assigning inputs to blocks given the outputs and outputs given the inputs, in turn, with equally many in each
+    block, until nothing changes; the best of several starts, of which the first is by
+    singular vectors and the others are random.
+
+    Args:
+        weight: `[in, out]`.
+        blocks: Number of blocks; divides both sides.
+        key: Random starts.
+        restarts: Number of starts, at least 1.
+        rounds: Most alternations a start.
+
+    Returns:
+        The blocks, and the share of the squared norm in them.
+
+    Raises:
+        ValueError: If the number of blocks does not divide both sides.
+
+    Example:
+        >>> w = jnp.array([[1.0, 0.0], [0.0, 2.0]])[:, ::-1]
+        >>> found = split(w, 2, key=jax.random.key(0))
+        >>> found.kept, found.weights.shape
+        (1.0, (2, 1, 1))
+
+    Source: Kim et al., SplitNet: Learning to Semantically Split Deep Networks, 2017 (kim2017).
+    """
+    squares = np.square(np.asarray(weight, np.float64))
+    fan_in, fan_out = squares.shape
+    if blocks < 1 or fan_in % blocks or fan_out % blocks:
+        raise ValueError(f"blocks={blocks} does not divide both sides of {squares.shape}; choose a common divisor")
+    best: tuple[float, np.ndarray, np.ndarray] | None = None
+    for number, start in enumerate(jax.random.split(key, restarts)):
+        drawn = np.asarray(jax.random.permutation(start, fan_out)) % blocks
+        outs = drawn if number else _spectral(squares, blocks)
+        before = -1.0
+        for _ in range(rounds):
+            ins = _balanced(squares @ np.eye(blocks)[outs])
+            outs = _balanced(squares.T @ np.eye(blocks)[ins])
+            inside = float((squares * (ins[:, None] == outs[None])).sum())
+            if inside <= before:
+                break
+            before = inside
+        if best is None or inside > best[0]:
+            best = inside, ins, outs
+    inside, ins, outs = best if best is not None else (0.0, np.zeros(0, int), np.zeros(0, int))
+    inputs, outputs = _members(ins, blocks), _members(outs, blocks)
+    parts = jnp.asarray(weight)[inputs[:, :, None], outputs[:, None, :]]
+    return Split(inputs, outputs, parts, inside / max(float(squares.sum()), 1e-30))
+
+
+def merge(found: Split) -> jax.Array:
+    """The dense matrix of a split: zero outside of the blocks.
+
+    Args:
+        found: What `split` gives.
+
+    Returns:
+        `[in, out]`.
+
+    Example:
+        >>> merge(split(jnp.eye(2), 2, key=jax.random.key(0))).tolist()
+        [[1.0, 0.0], [0.0, 1.0]]
+    """
+    dense = jnp.zeros(found.shape, found.weights.dtype)
+    return dense.at[found.inputs[:, :, None], found.outputs[:, None, :]].set(found.weights)
+
+
+def apply_split(found: Split, x: jax.Array) -> jax.Array:
+    """The product with a split matrix: one small product a block, `1 / blocks` of the operations.
+
+    .. math:: y_{Q_b} = x_{P_b} W_b
+
+    Args:
+        found: What `split` gives.
+        x: `[..., in]`.
+
+    Returns:
+        `[..., out]`.
+
+    Example:
+        >>> apply_split(split(jnp.eye(2), 2, key=jax.random.key(0)), jnp.array([[1.0, 2.0]])).tolist()
+        [[1.0, 2.0]]
+    """
+    parts = jnp.einsum("...bi,bio->...bo", x[..., found.inputs], found.weights)
+    flat = parts.reshape(*x.shape[:-1], -1)
+    return jnp.take(flat, np.argsort(found.outputs.reshape(-1)), axis=-1)
+
+
+class Assignment(NamedTuple):
+    """Soft assignments of units to blocks, which training sharpens; chained layers share those of the units between.
+
+    Attributes:
+        logits: For every layer of units, `[units, blocks]`; a row's softmax says to which block the unit belongs.
+    """
+
+    logits: tuple[jax.Array, ...]
+
+
+def assignment(widths: Sequence[int], blocks: int, key: jax.Array, *, scale: float = 0.1) -> Assignment:
+    """Random soft assignments for a chain of layers.
+
+    Args:
+        widths: Units of each layer, inputs and outputs included.
+        blocks: Number of blocks, at least 1.
+        key: Random start.
+        scale: Standard deviation of the logits.
+
+    Returns:
+        The assignment.
+
+    Example:
+        >>> [x.shape for x in assignment((4, 6), 2, jax.random.key(0)).logits]
+        [(4, 2), (6, 2)]
+    """
+    keys = jax.random.split(key, len(widths))
+    return Assignment(tuple(scale * jax.random.normal(k, (n, blocks)) for k, n in zip(keys, widths, strict=True)))
+
+
+def split_penalty(
+    weights: Sequence[jax.Array], assigned: Assignment, *, overlap: float = 1.0, balance: float = 1.0,
+    certainty: float = 1.0,
+) -> jax.Array:  # fmt: skip
+    """What draws weights towards block-diagonal form while the assignment of units is learned.
+
+    With softmax rows p of the units in front of a weight and q of those behind it, a weight between different blocks
+    pays, rows are drawn to certainty, and blocks to equal size:
+
+    .. math:: R = \\frac{\\sum_l \\sum_{io} w_{io}^2 (1 - p_i \\cdot q_o)}{\\sum_l \\|w_l\\|^2}
+        + c \\, \\mathrm{mean}\\, H(p) + b \\sum_{l, b} \\big( \\bar p_{lb} - 1/B \\big)^2
+
+    Args:
+        weights: Matrices `[in, out]` of a chain of layers.
+        assigned: Soft assignments of its units, one layer more than there are weights.
+        overlap: Factor of the first term.
+        balance: Factor b.
+        certainty: Factor c.
+
+    Returns:
+        The penalty, a scalar at least 0.
+
+    Raises:
+        ValueError: If the number of layers does not fit.
+
+    Example:
+        >>> sure = Assignment((10.0 * jnp.eye(2), 10.0 * jnp.eye(2)))
+        >>> bool(split_penalty([jnp.eye(2)], sure) < split_penalty([jnp.ones((2, 2))], sure))
+        True
+
+    Source: after Kim et al., SplitNet, 2017 (kim2017): their group assignments and balance term, on squared weights.
+    """
+    if len(assigned.logits) != len(weights) + 1:
+        raise ValueError(f"{len(weights)} weights join {len(weights) + 1} layers of units, but {len(assigned.logits)} "
+                         "assignments were given; make them with assignment(widths, ...)")  # fmt: skip
+    soft = [jax.nn.softmax(x, axis=-1) for x in assigned.logits]
+    crossing = sum(jnp.sum(w**2 * (1 - p @ q.T)) for w, p, q in zip(weights, soft, soft[1:], strict=False))
+    total = sum(jnp.sum(w**2) for w in weights) + 1e-12
+    entropy = sum(-jnp.sum(p * jnp.log(p + 1e-12), -1).mean() for p in soft) / len(soft)
+    sizes = sum(jnp.sum((p.mean(0) - 1 / p.shape[1]) ** 2) for p in soft)
+    return jnp.asarray(overlap * crossing / total + certainty * entropy + balance * sizes)
+
+
+def split_chain(
+    weights: Sequence[Any], blocks: int, *, key: jax.Array, restarts: int = 8
+) -> tuple[list[Split], Mapping]:
+    """Splits a chain of layers into sub-networks: units between two layers belong to one block for both.
+
+    .. math:: \\max \\sum_l \\sum_{io} w_{l,io}^2 \\, [\\, g_l(i) = g_{l+1}(o) \\,]
+
+    by assigning one layer of units at a time, given its neighbours, until nothing changes.
+
+    Args:
+        weights: Matrices `[in, out]` in order; the output of each is the input of the next.
+        blocks: Number of sub-networks; divides all widths.
+        key: Random starts.
+        restarts: Number of starts, at least 1.
+
+    Returns:
+        One `Split` a matrix, and `{"kept": share of the squared norm, "blocks": [units of each layer]}`. Nonlinearities
+        on entries may stand between the layers, as each sub-network reads and writes units of its own.
+
+    Raises:
+        ValueError: If widths do not fit together, or the number of blocks does not divide them.
+
+    Example:
+        >>> found, info = split_chain([jnp.eye(4), jnp.eye(4)], 2, key=jax.random.key(0))
+        >>> round(info["kept"], 3), [f.weights.shape for f in found]
+        (1.0, [(2, 2, 2), (2, 2, 2)])
+
+    Source: Kim et al., SplitNet, 2017 (kim2017).
+    """
+    squares = [np.square(np.asarray(w, np.float64)) for w in weights]
+    widths = [squares[0].shape[0], *(s.shape[1] for s in squares)]
+    if any(s.shape[0] != n for s, n in zip(squares, widths)):
+        raise ValueError(f"shapes {[s.shape for s in squares]} are no chain: each output is the next one's input")
+    if any(n % blocks for n in widths):
+        raise ValueError(f"blocks={blocks} does not divide all widths {widths}; choose a common divisor")
+    best: tuple[float, list[np.ndarray]] = (-1.0, [])
+    for start in jax.random.split(key, restarts):
+        best = max(best, _descend(squares, widths, blocks, start), key=lambda found: found[0])
+    inside, places = best
+    units = [_members(place, blocks) for place in places]
+    found = [
+        Split(i, o, jnp.asarray(w)[i[:, :, None], o[:, None, :]],
+              float((s * (p[:, None] == q[None])).sum() / max(s.sum(), 1e-30)))
+        for w, s, i, o, p, q in zip(weights, squares, units, units[1:], places, places[1:])
+    ]  # fmt: skip
+    return found, {"kept": inside / max(float(sum(s.sum() for s in squares)), 1e-30), "blocks": units}
+
+
+def _descend(
+    squares: Sequence[np.ndarray], widths: Sequence[int], blocks: int, key: jax.Array
+) -> tuple[float, list[np.ndarray]]:
+    keys = jax.random.split(key, len(widths))
+    places = [np.asarray(jax.random.permutation(k, n)) % blocks for k, n in zip(keys, widths, strict=True)]
+    before = -1.0
+    for _ in range(50):
+        for layer, n in enumerate(widths):
+            gain = np.zeros((n, blocks))
+            if layer:
+                gain += squares[layer - 1].T @ np.eye(blocks)[places[layer - 1]]
+            if layer < len(squares):
+                gain += squares[layer] @ np.eye(blocks)[places[layer + 1]]
+            places[layer] = _balanced(gain)
+        inside = float(sum((s * (p[:, None] == q[None])).sum() for s, p, q in zip(squares, places, places[1:])))
+        if inside <= before * (1 + 1e-12):
+            break
+        before = inside
+    return inside, places
