@@ -41,7 +41,7 @@ def report(launch: app.Launch) -> None:
     console.print(as_text(true, estimated, agreed), markup=False)
     rows = prune_all(problem, config, params, true)
     for row in rows:
-        console.print(f"{row['method']:>12} {100 * row['sparsity']:.0f} %: {100 * row['accuracy']:.2f} % accuracy")
+        console.print(f"{row['method']:>24} {100 * row['sparsity']:.0f} %: {100 * row['accuracy']:.2f} % accuracy")
     found = {
         **app.describe_machine(), "command": app.command(), "base_loss": true.base, "sparsities": true.sparsities,
         "true": {path: curve.tolist() for path, curve in true.losses.items()},
@@ -142,6 +142,7 @@ def prune_all(
             "fisher": prune.one_shot(saliency.fisher(entropy(problem), batches), total, "global"),
             "wanda": prune.wanda(total),
             "sparsegpt": prune.sparsegpt(total),
+            "sparsegpt by sensitivity": prune.sparsegpt(total, distribution=shares),
         }
         for name, method in methods.items():
             state = method.update(method.init(params), params, None, stats)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression, on_values
+from compressjax.prune._densities import Distribution, densities
 from compressjax.prune._gradual import apply_masks, masked_nodes
 
 Arrays = dict[str, jax.Array]
@@ -29,18 +30,22 @@ class LayerwiseState(NamedTuple):
 
 def layerwise(
     name: str,
-    prune_leaf: Callable[[str, jax.Array, Any], tuple[jax.Array, jax.Array | None]],
+    prune_leaf: Callable[[str, jax.Array, Any, float | None], tuple[jax.Array, jax.Array | None]],
     needs: tuple[str, ...],
     *,
     shifts: bool,
+    sparsity: float | None = None,
+    distribution: Distribution = "uniform",
 ) -> Compression:
     """Builds a post-training method that decides once, at the first update with statistics.
 
     Args:
         name: Static description.
-        prune_leaf: `(path, array, statistics) -> (mask, shift or None)`, of the array's shape.
+        prune_leaf: `(path, array, statistics, sparsity or None) -> (mask, shift or None)`, of the array's shape.
         needs: Names of the statistics that are read.
         shifts: Whether there are shifts.
+        sparsity: Fraction of zeros over all leaves, or None where a pattern fixes it.
+        distribution: As for `densities`.
 
     Returns:
         Compression whose state is a `LayerwiseState`.
@@ -49,13 +54,14 @@ def layerwise(
         ValueError: From `update`, when statistics are missing.
 
     Example:
-        >>> keep = layerwise("keep", lambda path, x, s: (x > s, None), ("x",), shifts=False)
+        >>> keep = layerwise("keep", lambda path, x, s, _: (x > s, None), ("x",), shifts=False)
         >>> params = {"kernel": jnp.array([[1.0, 3.0]])}
         >>> keep.update(keep.init(params), params, None, {"kernel": 2.0}).masks["kernel"].tolist()
         [[False, True]]
     """
 
     def init(flat: Arrays) -> LayerwiseState:
+        _sparsities(flat, sparsity, distribution)  # refuses what does not fit, before statistics are taken
         zeros = {path: jnp.zeros(x.shape, jnp.float32) for path, x in flat.items()} if shifts else {}
         return LayerwiseState({path: jnp.ones(x.shape, bool) for path, x in flat.items()}, zeros, jnp.array(False))
 
@@ -68,7 +74,8 @@ def layerwise(
             raise ValueError(f"{name} reads statistics {needs}, absent for {missing[:8]}; run observe and pass stats=")
 
         def decide() -> LayerwiseState:
-            found = {path: prune_leaf(path, x, stats[path]) for path, x in flat.items()}
+            shares = _sparsities(flat, sparsity, distribution)
+            found = {path: prune_leaf(path, x, stats[path], shares[path]) for path, x in flat.items()}
             moved = {path: shift for path, (_, shift) in found.items() if shift is not None}
             return LayerwiseState({path: mask for path, (mask, _) in found.items()}, moved, jnp.array(True))
 
@@ -104,6 +111,13 @@ def shifting(name: str, **parts: Any) -> Compression:
         constrain=lambda flat, state: apply_masks(flat, state.masks),
         **parts,
     )
+
+
+def _sparsities(flat: Arrays, sparsity: float | None, distribution: Distribution) -> dict[str, float | None]:
+    if sparsity is None:
+        return dict.fromkeys(flat)
+    shares = densities({path: tuple(x.shape) for path, x in flat.items()}, sparsity, distribution)
+    return {path: 1.0 - share for path, share in shares.items()}
 
 
 def settled(decided: jax.Array) -> bool:

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression, inverse_root, top_mask
+from compressjax.prune._densities import Distribution
 from compressjax.prune._layerwise import layerwise
 from compressjax.prune._patterns import Pattern
 from compressjax.prune._wanda import checked
@@ -13,7 +14,12 @@ from compressjax.saliency import layout
 
 
 def sparsegpt(
-    sparsity: float | None = None, pattern: str = "unstructured", *, block: int = 128, damping: float = 0.01
+    sparsity: float | None = None,
+    pattern: str = "unstructured",
+    *,
+    distribution: Distribution = "uniform",
+    block: int = 128,
+    damping: float = 0.01,
 ) -> Compression:
     """Removes weights input by input and spreads each error over the inputs that are still to come.
 
@@ -32,6 +38,7 @@ def sparsegpt(
     Args:
         sparsity: Fraction of zeros, in [0, 1); left out for N:M.
         pattern: `"unstructured"`, or `"N:M"` along the inputs.
+        distribution: `"uniform"`, `"erk"` or `{pattern: sparsity}`, as `by_sensitivity` gives.
         block: Inputs a block, at least 1.
         damping: Multiple of the mean diagonal that is added to it, at least 0.
 
@@ -53,11 +60,11 @@ def sparsegpt(
 
     Source: Frantar and Alistarh, arXiv:2301.00774 (frantar2023).
     """
-    chosen, name = checked("sparsegpt", sparsity, pattern)
+    chosen, name = checked("sparsegpt", sparsity, pattern, distribution)
     if block < 1 or damping < 0:
         raise ValueError(f"sparsegpt: block={block} must be at least 1 and damping={damping} at least 0; 0.01 is usual")
 
-    def prune_leaf(path: str, x: jax.Array, stats: Any) -> tuple[jax.Array, jax.Array]:
+    def prune_leaf(path: str, x: jax.Array, stats: Any, zeros: float | None) -> tuple[jax.Array, jax.Array]:
         shaped = layout(path, x.shape, stats)
         if stats.gram is None:
             raise ValueError(f"sparsegpt reads the Gram matrix of {path}, which observe(gram=False) left out")
@@ -71,12 +78,12 @@ def sparsegpt(
             root = inverse_root(hessian, damping).root.astype(wide.dtype)
             # An input that never occurs costs nothing: an infinite variance makes its scores and errors zero.
             scale = jnp.where(jnp.diagonal(hessian) > 0, jnp.diagonal(root), jnp.inf)
-            return prune_matrix(weights, root, scale, sparsity, chosen, block)
+            return prune_matrix(weights, root, scale, zeros, chosen, block)
 
         new, mask = jax.lax.map(layer, (kernel, gram))
         return shaped.leaf(mask), (shaped.leaf(new) - wide).astype(jnp.float32)
 
-    return layerwise(name, prune_leaf, ("gram", "squares"), shifts=True)
+    return layerwise(name, prune_leaf, ("gram", "squares"), shifts=True, sparsity=sparsity, distribution=distribution)
 
 
 def prune_matrix(

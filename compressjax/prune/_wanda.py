@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression
-from compressjax.prune._densities import check_sparsity
+from compressjax.prune._densities import Distribution, check_distribution, check_sparsity
 from compressjax.prune._layerwise import layerwise
 from compressjax.prune._masks import pattern_mask
 from compressjax.prune._patterns import Pattern, as_pattern
@@ -14,7 +14,9 @@ from compressjax.saliency import layout
 from compressjax.saliency import wanda as scores_by_wanda
 
 
-def wanda(sparsity: float | None = None, pattern: str = "balanced") -> Compression:
+def wanda(
+    sparsity: float | None = None, pattern: str = "balanced", *, distribution: Distribution = "uniform"
+) -> Compression:
     """Removes, for every output, the inputs that contribute least; nothing is retrained.
 
     .. math:: S_{ij} = |W_{ij}| \\cdot \\|X_i\\|_2, \\qquad M_{\\cdot j} = \\mathrm{top}_{1 - s}(S_{\\cdot j})
@@ -26,8 +28,9 @@ def wanda(sparsity: float | None = None, pattern: str = "balanced") -> Compressi
     What it buys: bytes, as `gradual`, without training; no speed-up here. Above 50 % `sparsegpt` loses less.
 
     Args:
-        sparsity: Fraction of zeros of every output, in [0, 1); left out for N:M.
+        sparsity: Fraction of zeros, in [0, 1); left out for N:M.
         pattern: `"balanced"`, or `"N:M"` along the inputs.
+        distribution: `"uniform"`, `"erk"` or `{pattern: sparsity}`, as `by_sensitivity` gives.
 
     Returns:
         Compression whose nodes are `Masked`; pass `stats=` to `compress`, or to the first `update`.
@@ -46,27 +49,30 @@ def wanda(sparsity: float | None = None, pattern: str = "balanced") -> Compressi
 
     Source: Sun et al., arXiv:2306.11695 (sun2024).
     """
-    chosen, name = checked("wanda", sparsity, pattern)
+    chosen, name = checked("wanda", sparsity, pattern, distribution)
     score = scores_by_wanda().score
 
-    def prune_leaf(path: str, x: jax.Array, stats: Any) -> tuple[jax.Array, None]:
+    def prune_leaf(path: str, x: jax.Array, stats: Any, zeros: float | None) -> tuple[jax.Array, None]:
         shaped = layout(path, x.shape, stats)
         scores = shaped.matrices(score({path: x}, {path: stats})[path])
         # Every output of every layer is a column of its own.
         columns = jnp.moveaxis(scores, 0, 1).reshape(shaped.inputs, -1)
-        mask = pattern_mask(columns, None if sparsity is None else 1 - sparsity, chosen, path=path)
+        mask = pattern_mask(columns, None if zeros is None else 1 - zeros, chosen, path=path)
         return shaped.leaf(jnp.moveaxis(mask.reshape(shaped.inputs, len(scores), -1), 1, 0)), None
 
-    return layerwise(name, prune_leaf, ("squares",), shifts=False)
+    return layerwise(name, prune_leaf, ("squares",), shifts=False, sparsity=sparsity, distribution=distribution)
 
 
-def checked(method: str, sparsity: float | None, pattern: str) -> tuple[Pattern, str]:
+def checked(
+    method: str, sparsity: float | None, pattern: str, distribution: Distribution = "uniform"
+) -> tuple[Pattern, str]:
     """The pattern of a layer-by-layer method and the method's name in manifests.
 
     Args:
         method: Name of the method.
         sparsity: Fraction of zeros, or None.
         pattern: `"balanced"`, `"unstructured"` or `"N:M"`.
+        distribution: Name or patterns.
 
     Returns:
         Pattern and name.
@@ -79,6 +85,11 @@ def checked(method: str, sparsity: float | None, pattern: str) -> tuple[Pattern,
         'wanda(sparsity=0.5)'
     """
     chosen = as_pattern(pattern)
+    check_distribution(distribution)
+    if distribution != "uniform" and (chosen.density is not None or distribution == "global"):
+        raise ValueError(
+            f"{method}: distribution {distribution!r} with pattern {pattern!r} has no meaning; leave it out"
+        )
     free = "balanced" if method == "wanda" else "unstructured"
     if chosen.density is None and chosen.name != free:
         raise ValueError(f"{method}: pattern {pattern!r} is not for single layers; use {free!r} or 'N:M'")

@@ -6,12 +6,12 @@ import numpy as np
 import optax
 import pytest
 
-from compressjax import core
+from compressjax import core, prune
 from compressjax.prune._layerwise import layerwise, settled
 from tests import helpers
 
 
-def halved(path, x, stats):
+def halved(path, x, stats, sparsity):
     """Keeps entries above the statistic, and halves them."""
     return x > stats, -x.astype(jnp.float32) / 2
 
@@ -51,3 +51,20 @@ def test_statistics_must_come():
         core.compress(params, {".*": METHOD}, {"a": 1.0})
     assert not settled(jnp.array(False))
     assert settled(jnp.array(True))
+
+
+def test_every_leaf_gets_its_share():
+    asked = {}
+
+    def leaf(path, x, stats, sparsity):
+        asked[path] = sparsity
+        return jnp.ones(x.shape, bool), None
+
+    params = {"a": jnp.ones((40, 40)), "b": jnp.ones((4, 4))}
+    for distribution in ("uniform", "erk", {"a": 0.7}):
+        method = layerwise("x", leaf, ("y",), shifts=False, sparsity=0.5, distribution=distribution)
+        method.update(method.init(params), params, None, {"a": 0, "b": 0})
+        shares = prune.densities({"a": (40, 40), "b": (4, 4)}, 0.5, distribution)
+        assert asked == pytest.approx({path: 1 - share for path, share in shares.items()})
+    with pytest.raises(ValueError, match="matches none of"):
+        layerwise("x", leaf, ("y",), shifts=False, sparsity=0.5, distribution={"c": 0.7}).init(params)

@@ -128,3 +128,13 @@ def test_bad_settings():
         pruned(prune.sparsegpt(pattern="2:7"), params, x)
     with pytest.raises(ValueError, match=r"Gram matrix of kernel, which observe\(gram=False\) left out"):
         core.compress(params, {".*": prune.sparsegpt(0.5)}, {"kernel": of_rows(x, gram=False)})
+
+
+def test_distributions():
+    params = {"a": helpers.array(0, (16, 16)), "b": helpers.array(1, (16, 4))}
+    _, stats = observe(lambda p, x: jnp.tanh(x @ p["a"]) @ p["b"])(params, helpers.array(2, (40, 16)))
+    tree = core.compress(params, {".*": prune.sparsegpt(0.75, distribution={"b": 0.25})}, stats)
+    assert [int(tree[name].mask.sum()) for name in ("a", "b")] == [64, 48]
+    for settings in ({"sparsity": 0.5, "distribution": "global"}, {"pattern": "2:4", "distribution": "erk"}):
+        with pytest.raises(ValueError, match="has no meaning; leave it out"):
+            prune.sparsegpt(**settings)
