@@ -16,6 +16,7 @@ from compressjax.prune._patterns import Pattern, as_pattern, balanced, block, la
 from compressjax.prune._proximal import ProximalState, proximal_group, proximal_l1, proximal_nuclear
 from compressjax.prune._rigl import RiglState, rigl
 from compressjax.prune._schedule import polynomial_schedule
+from compressjax.prune._schedules import Schedule, at_once, cubic, exponential, iterative, linear, periodic, polynomial
 from compressjax.prune._set import SetState, set_
 from compressjax.prune._soft_threshold import SoftThresholdState, soft_threshold
 from compressjax.prune._sparsegpt import sparsegpt
@@ -37,6 +38,7 @@ __all__ = [
     "Pattern",
     "ProximalState",
     "RiglState",
+    "Schedule",
     "SetState",
     "SoftThresholdState",
     "StaticState",
@@ -45,14 +47,19 @@ __all__ = [
     "VariationalState",
     "acdc",
     "as_pattern",
+    "at_once",
     "balanced",
     "block",
     "by_sensitivity",
+    "cubic",
     "densities",
+    "exponential",
     "gradual",
     "hessian_condition",
+    "iterative",
     "l0",
     "layer",
+    "linear",
     "magnitude",
     "masks_of",
     "movement",
@@ -60,6 +67,8 @@ __all__ = [
     "nonzero",
     "one_shot",
     "pattern_mask",
+    "periodic",
+    "polynomial",
     "polynomial_schedule",
     "proximal_group",
     "proximal_l1",

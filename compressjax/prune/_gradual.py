@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression, on_values, top_mask, top_masks
-from compressjax.prune._densities import Distribution, check_distribution, check_sparsity, kept_counts
-from compressjax.prune._schedule import progress
+from compressjax.prune._densities import Distribution, check_distribution, kept_counts
+from compressjax.prune._schedules import Schedule, polynomial
 from compressjax.tensors import Masked
 
 Arrays = dict[str, jax.Array]
@@ -26,11 +26,11 @@ class GradualState(NamedTuple):
 
 
 def gradual(
-    sparsity: float,
+    sparsity: float | Schedule,
     *,
     begin: int = 0,
-    end: int,
-    every: int = 100,
+    end: int | None = None,
+    every: int | None = None,
     initial: float = 0.0,
     distribution: Distribution = "uniform",
     power: float = 3,
@@ -48,10 +48,11 @@ def gradual(
     float32 leaf shrinks by about 8.7. By itself nothing runs faster: dense products multiply zeros too.
 
     Args:
-        sparsity: Final fraction of zeros, in [0, 1).
+        sparsity: Final fraction of zeros, in [0, 1); or a schedule (`linear`, `exponential`, `iterative`, ...), which
+            then says also `begin`, `end` and `initial`.
         begin: Step of the first mask; before it nothing is masked.
         end: Step of the last mask, at least `begin`.
-        every: Steps between masks, at least 1.
+        every: Steps between masks, at least 1; the schedule's own, or 100, when None.
         initial: Fraction of zeros at `begin`, at most `sparsity`.
         distribution: `"uniform"`; `"global"`, one ranking over all leaves; `"erk"` (see `densities`); or
             `{pattern: sparsity}`.
@@ -74,32 +75,80 @@ def gradual(
 
     Source: Zhu and Gupta, arXiv:1710.01878 (zhu2017); ERK: Evci et al., arXiv:1911.11134 (evci2020).
     """
-    name = f"gradual(sparsity={sparsity}, end={end})"
-    return scheduled(name, sparsity, begin, end, every, initial, distribution, power, normalise)
+    schedule = as_schedule("gradual", sparsity, begin, end, initial, power)
+    name = f"gradual(sparsity={schedule.sparsity}, end={schedule.end})"
+    return scheduled(name, schedule, schedule.every or 100 if every is None else every, distribution, normalise)
 
 
-def scheduled(
-    name: str,
-    sparsity: float,
-    begin: int,
-    end: int,
-    every: int,
-    initial: float,
-    distribution: Distribution,
-    power: float,
-    normalise: bool,
-) -> Compression:
+def as_schedule(
+    who: str, sparsity: float | Schedule, begin: int, end: int | None, initial: float, power: float = 3
+) -> Schedule:
+    """The schedule of a method's arguments.
+
+    Args:
+        who: Name of the method.
+        sparsity: Final fraction of zeros, or a schedule.
+        begin: First step, as for a schedule.
+        end: Last step; None exactly when there is a schedule.
+        initial: Fraction of zeros at `begin`.
+        power: Exponent of the polynomial.
+
+    Returns:
+        The schedule.
+
+    Raises:
+        ValueError: If steps are missing or given twice.
+
+    Example:
+        >>> as_schedule("gradual", 0.5, 0, 10, 0.0).end
+        10
+    """
+    if not isinstance(sparsity, Schedule):
+        if end is None:
+            raise ValueError(f"{who}: give end=, the step from which sparsity={sparsity} is reached, or a schedule")
+        return polynomial(sparsity, begin=begin, end=end, initial=initial, power=power)
+    if end is not None or begin or initial:
+        raise ValueError(f"{who}: the schedule says when and from where (begin, end, initial); leave them out")
+    return sparsity
+
+
+def counts_at(
+    step: Any, schedule: Schedule, shapes: dict[str, tuple[int, ...]], distribution: Distribution
+) -> dict[str, jax.Array]:
+    """Number of entries that every pool keeps after `step` steps, `begin` or later.
+
+    Args:
+        step: Steps done; may be traced.
+        schedule: The schedule.
+        shapes: `{path: shape}`.
+        distribution: As for `gradual`.
+
+    Returns:
+        `{pool: int32 scalar}`; pools as for `kept_counts`.
+
+    Example:
+        >>> counts_at(5, polynomial(0.5, end=5), {"a": (10,)}, "uniform")["a"].item()
+        5
+    """
+    last = kept_counts(shapes, schedule.sparsity, distribution)
+    # Patterns give final sparsities, so every leaf starts from `initial` alike.
+    first = kept_counts(shapes, schedule.initial, distribution if isinstance(distribution, str) else "uniform")
+    way, kept = schedule.way(step), {}
+    for pool, n in last.items():
+        # Interpolated in float32, which is exact enough on the way; the final count is an integer from the start.
+        between = jnp.round(first[pool] + (n - first[pool]) * way).astype(jnp.int32)
+        kept[pool] = jnp.where(jnp.asarray(step) >= schedule.end, jnp.int32(n), between)
+    return kept
+
+
+def scheduled(name: str, schedule: Schedule, every: int, distribution: Distribution, normalise: bool) -> Compression:
     """`gradual` under any name.
 
     Args:
         name: Written to manifests.
-        sparsity: As for `gradual`, like all that follows.
-        begin: First step.
-        end: Last step.
+        schedule: One that never falls.
         every: Steps between masks.
-        initial: Fraction of zeros at `begin`.
         distribution: Name or patterns.
-        power: Exponent.
         normalise: Whether a global ranking measures each leaf by its own size.
 
     Returns:
@@ -109,29 +158,22 @@ def scheduled(
         ValueError: As `gradual`.
 
     Example:
-        >>> scheduled("mine", 0.5, 0, 1, 1, 0.0, "uniform", 3, False).name
+        >>> scheduled("mine", polynomial(0.5, end=1), 1, "uniform", False).name
         'mine'
     """
-    _check(sparsity, begin, end, every, initial, distribution, power)
+    _check(schedule, every, distribution)
+    begin, end = schedule.begin, schedule.end
 
     def masks_at(step: Any, flat: Arrays, masks: Arrays) -> Arrays:
-        shapes = {path: x.shape for path, x in flat.items()}
-        last = kept_counts(shapes, sparsity, distribution)
-        first = kept_counts(shapes, initial, _at(initial, distribution))
-        way = progress(step, begin, end, power)
-        # Interpolated in float32, which is exact enough on the way; the final count is an integer from the start.
-        kept = {}
-        for pool, n in last.items():
-            between = jnp.round(first[pool] + (n - first[pool]) * way).astype(jnp.int32)
-            kept[pool] = jnp.where(jnp.asarray(step) >= end, jnp.int32(n), between)
-        return largest(flat, masks, kept, normalise)
+        shapes = {path: tuple(x.shape) for path, x in flat.items()}
+        return largest(flat, masks, counts_at(step, schedule, shapes, distribution), normalise)
 
     def init(flat: Arrays) -> GradualState:
         masks = {path: jnp.ones_like(x, bool) for path, x in flat.items()}
-        if begin == 0 and (initial > 0 or end == 0):
+        if begin == 0 and (schedule.initial > 0 or end == 0):
             masks = masks_at(0, flat, masks)
         else:
-            kept_counts({path: x.shape for path, x in flat.items()}, sparsity, distribution)
+            kept_counts({path: tuple(x.shape) for path, x in flat.items()}, schedule.sparsity, distribution)
         return GradualState(jnp.zeros((), jnp.int32), masks)
 
     def update(state: GradualState, flat: Arrays, grads: Any, stats: Any) -> GradualState:
@@ -221,20 +263,13 @@ def _rms(x: jax.Array, mask: jax.Array) -> jax.Array:
     return jnp.sqrt(jnp.where(mean > 0, mean, 1.0))
 
 
-def _at(initial: float, distribution: Distribution) -> Distribution:
-    """The distribution at `begin`: patterns give final sparsities, so every leaf starts from `initial` alike."""
-    return distribution if isinstance(distribution, str) else "uniform"
-
-
-def _check(
-    sparsity: float, begin: int, end: int, every: int, initial: float, distribution: Distribution, power: float
-) -> None:
-    check_sparsity(sparsity, "sparsity")
-    check_sparsity(initial, "initial")
+def _check(schedule: Schedule, every: int, distribution: Distribution) -> None:
     check_distribution(distribution)
-    progress(0, begin, end, power)
-    lowest = sparsity if isinstance(distribution, str) else min(sparsity, *distribution.values())
-    if initial > lowest:
-        raise ValueError(f"initial={initial} exceeds the final sparsity {lowest}; masks only lose entries")
-    if begin < 0 or every < 1:
-        raise ValueError(f"begin={begin} must be at least 0 and every={every} at least 1")
+    patterns = [] if isinstance(distribution, str) else list(distribution.values())
+    lowest = min([schedule.sparsity, *patterns])
+    if schedule.initial > lowest:
+        raise ValueError(f"initial={schedule.initial} exceeds the final sparsity {lowest}; masks only lose entries")
+    if not schedule.rises:
+        raise ValueError(f"schedule {schedule.name!r} falls again, and masks only lose entries; use prune.movement")
+    if every < 1:
+        raise ValueError(f"every={every} must be at least 1")

@@ -5,6 +5,7 @@ from compressjax.prune._densities import Distribution
 from compressjax.prune._gradual import scheduled
 from compressjax.prune._one_shot import one_shot
 from compressjax.prune._patterns import Pattern
+from compressjax.prune._schedules import at_once
 from compressjax.saliency import magnitude as size
 
 
@@ -49,4 +50,4 @@ def magnitude(
         return named._replace(name=named.name.replace("one_shot(", "", 1)[:-1])
     if sparsity is None:
         raise ValueError("magnitude: sparsity is missing; give the fraction of zeros in [0, 1), or a pattern 'N:M'")
-    return scheduled(f"magnitude(sparsity={sparsity})", sparsity, 0, 0, 1, 0.0, distribution, 3, normalise)
+    return scheduled(f"magnitude(sparsity={sparsity})", at_once(sparsity), 1, distribution, normalise)

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import optax
 
 from compressjax.core import Compression, on_values, straight_through, top_mask, top_masks
-from compressjax.prune._densities import Distribution, check_distribution, check_sparsity, kept_counts
-from compressjax.prune._gradual import apply_masks, masked_nodes
+from compressjax.prune._densities import Distribution, check_distribution
+from compressjax.prune._gradual import apply_masks, as_schedule, counts_at, masked_nodes
 from compressjax.prune._learn import at_step, learn
-from compressjax.prune._schedule import progress
+from compressjax.prune._schedules import Schedule
 
 Arrays = dict[str, jax.Array]
 Penalty = float | Callable[[jax.Array], jax.Array]
@@ -34,9 +34,9 @@ class MovementState(NamedTuple):
 
 
 def movement(
-    sparsity: float,
+    sparsity: float | Schedule,
     *,
-    end: int,
+    end: int | None = None,
     begin: int = 0,
     every: int = 1,
     initial: float = 0.0,
@@ -56,7 +56,8 @@ def movement(
     the weights and theirs.
 
     Args:
-        sparsity: Final fraction of zeros, in [0, 1).
+        sparsity: Final fraction of zeros, in [0, 1); or a schedule, which then says also `begin`, `end` and
+            `initial`, and may fall again (`periodic`).
         end: Step from which the sparsity is final; scores go on learning, masks follow them.
         begin: Step of the first mask.
         every: Steps between rankings, at least 1.
@@ -80,22 +81,14 @@ def movement(
 
     Source: Sanh et al., arXiv:2005.07683 (sanh2020).
     """
-    check_sparsity(sparsity, "sparsity")
-    check_sparsity(initial, "initial")
     check_distribution(distribution)
-    progress(0, begin, end, 3)
-    if begin < 0 or every < 1:
-        raise ValueError(f"movement: begin={begin} must be at least 0 and every={every} at least 1")
-    start = distribution if isinstance(distribution, str) else "uniform"
+    schedule = as_schedule("movement", sparsity, begin, end, initial)
+    if every < 1:
+        raise ValueError(f"movement: every={every} must be at least 1")
+    start, last = schedule.begin, schedule.end
 
     def masks_at(step: jax.Array, scores: Arrays) -> Arrays:
-        shapes = {path: tuple(x.shape) for path, x in scores.items()}
-        first, last = kept_counts(shapes, initial, start), kept_counts(shapes, sparsity, distribution)
-        way = progress(step, begin, end, 3)
-        kept = {}
-        for pool, n in last.items():
-            between = jnp.round(first.get(pool, n) + (n - first.get(pool, n)) * way).astype(jnp.int32)
-            kept[pool] = jnp.where(step >= end, jnp.int32(n), between)
+        kept = counts_at(step, schedule, {path: tuple(x.shape) for path, x in scores.items()}, distribution)
         if "" in kept and "" not in scores:
             return top_masks(scores, kept[""])
         return {path: top_mask(x, kept[path]) for path, x in scores.items()}
@@ -103,11 +96,11 @@ def movement(
     def update(state: MovementState, flat: Arrays, grads: Any, stats: Any) -> MovementState:
         del flat, grads, stats
         step = state.count + 1
-        due = (step >= begin) & (((step - begin) % every == 0) | (step == end))
+        due = (step >= start) & (((step - start) % every == 0) | (step == last))
         masks = jax.lax.cond(due, lambda: masks_at(step, state.scores), lambda: state.masks)
         return state._replace(count=step, masks=masks)
 
-    return _movement(f"movement(sparsity={sparsity}, end={end})", optimiser, update, lambda step, score: 0.0)
+    return _movement(f"movement(sparsity={schedule.sparsity}, end={last})", optimiser, update, lambda step, score: 0.0)
 
 
 def soft_movement(
