@@ -13,7 +13,7 @@ import ml_collections
 from compressjax import measure
 from experiments.bench import machine
 
-STUDIES = ("int8", "low_rank", "lifting", "coding", "training")
+STUDIES = ("int8", "low_rank", "lifting", "coding", "training", "pruning")
 OURS = "compressjax"
 
 

@@ -101,7 +101,7 @@ def _ticket(shared: Shared, config: Mapping[str, Any], sparsity: float, seed: in
         done = train(apply, start, shared.data, config, seed=seed, compression=compression)
         # Weights outside of the masks stay where they began; they are out for good.
         seen = compression.view(done.params, done.state) if compression else done.params
-        chosen = prune.one_shot(saliency.magnitude(), sparsity, "uniform").init(seen)
+        chosen = prune.one_shot(saliency.magnitude(), sparsity=sparsity).init(seen)
         shared.masks[sparsity, seed] = dict(chosen.masks)
     return shared.masks[sparsity, seed]
 

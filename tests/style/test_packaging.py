@@ -54,7 +54,8 @@ def test_the_library_requires_what_it_imports():
 
 
 def test_the_experiments_require_what_they_import():
-    required = requirements(setup(), "INSTALL") | requirements(setup(), "EXPERIMENTS")
+    groups = ("INSTALL", "EXPERIMENTS", "REPRODUCE")
+    required = set().union(*(requirements(setup(), group) for group in groups))
     assert missing([*modules("experiments"), *modules("configs")], required) == []
 
 

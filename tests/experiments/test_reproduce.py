@@ -1,0 +1,94 @@
+"""Grids of trainings: what is claimed is judged, what was trained is read again, tickets are what they should be."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from configs import gradual_fashion_mnist, lottery_mnist1d
+from experiments.app import Launch, make_mesh
+from experiments.reproduce import grid, lottery
+from experiments.reproduce.loop import Data, train
+from experiments.reproduce.table import Claim, render
+
+pytestmark = pytest.mark.loose
+ABOUT = {"machine": "a machine", "versions": {"jax": "0"}}
+
+
+def launch(config, folder, cache):
+    return Launch(config.to_dict(), str(folder), str(folder), cache, make_mesh(1))
+
+
+def test_means_differences_and_verdicts():
+    results = {
+        "dense": {0: {"error": 10.0}, 1: {"error": 12.0}},
+        "half": {0: {"error": 11.0}, 1: {"error": 12.0}},
+    }
+    claims = [
+        Claim("half", "dense", None, 0.4),
+        Claim("half", "dense", None, 0.6),
+        Claim("half", "", 11.0, 12.0, "9.9"),
+    ]
+    text = render(results, claims, ABOUT)
+    assert "| half | 11.50 ± 0.71 | +0.50 ± 0.71 |" in text
+    rows = [line for line in text.splitlines() if line.endswith(("met |", "missed** |"))]
+    assert [row.split("|")[-2].strip() for row in rows] == ["**missed**", "met", "met"]
+    assert "| 9.9 |" in text
+
+
+def test_a_second_run_reads_what_the_first_one_trained(tmp_path, data_cache):
+    config = gradual_fashion_mnist.get_config("smoke")
+    grid.reproduce(launch(config, tmp_path, data_cache))
+    text = (tmp_path / "table.md").read_text()
+    cells = sorted(path.name for path in (tmp_path / "cells").iterdir())
+    assert cells == ["dense-seed-0.json", "sparsity-0.8-seed-0.json"]
+    assert json.loads((tmp_path / "cells" / cells[1]).read_text())["zeros"] == pytest.approx(80, abs=0.1)
+    (tmp_path / "cells" / cells[0]).write_text('{"error": 1.25, "zeros": 0.0}')
+    grid.reproduce(launch(config, tmp_path, data_cache))
+    assert "| dense | 1.25 |" in (tmp_path / "table.md").read_text()
+    assert "| dense | 1.25 |" not in text
+
+
+def test_an_unknown_study_is_refused(tmp_path, data_cache):
+    config = gradual_fashion_mnist.get_config("smoke")
+    config.study = "nothing"
+    with pytest.raises(ValueError, match=r"--config.study='nothing'.*gradual"):
+        grid.reproduce(launch(config, tmp_path, data_cache))
+
+
+@pytest.fixture(scope="module")
+def shared():
+    x = jax.random.normal(jax.random.key(0), (200, 40))
+    y = (x[:, 0] > 0).astype(jnp.int32)
+    return lottery.Shared(Data(x[:150], y[:150], x[150:], y[150:]), {})
+
+
+def test_tickets_are_nested_and_hold_the_largest_trained_weights(shared):
+    config = lottery_mnist1d.get_config("smoke").to_dict()
+    lottery.run(shared, config, "ticket 0.6", 0)
+    wide, narrow = (shared.masks[s, 0] for s in (0.4, 0.6))
+    start = lottery.initial(jax.random.key(0), config["width"])
+    trained = train(lottery.apply, start, shared.data, config, seed=0).params
+    for path, mask in wide.items():
+        size = np.abs(np.asarray(trained[path.split("/")[0]]["kernel"]))
+        assert int(mask.sum()) == round(0.6 * size.size)
+        assert size[np.asarray(mask)].min() >= size[~np.asarray(mask)].max()
+        assert not np.any(np.asarray(narrow[path]) & ~np.asarray(mask))
+        assert int(narrow[path].sum()) == round(0.4 * size.size)
+
+
+def test_arms_differ_only_in_what_they_should(shared):
+    config = lottery_mnist1d.get_config("smoke").to_dict()
+    names = lottery.settings(config)
+    assert names[:3] == ["dense", "ticket 0.4", "ticket 0.6"]
+    errors = {name: lottery.run(shared, config, name, 0)["error"] for name in names}
+    assert all(0 <= error <= 100 for error in errors.values())
+    assert errors == {name: lottery.run(shared, config, name, 0)["error"] for name in names}
+
+
+def test_steps_that_do_not_divide_are_refused(shared):
+    config = {**lottery_mnist1d.get_config("smoke").to_dict(), "steps": 25}
+    with pytest.raises(ValueError, match=r"--config.steps=25.*--config.chunk=10"):
+        lottery.run(shared, config, "dense", 0)
