@@ -43,10 +43,15 @@ def _with(value: Any, where: Where, new: int) -> Any:
     )
 
 
-def _candidates(number: int, old: dict[str, tuple[int, ...]], new: dict[str, tuple[int, ...]]) -> list[int]:
-    """What a field may have become: sizes of axes, their products, and their divisors, after the cut."""
+def _candidates(
+    number: int, old: dict[str, tuple[int, ...]], new: dict[str, tuple[int, ...]], single: bool
+) -> list[int]:
+    """What a field may have become: sizes of axes after the cut; if not only single axes count, products and parts."""
     found = {number: None}
     for path, shape in old.items():
+        if single:
+            found.update({after: None for before, after in zip(shape, new[path]) if before == number})
+            continue
         for low, high in itertools.combinations(range(len(shape) + 1), 2):
             before, after = math.prod(shape[low:high]), math.prod(new[path][low:high])
             times, rest = divmod(before, number)
@@ -92,15 +97,15 @@ def resize(module: nn.Module, variables: Any, *args: Any, expected: Any = None, 
         odd = sorted(set(shape_of) ^ set(wanted))
         raise ValueError(f"variables and module disagree on {odd[:4]}; pass all collections that init makes")
     numbers = list(_numbers(module, ()))
-    options = [_candidates(number, shape_of, wanted) for _, number in numbers]
-    settings = sorted(itertools.islice(itertools.product(*map(range, map(len, options))), _MOST), key=np.count_nonzero)
-    for setting in settings[::-1]:
-        smaller = module
-        for (where, _), values, choice in zip(numbers, options, setting, strict=True):
-            smaller = _with(smaller, where, values[choice])
-        if _fits(smaller, wanted, rng, args):
-            _agree(smaller, variables, args, expected, tolerance)
-            return smaller
+    for single in (True, False):
+        options = [_candidates(number, shape_of, wanted, single)[::-1] for _, number in numbers]
+        for setting in itertools.islice(itertools.product(*options), _MOST):
+            smaller = module
+            for (where, _), value in zip(numbers, setting, strict=True):
+                smaller = _with(smaller, where, value)
+            if _fits(smaller, wanted, rng, args):
+                _agree(smaller, variables, args, expected, tolerance)
+                return smaller
     fields = {".".join(map(str, where)): number for where, number in numbers}
     raise ValueError(
         f"no setting of the fields {fields} gives the shrunk shapes: widths that share a field have to keep the same "
