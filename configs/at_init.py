@@ -30,6 +30,7 @@ def get_config(text: str = "") -> ConfigDict:
     config = ConfigDict()
     config.study = "at_init"
     config.seeds = (0, 1, 2)
+    # Random masks and magnitudes within each layer, the others over all; "magnitude_global" empties the first layer.
     config.methods = ("random", "magnitude", "snip", "grasp", "synflow")
     config.sparsities = (0.9, 0.95, 0.98, 0.99)
     config.data = {"name": "fashion_mnist", "path": "/usr/share/datasets/fashion-mnist"}

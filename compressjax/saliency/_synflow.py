@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Selector, kernels, matches, top_mask, values, with_values
+from compressjax.core import Selector, kernels, matches, top_masks, values, with_values
 from compressjax.saliency._contract import Saliency, Scores, wide
 
 
@@ -90,9 +90,4 @@ def _level(x: jax.Array) -> jax.Array:
 
 def _top(scores: Scores, masks: Scores, count: jax.Array) -> Scores:
     # What is out stays out, even where a live weight carries no flow either.
-    pool = jnp.concatenate([jnp.where(masks[path], x, -1.0).ravel() for path, x in scores.items()])
-    kept, start, out = top_mask(pool, count), 0, {}
-    for path, x in scores.items():
-        out[path] = kept[start : start + x.size].reshape(x.shape)
-        start += x.size
-    return out
+    return top_masks({path: jnp.where(masks[path], x, -1.0) for path, x in scores.items()}, count)

@@ -76,6 +76,12 @@ def _random(problem: Problem, config: Mapping[str, Any], sparsity: float) -> cor
 
 def _magnitude(problem: Problem, config: Mapping[str, Any], sparsity: float) -> core.Compression:
     del problem, config
+    return prune.one_shot(saliency.magnitude(), sparsity, "uniform")
+
+
+def _magnitude_global(problem: Problem, config: Mapping[str, Any], sparsity: float) -> core.Compression:
+    """Initial magnitudes tell fan-in, not worth: ranked over all layers, the widest one loses everything."""
+    del problem, config
     return prune.one_shot(saliency.magnitude(), sparsity, "global")
 
 
@@ -105,6 +111,7 @@ def _synflow(problem: Problem, config: Mapping[str, Any], sparsity: float) -> co
 METHODS: dict[str, Callable[[Problem, Mapping[str, Any], float], core.Compression]] = {
     "random": _random,
     "magnitude": _magnitude,
+    "magnitude_global": _magnitude_global,
     "snip": _snip,
     "grasp": _grasp,
     "synflow": _synflow,
