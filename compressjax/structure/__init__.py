@@ -1,5 +1,6 @@
 """Smaller models: units, layers and connections that are cut out, not only zeroed."""
 
+from compressjax.structure._alive import alive
 from compressjax.structure._allocate import allocate
 from compressjax.structure._budget import Budget, Model, flops, latency, parameters, size
 from compressjax.structure._exits import Exits, branch_loss, choose_exits, run_exits
@@ -19,8 +20,8 @@ from compressjax.structure._split import (
 from compressjax.structure._units import cut, mask
 
 __all__ = [
-    "Assignment", "Budget", "Costs", "Cut", "Dropped", "Exits", "Model", "Rule", "Shrunk", "Split", "allocate",
-    "apply_split", "assignment", "blocks", "branch_loss", "choose_exits", "cut", "drop_blocks", "drop_layers", "flops",
-    "l1", "l2", "latency", "mask", "merge", "norm_scale", "parameters", "run_exits", "score_units", "shrink", "size",
+    "Assignment", "Budget", "Costs", "Cut", "Dropped", "Exits", "Model", "Rule", "Shrunk", "Split", "alive",
+    "allocate", "apply_split", "assignment", "blocks", "branch_loss", "choose_exits", "cut", "drop_blocks", "drop_layers",
+    "flops", "l1", "l2", "latency", "mask", "merge", "norm_scale", "parameters", "run_exits", "score_units", "shrink", "size",
     "split", "split_chain", "split_penalty", "stacks", "taylor",
 ]  # fmt: skip

@@ -175,7 +175,7 @@ def score_units(groups: Sequence[Group], params: Any, saliency: Any = "l2", stat
             raise ValueError(f"scores at {path!r} have shape {np.shape(scores)}; the tree has "
                              f"{flat[path].shape if path in flat else 'no such leaf'}")  # fmt: skip
     sides = {(m.path, m.axis) for group in groups for m in group.members if m.path in entries}
-    along, out = _sums(entries, sides), {}
+    along, out = sums_along(entries, sides), {}
     for group in groups:
         sums = [along[m.path, m.axis][m.positions].sum(-1) for m in group.members if m.path in entries]
         if not sums:
@@ -185,8 +185,20 @@ def score_units(groups: Sequence[Group], params: Any, saliency: Any = "l2", stat
     return out
 
 
-def _sums(entries: Scores, sides: set[tuple[str, int]]) -> dict[tuple[str, int], np.ndarray]:
-    """Sums over all axes but one, for each array and axis, in one compiled program."""
+def sums_along(entries: Scores, sides: set[tuple[str, int]]) -> dict[tuple[str, int], np.ndarray]:
+    """Sums over all axes but one, for each array and axis, in one compiled program.
+
+    Args:
+        entries: `{path: array}`.
+        sides: Paths and axes.
+
+    Returns:
+        `{(path, axis): [length of the axis]}`.
+
+    Example:
+        >>> sums_along({"a": jnp.ones((2, 3))}, {("a", 1)})["a", 1].tolist()
+        [2.0, 2.0, 2.0]
+    """
     order = sorted(sides)
 
     def run(entries: dict[str, Any]) -> list[jax.Array]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from compressjax.core import Selector
 from compressjax.interpret import Group, couplings, narrow, predict_flops
+from compressjax.structure._alive import alive
 from compressjax.structure._allocate import allocate, explicit
 from compressjax.structure._budget import Budget, Model, parameters, size
 from compressjax.structure._saliency import named, score_units
@@ -89,7 +90,8 @@ def shrink(
         fn: Any JAX function whose first argument is the tree of weights (BatchNorm's statistics included).
         params: The weights.
         *args: Example arguments of `fn`; abstract ones skip the check.
-        keep: Instead of a budget: a share in (0, 1] of every group, or `{group: share, count or indices}`.
+        keep: Instead of a budget: a share in (0, 1] of every group, `{group: share, count or indices}`, or `"alive"`:
+            only units that do nothing go, as group penalties and gates leave them, and no result may change.
         budget: `parameters`, `size`, `flops` or `latency`, with a share or a limit.
         saliency: `"l1"`, `"l2"`, `"norm_scale"`, a `Rule` such as `taylor(grads)`, a `saliency.Saliency`, or scores.
         stats: Statistics of `observe`, for a `saliency.Saliency` that reads them.
@@ -118,21 +120,27 @@ def shrink(
     """
     if (keep is None) == (budget is None):
         raise ValueError("shrink: give either keep= (shares or counts) or budget= (a cost and its limit)")
+    if isinstance(keep, str) and keep != "alive":
+        raise ValueError(f"shrink: keep={keep!r} is unknown; give 'alive', a share, or counts by group")
     if run not in ("auto", "native", "narrow"):
         raise ValueError(f"shrink: run={run!r} is unknown; use 'auto', 'native' or 'narrow'")
     if round_to < 1:
         raise ValueError(f"shrink: round_to={round_to} is no multiple; give at least 1")
     groups = couplings(fn)(params, *args)
     free = _free(groups, keep, select, noted)
-    scores = score_units(free, params, saliency, stats)
+    scores = {} if isinstance(keep, str) else score_units(free, params, saliency, stats)
     model = Model(fn, params, args, groups)
-    if budget is None:
+    if isinstance(keep, str):
+        kept = alive(free, params)
+    elif budget is None:
         kept = explicit(free, scores, keep, round_to)
     else:
         kept = allocate(model, scores, budget, spread=spread, round_to=round_to,
                         comparable=named(saliency).comparable)  # fmt: skip
     small = cut(params, groups, kept)
     chosen, native, error = _function(model, kept, small, run, tolerance)
+    if keep == "alive" and error is not None:
+        error = _lossless(model, chosen, small, error, tolerance)
     rows = tuple(
         Cut(g.name, g.units, len(kept.get(g.name, range(g.units))), len(g.members), _reason(g, free)) for g in groups
     )
@@ -204,6 +212,18 @@ def _function(
             "sums are ill-conditioned, or results are random; compare with other arguments or a higher tolerance"
         )
     return narrowed, False, error
+
+
+def _lossless(model: Model, fn: Callable[..., Any], small: Any, error: float, tolerance: float) -> float:
+    """The error against the whole model, from which only dead units were cut."""
+    asked, got = jax.jit(model.fn)(model.params, *model.args), jax.jit(fn)(small, *model.args)
+    lost, allowed = _difference(asked, got, tolerance)
+    if lost > allowed:
+        raise ValueError(
+            f"keep='alive': units whose weights are zero still act (results change by {lost:.2g}), through a bias or a "
+            "norm behind them; zero those too, or give a share with keep= and train on"
+        )
+    return max(error, lost)
 
 
 def _difference(asked: Any, got: Any, tolerance: float) -> tuple[float, float]:

@@ -1,0 +1,43 @@
+"""Units that no longer act: what group penalties, gates and channel masks leave behind."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from compressjax.core import kernels, values
+from compressjax.interpret import Group
+from compressjax.structure._saliency import sums_along
+
+
+def alive(groups: Sequence[Group], params: Any) -> dict[str, list[int]]:
+    """Units of which no kernel is zero throughout; of every group at least one.
+
+    A unit is taken for dead when everything that it owns in some kernel is zero: its column in the kernel that makes
+    it, or its rows in one that reads it. `shrink(..., keep="alive")` cuts these and checks that no result changes.
+
+    Args:
+        groups: Groups of `couplings`.
+        params: The weights.
+
+    Returns:
+        `{group: indices}` for the groups with a dead unit.
+
+    Example:
+        >>> from compressjax.interpret import couplings
+        >>> p = {"a": jnp.array([[1.0, 0.0]]), "b": jnp.array([[1.0], [1.0]])}
+        >>> groups = [g for g in couplings(lambda p, x: x @ p["a"] @ p["b"])(p, jnp.ones((1, 1))) if not g.frozen]
+        >>> alive(groups, p)
+        {'a:1': [0]}
+    """
+    sizes = {path: jnp.abs(x) for path, x in values(params).items() if kernels(path, x)}
+    along = sums_along(sizes, {(m.path, m.axis) for g in groups for m in g.members if m.path in sizes})
+    out = {}
+    for group in groups:
+        owned = [along[m.path, m.axis][m.positions].sum(-1) for m in group.members if m.path in sizes]
+        least = np.min(owned, axis=0) if owned else np.ones(group.units)
+        living = np.flatnonzero(least > 0).tolist()
+        if len(living) < group.units:
+            out[group.name] = living or [0]
+    return out
