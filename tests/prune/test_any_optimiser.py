@@ -1,0 +1,178 @@
+"""Every method that trains, with every kind of optimiser, on a tree with biases and in both precisions.
+
+One tree has a layer for every method, and the methods are chained, each on its own kernel: so there is one program an
+optimiser to compile, and not one for every pair.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import linen as nn
+from flax import nnx
+
+from compressjax import core, modules, prune
+from tests import helpers
+
+KEY = jax.random.key(0)
+X, Y = helpers.array(3, (8, 6)), helpers.array(4, (8, 4))
+
+METHODS: dict[str, Callable[[], core.Compression]] = {
+    "gradual": lambda: prune.gradual(0.5, end=4, every=2, distribution="global"),
+    "static": lambda: prune.static(0.5, KEY),
+    "set": lambda: prune.set_(0.5, KEY, end=9, every=2),
+    "rigl": lambda: prune.rigl(0.5, KEY, end=9, every=2),
+    "ste": lambda: prune.ste(0.5),
+    "sr_ste": lambda: prune.sr_ste(pattern="1:2"),
+    "topkast": lambda: prune.topkast(0.6, 0.3, every=2),
+    "acdc": lambda: prune.acdc(0.5, begin=1, every=2, end=5),
+    "movement": lambda: prune.movement(0.5, end=3),
+    "soft_movement": lambda: prune.soft_movement(penalty=1.0),
+    "l0": lambda: prune.l0(0.01, KEY, end=4, units=0),
+    "variational": lambda: prune.variational(8, KEY, end=4, warmup=2, initial=-3.0),
+    "soft_threshold": lambda: prune.soft_threshold(initial=-2.0),
+    "proximal_l1": lambda: prune.proximal_l1(0.01),
+    "proximal_group": lambda: prune.proximal_group(0.01, axis=0),
+    "proximal_nuclear": lambda: prune.proximal_nuclear(0.01, every=2),
+}
+LABELS = {name: {"kernel": "kernels", "bias": "others"} for name in METHODS}
+OPTIMISERS: dict[str, Callable[[], optax.GradientTransformation]] = {
+    "lion": lambda: optax.lion(0.01, weight_decay=0.1),
+    "partition": lambda: optax.partition(
+        {"kernels": optax.adamw(0.02), "others": optax.sgd(0.1, momentum=0.9)}, LABELS
+    ),
+    "inject": lambda: optax.inject_hyperparams(optax.adam)(learning_rate=optax.linear_schedule(0.02, 0.01, 6)),
+    "multi steps": lambda: optax.MultiSteps(optax.adam(0.02), 2).gradient_transformation(),
+    "if finite": lambda: optax.chain(optax.clip_by_global_norm(1.0), optax.apply_if_finite(optax.sgd(0.05), 3)),
+    "bfloat16": lambda: optax.adam(0.02),
+}
+
+
+def layers(dtype: Any) -> Any:
+    return {
+        name: {"kernel": helpers.array(i, (6, 4), dtype), "bias": helpers.array(50 + i, (4,), dtype)}
+        for i, name in enumerate(METHODS)
+    }
+
+
+def loss(params: Any) -> jax.Array:
+    outs = [X.astype(p["bias"].dtype) @ p["kernel"] + p["bias"][None] for p in params.values()]
+    return sum((jnp.mean(jnp.square(jnp.tanh(out.astype(jnp.float32)) - Y)) for out in outs), jnp.float32(0))
+
+
+@functools.cache
+def trained(optimiser: str) -> tuple[Any, Any, Any, Any, Any]:
+    """First and last parameters, state, view and what is stored, after eight steps in one compiled loop."""
+    c = core.chain(*(core.only(f"{name}/kernel", make()) for name, make in METHODS.items()))
+    tx = core.as_optax(c, OPTIMISERS[optimiser]())
+    start = layers(jnp.bfloat16 if optimiser == "bfloat16" else jnp.float32)
+
+    @jax.jit
+    def run(params: Any) -> Any:
+        def step(_: int, carry: Any) -> Any:
+            params, state = carry
+            grads = jax.grad(lambda p: loss(c.view(p, state.compression)))(params)
+            updates, state = tx.update(grads, state, params)
+            return optax.apply_updates(params, updates), state
+
+        params, state = jax.lax.fori_loop(0, 8, step, (params, tx.init(params)))
+        seen, stored = c.view(params, state.compression), c.encode(params, state.compression)
+        return params, state, seen, stored
+
+    return (start, *run(start))
+
+
+@pytest.mark.parametrize("optimiser", OPTIMISERS)
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.loose
+def test_every_method_with_every_optimiser(method: str, optimiser: str) -> None:
+    """It moved, all is finite, dtypes stayed, what was trained is what is stored, and masked moments are zero."""
+    start, params, state, seen, stored = trained(optimiser)
+    for name, x in params[method].items():
+        assert x.dtype == start[method][name].dtype
+        assert bool(jnp.isfinite(x.astype(jnp.float32)).all())
+        assert bool((x != start[method][name]).any())
+    assert helpers.same_bits(seen[method]["bias"], params[method]["bias"])
+    kernel = core.materialize(stored)[method]["kernel"]
+    np.testing.assert_allclose(helpers.float64(seen[method]["kernel"]), helpers.float64(kernel), rtol=1e-6)
+    mine = state.compression.states[list(METHODS).index(method)]
+    for leaf in jax.tree.leaves(mine):
+        assert bool(jnp.isfinite(leaf.astype(jnp.float32)).all())
+    if method not in ("gradual", "static", "set", "rigl", "acdc"):
+        return
+    out = ~np.asarray(mine.masks[f"{method}/kernel"])
+    assert out.any() or method == "acdc"
+    moments = [
+        leaf
+        for path, leaf in core.values(state.inner).items()
+        if path.endswith(f"{method}/kernel") and leaf.shape == out.shape
+    ]
+    assert moments or optimiser == "if finite"
+    for leaf in moments:
+        assert not helpers.float64(leaf)[out].any()
+
+
+@pytest.mark.parametrize("method", ["movement", "soft_movement", "l0", "variational", "soft_threshold"])
+def test_one_bad_gradient_poisons_nothing(method: str) -> None:
+    c, start = METHODS[method](), {method: layers(jnp.float32)[method]}
+    tx = core.as_optax(c, optax.apply_if_finite(optax.sgd(0.1), 3))
+    grads = jax.tree.map(jnp.ones_like, start)
+    # At the largest weight: what a threshold or a mask leaves out gets no gradient, bad or good.
+    largest = np.unravel_index(np.argmax(np.abs(start[method]["kernel"])), (6, 4))
+    grads[method]["kernel"] = grads[method]["kernel"].at[largest].set(jnp.nan)
+    updates, state = tx.update(grads, tx.init(start), start)
+    assert not any(np.asarray(u).any() for u in jax.tree.leaves(updates))
+    for leaf in jax.tree.leaves(state.compression):
+        assert bool(jnp.isfinite(leaf.astype(jnp.float32)).all())
+
+
+@pytest.mark.parametrize("method", ["rigl", "movement", "l0", "proximal_l1"])
+def test_in_a_linen_module(method: str) -> None:
+    c = METHODS[method]()
+    model = modules.Compressed(nn.Dense(4), c)
+    variables = model.init(jax.random.key(1), X)
+    tx = core.as_optax(c, optax.adam(0.02))
+    opt = tx.init(variables["params"])
+
+    @jax.jit
+    def run(variables: Any, opt: Any) -> Any:
+        def step(_: int, carry: Any) -> Any:
+            variables, opt = carry
+            grads = jax.grad(lambda p: jnp.mean((model.apply({**variables, "params": p}, X) - Y) ** 2))(
+                variables["params"]
+            )
+            updates, opt = tx.update(grads, opt, variables["params"])
+            variables = {**variables, "params": optax.apply_updates(variables["params"], updates)}
+            return modules.with_state(variables, opt.compression), opt
+
+        return jax.lax.fori_loop(0, 6, step, (variables, opt))
+
+    first = variables["params"]["kernel"]
+    variables, opt = run(modules.with_state(variables, opt.compression), opt)
+    assert bool((variables["params"]["kernel"] != first).any())
+    stored = core.materialize(modules.encode(variables, c))["params"]
+    seen = model.apply(variables, X)
+    np.testing.assert_allclose(seen, nn.Dense(4).apply({"params": stored}, X), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["rigl", "movement", "l0", "proximal_l1"])
+def test_in_an_nnx_module(method: str) -> None:
+    c = METHODS[method]()
+    model = modules.NNXCompressed(nnx.Linear(6, 4, rngs=nnx.Rngs(0)), c)
+    optimiser = nnx.Optimizer(model.module, core.as_optax(c, optax.adam(0.02)), wrt=nnx.Param)
+
+    @nnx.jit
+    def step(model: Any, optimiser: Any) -> None:
+        grads = nnx.grad(lambda m: jnp.mean((m(X) - Y) ** 2))(model)
+        optimiser.update(model.module, grads["module"])
+        model.set_compression(optimiser.opt_state.compression)
+
+    for _ in range(6):
+        step(model, optimiser)
+    stored = core.materialize(model.encode()["params"])
+    np.testing.assert_allclose(model(X), X @ stored["kernel"] + stored["bias"][None], rtol=1e-5, atol=1e-6)
