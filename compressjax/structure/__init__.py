@@ -21,7 +21,7 @@ from compressjax.structure._units import cut, mask
 
 __all__ = [
     "Assignment", "Budget", "Costs", "Cut", "Dropped", "Exits", "Model", "Rule", "Shrunk", "Split", "alive",
-    "allocate", "apply_split", "assignment", "blocks", "branch_loss", "choose_exits", "cut", "drop_blocks", "drop_layers",
-    "flops", "l1", "l2", "latency", "mask", "merge", "norm_scale", "parameters", "run_exits", "score_units", "shrink", "size",
-    "split", "split_chain", "split_penalty", "stacks", "taylor",
+    "allocate", "apply_split", "assignment", "blocks", "branch_loss", "choose_exits", "cut", "drop_blocks",
+    "drop_layers", "flops", "l1", "l2", "latency", "mask", "merge", "norm_scale", "parameters", "run_exits",
+    "score_units", "shrink", "size", "split", "split_chain", "split_penalty", "stacks", "taylor",
 ]  # fmt: skip

@@ -16,6 +16,8 @@ from compressjax.structure._budget import Budget, Model, parameters, size
 from compressjax.structure._saliency import named, score_units
 from compressjax.structure._units import cut, mask
 
+_TINY = 1e-8
+
 
 class Cut(NamedTuple):
     """What became of one group.
@@ -194,6 +196,8 @@ def _function(
     if not concrete:
         return (model.fn, True, None) if run == "native" else (narrowed, False, None)
     asked = jax.jit(model.fn)(mask(model.params, model.groups, kept), *model.args)
+    if not _finite(asked):  # a weight that is divided by its norm has no value at zero, but a limit
+        asked = jax.jit(model.fn)(mask(model.params, model.groups, kept, factor=_TINY), *model.args)
     reason = ""
     if run != "narrow":
         try:
@@ -212,6 +216,10 @@ def _function(
             "sums are ill-conditioned, or results are random; compare with other arguments or a higher tolerance"
         )
     return narrowed, False, error
+
+
+def _finite(results: Any) -> bool:
+    return all(bool(np.isfinite(np.asarray(x, np.float64)).all()) for x in jax.tree.leaves(results))
 
 
 def _lossless(model: Model, fn: Callable[..., Any], small: Any, error: float, tolerance: float) -> float:

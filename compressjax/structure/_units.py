@@ -97,7 +97,7 @@ def _changed(params: Any, gone: Mapping[str, Any], change: Callable[[str, Any], 
     return jax.tree.unflatten(structure, [new.get(path_string(path), leaf) for path, leaf in flat])
 
 
-def mask(params: Any, groups: Sequence[Group], kept: Kept) -> Any:
+def mask(params: Any, groups: Sequence[Group], kept: Kept, *, factor: float = 0.0) -> Any:
     """Sets the entries of units to zero in every weight that has them: what a cut must agree with.
 
     Biases and the statistics of BatchNorm are weights too, so a masked unit is exactly zero behind a norm.
@@ -106,6 +106,7 @@ def mask(params: Any, groups: Sequence[Group], kept: Kept) -> Any:
         params: Tree of arrays.
         groups: Groups of `couplings` for this tree.
         kept: Indices of the units that stay, by group.
+        factor: What the entries are multiplied by; a tiny one where zeros would be divided by zeros.
 
     Returns:
         The tree with zeros.
@@ -126,7 +127,9 @@ def mask(params: Any, groups: Sequence[Group], kept: Kept) -> Any:
         for axis, positions in gone[path].items():
             keep = np.ones(leaf.shape[axis], bool)
             keep[positions] = False
-            leaf = jnp.where(keep.reshape([-1 if a == axis else 1 for a in range(leaf.ndim)]), leaf, 0)
+            leaf = jnp.where(
+                keep.reshape([-1 if a == axis else 1 for a in range(leaf.ndim)]), leaf, leaf * factor if factor else 0
+            )
         return leaf
 
     return _changed(params, gone, zeroed)

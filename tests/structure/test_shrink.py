@@ -187,6 +187,20 @@ def test_an_unknown_primitive_is_named_with_the_way_out():
         structure.shrink(fn, p, jnp.ones((1, 2)), keep={"a:1": 2})
 
 
+def test_normalised_weights_are_compared_in_the_limit():
+    p = cutting.filled({"w": jnp.ones((4, 6)), "g": jnp.ones(6), "v": jnp.ones((6, 2))})
+
+    def fn(p, x):
+        return x @ (p["w"] / jnp.linalg.norm(p["w"], axis=0, keepdims=True) * p["g"][None]) @ p["v"]
+
+    small = structure.shrink(fn, p, jnp.ones((3, 4)), keep=0.5)
+    assert small.native
+    assert small.error <= 1e-5
+    kept = jnp.array(small.kept["w:1"])
+    want = fn({"w": p["w"][:, kept], "g": p["g"][kept], "v": p["v"][kept]}, jnp.ones((3, 4)))
+    np.testing.assert_allclose(small.fn(small.params, jnp.ones((3, 4))), want, rtol=1e-5)
+
+
 def test_results_that_are_not_finite_are_refused():
     fn, p, x = mlp()
     with pytest.raises(ValueError, match="not finite"):

@@ -52,7 +52,7 @@ def test_whole_groups_leave_the_tree_alone(llama):
         ({"none": [0]}, "no group 'none'"),
         ({"layers/gate:2": []}, "at least one"),
         ({"layers/gate:2": [10]}, "units 0 to 9"),
-        ({"layers/q:0": [0]}, "loop.*groups that can be cut: embed:1"),
+        ({"layers/down:0": [0]}, "loop.*groups that can be cut: embed:1"),
     ],
 )
 def test_impossible_cuts_are_refused(llama, kept, message):
