@@ -5,7 +5,9 @@ import importlib.metadata
 import types
 from typing import NamedTuple
 
-NAMES = ("constriction", "qwix", "scikit_learn")
+NAMES = ("constriction", "jaxpruner", "qwix", "scikit_learn")
+# Peers on no package index, and where a checkout comes from.
+CHECKOUTS = {"jaxpruner": "https://github.com/google-research/jaxpruner"}
 
 
 class Peer(NamedTuple):
@@ -42,5 +44,8 @@ def load(name: str) -> Peer:
     try:
         version = importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
+        if name in CHECKOUTS:
+            how = f"git clone {CHECKOUTS[name]} CLONE && pip install ./CLONE"
+            return Peer(name, None, "", f"{distribution} is not installed, and on no package index; run: {how}")
         return Peer(name, None, "", f"{distribution} is not installed; run: pip install '.[parity]'")
     return Peer(name, importlib.import_module(f"third_party.{name}.adapter"), version, "")

@@ -1,0 +1,44 @@
+"""RigL and SET with biases under optimisers that jaxpruner crashes on; the recorded run lies in its folder."""
+
+import importlib.util
+import pathlib
+
+import jax
+import pytest
+
+from third_party.jaxpruner import compare
+
+README = pathlib.Path(compare.__file__).with_name("README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("optimiser", ["lion", "partition", "inject_hyperparams", "MultiSteps"])
+@pytest.mark.loose
+def test_ours_runs_where_the_peer_was_seen_to_crash(optimiser):
+    params, gradient = compare.problem(biases=True)
+    for name in ("rigl", "set"):
+        said = compare.outcome(lambda: compare.ours(name, compare.OPTIMISERS[optimiser](), params, gradient))  # noqa: B023
+        assert said.startswith("runs, ")
+        row = next(line for line in README.splitlines() if line.startswith(f"| {name} | yes | {optimiser} |"))
+        assert "AttributeError: module 'jax' has no attribute 'tree_map'" in row
+        assert "ValueError: pytree structure error" in row
+
+
+@pytest.mark.skipif(importlib.util.find_spec("jaxpruner") is None, reason="no checkout of jaxpruner on PYTHONPATH")
+def test_the_recorded_crash_is_still_there():
+    from third_party.jaxpruner import adapter
+
+    params, gradient = compare.problem(biases=True)
+    make = compare.OPTIMISERS["lion"]
+    assert "tree_map" in compare.outcome(lambda: adapter.train("rigl", make(), params, gradient, 3))
+    adapter.with_removed_names()
+    try:
+        assert compare.outcome(lambda: adapter.train("rigl", make(), params, gradient, 3)).startswith("ValueError")
+    finally:
+        del jax.tree_map
+
+
+def test_an_outcome_tells_errors_from_runs():
+    def fail():
+        raise ValueError("no\nreally")
+
+    assert compare.outcome(fail) == "ValueError: no"

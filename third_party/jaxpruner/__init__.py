@@ -1,0 +1,1 @@
+"""The peer jaxpruner: see README.md beside this file."""

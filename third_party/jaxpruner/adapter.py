@@ -1,0 +1,56 @@
+"""Sparse training as jaxpruner runs it, and whether it survives a few steps."""
+
+import functools
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import optax
+
+# On no package index, so nothing can require it; a checkout on the path is what there is.
+jaxpruner = importlib.import_module("jaxpruner")
+ALGORITHMS = {"rigl": jaxpruner.RigL, "set": jaxpruner.SET}
+
+
+def train(
+    algorithm: str,
+    optimiser: optax.GradientTransformation,
+    params: Any,
+    gradient: Callable[[Any], Any],
+    steps: int,
+    sparsity: float = 0.5,
+    every: int = 2,
+) -> Any:
+    """Parameters after some steps of its updater around an optimiser, as its README has the loop.
+
+    Args:
+        algorithm: `"rigl"` or `"set"`.
+        optimiser: Any optax transformation.
+        params: Nested dict.
+        gradient: `params -> gradients`.
+        steps: Number of steps.
+        sparsity: Fraction of zeros, uniform over kernels.
+        every: Steps between exchanges.
+
+    Returns:
+        The parameters.
+    """
+    updater = ALGORITHMS[algorithm](
+        sparsity_distribution_fn=functools.partial(jaxpruner.sparsity_distributions.uniform, sparsity=sparsity),
+        scheduler=jaxpruner.sparsity_schedules.PeriodicSchedule(
+            update_freq=every, update_start_step=1, update_end_step=10**6
+        ),
+    )
+    tx = updater.wrap_optax(optimiser)
+    state = tx.init(params)
+    for _ in range(steps):
+        seen = updater.pre_forward_update(params, state)
+        updates, state = tx.update(gradient(seen), state, params)
+        params = updater.post_gradient_update(optax.apply_updates(params, updates), state)
+    return params
+
+
+def with_removed_names() -> None:
+    """Puts back `jax.tree_map`, which JAX 0.6 removed and this peer calls; without it nothing of it runs."""
+    jax.tree_map = jax.tree.map  # type: ignore[attr-defined]
