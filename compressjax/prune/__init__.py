@@ -7,6 +7,7 @@ from compressjax.prune._densities import densities
 from compressjax.prune._gradual import GradualState, gradual
 from compressjax.prune._l0 import L0State, l0
 from compressjax.prune._layerwise import LayerwiseState
+from compressjax.prune._lottery import Ticket, lottery_ticket
 from compressjax.prune._magnitude import magnitude
 from compressjax.prune._masks import masks_of, pattern_mask
 from compressjax.prune._movement import MovementState, movement, soft_movement
@@ -43,6 +44,7 @@ __all__ = [
     "SoftThresholdState",
     "StaticState",
     "SteState",
+    "Ticket",
     "TopkastState",
     "VariationalState",
     "acdc",
@@ -60,6 +62,7 @@ __all__ = [
     "l0",
     "layer",
     "linear",
+    "lottery_ticket",
     "magnitude",
     "masks_of",
     "movement",
