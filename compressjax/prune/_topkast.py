@@ -80,7 +80,9 @@ def topkast(
         used = kept_counts(shapes, sparsity, distribution)
         wide = distribution if isinstance(distribution, str) else "uniform"
         # Densities of a distribution are not nested by themselves where leaves are full, so the larger count holds.
-        learns = {pool: max(n, used[pool]) for pool, n in kept_counts(shapes, backward_sparsity, wide).items()}
+        learns: dict[str, Any] = {
+            pool: max(n, used[pool]) for pool, n in kept_counts(shapes, backward_sparsity, wide).items()
+        }
         if explore_until is not None:
             learns = {pool: jnp.where(step >= explore_until, used[pool], n) for pool, n in learns.items()}
         return largest(flat, every_one, used, False), largest(flat, every_one, learns, False)
