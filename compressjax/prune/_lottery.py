@@ -74,9 +74,8 @@ def lottery_ticket(
 
     Example:
         >>> def train(params, compression):
-        ...     return jax.tree.map(
-        ...         lambda x: x * jnp.arange(1.0, 5.0), compression.view(params, compression.init(params))
-        ...     )
+        ...     seen = compression.view(params, compression.init(params))
+        ...     return {"kernel": seen["kernel"] * jnp.arange(1.0, 5.0)}
         >>> tickets = list(lottery_ticket(train, {"kernel": jnp.ones((1, 4))}, rounds=2, rate=0.5))
         >>> [ticket.masks["kernel"].astype(int).tolist() for ticket in tickets]
         [[[1, 1, 1, 1]], [[0, 0, 1, 1]], [[0, 0, 0, 1]]]
