@@ -48,7 +48,7 @@ def chain(*compressions: Compression) -> Compression:
 
     .. math:: view = C_n \\dots C_1 (v_n \\circ \\dots \\circ v_1), \\quad encode = e_n \\circ \\dots \\circ e_1
 
-    where the projections `C_i` (masks) are applied again last, so that no later view disturbs them. Gradients are
+    where the projections `C_i` (masks, by `settle`) are applied again last, so that no later view disturbs them. Gradients are
     received right to left, each stage at the parameters that its own view saw; parameters are projected left to right.
 
     Args:
@@ -90,13 +90,20 @@ def chain(*compressions: Compression) -> Compression:
         return tree
 
     def view(params: Any, state: ChainState) -> Any:
+        outputs = []
         for c, s in zip(compressions, state.states, strict=True):
             params = c.view(params, s)
-        for c, s in zip(compressions, state.states, strict=True):
-            projected = c.constrain(params, s)
+            outputs.append(params)
+        for c, s, seen in zip(compressions, state.states, outputs, strict=True):
+            settled = c.settle(params, seen, s)
             # A method that learns from the dense gradient must get it; the others' own views cut it where they do.
-            params = projected if c.receiver is None else _straight(params, projected)
+            params = settled if c.receiver is None and c.settler is None else _straight(params, settled)
         return params
+
+    def settle(tree: Any, seen: Any, state: ChainState) -> Any:
+        for c, s in zip(compressions, state.states, strict=True):
+            tree = c.settle(tree, seen, s)
+        return tree
 
     def receive(grads: Any, params: Any, state: ChainState) -> tuple[Any, ChainState]:
         seen = [params]
@@ -130,6 +137,7 @@ def chain(*compressions: Compression) -> Compression:
         needs=tuple(dict.fromkeys(need for c in compressions for need in c.needs)),
         receiver=receive if any(c.receiver for c in compressions) else None,
         projector=project if any(c.projector for c in compressions) else None,
+        settler=settle if any(c.settler for c in compressions) else None,
     )
 
 
@@ -184,6 +192,10 @@ def sequence(first: Compression, second: Compression) -> Compression:
         tree = first.constrain(tree, state.first)
         return second.constrain(tree, state.second) if learns else tree
 
+    def settle(tree: Any, seen: Any, state: SequenceState) -> Any:
+        tree = first.settle(tree, seen, state.first)
+        return second.settle(tree, seen, state.second) if learns else tree
+
     def receive(grads: Any, params: Any, state: SequenceState) -> tuple[Any, SequenceState]:
         s2 = state.second
         if learns:
@@ -215,6 +227,7 @@ def sequence(first: Compression, second: Compression) -> Compression:
         needs=first.needs,
         receiver=receive if first.receiver or second.receiver else None,
         projector=project if first.projector or second.projector else None,
+        settler=settle if first.settler or second.settler else None,
     )
 
 

@@ -27,6 +27,7 @@ class Compression(NamedTuple):
         needs: Names of the statistics that `update` reads.
         receiver: What `receive` calls; None for methods that constrain gradients and learn nothing from them.
         projector: What `project` calls; None for methods that leave parameters where the optimiser puts them.
+        settler: What `settle` calls; None for methods whose `constrain` already says which entries are zero.
     """
 
     init: Callable[[Any], State]
@@ -40,6 +41,7 @@ class Compression(NamedTuple):
     needs: tuple[str, ...] = ()
     receiver: Callable[[Any, Any, State], tuple[Any, State]] | None = None
     projector: Callable[[Any, State], Any] | None = None
+    settler: Callable[[Any, Any, State], Any] | None = None
 
     def receive(self, grads: Any, params: Any, state: State) -> tuple[Any, State]:
         """Turns the cotangent that the view passes back into the gradient that the optimiser gets.
@@ -71,6 +73,21 @@ class Compression(NamedTuple):
         """
         return params if self.projector is None else self.projector(params, state)
 
+    def settle(self, tree: Any, seen: Any, state: State) -> Any:
+        """Puts the zeros of this method's view back into what later views made of it.
+
+        It differs from `constrain` where weights that are not used still learn.
+
+        Args:
+            tree: Parameters after later views.
+            seen: What this method's own view gave.
+            state: The state that the view had.
+
+        Returns:
+            Parameters; by default `constrain(tree, state)`.
+        """
+        return self.constrain(tree, state) if self.settler is None else self.settler(tree, seen, state)
+
 
 def on_values(
     name: str,
@@ -82,6 +99,7 @@ def on_values(
     constrain: Callable[[Values, State], Mapping[str, Any]] | None = None,
     receive: Callable[[Values, Values, State], tuple[Mapping[str, Any], State]] | None = None,
     project: Callable[[Values, State], Mapping[str, Any]] | None = None,
+    settle: Callable[[Values, Values, State], Mapping[str, Any]] | None = None,
     selectors: tuple[Selector, ...] = (),
     needs: tuple[str, ...] = (),
 ) -> Compression:
@@ -96,6 +114,7 @@ def on_values(
         constrain: `(values, state) -> values` on any values with the selected paths; identity when None.
         receive: `(grads, values before the step, state) -> (grads, state)`; `constrain` when None.
         project: `(values after the step, state) -> values`; identity when None.
+        settle: `(values after later views, values of the own view, state) -> values`; `constrain` when None.
         selectors: All must select a value; kernels when empty.
         needs: Names of the statistics that `update` reads.
 
@@ -146,15 +165,19 @@ def on_values(
     def project_tree(params: Any, state: State) -> Any:
         return with_values(params, project(pick(params), state))  # type: ignore[misc]
 
+    def settle_tree(tree: Any, seen: Any, state: State) -> Any:
+        return with_values(tree, settle(pick(tree), pick(seen), state))  # type: ignore[misc]
+
     def restrict(selector: Selector) -> Compression:
         return on_values(
             name, encode=encode, init=init, update=update, view=view, constrain=constrain, receive=receive,
-            project=project, selectors=(*selectors, selector), needs=needs,
+            project=project, settle=settle, selectors=(*selectors, selector), needs=needs,
         )  # fmt: skip
 
     return Compression(
         init_tree, update_tree, view_tree, encode_tree, constrain_tree, chosen, restrict, name, needs,
         receiver=receive_tree if receive else None, projector=project_tree if project else None,
+        settler=settle_tree if settle else None,
     )  # fmt: skip
 
 

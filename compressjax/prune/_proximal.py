@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from compressjax.core import Compression, on_values, straight_through
 from compressjax.prune._learn import at_step
-from compressjax.prune._soft_threshold import shrink
+from compressjax.prune._soft_threshold import keep_zeros, shrink
 from compressjax.tensors import Masked
 
 Arrays = dict[str, jax.Array]
@@ -162,5 +162,6 @@ def _proximal(
         init=lambda flat: ProximalState(jnp.zeros((), jnp.int32)),
         update=update,
         project=project,
+        settle=(lambda flat, seen, state: keep_zeros(flat, seen)) if sparse else None,
         **({"view": view, "encode": nodes} if sparse else {"encode": lambda flat, state: flat}),
     )

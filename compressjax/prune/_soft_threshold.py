@@ -99,7 +99,25 @@ def soft_threshold(
         view=lambda flat, state: {p: straight_through(flat[p], x) for p, x in pulled(flat, state).items()},
         encode=encode,
         receive=receive,
+        settle=lambda flat, seen, state: keep_zeros(flat, seen),
     )
+
+
+def keep_zeros(flat: Arrays, seen: Arrays) -> Arrays:
+    """Puts zeros back where a view had them.
+
+    Args:
+        flat: `{path: array}` after later views.
+        seen: `{path: array}` as the view gave them.
+
+    Returns:
+        `{path: array}`.
+
+    Example:
+        >>> keep_zeros({"a": jnp.ones(2)}, {"a": jnp.array([0.0, 3.0])})["a"].tolist()
+        [0.0, 1.0]
+    """
+    return {path: jnp.where(seen[path] != 0, x, jnp.zeros((), x.dtype)) for path, x in flat.items()}
 
 
 def shrink(x: jax.Array, threshold: jax.Array | float) -> jax.Array:

@@ -167,4 +167,5 @@ def _ste(
         view=view,
         encode=lambda flat, state: masked_nodes(flat, state.masks),
         receive=receive,
+        settle=lambda flat, seen, state: zeroed(flat, state),
     )

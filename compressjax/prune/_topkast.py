@@ -118,6 +118,7 @@ def topkast(
         encode=lambda flat, state: masked_nodes(flat, state.forward),
         constrain=learning,
         receive=receive,
+        settle=lambda flat, seen, state: used(flat, state),
     )
 
 

@@ -181,3 +181,29 @@ def test_a_learner_inside_factors_is_refused() -> None:
     c = core.sequence(toys.factor(), toys.learner())
     with pytest.raises(ValueError, match=r"toy.learner learns from gradients, and \['a/kernel/left'.*as_optax"):
         c.init(PARAMS)
+
+
+def test_settle_puts_zeros_back_where_unused_weights_learn() -> None:
+    """A method that uses some weights and trains all: its zeros end the chain, and all get the gradient."""
+    mask = toys.mask(0.5)
+    zeroed = mask.view
+
+    def view(params, state):
+        return jax.tree.map(core.straight_through, params, zeroed(params, state))
+
+    loose = mask._replace(
+        view=view,
+        constrain=lambda tree, state: tree,
+        settler=lambda tree, seen, state: zeroed(tree, state),
+    )
+    shift = core.on_values(
+        "shift",
+        view=lambda flat, state: {path: x + 1 for path, x in flat.items()},
+        encode=lambda flat, state: {path: x + 1 for path, x in flat.items()},
+    )
+    for c in (core.chain(loose, shift), core.chain(core.chain(core.identity(), loose), shift)):
+        state = c.update(c.init(PARAMS), PARAMS)
+        assert helpers.difference(c.view(PARAMS, state), core.materialize(c.encode(PARAMS, state))) == ""
+        assert int((c.view(PARAMS, state)["a"]["kernel"] == 0).sum()) == 12
+        grad = jax.grad(lambda p: c.view(p, state)["a"]["kernel"].sum())(PARAMS)["a"]["kernel"]  # noqa: B023
+        np.testing.assert_array_equal(grad, np.ones((4, 6)))

@@ -25,8 +25,8 @@ X, Y = helpers.array(3, (8, 6)), helpers.array(4, (8, 4))
 METHODS: dict[str, Callable[[], core.Compression]] = {
     "gradual": lambda: prune.gradual(0.5, end=4, every=2, distribution="global"),
     "static": lambda: prune.static(0.5, KEY),
-    "set": lambda: prune.set_(0.5, KEY, end=9, every=2),
-    "rigl": lambda: prune.rigl(0.5, KEY, end=9, every=2),
+    "set": lambda: prune.set_(0.5, KEY, end=7, every=2),
+    "rigl": lambda: prune.rigl(0.5, KEY, end=7, every=2),
     "ste": lambda: prune.ste(0.5),
     "sr_ste": lambda: prune.sr_ste(pattern="1:2"),
     "topkast": lambda: prune.topkast(0.6, 0.3, every=2),
