@@ -21,11 +21,11 @@ def as_optax(
 ) -> optax.GradientTransformationExtraArgs:
     """Joins a compression and an optimiser: masked weights never move, moments included.
 
-    .. math:: (g', s') = receive(g_t, \\theta_t, s_t), \\quad u = C_{s'}\\,opt(g'), \\quad
-        s_{t+1} = update(s', \\theta_t + u), \\quad \\theta_{t+1} = project(\\theta_t + u, s_{t+1}), \\quad
-        m \\leftarrow C_{t+1} m
+    .. math:: (g', s') = receive(g_t, \\theta_t, s_t), \\quad u = C_{s'}\\,opt(g'; C_{s_t} m_t), \\quad
+        s_{t+1} = update(s', \\theta_t + u), \\quad \\theta_{t+1} = project(\\theta_t + u, s_{t+1})
 
-    with `C` the method's `constrain`; by default `receive` is `C` and `project` changes nothing. The returned state
+    with `C` the method's `constrain` and `m` the optimiser's moments: what a mask takes out is forgotten before they are
+    used again. By default `receive` is `C` and `project` changes nothing. The returned state
     belongs to the parameters *after* the step. Where the projection moves an entry, the update returned is the
     difference, so that `optax.apply_updates` lands on it (exactly, where it lands on 0); elsewhere it is the
     optimiser's, bit for bit.
@@ -57,13 +57,18 @@ def as_optax(
         if params is None:
             raise ValueError("as_optax: update needs params=; a compression follows weights, not only their gradients")
         received, learned = compression.receive(grads, params, state.compression)
-        updates, inner = optimiser.update(received, state.inner, params, **extra)
+        # Before the step, not after the last one: the trajectory is the same, and here the compiler fuses it into the
+        # optimiser's own pass over its moments.
+        inner = _constrain_moments(compression, state.inner, params, state.compression)
+        # Weights under a mask are shown to the optimiser as the zeros that they count as, lest decay feed their moments.
+        shown = compression.constrain(params, state.compression)
+        updates, inner = optimiser.update(received, inner, shown, **extra)
         updates = compression.constrain(updates, learned)
         moved = optax.apply_updates(params, updates)
         after = compression.update(learned, moved, grads, stats)
         if compression.projector is not None:
             updates = _land(updates, params, moved, compression.project(moved, after))
-        return updates, CompressedState(_constrain_moments(compression, inner, params, after), after)
+        return updates, CompressedState(inner, after)
 
     return optax.GradientTransformationExtraArgs(init, update)
 
