@@ -48,8 +48,9 @@ def chain(*compressions: Compression) -> Compression:
 
     .. math:: view = C_n \\dots C_1 (v_n \\circ \\dots \\circ v_1), \\quad encode = e_n \\circ \\dots \\circ e_1
 
-    where the projections `C_i` (masks, by `settle`) are applied again last, so that no later view disturbs them. Gradients are
-    received right to left, each stage at the parameters that its own view saw; parameters are projected left to right.
+    where the projections `C_i` (masks, by `settle`) are applied again last, so that no later view disturbs them.
+    Gradients are received right to left, each stage at the parameters that its own view saw; parameters are projected
+    left to right.
 
     Args:
         *compressions: Acting left to right; masks come before grids and codebooks.
