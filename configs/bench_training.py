@@ -21,9 +21,10 @@ def get_config(text: str = "") -> ConfigDict:
     config.shape = (128, 28, 28, 1)
     config.steps = 10_000  # long enough that the masks' schedule is under way during the whole measurement
     # Masks are taken anew every 100 steps, which a median does not see; every step is the most that they can cost.
-    config.methods = ("masked", "masked anew every step", "qat 4 bits", "qat 8 bits")
+    config.methods = ("masked", "masked anew every step", "rigl", "qat 4 bits", "qat 8 bits")
     config.bars = (
         ("step .*", "masked", "ratio", ">=", 1 / 1.15),
+        ("step .*", "rigl", "ratio", ">=", 1 / 1.10),
         ("step .*", "qat 4 bits", "ratio", ">=", 1 / 1.15),
         ("step .*", "qat 8 bits", "ratio", ">=", 1 / 1.15),
     )

@@ -20,7 +20,7 @@ import jax
 import pytest
 
 # Timing says nothing under xdist, so there is no deadline; the examples are the same on every machine and every day.
-hypothesis.settings.register_profile("ci", max_examples=15, deadline=None, derandomize=True, database=None)
+hypothesis.settings.register_profile("ci", max_examples=8, deadline=None, derandomize=True, database=None)
 hypothesis.settings.register_profile("thorough", max_examples=300, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 

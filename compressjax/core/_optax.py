@@ -24,9 +24,9 @@ def as_optax(
     .. math:: (g', s') = receive(g_t, \\theta_t, s_t), \\quad u = C_{s'}\\,opt(g'; C_{s_t} m_t), \\quad
         s_{t+1} = update(s', \\theta_t + u), \\quad \\theta_{t+1} = project(\\theta_t + u, s_{t+1})
 
-    with `C` the method's `constrain` and `m` the optimiser's moments: what a mask takes out is forgotten before they are
-    used again. By default `receive` is `C` and `project` changes nothing. The returned state
-    belongs to the parameters *after* the step. Where the projection moves an entry, the update returned is the
+    with `C` the method's `constrain` and `m` the optimiser's moments: what a mask takes out is forgotten before they
+    are used again. By default `receive` is `C` and `project` changes nothing. The returned state belongs to the
+    parameters *after* the step. Where the projection moves an entry, the update returned is the
     difference, so that `optax.apply_updates` lands on it (exactly, where it lands on 0); elsewhere it is the
     optimiser's, bit for bit.
 
@@ -60,7 +60,7 @@ def as_optax(
         # Before the step, not after the last one: the trajectory is the same, and here the compiler fuses it into the
         # optimiser's own pass over its moments.
         inner = _constrain_moments(compression, state.inner, params, state.compression)
-        # Weights under a mask are shown to the optimiser as the zeros that they count as, lest decay feed their moments.
+        # Weights under a mask are shown to the optimiser as the zeros that they count as: decay must not feed moments.
         shown = compression.constrain(params, state.compression)
         updates, inner = optimiser.update(received, inner, shown, **extra)
         updates = compression.constrain(updates, learned)

@@ -54,7 +54,7 @@ def test_every_node_has_a_row() -> None:
 
 
 @every_method_in_turn
-@settings(max_examples=8)
+@settings(max_examples=4)
 @given(data=st.data())
 def test_what_is_stored(turn: int, row: methods.MethodRow, data: st.DataObject) -> None:
     """Laws 1, 2, 3, 7 and 8 of methods; together, because they share the compiled method."""
@@ -103,7 +103,7 @@ def test_stability(row: methods.MethodRow, spec: draws.Spec) -> None:
 
 
 @every_node
-@settings(max_examples=6)
+@settings(max_examples=3)
 @some_node
 def test_size_of_nodes(row: nodes.NodeRow, seed: int, dtype: str, size: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -111,7 +111,7 @@ def test_size_of_nodes(row: nodes.NodeRow, seed: int, dtype: str, size: int) -> 
 
 
 @every_node
-@settings(max_examples=4)
+@settings(max_examples=2)
 @some_node
 def test_lossless_nodes(row: nodes.NodeRow, seed: int, dtype: str, size: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -119,7 +119,7 @@ def test_lossless_nodes(row: nodes.NodeRow, seed: int, dtype: str, size: int) ->
 
 
 @pytest.mark.parametrize("row", [row for row in methods.ROWS if row.neutral], ids=lambda row: row.name)
-@settings(max_examples=4)
+@settings(max_examples=2)
 @given(spec=draws.specs(draws.VARIANTS[:2]))
 def test_zero_limit(row: methods.MethodRow, spec: draws.Spec) -> None:
     laws.zero_limit(row, spec)
