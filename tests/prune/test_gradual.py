@@ -111,9 +111,12 @@ def test_masked_weights_never_move(params, key, optimiser):
     compression = prune.gradual(0.7, end=12, every=4)
     tx = core.as_optax(compression, optimiser)
     state = tx.init(params)
+    traces = []
 
     @jax.jit
     def step(params, state, x):
+        traces.append(1)
+
         def loss(p):
             seen = compression.view(p, state.compression)
             return jnp.mean(jnp.square(jnp.tanh(x @ seen["a"]["kernel"]) @ seen["b"]["kernel"] - 1.0))
@@ -138,7 +141,7 @@ def test_masked_weights_never_move(params, key, optimiser):
                 if leaf.shape == mask.shape:
                     assert not np.any(np.asarray(leaf)[~np.asarray(mask)]), path
     assert int(masks["a/kernel"].sum()) == 180
-    assert step._cache_size() == 1
+    assert len(traces) == 1
 
 
 def test_gradients_only_at_kept_entries(params):
