@@ -51,10 +51,15 @@ def ours(name: str, optimiser: optax.GradientTransformation, params: Any, gradie
     method = make(0.5, jax.random.key(0), end=100, every=2, distribution="uniform")
     tx = core.as_optax(method, optimiser)
     state = tx.init(params)
-    for _ in range(STEPS):
+
+    @jax.jit
+    def step(params: Any, state: Any) -> tuple[Any, Any]:
         # Gradients at the view; RigL's view passes the dense gradient.
         updates, state = tx.update(gradient(method.view(params, state.compression)), state, params)
-        params = optax.apply_updates(params, updates)
+        return optax.apply_updates(params, updates), state
+
+    for _ in range(STEPS):
+        params, state = step(params, state)
     return params
 
 
