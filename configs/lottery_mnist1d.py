@@ -43,5 +43,5 @@ def get_config(text: str = "") -> ConfigDict:
     )
     if smoke:
         config.seeds, config.sparsities, config.promised = (0,), (0.4, 0.6), (0.6,)
-        config.width, config.steps, config.chunk = 16, 20, 10
+        config.width, config.steps, config.chunk = 20, 20, 10
     return config

@@ -6,26 +6,32 @@ accuracy of a training as its figure. The data come from the authors' package.
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compressjax import prune, saliency
+from compressjax import core, prune
 from experiments import app
 from experiments.reproduce.loop import Data, train
 from experiments.reproduce.table import Claim
 
-Masks = dict[str, jax.Array]
+
+class Round(NamedTuple):
+    """A round of a seed's search for tickets: what it trained under, and its test errors."""
+
+    ticket: prune.Ticket
+    errors: list[float]
 
 
 class Shared(NamedTuple):
-    """Data, and the masks that earlier cells found."""
+    """Data, and by seed the rounds that earlier cells went through with the rounds to come."""
 
     data: Data
-    masks: dict[tuple[float, int], Masks]
+    found: dict[int, list[Round]]
+    coming: dict[int, Iterator[Round]]
 
 
 def settings(config: Mapping[str, Any]) -> list[str]:
@@ -52,7 +58,7 @@ def prepare(launch: app.Launch) -> Shared:
         raise ValueError("the package mnist1d is absent; install it with `pip install mnist1d`") from error
     made = make_dataset(get_dataset_args())
     arrays = (made["x"], made["y"], made["x_test"], made["y_test"])
-    return Shared(Data(*(jnp.asarray(np.asarray(x), jnp.float32 if x.ndim > 1 else jnp.int32) for x in arrays)), {})
+    return Shared(Data(*(jnp.asarray(np.asarray(x), jnp.float32 if x.ndim > 1 else jnp.int32) for x in arrays)), {}, {})
 
 
 def initial(key: jax.Array, width: int, inputs: int = 40, classes: int = 10) -> Any:
@@ -77,33 +83,43 @@ def apply(params: Any, x: jax.Array) -> jax.Array:
 
 
 def run(shared: Shared, config: Mapping[str, Any], name: str, seed: int) -> dict[str, float]:
-    """Trains one network; the masks of a ticket come from the training before it in the row of sparsities."""
+    """Trains one network; dense ones and tickets are rounds of one search a seed."""
+    if name == "dense":
+        return _figures(_round(shared, config, seed, 0).errors)
+    arm, sparsity = name.split()[0], float(name.split()[1])
     key = jax.random.key(seed)
     start = initial(key, config["width"])
-    if name == "dense":
-        return _figures(train(apply, start, shared.data, config, seed=seed).errors)
-    arm, sparsity = name.split()[0], float(name.split()[1])
     if arm == "random":
         compression = prune.static(sparsity, jax.random.fold_in(key, 1), distribution="uniform")
         return _figures(train(apply, start, shared.data, config, seed=seed, compression=compression).errors)
-    if arm == "fresh":
-        start = initial(jax.random.fold_in(key, 2), config["width"])
-    compression = prune.static(masks=_ticket(shared, config, sparsity, seed))
+    found = _round(shared, config, seed, 1 + list(config["sparsities"]).index(sparsity))
+    if arm == "ticket":
+        return _figures(found.errors)
+    start = initial(jax.random.fold_in(key, 2), config["width"])
+    compression = prune.static(masks=found.ticket.masks)
     return _figures(train(apply, start, shared.data, config, seed=seed, compression=compression).errors)
 
 
-def _ticket(shared: Shared, config: Mapping[str, Any], sparsity: float, seed: int) -> Masks:
-    """Masks of the largest weights after training with the masks of the sparsity before."""
-    if (sparsity, seed) not in shared.masks:
-        before = [s for s in config["sparsities"] if s < sparsity]
-        compression = prune.static(masks=_ticket(shared, config, before[-1], seed)) if before else None
-        start = initial(jax.random.key(seed), config["width"])
-        done = train(apply, start, shared.data, config, seed=seed, compression=compression)
-        # Weights outside of the masks stay where they began; they are out for good.
-        seen = compression.view(done.params, done.state) if compression else done.params
-        chosen = prune.one_shot(saliency.magnitude(), sparsity=sparsity).init(seen)
-        shared.masks[sparsity, seed] = dict(chosen.masks)
-    return shared.masks[sparsity, seed]
+def _round(shared: Shared, config: Mapping[str, Any], seed: int, number: int) -> Round:
+    """A round of a seed's search, after all rounds before it."""
+    found = shared.found.setdefault(seed, [])
+    coming = shared.coming.setdefault(seed, _search(shared.data, config, seed))
+    while len(found) <= number:
+        found.append(next(coming))
+    return found[number]
+
+
+def _search(data: Data, config: Mapping[str, Any], seed: int) -> Iterator[Round]:
+    errors: list[float] = []
+
+    def learn(params: Any, compression: core.Compression) -> Any:
+        done = train(apply, params, data, config, seed=seed, compression=compression)
+        errors[:] = done.errors
+        return done.params
+
+    start = initial(jax.random.key(seed), config["width"])
+    for ticket in prune.lottery_ticket(learn, start, sparsities=config["sparsities"]):
+        yield Round(ticket, list(errors))
 
 
 def _figures(errors: list[float]) -> dict[str, float]:

@@ -62,13 +62,13 @@ def test_an_unknown_study_is_refused(tmp_path, data_cache):
 def shared():
     x = jax.random.normal(jax.random.key(0), (200, 40))
     y = (x[:, 0] > 0).astype(jnp.int32)
-    return lottery.Shared(Data(x[:150], y[:150], x[150:], y[150:]), {})
+    return lottery.Shared(Data(x[:150], y[:150], x[150:], y[150:]), {}, {})
 
 
 def test_tickets_are_nested_and_hold_the_largest_trained_weights(shared):
     config = lottery_mnist1d.get_config("smoke").to_dict()
     lottery.run(shared, config, "ticket 0.6", 0)
-    wide, narrow = (shared.masks[s, 0] for s in (0.4, 0.6))
+    wide, narrow = (found.ticket.masks for found in shared.found[0][1:])
     start = lottery.initial(jax.random.key(0), config["width"])
     trained = train(lottery.apply, start, shared.data, config, seed=0).params
     for path, mask in wide.items():
@@ -91,4 +91,4 @@ def test_arms_differ_only_in_what_they_should(shared):
 def test_steps_that_do_not_divide_are_refused(shared):
     config = {**lottery_mnist1d.get_config("smoke").to_dict(), "steps": 25}
     with pytest.raises(ValueError, match=r"--config.steps=25.*--config.chunk=10"):
-        lottery.run(shared, config, "dense", 0)
+        lottery.run(shared, config, "dense", 1)
