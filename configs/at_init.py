@@ -7,47 +7,43 @@ LeNet-300-100, masks from 128 examples (GraSP: ten a class), 15 epochs of Adam a
     python -m experiments.reproduce --config=configs/at_init.py:mnist $DATA --workdir=runs/at_init_mnist
 
 63 trainings of less than a minute each on two cores; a run that was stopped goes on. Asked: SNIP below random masks at
-every sparsity; on Fashion-MNIST errors near those of earlier runs of these settings (two seeds), on MNIST near the
-paper's (which trains with SGD: dense 1.7 %).
+every sparsity. On Fashion-MNIST it may lose 2.8, 4 and 6 points at 90, 95 and 98 % and has to stay 8 points below
+chance at 98 %; errors of earlier runs of these settings (two seeds) stand beside ours. On MNIST errors near the paper's, which
+trains with SGD to 1.7 % dense, are asked.
 """
 
 from ml_collections import ConfigDict
 
-from configs.common import arguments
+from configs.common import arguments, pruned
 
-# Method, fraction of zeros, known error in per cent, allowed distance in points.
+# Rows of setting, what to compare it with, least and greatest value, and a known error in per cent.
 FASHION_MNIST = (
-    ("snip", 0.9, 12.9, 0.6), ("snip", 0.95, 14.2, 0.6), ("snip", 0.98, 16.2, 1.0), ("snip", 0.99, 18.9, 2.0),
-    ("random", 0.9, 13.6, 0.6), ("random", 0.95, 15.3, 1.0), ("random", 0.98, 26.8, 5.0), ("random", 0.99, 55.9, 15.0),
+    ("snip 0.9", "dense", None, 2.8), ("snip 0.95", "dense", None, 4.0), ("snip 0.98", "dense", None, 6.0),
+    ("random 0.98", "snip 0.98", 8.0),
+    ("snip 0.9", "", None, None, "12.9"), ("snip 0.95", "", None, None, "14.2"), ("snip 0.98", "", None, None, "16.2"),
+    ("snip 0.99", "", None, None, "18.9"),
+    ("random 0.9", "", None, None, "13.6"), ("random 0.95", "", None, None, "15.3"),
+    ("random 0.98", "", None, None, "26.8"), ("random 0.99", "", None, None, "55.9"),
 )  # fmt: skip
-MNIST = (("snip", 0.95, 1.6, 0.7), ("snip", 0.98, 2.4, 0.7))
+MNIST = (("snip 0.95", "", 0.9, 2.3, "1.6"), ("snip 0.98", "", 1.7, 3.1, "2.4"))
 
 
 def get_config(text: str = "") -> ConfigDict:
     """The study; `text` holds words of `arguments`, separated by commas."""
     choices = {"smoke": "digits, hardly any steps, one seed", "mnist": "MNIST instead of Fashion-MNIST"}
     words = arguments(text, choices)
-    config = ConfigDict()
-    config.study = "at_init"
-    config.seeds = (0, 1, 2)
+    known = MNIST if "mnist" in words else FASHION_MNIST
+    config = pruned("mnist" if "mnist" in words else "fashion_mnist")
     # Random masks and magnitudes within each layer, the others over all; "magnitude_global" empties the first layer.
     config.methods = ("random", "magnitude", "snip", "grasp", "synflow")
     config.sparsities = (0.9, 0.95, 0.98, 0.99)
-    config.data = {"name": "fashion_mnist", "path": "/usr/share/datasets/fashion-mnist"}
-    config.known = FASHION_MNIST
-    config.model = {"name": "mlp", "settings": {"widths": (300, 100)}}
     config.examples = 128  # of SNIP
     config.grasp = {"per_class": 10, "temperature": 200.0}
     config.synflow = {"steps": 100}
-    config.batch = 128
-    config.steps = 7020  # 15 epochs
-    config.chunk = 468
-    config.learning_rate = 1e-3
-    config.cosine = True
-    if "mnist" in words:
-        config.data, config.known = {"name": "mnist", "path": "package/data"}, MNIST
     if "smoke" in words:
-        config.data, config.known = {"name": "digits", "path": ""}, ()
-        config.seeds, config.sparsities, config.examples = (0,), (0.8,), 32
-        config.steps, config.chunk, config.batch, config.synflow.steps = 40, 20, 32, 5
+        known = ()
+        pruned("digits", config)
+        config.sparsities, config.examples, config.synflow.steps = (0.8,), 32, 5
+    order = [(f"snip {s}", f"random {s}", None, 0.0) for s in config.sparsities]
+    config.asked = (*known, *order)
     return config

@@ -69,3 +69,30 @@ def arguments(text: str | None, choices: Mapping[str, str]) -> set[str]:
             + ", ".join(f"{name} ({what})" for name, what in choices.items())
         )
     return words
+
+
+def pruned(data: str, config: ConfigDict | None = None) -> ConfigDict:
+    """Settings of a study that trains LeNet-300-100 from scratch under one method after another.
+
+    Args:
+        data: `"fashion_mnist"`, `"mnist"`, or `"digits"`, which trains hardly any steps with one seed.
+        config: to change; a new one when None.
+
+    Returns:
+        The config, without `methods`, `sparsities`, `asked` and what the methods read.
+    """
+    config = ConfigDict() if config is None else config
+    small = data == "digits"
+    places = {"fashion_mnist": "/usr/share/datasets/fashion-mnist", "mnist": "package/data", "digits": ""}
+    config.study = "pruned"
+    config.data = {"name": data, "path": places[data]}
+    config.model = {"name": "mlp", "settings": {"widths": (300, 100)}}
+    config.seeds = (0,) if small else (0, 1, 2)
+    config.batch = 32 if small else 128
+    config.steps = 40 if small else 7020  # 15 epochs
+    config.chunk = 20 if small else 468
+    config.scan = True
+    config.learning_rate = 1e-3
+    config.cosine = True
+    config.units = False
+    return config

@@ -15,6 +15,7 @@ from experiments.app import Launch, command, describe_machine
 from experiments.problem import Problem, make_problem
 from experiments.stages import STAGES
 from experiments.stages.patterns import check_patterns
+from experiments.training import with_run
 from experiments.view import View
 from experiments.writers import Writers
 
@@ -38,13 +39,8 @@ def build(problem: Problem, config: dict[str, Any]) -> list[recipe.Stage]:
             f"--config.skip={sorted(skipped)} must name stages other than the teacher: {', '.join(list(STAGES)[1:])}"
         )
     check_patterns(problem, config)
-    shared = {"model": config["model"], "seed": config["seed"], "devices": problem.mesh.size}
-    stages = []
-    for name, make in STAGES.items():
-        if name not in skipped:
-            stage = make(problem, config[name])
-            stages.append(stage._replace(settings={**shared, **stage.settings}))
-    return stages
+    makers = {name: make for name, make in STAGES.items() if name not in skipped}
+    return [with_run(make(problem, config[name]), problem, config) for name, make in makers.items()]
 
 
 def compress(launch: Launch) -> None:
@@ -199,6 +195,6 @@ def write_reports(found: dict[str, Any], workdir: str) -> None:
         found: the report.
         workdir: folder.
     """
-    recipe.write_text(os.path.join(workdir, "report.json"), json.dumps(found, indent=2) + "\n")
-    recipe.write_text(os.path.join(workdir, "report.md"), report.as_markdown(found))
-    recipe.write_text(os.path.join(workdir, "report.html"), report.page(found))
+    recipe.write_file(os.path.join(workdir, "report.json"), json.dumps(found, indent=2) + "\n")
+    recipe.write_file(os.path.join(workdir, "report.md"), report.as_markdown(found))
+    recipe.write_file(os.path.join(workdir, "report.html"), report.page(found))

@@ -1,4 +1,4 @@
-"""Pictures of pruning reports, as PNG bytes."""
+"""Pictures of pruning reports, and how all pictures are made, as PNG bytes."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ def plot_curves(true: measure.Sensitivity, estimated: measure.Sensitivity) -> by
     Returns:
         PNG.
     """
-    figure = _figure(8.0, 4.5)
+    figure = new_figure(8.0, 4.5)
     axes = figure.add_subplot()
     for i, path in enumerate(true.losses):
         colour = f"C{i % 10}"
@@ -27,7 +27,7 @@ def plot_curves(true: measure.Sensitivity, estimated: measure.Sensitivity) -> by
     axes.set(xlabel="fraction of zeros in this leaf alone", ylabel="loss (dashed: estimated)", yscale="log")
     axes.legend(fontsize=8)
     axes.grid(alpha=0.3)
-    return _png(figure)
+    return as_png(figure)
 
 
 def plot_masks(rows: Sequence[Mapping[str, Any]]) -> bytes:
@@ -42,7 +42,7 @@ def plot_masks(rows: Sequence[Mapping[str, Any]]) -> bytes:
     highest = max(row["sparsity"] for row in rows)
     shown = [row for row in rows if row["sparsity"] == highest]
     paths = list(shown[0]["masks"])
-    figure = _figure(8.0, 0.5 + 0.5 * len(shown))
+    figure = new_figure(8.0, 0.5 + 0.5 * len(shown))
     axes = figure.add_subplot()
     width = 0.8 / len(paths)
     for i, path in enumerate(paths):
@@ -52,17 +52,34 @@ def plot_masks(rows: Sequence[Mapping[str, Any]]) -> bytes:
     axes.set_yticklabels([f"{row['method']} ({100 * row['accuracy']:.1f} %)" for row in shown])
     axes.legend(fontsize=8)
     axes.grid(axis="x", alpha=0.3)
-    return _png(figure)
+    return as_png(figure)
 
 
-def _figure(width: float, height: float) -> Any:
+def new_figure(width: float, height: float) -> Any:
+    """An empty figure.
+
+    Args:
+        width: in inches.
+        height: in inches.
+
+    Returns:
+        A matplotlib `Figure`.
+    """
     # The object interface needs no display and no global state; the import is slow and wanted at the end only.
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained", dpi=110)
 
 
-def _png(figure: Any) -> bytes:
+def as_png(figure: Any) -> bytes:
+    """A figure as a PNG image, the same bytes for the same figure.
+
+    Args:
+        figure: from `new_figure`.
+
+    Returns:
+        The bytes.
+    """
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()

@@ -87,6 +87,24 @@ def standardised_apply(model: nn.Module, mean: float, std: float) -> Any:
     return apply
 
 
+def cross_entropy(apply: Any, temperature: float = 1.0) -> Any:
+    """The loss `(params, (images, labels)) -> mean cross-entropy` of a network.
+
+    Args:
+        apply: `(params, images) -> logits`.
+        temperature: divides the logits, positive.
+
+    Returns:
+        The function.
+    """
+
+    def loss(params: Any, batch: tuple[jax.Array, jax.Array]) -> jax.Array:
+        logits = apply(params, batch[0]) / temperature
+        return optax.softmax_cross_entropy_with_integer_labels(logits, batch[1]).mean()
+
+    return loss
+
+
 def predict(apply: Any, params: Any, images: np.ndarray) -> np.ndarray:
     """Logits of many images, in batches of fixed size.
 

@@ -10,19 +10,19 @@ import csv
 import io
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from compressjax import core, measure, observe, prune, recipe, saliency
 from experiments import app
 from experiments.plots import plot_curves, plot_masks
-from experiments.problem import Problem, assess, make_problem, predict
+from experiments.problem import Problem, assess, cross_entropy, make_problem, predict
 from experiments.stages.teacher import make_teacher
+from experiments.training import with_run
 from experiments.view import View, make_console
 
 
@@ -48,17 +48,16 @@ def report(launch: app.Launch) -> None:
         "estimated": {path: curve.tolist() for path, curve in estimated.losses.items()},
         "rank_correlation": agreed._asdict(), "pruned": rows,
     }  # fmt: skip
-    texts = {
+    files = {
         "sensitivity.csv": curves_csv(true, estimated),
+        "sensitivity.png": plot_curves(true, estimated),
         "masks.csv": masks_csv(rows),
+        "masks.png": plot_masks(rows),
         "prune_report.json": json.dumps(found, indent=2) + "\n",
     }
-    for name, text in texts.items():
-        recipe.write_text(os.path.join(launch.workdir, name), text)
-    for name, picture in (("sensitivity.png", plot_curves(true, estimated)), ("masks.png", plot_masks(rows))):
-        with open(os.path.join(launch.workdir, name), "wb") as file:
-            file.write(picture)
-    console.print(f"written to {launch.workdir}: {', '.join([*texts, 'sensitivity.png', 'masks.png'])}", markup=False)
+    for name, content in files.items():
+        recipe.write_file(os.path.join(launch.workdir, name), content)
+    console.print(f"written to {launch.workdir}: {', '.join(files)}", markup=False)
 
 
 def teacher(problem: Problem, config: Mapping[str, Any], cache: str) -> Any:
@@ -73,9 +72,7 @@ def teacher(problem: Problem, config: Mapping[str, Any], cache: str) -> Any:
         Parameters.
     """
     view, result = View(), None
-    stage = make_teacher(problem, config["teacher"])
-    shared = {"model": config["model"], "seed": config["seed"], "devices": problem.mesh.size}
-    stage = stage._replace(settings={**shared, **stage.settings})
+    stage = with_run(make_teacher(problem, config["teacher"]), problem, config)
     try:
         for event in recipe.run([stage], recipe.Store(cache), problem.data.fingerprint):
             view.show(event)
@@ -83,15 +80,6 @@ def teacher(problem: Problem, config: Mapping[str, Any], cache: str) -> Any:
     finally:
         view.close()
     return jax.tree.map(jnp.asarray, result.result.tree["params"])
-
-
-def entropy(problem: Problem) -> Callable[[Any, Any], jax.Array]:
-    """The loss: cross-entropy of uint8 images and labels."""
-
-    def loss(params: Any, batch: tuple[jax.Array, jax.Array]) -> jax.Array:
-        return optax.softmax_cross_entropy_with_integer_labels(problem.apply(params, batch[0]), batch[1]).mean()
-
-    return loss
 
 
 def curves(problem: Problem, config: Mapping[str, Any], params: Any) -> tuple[measure.Sensitivity, measure.Sensitivity]:
@@ -109,7 +97,7 @@ def curves(problem: Problem, config: Mapping[str, Any], params: Any) -> tuple[me
     batches = [
         (problem.images[i : i + config["batch"]], problem.labels[i : i + config["batch"]]) for i in starts
     ]  # fmt: skip
-    loss, sparsities = entropy(problem), tuple(config["sparsities"])
+    loss, sparsities = cross_entropy(problem.apply), tuple(config["sparsities"])
     true = measure.sensitivity(loss, params, batches, sparsities)
     return true, measure.estimated_sensitivity(loss, params, batches, sparsities)
 
@@ -139,7 +127,7 @@ def prune_all(
             "global": prune.magnitude(total, "global"),
             "lamp": prune.one_shot(saliency.lamp(), total, "global"),
             "sensitivity": prune.magnitude(total, shares),
-            "fisher": prune.one_shot(saliency.fisher(entropy(problem), batches), total, "global"),
+            "fisher": prune.one_shot(saliency.fisher(cross_entropy(problem.apply), batches), total, "global"),
             "wanda": prune.wanda(total),
             "sparsegpt": prune.sparsegpt(total),
             "sparsegpt by sensitivity": prune.sparsegpt(total, distribution=shares),

@@ -50,7 +50,7 @@ def reload() -> None:
         found |= compare((apply, dense), (lifted, fast), data.test_images)
     found["peak_rss_bytes"] = measure.peak_memory()
     np.save(f"{_OUTPUT.value}.npy", logits.argmax(-1).astype(np.uint8))
-    recipe.write_text(f"{_OUTPUT.value}.json", json.dumps(found, indent=2))
+    recipe.write_file(f"{_OUTPUT.value}.json", json.dumps(found, indent=2))
 
 
 def compare(dense: Call, compressed: Call, images: np.ndarray) -> dict[str, Any]:

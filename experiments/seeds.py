@@ -54,8 +54,8 @@ def run_seeds(launch: app.Launch) -> None:
         with open(os.path.join(folder, "report.json"), encoding="utf-8") as file:
             reports.append(json.load(file))
     text = table(reports, _SEEDS.value)
-    recipe.write_text(os.path.join(launch.workdir, "seeds.md"), text)
-    recipe.write_text(os.path.join(launch.workdir, "seeds.json"), json.dumps(summary(reports), indent=2) + "\n")
+    recipe.write_file(os.path.join(launch.workdir, "seeds.md"), text)
+    recipe.write_file(os.path.join(launch.workdir, "seeds.json"), json.dumps(summary(reports), indent=2) + "\n")
     make_console().print(text, markup=False)
 
 

@@ -161,7 +161,7 @@ def report(launch: app.Launch) -> None:
         "widths": {"widths": smaller.widths, "inner": smaller.inner},
         "groups": [row._asdict() for row in small.cuts if not row.reason],
     }  # fmt: skip
-    recipe.write_text(os.path.join(launch.workdir, "shrink.json"), json.dumps(found, indent=2) + "\n")
+    recipe.write_file(os.path.join(launch.workdir, "shrink.json"), json.dumps(found, indent=2) + "\n")
     console.print(as_text(found), markup=False)
 
 

@@ -103,6 +103,21 @@ def fit(
     return Stage(name, dict(settings), start, finish, advance, steps, settings["chunk"], settings["save_every"])
 
 
+def with_run(stage: Stage, problem: Problem, config: Mapping[str, Any]) -> Stage:
+    """A stage whose settings, and so its place in the cache, name what all stages of a run share.
+
+    Args:
+        stage: any stage.
+        problem: network, data and devices.
+        config: of the run, with `model` and `seed`.
+
+    Returns:
+        The stage.
+    """
+    shared = {"model": config["model"], "seed": config["seed"], "devices": problem.mesh.size}
+    return stage._replace(settings={**shared, **stage.settings})
+
+
 def count_steps(settings: Mapping[str, Any], examples: int) -> int:
     """Steps of a stage: its epochs, rounded up to whole chunks so that one program serves them all.
 

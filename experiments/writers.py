@@ -25,7 +25,7 @@ class Writers:
         self._board = tensorboardX.SummaryWriter(os.path.join(workdir, "tensorboard"))
         self._lines: list[str] = []
         self._before = 0
-        recipe.write_text(self._path, "")
+        recipe.write_file(self._path, "")
 
     def __enter__(self) -> "Writers":
         return self
@@ -38,7 +38,7 @@ class Writers:
     def begin(self, stage: str, history: list[dict[str, float]]) -> None:
         """A stage starts, or is taken from the cache, with this history."""
         self._lines += [_line(stage, record) for record in history]
-        recipe.write_text(self._path, "".join(self._lines))
+        recipe.write_file(self._path, "".join(self._lines))
 
     def add(self, stage: str, step: int, metrics: dict[str, float]) -> None:
         """A chunk of steps is done."""
@@ -52,7 +52,7 @@ class Writers:
         """A stage is done."""
         self._before += steps
         self._lines.append(_line(stage, {"event": "end", **{k: v for k, v in facts.items() if _plain(v)}}))
-        recipe.write_text(self._path, "".join(self._lines))
+        recipe.write_file(self._path, "".join(self._lines))
         for name, value in facts.items():
             if _plain(value) and not isinstance(value, str):
                 self._board.add_scalar(f"test/{name}", value, self._before)

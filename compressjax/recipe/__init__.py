@@ -3,7 +3,7 @@
 from compressjax.recipe._identity import canonical, chain_keys, digest, fingerprint
 from compressjax.recipe._run import Advanced, Began, Event, Finished, run
 from compressjax.recipe._stage import Previous, Stage
-from compressjax.recipe._store import Store, Stored, write_text
+from compressjax.recipe._store import Store, Stored, write_file
 from compressjax.recipe._structure import pack, unpack
 from compressjax.recipe._workdir import claim, differences
 
@@ -25,5 +25,5 @@ __all__ = [
     "pack",
     "run",
     "unpack",
-    "write_text",
+    "write_file",
 ]

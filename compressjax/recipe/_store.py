@@ -64,7 +64,7 @@ class Store(NamedTuple):
                 ocp.PyTreeCheckpointer(use_ocdbt=False).save(os.path.abspath(draft / _ARRAYS), filled)
             draft.mkdir(exist_ok=True)
             meta = {"count": len(arrays), "structure": structure, "facts": dict(facts)}
-            write_text(draft / _META, json.dumps(meta))
+            write_file(draft / _META, json.dumps(meta))
             _sync_folder(draft)
             os.replace(draft, place)
             _sync_folder(place.parent)
@@ -113,22 +113,22 @@ class Store(NamedTuple):
                 shutil.rmtree(place, ignore_errors=True)
 
 
-def write_text(place: str | os.PathLike[str], text: str) -> None:
-    """Writes a text file so that the file is either the old one or the new one, never a part.
+def write_file(place: str | os.PathLike[str], content: str | bytes) -> None:
+    """Writes a file so that it is either the old one or the new one, never a part.
 
     Args:
         place: file to write.
-        text: its content, written as UTF-8.
+        content: what it will hold; text is written as UTF-8.
 
     Example:
         >>> import tempfile
-        >>> write_text(tempfile.mkdtemp() + "/a.txt", "hello")
+        >>> write_file(tempfile.mkdtemp() + "/a.txt", "hello")
     """
     place = Path(place)
     draft = place.with_name(f".{place.name}.{uuid.uuid4().hex}")
     try:
-        with open(draft, "w", encoding="utf-8") as file:
-            file.write(text)
+        with open(draft, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(draft, place)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from compressjax.recipe._identity import canonical
-from compressjax.recipe._store import write_text
+from compressjax.recipe._store import write_file
 
 _LONGEST = 60
 
@@ -67,7 +67,7 @@ def claim(workdir: str, settings: dict[str, Any]) -> None:
                 "choose another --workdir, or run with the config it was made with"
             )
         return
-    write_text(place, json.dumps(asked, indent=2, sort_keys=True) + "\n")
+    write_file(place, json.dumps(asked, indent=2, sort_keys=True) + "\n")
 
 
 def _short(value: Any) -> str:

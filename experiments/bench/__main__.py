@@ -1,5 +1,6 @@
 """Runs a study: `python -m experiments.bench --config=configs/bench_int8.py`."""
 
+import json
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -7,6 +8,7 @@ from collections.abc import Sequence
 from absl import app, flags
 from ml_collections import config_flags
 
+from compressjax import recipe
 from experiments.bench import harness, table
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The study, for example configs/bench_int8.py.")
@@ -23,7 +25,7 @@ def main(argv: Sequence[str]) -> None:
     report = {}
     try:
         for report in harness.run(config):
-            harness.write(path, report)
+            recipe.write_file(path, json.dumps(report, indent=1) + "\n")
             if not report["complete"]:
                 print(f"\r{report['rows'][-1]['case']:<78}", end="", file=sys.stderr, flush=True)
     except ValueError as error:

@@ -1,9 +1,6 @@
 """Runs the cases of a study: contenders timed in turn, ratios with intervals, bars checked, all of it as plain data."""
 
 import importlib
-import json
-import os
-import pathlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -124,15 +121,3 @@ def run(config: ml_collections.ConfigDict) -> Iterator[dict[str, Any]]:
     report["machine"]["load_after"] = machine.load()
     report["complete"] = True
     yield report
-
-
-def write(path: pathlib.Path, report: Mapping[str, Any]) -> None:
-    """Replaces the file in one step, so that no reader sees half a report.
-
-    Args:
-        path: of the JSON file; its folder exists.
-        report: what `run` yields.
-    """
-    partial = path.with_suffix(".part")
-    partial.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    os.replace(partial, path)

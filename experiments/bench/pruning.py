@@ -1,18 +1,17 @@
 """What methods that prune during training add to it, their updates of masks included: whole stretches of steps."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import ml_collections
 import numpy as np
-import optax
 
 import compressjax
 from compressjax import prune
 from experiments import models
 from experiments.bench.harness import Case
+from experiments.bench.trainer import trainer
 
 # By the number of steps between two masks; schedules end long after the measurement.
 END = 1_000_000
@@ -41,48 +40,8 @@ def cases(config: ml_collections.ConfigDict) -> Iterator[Case]:
     y = jnp.asarray(draw.integers(10, size=config.shape[0]))
     model = models.create(config.model.name, config.model.settings)
     params = jax.jit(model.init)(jax.random.key(config.seed), x)
-    thunks = {"dense": stretch(model.apply, params, None, x, y, config.steps)}
+    thunks = {"dense": trainer(model.apply, params, None, x, y, config.steps)}
     for method in config.methods:
-        thunks[method] = stretch(model.apply, params, METHODS[method](config.every), x, y, config.steps)
+        thunks[method] = trainer(model.apply, params, METHODS[method](config.every), x, y, config.steps)
     count = sum(leaf.size for leaf in jax.tree.leaves(params))
     yield Case(f"{config.steps} steps of {config.model.name}", thunks, {"weights": count}, {}, config.steps)
-
-
-def stretch(
-    apply: Callable, params: Any, compression: compressjax.Compression | None, x: jax.Array, y: jax.Array, steps: int
-) -> Callable:
-    """A thunk that trains on for some steps, in one compiled loop, at every call.
-
-    Args:
-        apply: function of parameters and images.
-        params: start; copied.
-        compression: what acts in the training; a plain optimiser when None.
-        x: images.
-        y: labels.
-        steps: of a call.
-
-    Returns:
-        The thunk, which returns the last loss.
-    """
-    optimiser = optax.adam(1e-3)
-    tx = compressjax.as_optax(compression, optimiser) if compression else optimiser
-
-    def loss(params: Any, state: Any) -> jax.Array:
-        seen = compression.view(params, state.compression) if compression else params
-        return optax.softmax_cross_entropy_with_integer_labels(apply(seen, x), y).mean()
-
-    def step(carry: tuple[Any, Any], _: Any) -> tuple[tuple[Any, Any], jax.Array]:
-        params, state = carry
-        value, grads = jax.value_and_grad(loss)(params, state)
-        updates, state = tx.update(grads, state, params)
-        return (optax.apply_updates(params, updates), state), value
-
-    compiled = jax.jit(lambda *carry: jax.lax.scan(step, carry, length=steps), donate_argnums=(0, 1))
-    held = [jax.tree.map(jnp.copy, params)]
-    held.append(jax.jit(tx.init)(held[0]))
-
-    def run() -> jax.Array:
-        (held[0], held[1]), values = compiled(*held)
-        return values[-1]
-
-    return run

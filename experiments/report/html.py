@@ -2,9 +2,9 @@
 
 import base64
 import html
-import io
 from typing import Any
 
+from experiments.plots import as_png, new_figure
 from experiments.report.tables import said, sheets
 
 STYLE = """
@@ -57,7 +57,7 @@ def plot_stages(report: dict[str, Any]) -> bytes:
     Returns:
         A PNG image.
     """
-    figure = _figure(7, 4)
+    figure = new_figure(7, 4)
     axes = figure.subplots()
     sizes = [stage["file_bytes"] for stage in report["stages"]]
     scores = [100 * stage["accuracy"] for stage in report["stages"]]
@@ -73,7 +73,7 @@ def plot_stages(report: dict[str, Any]) -> bytes:
     axes.set(xscale="log", xlabel="file bytes", ylabel="test accuracy, %")
     axes.legend(fontsize=9, loc="lower right")
     axes.grid(alpha=0.3)
-    return _png(figure)
+    return as_png(figure)
 
 
 def plot_leaves(report: dict[str, Any]) -> bytes:
@@ -86,7 +86,7 @@ def plot_leaves(report: dict[str, Any]) -> bytes:
         A PNG image.
     """
     leaves = [leaf for leaf in report["leaves"] if leaf["method"] != "overhead"]
-    figure = _figure(7, 1 + 0.5 * len(leaves))
+    figure = new_figure(7, 1 + 0.5 * len(leaves))
     axes = figure.subplots()
     for offset, key, color in (
         (0.27, "float32_bytes", "#bbb"),
@@ -99,17 +99,4 @@ def plot_leaves(report: dict[str, Any]) -> bytes:
     axes.set_yticklabels([leaf["path"] for leaf in leaves])
     axes.legend(fontsize=9)
     axes.grid(axis="x", alpha=0.3)
-    return _png(figure)
-
-
-def _figure(width: float, height: float) -> Any:
-    # The object interface needs no display and no global state; the import is slow and wanted at the end only.
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained", dpi=110)
-
-
-def _png(figure: Any) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
+    return as_png(figure)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 from compressjax import recipe
 from experiments import app
-from experiments.reproduce import at_init, gradual, lottery
+from experiments.reproduce import lottery, pruned, transfer
 from experiments.reproduce.table import Claim, render
 from experiments.view import make_console
 
@@ -41,7 +41,7 @@ class Study(Protocol):
         """What the paper says of the settings, and what is asked of ours."""
 
 
-STUDIES: dict[str, Study] = {"at_init": at_init, "gradual": gradual, "lottery": lottery}
+STUDIES: dict[str, Study] = {"pruned": pruned, "lottery": lottery, "transfer": transfer}
 
 
 def reproduce(launch: app.Launch) -> None:
@@ -74,14 +74,14 @@ def reproduce(launch: app.Launch) -> None:
             began = time.monotonic()
             found = study.run(shared, config, cell.name, cell.seed)
             spent, done = spent + time.monotonic() - began, done + 1
-            recipe.write_text(place, json.dumps(found) + "\n")
+            recipe.write_file(place, json.dumps(found) + "\n")
         results[cell.name][cell.seed] = found
         left = f", {spent / done * (len(cells) - i - 1) / 60:.1f} min left" if done else " (read)"
         console.print(f"{i + 1}/{len(cells)} {cell.name}, seed {cell.seed}: {_say(found)}{left}", markup=False)
     about = app.describe_machine()
     text = render(results, study.claims(config), about)
-    recipe.write_text(os.path.join(launch.workdir, "table.md"), text)
-    recipe.write_text(
+    recipe.write_file(os.path.join(launch.workdir, "table.md"), text)
+    recipe.write_file(
         os.path.join(launch.workdir, "results.json"), json.dumps({"results": results, **about}, indent=2) + "\n"
     )
     console.print(text, markup=False)

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-import compressjax
+from compressjax import core
 from experiments.datasets import batch_indices
-from experiments.problem import Problem
+from experiments.problem import Problem, cross_entropy
 
 Apply = Callable[[Any, jax.Array], jax.Array]
 
@@ -39,11 +39,13 @@ class Trained(NamedTuple):
         params: dense parameters; what the network computes with is their view.
         state: of the compression.
         errors: test errors in percent, one an evaluation; the last belongs to `params`.
+        encoded: the tree with nodes.
     """
 
     params: Any
     state: Any
     errors: list[float]
+    encoded: Any
 
 
 def data_of(problem: Problem) -> Data:
@@ -59,7 +61,7 @@ def train(
     settings: Mapping[str, Any],
     *,
     seed: int,
-    compression: compressjax.Compression | None = None,
+    compression: core.Compression | None = None,
 ) -> Trained:
     """Trains for a number of steps and measures the test error now and then.
 
@@ -67,7 +69,8 @@ def train(
         apply: `(params, inputs) -> logits`.
         params: start.
         data: on the device.
-        settings: `steps`, `batch`, `learning_rate`, `cosine` (whether the rate falls), `chunk` (steps a compiled call).
+        settings: `steps`, `batch`, `learning_rate`, `cosine` (whether the rate falls), `chunk` (steps between two
+            evaluations), `scan` (whether a chunk is one compiled loop, in which XLA's CPU convolutions are slow).
         seed: of the order of the data.
         compression: what acts in the training; none when None.
 
@@ -80,10 +83,10 @@ def train(
     steps, chunk = settings["steps"], settings["chunk"]
     if steps % chunk:
         raise ValueError(f"--config.steps={steps} must be a multiple of --config.chunk={chunk}")
-    compression = compression or compressjax.identity()
+    compression = compression or core.identity()
     rate = settings["learning_rate"]
     optimiser = optax.adam(optax.cosine_decay_schedule(rate, steps) if settings["cosine"] else rate)
-    tx = compressjax.as_optax(compression, optimiser)
+    tx = core.as_optax(compression, optimiser)
     state = jax.jit(tx.init)(params)
     run = jax.jit(functools.partial(_chunk, apply, compression, tx), donate_argnums=(0, 1))
     params = jax.tree.map(jnp.copy, params)
@@ -91,19 +94,21 @@ def train(
     errors = []
     for first in range(0, steps, chunk):
         rows = batch_indices(seed, "train", first, chunk, settings["batch"], len(data.train_labels))
-        params, state = run(params, state, data.train, data.train_labels, rows)
+        for part in [rows] if settings.get("scan", True) else np.split(rows, chunk):
+            params, state = run(params, state, data.train, data.train_labels, part)
         errors.append(float(wrong(params, state.compression, data.test, data.test_labels)))
         if not np.isfinite(jax.tree.leaves(params)[0]).all():
             raise ValueError(f"the weights are no numbers after {first + chunk} steps; lower --config.learning_rate")
-    return Trained(params, state.compression, errors)
+    return Trained(params, state.compression, errors, compression.encode(params, state.compression))
 
 
 def _chunk(
-    apply: Apply, compression: compressjax.Compression, tx: Any, params: Any, state: Any, x: Any, y: Any, rows: Any
+    apply: Apply, compression: core.Compression, tx: Any, params: Any, state: Any, x: Any, y: Any, rows: Any
 ) -> tuple[Any, Any]:
+    entropy = cross_entropy(apply)
+
     def loss(params: Any, state: Any, row: jax.Array) -> jax.Array:
-        logits = apply(compression.view(params, state.compression), x[row])
-        return optax.softmax_cross_entropy_with_integer_labels(logits, y[row]).mean()
+        return entropy(compression.view(params, state.compression), (x[row], y[row]))
 
     def step(carry: tuple[Any, Any], row: jax.Array) -> tuple[tuple[Any, Any], None]:
         params, state = carry

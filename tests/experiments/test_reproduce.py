@@ -43,7 +43,7 @@ def test_a_second_run_reads_what_the_first_one_trained(tmp_path, data_cache):
     grid.reproduce(launch(config, tmp_path, data_cache))
     text = (tmp_path / "table.md").read_text()
     cells = sorted(path.name for path in (tmp_path / "cells").iterdir())
-    assert cells == ["dense-seed-0.json", "sparsity-0.8-seed-0.json"]
+    assert cells == ["dense-seed-0.json", "gradual-0.8-seed-0.json"]
     assert json.loads((tmp_path / "cells" / cells[1]).read_text())["zeros"] == pytest.approx(80, abs=0.1)
     (tmp_path / "cells" / cells[0]).write_text('{"error": 1.25, "zeros": 0.0}')
     grid.reproduce(launch(config, tmp_path, data_cache))
@@ -54,7 +54,7 @@ def test_a_second_run_reads_what_the_first_one_trained(tmp_path, data_cache):
 def test_an_unknown_study_is_refused(tmp_path, data_cache):
     config = gradual_fashion_mnist.get_config("smoke")
     config.study = "nothing"
-    with pytest.raises(ValueError, match=r"--config.study='nothing'.*gradual"):
+    with pytest.raises(ValueError, match=r"--config.study='nothing'.*lottery"):
         grid.reproduce(launch(config, tmp_path, data_cache))
 
 

@@ -55,7 +55,7 @@ def test_names_are_sorted_and_whole(store):
     assert store.names("other") == []
 
 
-@pytest.mark.parametrize("where", ["compressjax.recipe._store.write_text", "compressjax.recipe._store.os.replace"])
+@pytest.mark.parametrize("where", ["compressjax.recipe._store.write_file", "compressjax.recipe._store.os.replace"])
 def test_a_failure_leaves_nothing_behind(store, monkeypatch, where):
     def fail(*args):
         raise OSError("disk full")
@@ -87,13 +87,13 @@ def test_remove(store):
 
 def test_text_is_replaced_whole(tmp_path, monkeypatch):
     place = tmp_path / "a.txt"
-    recipe.write_text(place, "old")
+    recipe.write_file(place, "old")
 
     def fail(*args):
         raise OSError("disk full")
 
     monkeypatch.setattr("compressjax.recipe._store.os.replace", fail)
     with pytest.raises(OSError, match="disk full"):
-        recipe.write_text(place, "new")
+        recipe.write_file(place, "new")
     assert place.read_text() == "old"
     assert os.listdir(tmp_path) == ["a.txt"]

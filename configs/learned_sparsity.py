@@ -1,0 +1,38 @@
+"""Sparse variational dropout (Molchanov et al., arXiv:1701.05369) and L0 gates (Louizos et al., arXiv:1712.01312).
+
+    python -m experiments.reproduce --config=configs/learned_sparsity.py --workdir=runs/learned
+    DATA=--config.data.path=package/data
+    python -m experiments.reproduce --config=configs/learned_sparsity.py:mnist $DATA --workdir=runs/learned_mnist
+    python -m experiments.reproduce --config=configs/learned_sparsity.py:mnist,lenet5 $DATA --workdir=runs/lenet5
+
+LeNet-300-100 on Fashion-MNIST or MNIST, LeNet-5 on MNIST; three seeds. Asked of variational dropout on Fashion-MNIST:
+at least 95 % zeros at no more than 1 point over the dense network.
+"""
+
+from ml_collections import ConfigDict
+
+from configs.common import arguments, pruned
+
+
+def get_config(text: str = "") -> ConfigDict:
+    """The study; `text` holds words of `arguments`, separated by commas."""
+    choices = {
+        "smoke": "digits, hardly any steps, one seed",
+        "mnist": "MNIST instead of Fashion-MNIST",
+        "lenet5": "the convolutional network",
+    }
+    words = arguments(text, choices)
+    config = pruned("mnist" if "mnist" in words else "fashion_mnist")
+    config.methods, config.sparsities = ("variational", "l0"), ()
+    config.units = True
+    config.steps = 14040  # 30 epochs
+    # Ends and warm-ups are parts of the training.
+    config.variational = {"end": 0.9, "warmup": 0.3, "learning_rate": 5e-3}
+    config.l0 = {"penalty": 0.1, "keep": 0.8, "end": 0.9, "learning_rate": 5e-3}
+    config.asked = (("variational", "dense", None, 1.0),)
+    if "lenet5" in words:
+        config.model = {"name": "lenet5", "settings": {}}
+        config.scan, config.steps = False, 4680  # XLA runs convolutions in loops slowly on a CPU; 10 epochs
+    if "smoke" in words:
+        pruned("digits", config)
+    return config

@@ -1,0 +1,27 @@
+"""RigL (Evci et al., arXiv:1911.11134) and SET (Mocanu et al., arXiv:1707.04780) against masks that stay.
+
+LeNet-300-100 on Fashion-MNIST with 98 % zeros under ERK from the first step on, three seeds.
+
+    python -m experiments.reproduce --config=configs/sparse_training.py --workdir=runs/sparse_training
+
+Asked: RigL at least 0.3 points below SET, SET at least 0.3 points below static masks: the order of the papers.
+"""
+
+from ml_collections import ConfigDict
+
+from configs.common import arguments, pruned
+
+
+def get_config(text: str = "") -> ConfigDict:
+    """The study; `configs/sparse_training.py:smoke` has hardly any steps and one seed."""
+    smoke = "smoke" in arguments(text, {"smoke": "digits, hardly any steps, one seed"})
+    config = pruned("fashion_mnist")
+    config.methods, config.sparsities = ("static", "set", "rigl", "gradual"), (0.98,)
+    config.distribution = "erk"
+    config.gradual = {"begin": 0.05, "end": 0.6, "every": 50}  # the first two as parts of the training
+    config.exchange = {"every": 100, "end": 0.75, "fraction": 0.3}
+    if smoke:
+        pruned("digits", config)
+        config.gradual.every, config.exchange.every = 2, 5
+    config.asked = (("rigl 0.98", "set 0.98", None, -0.3), ("set 0.98", "static 0.98", None, -0.3))
+    return config

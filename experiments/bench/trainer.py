@@ -1,0 +1,61 @@
+"""Training as a thunk, dense or through a compression, for studies that time it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+import compressjax
+from experiments.problem import cross_entropy
+
+
+def trainer(
+    apply: Callable,
+    params: Any,
+    compression: compressjax.Compression | None,
+    x: jax.Array,
+    y: jax.Array,
+    steps: int | None = None,
+) -> Callable:
+    """A thunk that trains on with Adam at every call; buffers are donated, as in a training loop.
+
+    Args:
+        apply: function of parameters and images.
+        params: start; copied.
+        compression: what acts in the training; a plain optimiser when None.
+        x: images.
+        y: labels.
+        steps: of a call, in one compiled loop; one step without a loop when None.
+
+    Returns:
+        The thunk, which returns the last loss.
+    """
+    optimiser, entropy = optax.adam(1e-3), cross_entropy(apply)
+    tx = compressjax.as_optax(compression, optimiser) if compression else optimiser
+
+    def loss(params: Any, state: Any) -> jax.Array:
+        return entropy(compression.view(params, state.compression) if compression else params, (x, y))
+
+    def step(carry: tuple[Any, Any], _: Any = None) -> tuple[tuple[Any, Any], jax.Array]:
+        params, state = carry
+        value, grads = jax.value_and_grad(loss)(params, state)
+        updates, state = tx.update(grads, state, params)
+        return (optax.apply_updates(params, updates), state), value
+
+    def call(*carry: Any) -> tuple[tuple[Any, Any], jax.Array]:
+        if steps is None:
+            return step(carry)
+        carry, values = jax.lax.scan(step, carry, length=steps)
+        return carry, values[-1]
+
+    compiled = jax.jit(call, donate_argnums=(0, 1))
+    held = [jax.tree.map(jnp.copy, params)]
+    held.append(jax.jit(tx.init)(held[0]))
+
+    def run() -> jax.Array:
+        (held[0], held[1]), value = compiled(*held)
+        return value
+
+    return run

@@ -1,0 +1,97 @@
+"""Pruning while a network moves to another task: trained on some classes, pruned while it learns others."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from compressjax import core, prune
+from experiments import app, models
+from experiments.problem import Problem, make_problem, standardised_apply
+from experiments.reproduce.loop import Data, data_of, train
+from experiments.reproduce.pruned import figures
+from experiments.reproduce.table import Claim
+
+
+class Shared(NamedTuple):
+    """Network, both tasks, and by seed the networks trained on the first one."""
+
+    problem: Problem
+    apply: Callable
+    source: Data
+    target: Data
+    trained: dict[int, Any]
+
+
+def settings(config: Mapping[str, Any]) -> list[str]:
+    """`dense`, then both methods at every density: `"movement 0.05"`."""
+    return ["dense", *(f"{method} {density}" for density in config["densities"] for method in METHODS)]
+
+
+def prepare(launch: app.Launch) -> Shared:
+    """Data and network, which has one output for each class of a task."""
+    config = launch.config
+    problem = make_problem({**config, "seed": 0}, launch.data_cache, launch.mesh)
+    tasks = [_of_classes(data_of(problem), config[name]) for name in ("source", "target")]
+    own = {**config["model"]["settings"], "classes": len(config["target"])}
+    problem = problem._replace(model=models.create(config["model"]["name"], own))
+    return Shared(problem, standardised_apply(problem.model, problem.data.mean, problem.data.std), *tasks, {})
+
+
+def run(shared: Shared, config: Mapping[str, Any], name: str, seed: int) -> dict[str, float]:
+    """Goes on from the first task's weights under a fresh last layer."""
+    if seed not in shared.trained:
+        start = shared.problem._replace(seed=seed).initial_params()
+        shared.trained[seed] = train(shared.apply, start, shared.source, config["pretraining"], seed=seed).params
+    fresh = shared.problem._replace(seed=seed + 1_000_000).initial_params()
+    params = {**shared.trained[seed], _last(fresh): fresh[_last(fresh)]}
+    compression = None
+    if name != "dense":
+        method, density = name.split()
+        hidden = [path for path in core.select(params, (), method) if not path.startswith(_last(params))]
+        compression = core.only(lambda path, leaf: path in hidden, METHODS[method](config, 1 - float(density)))
+    done = train(shared.apply, params, shared.target, config["tuning"], seed=seed, compression=compression)
+    return {"error": done.errors[-1], **figures(done.encoded, units=False)}
+
+
+def claims(config: Mapping[str, Any]) -> list[Claim]:
+    """Movement against magnitude, where the paper has one ahead or the other."""
+    few = [Claim(f"movement {d}", f"magnitude {d}", None, 0.0) for d in config["densities"] if d <= 0.05]
+    many = [Claim(f"movement {d}", f"magnitude {d}", 0.0, None) for d in config["densities"] if d >= 0.5]
+    return few + many
+
+
+def _magnitude(config: Mapping[str, Any], sparsity: float) -> core.Compression:
+    return prune.gradual(sparsity, **_curve(config))
+
+
+def _movement(config: Mapping[str, Any], sparsity: float) -> core.Compression:
+    return prune.movement(sparsity, optimiser=optax.adam(config["scores_rate"]), **_curve(config))
+
+
+METHODS: dict[str, Callable[[Mapping[str, Any], float], core.Compression]] = {
+    "magnitude": _magnitude,
+    "movement": _movement,
+}
+
+
+def _curve(config: Mapping[str, Any]) -> dict[str, Any]:
+    steps, curve = config["tuning"]["steps"], config["curve"]
+    begin, end = (round(curve[name] * steps) for name in ("begin", "end"))
+    return {"begin": begin, "end": end, "every": curve["every"], "distribution": config["distribution"]}
+
+
+def _last(params: Mapping[str, Any]) -> str:
+    return max(params, key=lambda name: int(name.rsplit("_", 1)[1]))
+
+
+def _of_classes(data: Data, classes: tuple[int, ...]) -> Data:
+    """The examples of some classes, which are counted anew."""
+    parts: list[jax.Array] = []
+    for x, y in ((data.train, data.train_labels), (data.test, data.test_labels)):
+        rows = np.flatnonzero(np.isin(np.asarray(y), classes))
+        parts += [x[rows], jnp.searchsorted(jnp.asarray(classes), y[rows])]
+    return Data(*parts)
