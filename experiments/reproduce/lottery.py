@@ -5,7 +5,6 @@ hidden layers of which the second has a residual connection, PyTorch's uniform f
 accuracy of a training as its figure. The data come from the authors' package.
 """
 
-import functools
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -62,12 +61,14 @@ def prepare(launch: app.Launch) -> Shared:
 
 
 def initial(key: jax.Array, width: int, inputs: int = 40, classes: int = 10) -> Any:
-    """First weights, uniform within one over the root of the fan-in, biases too."""
+    """First weights, uniform within one over the root of the fan-in; the last row of every kernel is the bias.
+
+    The notebook prunes a layer's weights and biases together, so they are one array here.
+    """
     params = {}
     for name, (n, m) in {"first": (inputs, width), "second": (width, width), "third": (width, classes)}.items():
-        key, one, two = jax.random.split(key, 3)
-        draw = functools.partial(jax.random.uniform, minval=-(n**-0.5), maxval=n**-0.5)
-        params[name] = {"kernel": draw(one, (n, m)), "bias": draw(two, (m,))}
+        key, now = jax.random.split(key)
+        params[name] = {"kernel": jax.random.uniform(now, (n + 1, m), minval=-(n**-0.5), maxval=n**-0.5)}
     return params
 
 
@@ -75,7 +76,8 @@ def apply(params: Any, x: jax.Array) -> jax.Array:
     """Logits of signals `[batch, 40]`."""
 
     def dense(name: str, x: jax.Array) -> jax.Array:
-        return x @ params[name]["kernel"] + params[name]["bias"]
+        kernel = params[name]["kernel"]
+        return x @ kernel[:-1] + kernel[-1]
 
     hidden = jax.nn.relu(dense("first", x))
     hidden = hidden + jax.nn.relu(dense("second", hidden))
