@@ -1,5 +1,7 @@
 """Flax wrappers: the forward pass sees a compression, its state lives in variables of its own."""
 
+from compressjax.modules._compression_of import compression_of, plain
+from compressjax.modules._layers import Conv, Dense, DenseGeneral, Embed
 from compressjax.modules._linen import Compressed
 from compressjax.modules._nnx import CompressionState, NNXCompressed, functional
 from compressjax.modules._resize import resize
@@ -10,10 +12,16 @@ __all__ = [
     "COLLECTION",
     "Compressed",
     "CompressionState",
+    "Conv",
+    "Dense",
+    "DenseGeneral",
+    "Embed",
     "NNXCompressed",
     "attach",
+    "compression_of",
     "encode",
     "functional",
+    "plain",
     "resize",
     "resize_nnx",
     "state_of",

@@ -1,8 +1,8 @@
-"""The wrapper for Flax Linen."""
+"""The wrapper for Flax Linen, and what it shares with layers that are made compressed."""
 
 import types
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
@@ -12,80 +12,27 @@ from compressjax.modules._collection import to_collection
 from compressjax.modules._variables import COLLECTION, state_of
 
 
-class Compressed(nn.Module):
-    """A Linen module whose forward pass sees its parameters through a compression.
+class Viewed(nn.Module):
+    """What sees its own parameters through its field `compression`, and keeps the state among its variables.
 
-    .. math:: y = f(view(\\theta, s), x), \\qquad s \\leftarrow update(s, \\theta)
-
-    The parameters keep the names that they have without the wrapper, so a checkpoint of the dense model loads. The
-    state `s` (masks, scales, centroids) is the collection `compression`: `variables["compression"]["masks"]["Dense_0"]
-    ["kernel"]`. It does not change in a forward pass, unless that is asked for.
-
-    Gradients flow to the dense parameters. While `init` runs the pass is dense, for there is no state before there are
-    parameters. Other collections, random streams, `nn.scan` and `nn.remat` work inside the wrapper and around it.
-
-    Two ways to train. With any optimiser: after each step, `apply(..., mutable=["compression"],
-    method="update_compression")`; for methods that learn from gradients, `method="receive"` before the step and
-    `method="project"` after the update, too. With `as_optax`, which also keeps masked weights and their moments at
-    rest: the optimiser updates the state, and `modules.with_state` puts it among the variables.
+    The base of `Compressed` and of the layers (`Dense`, `Conv`, ...).
 
     Attributes:
-        module: Any Linen module.
-        compression: Any compression whose updates keep the structure of its state.
+        viewed: What methods do without a compression, by name: functions of the module that is seen.
 
     Example:
-        >>> import jax.numpy as jnp, optax
-        >>> from compressjax import as_optax, modules, prune
-        >>> compression = prune.gradual(0.5, end=3, every=1)
-        >>> model = modules.Compressed(nn.Dense(2), compression)
-        >>> x, y = jnp.ones((4, 3)), jnp.zeros((4, 2))
-        >>> variables = model.init(jax.random.key(0), x)
-        >>> tx = as_optax(compression, optax.adamw(0.1))
-        >>> opt = tx.init(variables["params"])
-        >>> @jax.jit
-        ... def step(variables, opt):
-        ...     def loss(params):
-        ...         return jnp.mean((model.apply({**variables, "params": params}, x) - y) ** 2)
-        ...
-        ...     grads = jax.grad(loss)(variables["params"])
-        ...     updates, opt = tx.update(grads, opt, variables["params"])
-        ...     variables = {**variables, "params": optax.apply_updates(variables["params"], updates)}
-        ...     return modules.with_state(variables, opt.compression), opt
-        >>> for _ in range(3):
-        ...     variables, opt = step(variables, opt)
-        >>> int(variables["compression"]["masks"]["kernel"].sum())
-        3
-        >>> type(modules.encode(variables, compression)["params"]["kernel"]).__name__
-        'Masked'
+        >>> issubclass(Compressed, Viewed)
+        True
     """
 
-    module: nn.Module
-    compression: Compression
+    viewed: ClassVar[Mapping[str, Callable[..., Any]]] = {}
 
-    def setup(self) -> None:
-        """Takes the place of the inner module, so that names of parameters stay what they were."""
-        nn.share_scope(self, self.module)
-
-    def __call__(self, *args: Any, update: bool = False, **kwargs: Any) -> Any:
-        """The inner module's forward pass on the viewed parameters.
-
-        Args:
-            *args: Passed on.
-            update: Whether to update the state from the parameters first; needs `mutable=["compression"]`.
-            **kwargs: Passed on.
-
-        Returns:
-            What the inner module returns.
-
-        Raises:
-            ValueError: If the state is missing, or to be updated and not mutable.
-        """
-        return self.through(_forward, *args, update=update, **kwargs)
+    def seen(self) -> Any:
+        """What a function of `through` is called with: the module whose parameters are viewed."""
+        return self
 
     def through(self, fn: Callable[..., Any], *args: Any, update: bool = False, **kwargs: Any) -> Any:
-        """Calls a function of the inner module while its parameters are viewed.
-
-        `model.apply(variables, x, method="features")` does so for a method by name; this is for all else.
+        """Calls a function of the module while its parameters are viewed.
 
         Args:
             fn: `fn(module, *args, **kwargs)`.
@@ -100,7 +47,7 @@ class Compressed(nn.Module):
             ValueError: If the state is missing, or to be updated and not mutable.
         """
         if self.is_initializing():
-            out = fn(self.module, *args, **kwargs)
+            out = fn(self.seen(), *args, **kwargs)
             self._put(self.compression.init(self._params()))
             return out
         if update:
@@ -110,8 +57,8 @@ class Compressed(nn.Module):
         def view(collections: Any) -> Any:
             return {**collections, "params": self.compression.view(collections["params"], state)}
 
-        def run(module: "Compressed", *args: Any, **kwargs: Any) -> Any:
-            return fn(module.module, *args, **kwargs)
+        def run(module: "Viewed", *args: Any, **kwargs: Any) -> Any:
+            return fn(module.seen(), *args, **kwargs)
 
         return nn.map_variables(run, "params", view)(self, *args, **kwargs)
 
@@ -183,6 +130,86 @@ class Compressed(nn.Module):
         for name, value in to_collection(state).items():
             self.put_variable(COLLECTION, name, value)
 
+
+def _forward(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+    return module(*args, **kwargs)
+
+
+class Compressed(Viewed):
+    """A Linen module whose forward pass sees its parameters through a compression.
+
+    .. math:: y = f(view(\\theta, s), x), \\qquad s \\leftarrow update(s, \\theta)
+
+    The parameters keep the names that they have without the wrapper, so a checkpoint of the dense model loads. The
+    state `s` (masks, scales, centroids) is the collection `compression`: `variables["compression"]["masks"]["Dense_0"]
+    ["kernel"]`. It does not change in a forward pass, unless that is asked for.
+
+    Gradients flow to the dense parameters. While `init` runs the pass is dense, for there is no state before there are
+    parameters. Other collections, random streams, `nn.scan` and `nn.remat` work inside the wrapper and around it.
+
+    Two ways to train. With any optimiser: after each step, `apply(..., mutable=["compression"],
+    method="update_compression")`; for methods that learn from gradients, `method="receive"` before the step and
+    `method="project"` after the update, too. With `as_optax`, which also keeps masked weights and their moments at
+    rest: the optimiser updates the state, and `modules.with_state` puts it among the variables.
+
+    Attributes:
+        module: Any Linen module.
+        compression: Any compression whose updates keep the structure of its state.
+
+    Example:
+        >>> import jax.numpy as jnp, optax
+        >>> from compressjax import as_optax, modules, prune
+        >>> compression = prune.gradual(0.5, end=3, every=1)
+        >>> model = modules.Compressed(nn.Dense(2), compression)
+        >>> x, y = jnp.ones((4, 3)), jnp.zeros((4, 2))
+        >>> variables = model.init(jax.random.key(0), x)
+        >>> tx = as_optax(compression, optax.adamw(0.1))
+        >>> opt = tx.init(variables["params"])
+        >>> @jax.jit
+        ... def step(variables, opt):
+        ...     def loss(params):
+        ...         return jnp.mean((model.apply({**variables, "params": params}, x) - y) ** 2)
+        ...
+        ...     grads = jax.grad(loss)(variables["params"])
+        ...     updates, opt = tx.update(grads, opt, variables["params"])
+        ...     variables = {**variables, "params": optax.apply_updates(variables["params"], updates)}
+        ...     return modules.with_state(variables, opt.compression), opt
+        >>> for _ in range(3):
+        ...     variables, opt = step(variables, opt)
+        >>> int(variables["compression"]["masks"]["kernel"].sum())
+        3
+        >>> type(modules.encode(variables, compression)["params"]["kernel"]).__name__
+        'Masked'
+    """
+
+    viewed: ClassVar[Mapping[str, Callable[..., Any]]] = {"__call__": _forward}
+    module: nn.Module
+    compression: Compression
+
+    def setup(self) -> None:
+        """Takes the place of the inner module, so that names of parameters stay what they were."""
+        nn.share_scope(self, self.module)
+
+    def seen(self) -> Any:
+        """The inner module."""
+        return self.module
+
+    def __call__(self, *args: Any, update: bool = False, **kwargs: Any) -> Any:
+        """The inner module's forward pass on the viewed parameters.
+
+        Args:
+            *args: Passed on.
+            update: Whether to update the state from the parameters first; needs `mutable=["compression"]`.
+            **kwargs: Passed on.
+
+        Returns:
+            What the inner module returns.
+
+        Raises:
+            ValueError: If the state is missing, or to be updated and not mutable.
+        """
+        return self.through(_forward, *args, update=update, **kwargs)
+
     def __getattr__(self, name: str) -> Any:
         """Methods of the inner module, run on the viewed parameters."""
         try:
@@ -196,7 +223,3 @@ class Compressed(nn.Module):
             return module.through(lambda inner, *a, **k: getattr(inner, name)(*a, **k), *args, **kwargs)
 
         return types.MethodType(method, self)
-
-
-def _forward(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
-    return module(*args, **kwargs)
