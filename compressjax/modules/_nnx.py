@@ -21,7 +21,100 @@ class CompressionState(nnx.Variable):
     """
 
 
-class NNXCompressed(nnx.Module):
+class NNXViewed(nnx.Module):
+    """What sees parameters through its attribute `compression`, whose state is its variable `compression_state`.
+
+    The base of `NNXCompressed` and of the layers (`NNXLinear`, `NNXConv`, ...).
+
+    Example:
+        >>> issubclass(NNXCompressed, NNXViewed)
+        True
+    """
+
+    compression: Compression
+    compression_state: CompressionState
+
+    def seen(self) -> Any:
+        """The module whose parameters are viewed."""
+        return self
+
+    def through(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Calls a function of the module while its parameters are viewed.
+
+        Args:
+            fn: `fn(module, *args, **kwargs)`; it sees a copy whose parameters are the viewed ones.
+            *args: Passed on.
+            **kwargs: Passed on.
+
+        Returns:
+            What the function returns.
+        """
+        graph, params, rest = _split(self.seen(), nnx.Param, ...)
+        seen = nnx.merge(graph, self.compression.view(params, self.compression_state.get_value()), rest)
+        out = fn(seen, *args, **kwargs)
+        # Variables are shared with the copy or not, depending on flax's mode; what the module lacks is written back.
+        held = dict(nnx.to_flat_state(nnx.state(self.seen(), nnx.Not(nnx.Param))))
+        after = nnx.to_flat_state(nnx.state(seen, nnx.Not(nnx.Param)))
+        changed = [(path, leaf) for path, leaf in after if not _same(held.get(path), leaf)]
+        if changed:
+            nnx.update(self.seen(), nnx.from_flat_state(changed))
+        return out
+
+    def update_compression(self, grads: Any = None, stats: Any = None) -> None:
+        """Updates the state from the parameters, which are those after the optimiser's step.
+
+        Args:
+            grads: Gradients of the module that is seen, for methods that read them.
+            stats: Statistics by path, for methods that read them.
+        """
+        params = nnx.state(self.seen(), nnx.Param)
+        state = self.compression.update(self.compression_state.get_value(), params, grads, stats)
+        self.compression_state.set_value(state)
+
+    def receive(self, grads: Any) -> Any:
+        """Turns gradients through the view into those for the optimiser; what the method learns moves in its state.
+
+        Args:
+            grads: Gradients of the module that is seen, taken at its present parameters.
+
+        Returns:
+            Gradients for its optimiser; `as_optax` calls this by itself.
+        """
+        state, params = self.compression_state.get_value(), nnx.state(self.seen(), nnx.Param)
+        received, after = self.compression.receive(grads, params, state)
+        self.compression_state.set_value(after)
+        return received
+
+    def project(self) -> None:
+        """Moves parameters to where the method wants them; call it after `update_compression`.
+
+        `as_optax` does this by itself.
+        """
+        params = nnx.state(self.seen(), nnx.Param)
+        nnx.update(self.seen(), self.compression.project(params, self.compression_state.get_value()))
+
+    def set_compression(self, state: Any) -> None:
+        """Takes over the state that `as_optax` keeps.
+
+        Args:
+            state: `optimiser.opt_state.compression`, or any state of the compression.
+        """
+        self.compression_state.set_value(_unwrap(state))
+
+    def encode(self) -> dict[str, Any]:
+        """What to store after training.
+
+        .. math:: lift(functional(module))(encode(), x) = model(x)
+
+        Returns:
+            `{"params": tree of arrays and nodes, "rest": other variables}`, both nested dicts; `rest` has running
+            statistics, and neither random keys nor the state of the compression.
+        """
+        params, rest = _stored(self.seen())
+        return {"params": self.compression.encode(params, self.compression_state.get_value()), "rest": rest}
+
+
+class NNXCompressed(NNXViewed):
     """An NNX module whose forward pass sees its parameters through a compression.
 
     .. math:: y = f(view(\\theta, s), x), \\qquad s \\leftarrow update(s, \\theta)
@@ -63,84 +156,13 @@ class NNXCompressed(nnx.Module):
         self.compression = compression
         self.compression_state = CompressionState(compression.init(nnx.state(module, nnx.Param)))
 
+    def seen(self) -> Any:
+        """The inner module."""
+        return self.module
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The inner module's forward pass on the viewed parameters."""
         return self.through(_forward, *args, **kwargs)
-
-    def through(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Calls a function of the inner module while its parameters are viewed.
-
-        Args:
-            fn: `fn(module, *args, **kwargs)`; it sees a copy whose parameters are the viewed ones.
-            *args: Passed on.
-            **kwargs: Passed on.
-
-        Returns:
-            What the function returns.
-        """
-        graph, params, rest = _split(self.module, nnx.Param, ...)
-        seen = nnx.merge(graph, self.compression.view(params, self.compression_state.get_value()), rest)
-        out = fn(seen, *args, **kwargs)
-        # Variables are shared with the copy or not, depending on flax's mode; what the module lacks is written back.
-        held = dict(nnx.to_flat_state(nnx.state(self.module, nnx.Not(nnx.Param))))
-        after = nnx.to_flat_state(nnx.state(seen, nnx.Not(nnx.Param)))
-        changed = [(path, leaf) for path, leaf in after if not _same(held.get(path), leaf)]
-        if changed:
-            nnx.update(self.module, nnx.from_flat_state(changed))
-        return out
-
-    def update_compression(self, grads: Any = None, stats: Any = None) -> None:
-        """Updates the state from the parameters, which are those after the optimiser's step.
-
-        Args:
-            grads: Gradients of the wrapped module, for methods that read them.
-            stats: Statistics by path, for methods that read them.
-        """
-        params = nnx.state(self.module, nnx.Param)
-        state = self.compression.update(self.compression_state.get_value(), params, grads, stats)
-        self.compression_state.set_value(state)
-
-    def receive(self, grads: Any) -> Any:
-        """Turns gradients through the view into those for the optimiser; what the method learns moves in its state.
-
-        Args:
-            grads: Gradients of the wrapped module, taken at its present parameters.
-
-        Returns:
-            Gradients for an optimiser of the wrapped module; `as_optax` calls this by itself.
-        """
-        state, params = self.compression_state.get_value(), nnx.state(self.module, nnx.Param)
-        received, after = self.compression.receive(grads, params, state)
-        self.compression_state.set_value(after)
-        return received
-
-    def project(self) -> None:
-        """Moves the wrapped module's parameters to where the method wants them; call it after `update_compression`.
-
-        `as_optax` does this by itself.
-        """
-        params = nnx.state(self.module, nnx.Param)
-        nnx.update(self.module, self.compression.project(params, self.compression_state.get_value()))
-
-    def set_compression(self, state: Any) -> None:
-        """Takes over the state that `as_optax` keeps.
-
-        Args:
-            state: `optimiser.opt_state.compression`, or any state of the compression.
-        """
-        self.compression_state.set_value(_unwrap(state))
-
-    def encode(self) -> dict[str, Any]:
-        """What to store after training.
-
-        .. math:: lift(functional(module))(encode(), x) = model(x)
-
-        Returns:
-            `{"params": tree of arrays and nodes, "rest": other variables}`, both nested dicts; `rest` has running
-            statistics, and neither random keys nor the state of the compression.
-        """
-        params, rest = _stored(self.module)
-        return {"params": self.compression.encode(params, self.compression_state.get_value()), "rest": rest}
 
 
 def functional(module: nnx.Module) -> Callable[..., Any]:
