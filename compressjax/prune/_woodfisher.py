@@ -9,10 +9,9 @@ import jax.numpy as jnp
 from compressjax.core import Compression, values
 from compressjax.prune._densities import Distribution, check_distribution, check_sparsity
 from compressjax.prune._layerwise import LayerwiseState, shifting
+from compressjax.prune._masking import Arrays
 from compressjax.prune._masks import masks_of
 from compressjax.saliency import Loss, constrained_step, example_gradients, woodbury_inverse
-
-Arrays = dict[str, jax.Array]
 
 
 def woodfisher(

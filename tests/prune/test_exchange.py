@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from compressjax.prune._exchange import drop_fraction, exchange
+from compressjax.prune._exchange import drop_fraction, due, exchange, exchanged
 from tests import helpers
 
 
@@ -46,3 +46,19 @@ def test_half_a_cosine():
     got = drop_fraction(jnp.array([0, 25, 50, 75, 99, 100, 200]), 0.3, 100)
     want = [0.15 * (1 + np.cos(np.pi * t / 100)) for t in (0, 25, 50, 75, 99)] + [0, 0]
     np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-8)
+
+
+def test_due_every_so_many_steps_before_the_end_but_never_first():
+    assert [step for step in range(1, 13) if due(jnp.int32(step), 3, 12)] == [3, 6, 9]
+    assert [step for step in range(1, 5) if due(jnp.int32(step), 1, 4)] == [2, 3]
+    assert not any(due(jnp.int32(step), 1, 0) for step in range(4))
+
+
+def test_masks_move_only_when_due():
+    flat = {"a": jnp.array([3.0, 1.0, 0.0, 0.0]), "b": jnp.array([1.0, 2.0, 0.0])}
+    masks = {"a": jnp.array([True, True, False, False]), "b": jnp.array([True, True, False])}
+    scores = {"a": jnp.array([0.0, 0.0, 1.0, 2.0]), "b": jnp.zeros(3)}
+    run = jax.jit(lambda when: exchanged(flat, masks, scores.__getitem__, lambda: jnp.float32(0.5), when))
+    assert {path: mask.tolist() for path, mask in run(False).items()} == {p: m.tolist() for p, m in masks.items()}
+    assert run(True)["a"].tolist() == [True, False, False, True]
+    assert run(True)["b"].tolist() == [False, True, True]
