@@ -11,7 +11,7 @@ from compressjax.prune._densities import Distribution, check_distribution, check
 from compressjax.prune._layerwise import LayerwiseState, shifting
 from compressjax.prune._masking import Arrays
 from compressjax.prune._masks import masks_of
-from compressjax.saliency import Loss, constrained_step, example_gradients, woodbury_inverse
+from compressjax.saliency import Loss, constrained_step, stacked_gradients, woodbury_inverse
 
 
 def woodfisher(
@@ -114,11 +114,8 @@ class _Blocks:
 
 
 def _gradients(loss: Loss, params: Any, batches: Sequence[Any], paths: tuple[str, ...]) -> Arrays:
-    if not batches:
-        raise ValueError("woodfisher: batches is empty; give a list of batches")
-    each = jax.jit(lambda batch: example_gradients(loss, params, batch))
-    parts = [each(batch) for batch in batches]
-    return {path: jnp.concatenate([part[path] for part in parts]).astype(jnp.float32) for path in paths}
+    grads = stacked_gradients(loss, params, batches, "woodfisher")
+    return {path: grads[path].astype(jnp.float32) for path in paths}
 
 
 def _scores(weights: jax.Array, inverse: jax.Array) -> jax.Array:
