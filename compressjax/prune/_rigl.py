@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from compressjax.core import Compression
 from compressjax.prune._densities import Distribution
-from compressjax.prune._exchange import check_exchange, drop_fraction, due, exchanged
+from compressjax.prune._exchange import check_exchange, drop_fraction, due, exchanged, pause
 from compressjax.prune._masking import Arrays, apply_masks, masking
 from compressjax.prune._random import drawn_masks, key_data
 
@@ -95,5 +95,6 @@ def rigl(
         land=True,
         init=init,
         update=update,
+        pause=lambda state: pause(state, every, end),
         receive=lambda grads, flat, state: (apply_masks(grads, state.masks), state),
     )

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from compressjax.core import Compression
 from compressjax.prune._densities import Distribution
-from compressjax.prune._exchange import check_exchange, drop_fraction, due, exchanged
+from compressjax.prune._exchange import check_exchange, drop_fraction, due, exchanged, pause
 from compressjax.prune._masking import Arrays, masking
 from compressjax.prune._random import drawn_masks, key_data, stream
 
@@ -89,4 +89,10 @@ def set_(
 
         return SetState(step, state.key, exchanged(flat, state.masks, growth, share, due(step, every, end)))
 
-    return masking(f"set_(sparsity={sparsity}, end={end})", land=True, init=init, update=update)
+    return masking(
+        f"set_(sparsity={sparsity}, end={end})",
+        land=True,
+        init=init,
+        update=update,
+        pause=lambda state: pause(state, every, end),
+    )
