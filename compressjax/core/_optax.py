@@ -64,11 +64,21 @@ def as_optax(
         shown = compression.constrain(params, state.compression)
         updates, inner = optimiser.update(received, inner, shown, **extra)
         updates = compression.constrain(updates, learned)
-        moved = optax.apply_updates(params, updates)
-        after = compression.update(learned, moved, grads, stats)
-        if compression.projector is not None:
-            updates = _land(updates, params, moved, compression.project(moved, after))
-        return updates, CompressedState(inner, after)
+
+        def act() -> tuple[Any, Any]:
+            moved = optax.apply_updates(params, updates)
+            after = compression.update(learned, moved, grads, stats)
+            if compression.projector is None:
+                return updates, after
+            return _land(updates, params, moved, compression.project(moved, after)), after
+
+        if compression.pauser is None:
+            landed, after = act()
+        else:
+            # Most steps only count, and are spared two passes over the parameters.
+            due, counted = compression.pauser(learned)
+            landed, after = jax.lax.cond(due, act, lambda: (updates, counted))
+        return landed, CompressedState(inner, after)
 
     return optax.GradientTransformationExtraArgs(init, update)
 

@@ -5,9 +5,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression, on_values
+from compressjax.core import Compression
 from compressjax.prune._densities import Distribution, check_distribution, check_sparsity, kept_counts
-from compressjax.prune._gradual import Arrays, GradualState, apply_masks, largest, masked_nodes
+from compressjax.prune._gradual import GradualState, largest
+from compressjax.prune._masking import Arrays, masking, shapes_of, whole_masks
 
 
 def acdc(
@@ -61,8 +62,8 @@ def acdc(
         raise ValueError(f"acdc: begin={begin} must be at least 0, every={every} at least 1, end={end} at least begin")
 
     def masks_at(step: Any, flat: Arrays, masks: Arrays) -> Arrays:
-        whole = {path: jnp.ones_like(x, bool) for path, x in flat.items()}
-        counts = kept_counts({path: x.shape for path, x in flat.items()}, sparsity, distribution)
+        whole = whole_masks(flat)
+        counts = kept_counts(shapes_of(flat), sparsity, distribution)
         odd = ((step - begin) // every) % 2 == 1
         dense = (step < begin) | (odd & (step < end))
         starts = (step >= begin) & (step <= end) & (((step - begin) % every == 0) | ((step == end) & odd))
@@ -70,23 +71,12 @@ def acdc(
         return {path: jnp.where(dense, whole[path], kept[path]) for path in flat}
 
     def init(flat: Arrays) -> GradualState:
-        whole = {path: jnp.ones_like(x, bool) for path, x in flat.items()}
-        return GradualState(jnp.zeros((), jnp.int32), masks_at(jnp.zeros((), jnp.int32), flat, whole))
+        start = jnp.zeros((), jnp.int32)
+        return GradualState(start, masks_at(start, flat, whole_masks(flat)))
 
     def update(state: GradualState, flat: Arrays, grads: Any, stats: Any) -> GradualState:
         del grads, stats
         step = state.count + 1
         return GradualState(step, masks_at(step, flat, state.masks))
 
-    def zeroed(flat: Arrays, state: GradualState) -> Arrays:
-        return apply_masks(flat, state.masks)
-
-    return on_values(
-        f"acdc(sparsity={sparsity}, end={end})",
-        init=init,
-        update=update,
-        view=zeroed,
-        encode=lambda flat, state: masked_nodes(flat, state.masks),
-        constrain=zeroed,
-        project=zeroed,
-    )
+    return masking(f"acdc(sparsity={sparsity}, end={end})", land=True, init=init, update=update)

@@ -1,9 +1,15 @@
 """Dropping the weakest connections and growing others, at a constant count: what SET and RigL share."""
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
 from compressjax.core import top_mask
+from compressjax.prune._densities import Distribution, check_sparsity
+from compressjax.prune._masking import Arrays
+from compressjax.prune._random import check_random
 
 
 def drop_fraction(step: jax.Array | int, alpha: float, end: int) -> jax.Array:
@@ -58,3 +64,104 @@ def exchange(weight: jax.Array, mask: jax.Array, growth: jax.Array, fraction: ja
     stay = top_mask(jnp.where(mask, size, -1.0), active - moved)
     score = jnp.where(jnp.isnan(growth), jnp.finfo(jnp.float32).min, growth.astype(jnp.float32))
     return stay | top_mask(jnp.where(mask, -jnp.inf, score), moved)
+
+
+def due(step: jax.Array, every: int, end: int) -> jax.Array:
+    """Whether connections move at a step: every so many, and before the end.
+
+    Args:
+        step: Steps done.
+        every: Steps between exchanges.
+        end: Step from which masks stay.
+
+    Returns:
+        Bool scalar.
+
+    Example:
+        >>> [bool(due(jnp.int32(step), 2, 6)) for step in (1, 2, 3, 4, 6)]
+        [False, True, False, True, False]
+    """
+    return (step % every == 0) & (step < end) & (step > 1)  # the first step puts zeros where masks are
+
+
+def pause(state: Any, every: int, end: int) -> tuple[jax.Array, Any]:
+    """Whether the coming step moves connections or puts the first zeros in place; between, masks and zeros stay.
+
+    Args:
+        state: One with a `count`, before the step.
+        every: Steps between exchanges.
+        end: Step from which masks stay.
+
+    Returns:
+        Bool scalar, and the state after a step that does neither.
+
+    Example:
+        >>> from typing import NamedTuple
+        >>> Counted = NamedTuple("Counted", [("count", int)])
+        >>> [bool(pause(Counted(jnp.int32(count)), 2, 6)[0]) for count in range(6)]
+        [True, True, False, True, False, False]
+    """
+    step = state.count + 1
+    return due(step, every, end) | (step == 1), state._replace(count=step)
+
+
+def exchanged(
+    flat: Arrays,
+    masks: Arrays,
+    growth: Callable[[str], jax.Array],
+    share: Callable[[], jax.Array],
+    when: jax.Array,
+) -> Arrays:
+    """Masks after a step: those of before, or, when an exchange is due, those of `exchange`.
+
+    Args:
+        flat: `{path: array}` after the step.
+        masks: `{path: bool array}`.
+        growth: `path -> scores`; larger grows first. Computed only when an exchange is due.
+        share: `() -> fraction` of the kept weights that moves, likewise.
+        when: Bool scalar.
+
+    Returns:
+        `{path: bool array}`, of as many True entries each.
+
+    Example:
+        >>> masks = {"a": jnp.array([True, False])}
+        >>> moved = exchanged({"a": jnp.ones(2)}, masks, lambda path: jnp.zeros(2), lambda: 1.0, jnp.array(True))
+        >>> moved["a"].tolist()
+        [False, True]
+    """
+
+    def moved() -> Arrays:
+        part = share()
+        return {path: exchange(x, masks[path], growth(path), part) for path, x in flat.items()}
+
+    return jax.lax.cond(when, moved, lambda: masks)
+
+
+def check_exchange(
+    who: str, sparsity: float, end: int, every: int, fraction: float, distribution: Distribution
+) -> None:
+    """Refuses settings of an exchange of connections that are out of range.
+
+    Args:
+        who: Name of the method.
+        sparsity: Fraction of zeros.
+        end: Last step.
+        every: Steps between exchanges.
+        fraction: Share that is exchanged.
+        distribution: Name or patterns.
+
+    Raises:
+        ValueError: If one is.
+
+    Example:
+        >>> check_exchange("rigl", 0.9, 100, 10, 0.3, "erk")
+    """
+    check_sparsity(sparsity, "sparsity")
+    check_random(distribution, who)
+    if end < 0 or every < 1:
+        raise ValueError(f"{who}: end={end} must be at least 0 and every={every} at least 1")
+    if not 0.0 < fraction < 1.0:
+        raise ValueError(
+            f"{who}: fraction={fraction} is outside (0, 1): it is the share of kept weights exchanged, 0.3"
+        )

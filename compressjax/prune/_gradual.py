@@ -5,12 +5,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression, on_values, top_mask, top_masks
+from compressjax.core import Compression, top_mask, top_masks
 from compressjax.prune._densities import Distribution, check_distribution, kept_counts
+from compressjax.prune._masking import Arrays, masking, shapes_of, whole_masks
 from compressjax.prune._schedules import Schedule, polynomial
-from compressjax.tensors import Masked
-
-Arrays = dict[str, jax.Array]
 
 
 class GradualState(NamedTuple):
@@ -165,15 +163,14 @@ def scheduled(name: str, schedule: Schedule, every: int, distribution: Distribut
     begin, end = schedule.begin, schedule.end
 
     def masks_at(step: Any, flat: Arrays, masks: Arrays) -> Arrays:
-        shapes = {path: tuple(x.shape) for path, x in flat.items()}
-        return largest(flat, masks, counts_at(step, schedule, shapes, distribution), normalise)
+        return largest(flat, masks, counts_at(step, schedule, shapes_of(flat), distribution), normalise)
 
     def init(flat: Arrays) -> GradualState:
-        masks = {path: jnp.ones_like(x, bool) for path, x in flat.items()}
+        masks = whole_masks(flat)
         if begin == 0 and (schedule.initial > 0 or end == 0):
             masks = masks_at(0, flat, masks)
         else:
-            kept_counts({path: tuple(x.shape) for path, x in flat.items()}, schedule.sparsity, distribution)
+            kept_counts(shapes_of(flat), schedule.sparsity, distribution)
         return GradualState(jnp.zeros((), jnp.int32), masks)
 
     def update(state: GradualState, flat: Arrays, grads: Any, stats: Any) -> GradualState:
@@ -183,17 +180,7 @@ def scheduled(name: str, schedule: Schedule, every: int, distribution: Distribut
         masks = jax.lax.cond(due, lambda: masks_at(step, flat, state.masks), lambda: state.masks)
         return GradualState(step, masks)
 
-    def zeroed(flat: Arrays, state: GradualState) -> Arrays:
-        return apply_masks(flat, state.masks)
-
-    return on_values(
-        name,
-        init=init,
-        update=update,
-        view=zeroed,
-        encode=lambda flat, state: masked_nodes(flat, state.masks),
-        constrain=zeroed,
-    )
+    return masking(name, init=init, update=update)
 
 
 def largest(flat: Arrays, masks: Arrays, kept: dict[str, Any], normalise: bool) -> Arrays:
@@ -221,41 +208,6 @@ def largest(flat: Arrays, masks: Arrays, kept: dict[str, Any], normalise: bool) 
     if "" not in kept or "" in flat:
         return {path: top_mask(x, kept[path]) for path, x in scores.items()}
     return top_masks(scores, kept[""])
-
-
-def apply_masks(flat: Arrays, masks: Arrays) -> Arrays:
-    """Sets what the masks leave out to zero; paths may be a part of the masks' paths.
-
-    Args:
-        flat: `{path: array}`.
-        masks: `{path: bool array}`.
-
-    Returns:
-        `{path: array}`.
-
-    Example:
-        >>> apply_masks({"a": jnp.ones(2)}, {"a": jnp.array([True, False])})["a"].tolist()
-        [1.0, 0.0]
-    """
-    # where, not a product: -1 * 0 is -0, and inf * 0 is nan.
-    return {path: jnp.where(masks[path], x, jnp.zeros((), x.dtype)) for path, x in flat.items()}
-
-
-def masked_nodes(flat: Arrays, masks: Arrays) -> dict[str, Masked]:
-    """The nodes of masked leaves.
-
-    Args:
-        flat: `{path: array}`.
-        masks: `{path: bool array}`.
-
-    Returns:
-        `{path: Masked}`.
-
-    Example:
-        >>> masked_nodes({"a": jnp.ones(2)}, {"a": jnp.array([True, False])})["a"].size_bits()
-        34
-    """
-    return {path: Masked(x, masks[path]) for path, x in apply_masks(flat, masks).items()}
 
 
 def _rms(x: jax.Array, mask: jax.Array) -> jax.Array:

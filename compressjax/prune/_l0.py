@@ -8,13 +8,12 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from compressjax.core import Compression, on_values, straight_through
-from compressjax.prune._gradual import apply_masks, masked_nodes
+from compressjax.core import Compression, on_values
 from compressjax.prune._learn import at_step, learn
+from compressjax.prune._masking import Arrays, apply_masks, dense_gradient, masked_nodes
 from compressjax.prune._random import key_data, stream
 from compressjax.tensors import Masked
 
-Arrays = dict[str, jax.Array]
 Penalty = float | Callable[[jax.Array], jax.Array]
 BETA, GAMMA, ZETA = 2 / 3, -0.1, 1.1
 
@@ -136,8 +135,7 @@ def _gated(
         return masked_nodes(_times(flat, state.gates), {path: _open(state, path, x) for path, x in flat.items()})
 
     def view(flat: Arrays, state: L0State) -> Arrays:
-        seen = constrain(_times(flat, drawn(state)), state)
-        return {path: straight_through(flat[path], x) for path, x in seen.items()}
+        return dense_gradient(flat, constrain(_times(flat, drawn(state)), state))
 
     def update(state: L0State, flat: Arrays, grads: Any, stats: Any) -> L0State:
         del flat, grads, stats

@@ -6,11 +6,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression, on_values
+from compressjax.core import Compression
 from compressjax.prune._densities import Distribution, densities
-from compressjax.prune._gradual import apply_masks, masked_nodes
-
-Arrays = dict[str, jax.Array]
+from compressjax.prune._masking import Arrays, apply_masks, masked_nodes, masking, shapes_of
 
 
 class LayerwiseState(NamedTuple):
@@ -104,11 +102,10 @@ def shifting(name: str, **parts: Any) -> Compression:
                 for p, x in flat.items()}  # fmt: skip
         return apply_masks(wide, state.masks)
 
-    return on_values(
+    return masking(
         name,
         view=shifted,
         encode=lambda flat, state: masked_nodes(shifted(flat, state), state.masks),
-        constrain=lambda flat, state: apply_masks(flat, state.masks),
         **parts,
     )
 
@@ -116,7 +113,7 @@ def shifting(name: str, **parts: Any) -> Compression:
 def _sparsities(flat: Arrays, sparsity: float | None, distribution: Distribution) -> dict[str, float | None]:
     if sparsity is None:
         return dict.fromkeys(flat)
-    shares = densities({path: tuple(x.shape) for path, x in flat.items()}, sparsity, distribution)
+    shares = densities(shapes_of(flat), sparsity, distribution)
     return {path: 1.0 - share for path, share in shares.items()}
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from compressjax.core import Compression, Selector, identity, matches, select, top_mask, top_masks, values
 from compressjax.prune._densities import check_sparsity
-from compressjax.prune._gradual import Arrays
+from compressjax.prune._masking import Arrays
 from compressjax.prune._static import static
 
 Train = Callable[[Any, Compression], Any]

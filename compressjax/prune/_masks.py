@@ -8,9 +8,8 @@ import jax.numpy as jnp
 
 from compressjax.core import top_mask, top_masks
 from compressjax.prune._densities import Distribution, densities, kept_counts
+from compressjax.prune._masking import Arrays, shapes_of
 from compressjax.prune._patterns import Pattern, as_pattern
-
-Arrays = dict[str, jax.Array]
 
 
 def pattern_mask(
@@ -83,7 +82,7 @@ def masks_of(
         return _fixed(scores, sparsity, distribution, chosen)
     if sparsity is None:
         raise ValueError(f"sparsity is missing: pattern {chosen.name} fixes none; give the fraction of zeros in [0, 1)")
-    shapes = {path: tuple(x.shape) for path, x in scores.items()}
+    shapes = shapes_of(scores)
     if distribution == "global":
         return _pooled(scores, kept_counts(shapes, sparsity, "global")[""], chosen)
     if chosen.name == "unstructured":

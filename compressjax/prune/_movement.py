@@ -7,13 +7,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from compressjax.core import Compression, on_values, straight_through, top_mask, top_masks
+from compressjax.core import Compression, top_mask, top_masks
 from compressjax.prune._densities import Distribution, check_distribution
-from compressjax.prune._gradual import apply_masks, as_schedule, counts_at, masked_nodes
+from compressjax.prune._gradual import as_schedule, counts_at
 from compressjax.prune._learn import at_step, learn
+from compressjax.prune._masking import Arrays, apply_masks, masking, shapes_of, whole_masks
 from compressjax.prune._schedules import Schedule
 
-Arrays = dict[str, jax.Array]
 Penalty = float | Callable[[jax.Array], jax.Array]
 
 
@@ -88,7 +88,7 @@ def movement(
     start, last = schedule.begin, schedule.end
 
     def masks_at(step: jax.Array, scores: Arrays) -> Arrays:
-        kept = counts_at(step, schedule, {path: tuple(x.shape) for path, x in scores.items()}, distribution)
+        kept = counts_at(step, schedule, shapes_of(scores), distribution)
         if "" in kept and "" not in scores:
             return top_masks(scores, kept[""])
         return {path: top_mask(x, kept[path]) for path, x in scores.items()}
@@ -167,13 +167,9 @@ def _movement(
 
     def init(flat: Arrays) -> MovementState:
         scores = {path: jnp.zeros_like(x, jnp.float32) for path, x in flat.items()}
-        masks = {path: jnp.ones_like(x, bool) for path, x in flat.items()}
-        state = MovementState(jnp.full((), -1, jnp.int32), scores, masks, optimiser.init(scores))
+        state = MovementState(jnp.full((), -1, jnp.int32), scores, whole_masks(flat), optimiser.init(scores))
         # The masks of step 0 are what an update at the step before would choose.
         return update(state, flat, None, None)
-
-    def zeroed(flat: Arrays, state: MovementState) -> Arrays:
-        return apply_masks(flat, state.masks)
 
     def receive(grads: Arrays, flat: Arrays, state: MovementState) -> tuple[Arrays, MovementState]:
         slopes = {
@@ -181,14 +177,6 @@ def _movement(
             for path, g in grads.items()
         }
         scores, inner = learn(optimiser, slopes, state.inner, state.scores)
-        return zeroed(grads, state), state._replace(scores=scores, inner=inner)
+        return apply_masks(grads, state.masks), state._replace(scores=scores, inner=inner)
 
-    return on_values(
-        name,
-        init=init,
-        update=update,
-        view=lambda flat, state: {p: straight_through(flat[p], x) for p, x in zeroed(flat, state).items()},
-        encode=lambda flat, state: masked_nodes(flat, state.masks),
-        constrain=zeroed,
-        receive=receive,
-    )
+    return masking(name, straight=True, init=init, update=update, receive=receive)

@@ -2,16 +2,14 @@
 
 from typing import NamedTuple
 
-import jax
-
-from compressjax.core import Compression, on_values
-from compressjax.prune._gradual import apply_masks, masked_nodes
+from compressjax.core import Compression
+from compressjax.prune._masking import Arrays, masking
 
 
 class NonzeroState(NamedTuple):
     """State of `nonzero`: `masks`, `{path: bool array}`, True where the weight was not zero."""
 
-    masks: dict[str, jax.Array]
+    masks: Arrays
 
 
 def nonzero() -> Compression:
@@ -32,14 +30,4 @@ def nonzero() -> Compression:
 
     Source: the retraining step of Han et al., arXiv:1506.02626 (han2015).
     """
-
-    def zeroed(flat: dict[str, jax.Array], state: NonzeroState) -> dict[str, jax.Array]:
-        return apply_masks(flat, state.masks)
-
-    return on_values(
-        "nonzero",
-        init=lambda flat: NonzeroState({path: x != 0 for path, x in flat.items()}),
-        view=zeroed,
-        encode=lambda flat, state: masked_nodes(flat, state.masks),
-        constrain=zeroed,
-    )
+    return masking("nonzero", init=lambda flat: NonzeroState({path: x != 0 for path, x in flat.items()}))

@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression, on_values, values
+from compressjax.core import Compression, values
 from compressjax.prune._densities import Distribution, check_distribution, check_sparsity
-from compressjax.prune._gradual import apply_masks, masked_nodes
 from compressjax.prune._layerwise import settled
+from compressjax.prune._masking import Arrays, masking
 from compressjax.prune._masks import masks_of, scores_of
 from compressjax.prune._patterns import Pattern, as_pattern
 from compressjax.saliency import Saliency
@@ -22,7 +22,7 @@ class OneShotState(NamedTuple):
         decided: Whether the masks are final: a saliency that reads statistics decides at the first update with them.
     """
 
-    masks: dict[str, jax.Array]
+    masks: Arrays
     decided: jax.Array
 
 
@@ -75,23 +75,14 @@ def one_shot(
     zeros = f"sparsity={sparsity}, " if sparsity is not None else ""
     name = f"one_shot({saliency.name}, {zeros}pattern={chosen.name})"
 
-    def zeroed(flat: dict[str, jax.Array], state: OneShotState) -> dict[str, jax.Array]:
-        return apply_masks(flat, state.masks)
-
-    base = on_values(
-        name,
-        view=zeroed,
-        encode=lambda flat, state: masked_nodes(flat, state.masks),
-        constrain=zeroed,
-        needs=saliency.needs,
-    )
+    base = masking(name, needs=saliency.needs)
     return _deciding(base, lambda scores: masks_of(scores, sparsity, distribution, chosen), saliency)
 
 
 def _deciding(base: Compression, decide: Any, saliency: Saliency) -> Compression:
     """Scores whole trees: a loss needs the leaves that are not selected too."""
 
-    def masks(params: Any, stats: Any) -> dict[str, jax.Array]:
+    def masks(params: Any, stats: Any) -> Arrays:
         return decide(scores_of(saliency.score(params, stats), base.select(params), saliency.name))
 
     def init(params: Any) -> OneShotState:

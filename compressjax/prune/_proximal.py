@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression, on_values, straight_through
+from compressjax.core import Compression, on_values
 from compressjax.prune._learn import at_step
+from compressjax.prune._masking import Arrays, dense_gradient
 from compressjax.prune._soft_threshold import keep_zeros, shrink
 from compressjax.tensors import Masked
 
-Arrays = dict[str, jax.Array]
 Strength = float | Callable[[jax.Array], jax.Array]
 
 
@@ -151,7 +151,7 @@ def _proximal(
     def view(flat: Arrays, state: ProximalState) -> Arrays:
         del state
         # A zero keeps its gradient, or it could never leave; minus zero is stored as zero.
-        return {path: straight_through(x, jnp.where(x == 0, jnp.zeros((), x.dtype), x)) for path, x in flat.items()}
+        return dense_gradient(flat, {path: jnp.where(x == 0, jnp.zeros((), x.dtype), x) for path, x in flat.items()})
 
     def nodes(flat: Arrays, state: ProximalState) -> dict[str, Any]:
         del state

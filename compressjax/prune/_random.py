@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import top_mask
+from compressjax.prune._densities import Distribution, densities, kept_counts
+from compressjax.prune._masking import Arrays, shapes_of
 
 
 def key_data(key: jax.Array) -> jax.Array:
@@ -71,3 +73,42 @@ def random_masks(data: jax.Array, shapes: dict[str, tuple[int, ...]], counts: di
     return {
         path: top_mask(jax.random.uniform(stream(data, path), shape), counts[path]) for path, shape in shapes.items()
     }
+
+
+def drawn_masks(data: jax.Array, flat: Arrays, sparsity: float, distribution: Distribution) -> Arrays:
+    """Random masks of a sparsity: where trainings that are sparse from the first step begin.
+
+    Args:
+        data: What `key_data` returned.
+        flat: `{path: array}`.
+        sparsity: Fraction of zeros over all leaves, in [0, 1).
+        distribution: `"erk"`, `"uniform"` or `{pattern: sparsity}`.
+
+    Returns:
+        `{path: bool array}`.
+
+    Example:
+        >>> int(drawn_masks(key_data(jax.random.key(0)), {"a": jnp.ones((3, 4))}, 0.75, "uniform")["a"].sum())
+        3
+    """
+    shapes = shapes_of(flat)
+    return random_masks(data, shapes, kept_counts(shapes, sparsity, distribution))
+
+
+def check_random(distribution: Distribution, who: str) -> None:
+    """Refuses distributions that need a ranking, which random masks do not have.
+
+    Args:
+        distribution: Name or patterns.
+        who: Name of the method.
+
+    Raises:
+        ValueError: For `"global"` and for names that `densities` does not know.
+
+    Example:
+        >>> check_random("erk", "static")
+    """
+    if distribution == "global":
+        raise ValueError(f"{who}: distribution 'global' needs a ranking of weights; use 'erk', 'uniform' or patterns")
+    if isinstance(distribution, str):
+        densities({"a": (1,)}, 0.0, distribution)

@@ -5,14 +5,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression, on_values, straight_through
-from compressjax.prune._densities import Distribution, kept_counts
-from compressjax.prune._exchange import drop_fraction, exchange
-from compressjax.prune._gradual import apply_masks, masked_nodes
-from compressjax.prune._random import key_data, random_masks
-from compressjax.prune._set import check_exchange
-
-Arrays = dict[str, jax.Array]
+from compressjax.core import Compression
+from compressjax.prune._densities import Distribution
+from compressjax.prune._exchange import check_exchange, drop_fraction, due, exchanged, pause
+from compressjax.prune._masking import Arrays, apply_masks, masking
+from compressjax.prune._random import drawn_masks, key_data
 
 
 class RiglState(NamedTuple):
@@ -76,9 +73,7 @@ def rigl(
     data = key_data(key)
 
     def init(flat: Arrays) -> RiglState:
-        shapes = {path: tuple(x.shape) for path, x in flat.items()}
-        counts = kept_counts(shapes, sparsity, distribution)
-        return RiglState(jnp.zeros((), jnp.int32), random_masks(data, shapes, counts))
+        return RiglState(jnp.zeros((), jnp.int32), drawn_masks(data, flat, sparsity, distribution))
 
     def update(state: RiglState, flat: Arrays, grads: Arrays | None, stats: Any) -> RiglState:
         del stats
@@ -86,27 +81,20 @@ def rigl(
             raise ValueError("rigl grows where gradients are large: pass grads= to update, or train with as_optax")
         step = state.count + 1
 
-        def moved() -> Arrays:
-            share = drop_fraction(step, fraction, end)
-            return {path: exchange(x, state.masks[path], jnp.abs(grads[path]), share) for path, x in flat.items()}
+        def growth(path: str) -> jax.Array:
+            return jnp.abs(grads[path])
 
-        due = (step % every == 0) & (step < end) & (step > 1)  # the first step puts zeros where masks are
-        return RiglState(step, jax.lax.cond(due, moved, lambda: state.masks))
+        def share() -> jax.Array:
+            return drop_fraction(step, fraction, end)
 
-    def zeroed(flat: Arrays, state: RiglState) -> Arrays:
-        return apply_masks(flat, state.masks)
+        return RiglState(step, exchanged(flat, state.masks, growth, share, due(step, every, end)))
 
-    def view(flat: Arrays, state: RiglState) -> Arrays:
-        # Straight through: the gradient at weights that are out says where to grow.
-        return {path: straight_through(flat[path], x) for path, x in zeroed(flat, state).items()}
-
-    return on_values(
+    return masking(
         f"rigl(sparsity={sparsity}, end={end})",
+        straight=True,  # the gradient at weights that are out says where to grow
+        land=True,
         init=init,
         update=update,
-        view=view,
-        encode=lambda flat, state: masked_nodes(flat, state.masks),
-        constrain=zeroed,
-        receive=lambda grads, flat, state: (zeroed(grads, state), state),
-        project=zeroed,
+        pause=lambda state: pause(state, every, end),
+        receive=lambda grads, flat, state: (apply_masks(grads, state.masks), state),
     )

@@ -5,14 +5,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression, on_values
-from compressjax.prune._densities import Distribution, check_sparsity, kept_counts
-from compressjax.prune._exchange import drop_fraction, exchange
-from compressjax.prune._gradual import apply_masks, masked_nodes
-from compressjax.prune._random import key_data, random_masks, stream
-from compressjax.prune._static import check_random
-
-Arrays = dict[str, jax.Array]
+from compressjax.core import Compression
+from compressjax.prune._densities import Distribution
+from compressjax.prune._exchange import check_exchange, drop_fraction, due, exchanged, pause
+from compressjax.prune._masking import Arrays, masking
+from compressjax.prune._random import drawn_masks, key_data, stream
 
 
 class SetState(NamedTuple):
@@ -78,60 +75,24 @@ def set_(
     data = key_data(key)
 
     def init(flat: Arrays) -> SetState:
-        shapes = {path: tuple(x.shape) for path, x in flat.items()}
-        counts = kept_counts(shapes, sparsity, distribution)
-        return SetState(jnp.zeros((), jnp.int32), data, random_masks(data, shapes, counts))
+        return SetState(jnp.zeros((), jnp.int32), data, drawn_masks(data, flat, sparsity, distribution))
 
     def update(state: SetState, flat: Arrays, grads: Any, stats: Any) -> SetState:
         del grads, stats
         step = state.count + 1
 
-        def moved() -> Arrays:
-            share = drop_fraction(step, fraction, end) if anneal else jnp.float32(fraction)
-            draws = {path: jax.random.uniform(stream(state.key, path, step), x.shape) for path, x in flat.items()}
-            return {path: exchange(x, state.masks[path], draws[path], share) for path, x in flat.items()}
+        def growth(path: str) -> jax.Array:
+            return jax.random.uniform(stream(state.key, path, step), flat[path].shape)
 
-        due = (step % every == 0) & (step < end) & (step > 1)  # the first step puts zeros where masks are
-        return SetState(step, state.key, jax.lax.cond(due, moved, lambda: state.masks))
+        def share() -> jax.Array:
+            return drop_fraction(step, fraction, end) if anneal else jnp.float32(fraction)
 
-    def zeroed(flat: Arrays, state: SetState) -> Arrays:
-        return apply_masks(flat, state.masks)
+        return SetState(step, state.key, exchanged(flat, state.masks, growth, share, due(step, every, end)))
 
-    return on_values(
+    return masking(
         f"set_(sparsity={sparsity}, end={end})",
+        land=True,
         init=init,
         update=update,
-        view=zeroed,
-        encode=lambda flat, state: masked_nodes(flat, state.masks),
-        constrain=zeroed,
-        project=zeroed,
+        pause=lambda state: pause(state, every, end),
     )
-
-
-def check_exchange(
-    who: str, sparsity: float, end: int, every: int, fraction: float, distribution: Distribution
-) -> None:
-    """Refuses settings of an exchange of connections that are out of range.
-
-    Args:
-        who: Name of the method.
-        sparsity: Fraction of zeros.
-        end: Last step.
-        every: Steps between exchanges.
-        fraction: Share that is exchanged.
-        distribution: Name or patterns.
-
-    Raises:
-        ValueError: If one is.
-
-    Example:
-        >>> check_exchange("rigl", 0.9, 100, 10, 0.3, "erk")
-    """
-    check_sparsity(sparsity, "sparsity")
-    check_random(distribution, who)
-    if end < 0 or every < 1:
-        raise ValueError(f"{who}: end={end} must be at least 0 and every={every} at least 1")
-    if not 0.0 < fraction < 1.0:
-        raise ValueError(
-            f"{who}: fraction={fraction} is outside (0, 1): it is the share of kept weights exchanged, 0.3"
-        )

@@ -6,11 +6,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from compressjax.core import Compression, on_values, straight_through
+from compressjax.core import Compression, on_values
 from compressjax.prune._learn import learn
+from compressjax.prune._masking import Arrays, dense_gradient
 from compressjax.tensors import Masked
-
-Arrays = dict[str, jax.Array]
 
 
 class SoftThresholdState(NamedTuple):
@@ -96,7 +95,7 @@ def soft_threshold(
         f"soft_threshold(decay={decay})",
         init=init,
         update=update,
-        view=lambda flat, state: {p: straight_through(flat[p], x) for p, x in pulled(flat, state).items()},
+        view=lambda flat, state: dense_gradient(flat, pulled(flat, state)),
         encode=encode,
         receive=receive,
         settle=lambda flat, seen, state: keep_zeros(flat, seen),

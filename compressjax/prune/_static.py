@@ -6,12 +6,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression, on_values
-from compressjax.prune._densities import Distribution, check_sparsity, densities, kept_counts
-from compressjax.prune._gradual import apply_masks, masked_nodes
-from compressjax.prune._random import key_data, random_masks
-
-Arrays = dict[str, jax.Array]
+from compressjax.core import Compression
+from compressjax.prune._densities import Distribution, check_sparsity
+from compressjax.prune._masking import Arrays, masking
+from compressjax.prune._random import check_random, drawn_masks, key_data
 
 
 class StaticState(NamedTuple):
@@ -58,50 +56,17 @@ def static(
     if masks is not None:
         if sparsity is not None or key is not None:
             raise ValueError("static: give either masks, or sparsity and key")
-        return _static("static(masks)", lambda flat: _given(masks, flat))
+        return masking("static(masks)", init=lambda flat: StaticState(_given(masks, flat)))
     if sparsity is None or key is None:
         raise ValueError(f"static: random masks need sparsity (got {sparsity}) and key, jax.random.key(seed)")
     check_sparsity(sparsity, "sparsity")
     check_random(distribution, "static")
     data = key_data(key)
 
-    def draw(flat: Arrays) -> Arrays:
-        shapes = {path: tuple(x.shape) for path, x in flat.items()}
-        return random_masks(data, shapes, kept_counts(shapes, sparsity, distribution))
+    def init(flat: Arrays) -> StaticState:
+        return StaticState(drawn_masks(data, flat, sparsity, distribution))
 
-    return _static(f"static(sparsity={sparsity})", draw)
-
-
-def check_random(distribution: Distribution, who: str) -> None:
-    """Refuses distributions that need a ranking, which random masks do not have.
-
-    Args:
-        distribution: Name or patterns.
-        who: Name of the method.
-
-    Raises:
-        ValueError: For `"global"` and for names that `densities` does not know.
-
-    Example:
-        >>> check_random("erk", "static")
-    """
-    if distribution == "global":
-        raise ValueError(f"{who}: distribution 'global' needs a ranking of weights; use 'erk', 'uniform' or patterns")
-    if isinstance(distribution, str):
-        densities({"a": (1,)}, 0.0, distribution)
-
-
-def _static(name: str, choose: object) -> Compression:
-    def zeroed(flat: Arrays, state: StaticState) -> Arrays:
-        return apply_masks(flat, state.masks)
-
-    return on_values(
-        name,
-        init=lambda flat: StaticState(choose(flat)),  # type: ignore[operator]
-        view=zeroed,
-        encode=lambda flat, state: masked_nodes(flat, state.masks),
-        constrain=zeroed,
-    )
+    return masking(f"static(sparsity={sparsity})", init=init)
 
 
 def _given(masks: Mapping[str, jax.Array], flat: Arrays) -> Arrays:

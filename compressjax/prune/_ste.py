@@ -5,13 +5,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression, on_values, straight_through
+from compressjax.core import Compression
 from compressjax.prune._densities import Distribution, check_distribution, check_sparsity
-from compressjax.prune._gradual import apply_masks, masked_nodes
+from compressjax.prune._masking import Arrays, masking
 from compressjax.prune._masks import masks_of
 from compressjax.prune._patterns import Pattern, as_pattern
-
-Arrays = dict[str, jax.Array]
 
 
 class SteState(NamedTuple):
@@ -145,12 +143,6 @@ def _ste(
             due = due & (step <= end)
         return SteState(step, jax.lax.cond(due, lambda: choose(flat), lambda: state.masks))
 
-    def zeroed(flat: Arrays, state: SteState) -> Arrays:
-        return apply_masks(flat, state.masks)
-
-    def view(flat: Arrays, state: SteState) -> Arrays:
-        return {path: straight_through(flat[path], x) for path, x in zeroed(flat, state).items()}
-
     def receive(grads: Arrays, flat: Arrays, state: SteState) -> tuple[Arrays, SteState]:
         if not decay:
             return grads, state
@@ -160,12 +152,12 @@ def _ste(
             pulled[path] = g + jnp.asarray(decay, g.dtype) * out
         return pulled, state
 
-    return on_values(
+    return masking(
         f"{name}({shape.name if sparsity is None else f'sparsity={sparsity}'})",
+        straight=True,
+        settles=True,
         init=lambda flat: SteState(jnp.zeros((), jnp.int32), choose(flat)),
         update=update,
-        view=view,
-        encode=lambda flat, state: masked_nodes(flat, state.masks),
         receive=receive,
-        settle=lambda flat, seen, state: zeroed(flat, state),
+        constrain=None,
     )

@@ -5,11 +5,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression, on_values, straight_through
+from compressjax.core import Compression
 from compressjax.prune._densities import Distribution, check_distribution, check_sparsity, kept_counts
-from compressjax.prune._gradual import apply_masks, largest, masked_nodes
-
-Arrays = dict[str, jax.Array]
+from compressjax.prune._gradual import largest
+from compressjax.prune._masking import Arrays, apply_masks, masking, shapes_of, whole_masks
 
 
 class TopkastState(NamedTuple):
@@ -75,8 +74,7 @@ def topkast(
     _check(sparsity, backward_sparsity, every, penalty, norm, distribution)
 
     def choose(flat: Arrays, step: Any) -> tuple[Arrays, Arrays]:
-        shapes = {path: tuple(x.shape) for path, x in flat.items()}
-        every_one = {path: jnp.ones_like(x, bool) for path, x in flat.items()}
+        shapes, whole = shapes_of(flat), whole_masks(flat)
         used = kept_counts(shapes, sparsity, distribution)
         wide = distribution if isinstance(distribution, str) else "uniform"
         # Densities of a distribution are not nested by themselves where leaves are full, so the larger count holds.
@@ -85,7 +83,7 @@ def topkast(
         }
         if explore_until is not None:
             learns = {pool: jnp.where(step >= explore_until, used[pool], n) for pool, n in learns.items()}
-        return largest(flat, every_one, used, False), largest(flat, every_one, learns, False)
+        return largest(flat, whole, used, False), largest(flat, whole, learns, False)
 
     def init(flat: Arrays) -> TopkastState:
         return TopkastState(jnp.zeros((), jnp.int32), *choose(flat, 0))
@@ -97,9 +95,6 @@ def topkast(
         masks = jax.lax.cond(due, lambda: choose(flat, step), lambda: (state.forward, state.backward))
         return TopkastState(step, *masks)
 
-    def used(flat: Arrays, state: TopkastState) -> Arrays:
-        return apply_masks(flat, state.forward)
-
     def learning(flat: Arrays, state: TopkastState) -> Arrays:
         return apply_masks(flat, state.backward)
 
@@ -110,15 +105,15 @@ def topkast(
         }
         return learning(explored, state), state
 
-    return on_values(
+    return masking(
         f"topkast(sparsity={sparsity}, backward_sparsity={backward_sparsity})",
+        masks=lambda state: state.forward,
+        straight=True,
+        settles=True,
         init=init,
         update=update,
-        view=lambda flat, state: {p: straight_through(flat[p], x) for p, x in used(flat, state).items()},
-        encode=lambda flat, state: masked_nodes(flat, state.forward),
         constrain=learning,
         receive=receive,
-        settle=lambda flat, seen, state: used(flat, state),
     )
 
 

@@ -6,12 +6,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from compressjax.core import Compression, on_values, straight_through
-from compressjax.prune._gradual import apply_masks, masked_nodes
+from compressjax.core import Compression
 from compressjax.prune._learn import learn
+from compressjax.prune._masking import Arrays, apply_masks, dense_gradient, masking
 from compressjax.prune._random import key_data, stream
 
-Arrays = dict[str, jax.Array]
 K1, K2, K3 = 0.63576, 1.87320, 1.48695
 
 
@@ -122,8 +121,8 @@ def _noisy(
         final, seen = apply_masks(flat, state.masks), {}
         for path, x in flat.items():
             noisy = x.astype(jnp.float32) + jnp.exp(state.log_sigma2[path] / 2) * noise(state, path)
-            seen[path] = straight_through(x, jnp.where(state.count < end, noisy.astype(x.dtype), final[path]))
-        return seen
+            seen[path] = jnp.where(state.count < end, noisy.astype(x.dtype), final[path])
+        return dense_gradient(flat, seen)
 
     def receive(grads: Arrays, flat: Arrays, state: VariationalState) -> tuple[Arrays, VariationalState]:
         sampling = state.count < end
@@ -144,12 +143,11 @@ def _noisy(
     def constrain(tree: Arrays, state: VariationalState) -> Arrays:
         return apply_masks(tree, {path: state.masks[path] | (state.count < end) for path in tree})
 
-    return on_values(
+    return masking(
         f"variational(end={end}, threshold={threshold})",
         init=init,
         update=update,
         view=view,
-        encode=lambda flat, state: masked_nodes(flat, state.masks),
         constrain=constrain,
         receive=receive,
     )

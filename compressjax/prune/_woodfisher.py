@@ -9,10 +9,9 @@ import jax.numpy as jnp
 from compressjax.core import Compression, values
 from compressjax.prune._densities import Distribution, check_distribution, check_sparsity
 from compressjax.prune._layerwise import LayerwiseState, shifting
+from compressjax.prune._masking import Arrays
 from compressjax.prune._masks import masks_of
-from compressjax.saliency import Loss, constrained_step, example_gradients, woodbury_inverse
-
-Arrays = dict[str, jax.Array]
+from compressjax.saliency import Loss, constrained_step, stacked_gradients, woodbury_inverse
 
 
 def woodfisher(
@@ -115,11 +114,8 @@ class _Blocks:
 
 
 def _gradients(loss: Loss, params: Any, batches: Sequence[Any], paths: tuple[str, ...]) -> Arrays:
-    if not batches:
-        raise ValueError("woodfisher: batches is empty; give a list of batches")
-    each = jax.jit(lambda batch: example_gradients(loss, params, batch))
-    parts = [each(batch) for batch in batches]
-    return {path: jnp.concatenate([part[path] for part in parts]).astype(jnp.float32) for path in paths}
+    grads = stacked_gradients(loss, params, batches, "woodfisher")
+    return {path: grads[path].astype(jnp.float32) for path in paths}
 
 
 def _scores(weights: jax.Array, inverse: jax.Array) -> jax.Array:

@@ -6,7 +6,7 @@ from compressjax.saliency._contract import Saliency, on_inputs, on_leaves
 from compressjax.saliency._fisher import fisher
 from compressjax.saliency._fpgm import fpgm
 from compressjax.saliency._gradient import gradient
-from compressjax.saliency._gradients import Loss, example_gradients, gradients
+from compressjax.saliency._gradients import Loss, example_gradients, gradients, stacked_gradients
 from compressjax.saliency._grasp import grasp
 from compressjax.saliency._lamp import lamp
 from compressjax.saliency._layout import Layout, layout
@@ -45,6 +45,7 @@ __all__ = [
     "on_leaves",
     "random",
     "snip",
+    "stacked_gradients",
     "synflow",
     "taylor",
     "unit_scores",

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from compressjax.core import values
 from compressjax.saliency._contract import Saliency, Scores, wide
-from compressjax.saliency._gradients import Loss, example_gradients
+from compressjax.saliency._gradients import Loss, example_gradients, sum_over
 
 
 def fisher(loss: Loss, batches: Sequence[Any]) -> Saliency:
@@ -40,16 +40,11 @@ def fisher(loss: Loss, batches: Sequence[Any]) -> Saliency:
 
     def score(params: Any, stats: Any = None) -> Scores:
         del stats
-        if not batches:
-            raise ValueError("fisher: batches is empty; give a list of batches")
 
-        @jax.jit
         def squares(batch: Any) -> Scores:
             return {path: jnp.sum(g * g, axis=0) for path, g in example_gradients(loss, params, batch).items()}
 
-        total = squares(batches[0])
-        for batch in batches[1:]:
-            total = jax.tree.map(jnp.add, total, squares(batch))
+        total = sum_over(batches, squares, "fisher")
         count = sum(jax.tree.leaves(batch)[0].shape[0] for batch in batches)
         return {path: wide(x) ** 2 * total[path] / (2 * count) for path, x in values(params).items()}
 

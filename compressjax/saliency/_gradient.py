@@ -37,7 +37,7 @@ def gradient(loss: Loss, batches: Sequence[Any]) -> Saliency:
 
     def score(params: Any, stats: Any = None) -> Scores:
         del stats
-        mean = mean_over(batches, lambda batch: gradients(loss, params, batch))
+        mean = mean_over(batches, lambda batch: gradients(loss, params, batch), "gradient")
         return {path: jnp.abs(g) for path, g in mean.items()}
 
     return Saliency(score, "gradient")

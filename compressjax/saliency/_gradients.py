@@ -12,12 +12,58 @@ from compressjax.saliency._contract import Scores, wide
 Loss = Callable[[Any, Any], jax.Array]
 
 
-def mean_over(batches: Sequence[Any], f: Callable[[Any], Any]) -> Any:
-    """Mean of a function of batches; batches of one shape share one trace.
+def check_batches(batches: Sequence[Any], who: str = "saliency") -> None:
+    """Refuses what is no list of batches, or an empty one.
+
+    Args:
+        batches: One pytree of arrays a batch.
+        who: Name of the method.
+
+    Raises:
+        ValueError: If they are either.
+
+    Example:
+        >>> check_batches([jnp.ones(2)], "snip")
+    """
+    if not isinstance(batches, Sequence):
+        raise ValueError(f"{who}: batches={batches!r:.80} must be a list of batches; wrap a single one as [batch]")
+    if not batches:
+        raise ValueError(f"{who}: batches is empty, and must be a list of batches; give at least one")
+
+
+def sum_over(batches: Sequence[Any], f: Callable[[Any], Any], who: str = "saliency") -> Any:
+    """Sum of a function of batches; batches of one shape share one trace.
 
     Args:
         batches: One pytree of arrays a batch.
         f: `batch -> tree of arrays`.
+        who: Name of the method, for messages.
+
+    Returns:
+        The sum, entry by entry.
+
+    Raises:
+        ValueError: If there are no batches.
+
+    Example:
+        >>> sum_over([jnp.ones(2), jnp.full(2, 3.0)], lambda batch: batch).tolist()
+        [4.0, 4.0]
+    """
+    check_batches(batches, who)
+    compiled = jax.jit(f)
+    total = compiled(batches[0])
+    for batch in batches[1:]:
+        total = jax.tree.map(jnp.add, total, compiled(batch))
+    return total
+
+
+def mean_over(batches: Sequence[Any], f: Callable[[Any], Any], who: str = "saliency") -> Any:
+    """Mean of a function of batches, which count alike whatever their size.
+
+    Args:
+        batches: One pytree of arrays a batch.
+        f: `batch -> tree of arrays`.
+        who: Name of the method, for messages.
 
     Returns:
         The mean, entry by entry.
@@ -29,13 +75,7 @@ def mean_over(batches: Sequence[Any], f: Callable[[Any], Any]) -> Any:
         >>> mean_over([jnp.ones(2), jnp.zeros(2)], lambda batch: batch).tolist()
         [0.5, 0.5]
     """
-    if not isinstance(batches, Sequence) or not batches:
-        raise ValueError(f"batches={batches!r:.80} must be a list of batches; wrap a single one as [batch]")
-    compiled = jax.jit(f)
-    total = compiled(batches[0])
-    for batch in batches[1:]:
-        total = jax.tree.map(jnp.add, total, compiled(batch))
-    return jax.tree.map(lambda x: x / len(batches), total)
+    return jax.tree.map(lambda x: x / len(batches), sum_over(batches, f, who))
 
 
 def gradients(loss: Loss, params: Any, batch: Any) -> Scores:
@@ -74,6 +114,33 @@ def example_gradients(loss: Loss, params: Any, batch: Any) -> Scores:
         [[1.0], [2.0]]
     """
     return jax.vmap(lambda one: gradients(loss, params, jax.tree.map(lambda x: x[None], one)))(batch)
+
+
+def stacked_gradients(loss: Loss, params: Any, batches: Sequence[Any], who: str = "saliency") -> Scores:
+    """Gradients of every example's own loss, of all batches together.
+
+    Args:
+        loss: `(params, batch) -> scalar`; it is called with batches of one example.
+        params: A tree of arrays and nodes.
+        batches: Pytrees of arrays `[examples, ...]`.
+        who: Name of the method, for messages.
+
+    Returns:
+        `{path: [examples of all batches, *shape]}`.
+
+    Raises:
+        ValueError: If there are no batches.
+
+    Example:
+        >>> loss = lambda p, b: jnp.mean(b @ p["w"])
+        >>> stacked_gradients(loss, {"w": jnp.ones(1)}, [jnp.ones((2, 1)), jnp.zeros((1, 1))])["w"].tolist()
+        [[1.0], [1.0], [0.0]]
+    """
+    check_batches(batches, who)
+    each = jax.jit(lambda batch: example_gradients(loss, params, batch))
+    parts = [each(batch) for batch in batches]
+    # Popped, so that no more than one leaf is held twice.
+    return {path: jnp.concatenate([part.pop(path) for part in parts]) for path in list(parts[0])}
 
 
 def hessian_product(loss: Loss, params: Any, batch: Any, direction: Scores) -> Scores:

@@ -40,8 +40,8 @@ def grasp(loss: Loss, batches: Sequence[Any]) -> Saliency:
     def score(params: Any, stats: Any = None) -> Scores:
         del stats
         flat = values(params)
-        g = mean_over(batches, lambda batch: gradients(loss, params, batch))
-        curved = mean_over(batches, lambda batch: hessian_product(loss, params, batch, g))
+        g = mean_over(batches, lambda batch: gradients(loss, params, batch), "grasp")
+        curved = mean_over(batches, lambda batch: hessian_product(loss, params, batch, g), "grasp")
         return {path: wide(flat[path]) * x for path, x in curved.items()}
 
     return Saliency(score, "grasp")

@@ -9,7 +9,7 @@ import optax
 
 from compressjax.core import values, with_values
 from compressjax.saliency._contract import Saliency, Scores, wide
-from compressjax.saliency._gradients import Loss, gradients
+from compressjax.saliency._gradients import Loss, check_batches, gradients
 
 
 def movement(loss: Loss, batches: Sequence[Any], optimiser: optax.GradientTransformation) -> Saliency:
@@ -43,8 +43,7 @@ def movement(loss: Loss, batches: Sequence[Any], optimiser: optax.GradientTransf
 
     def score(params: Any, stats: Any = None) -> Scores:
         del stats
-        if not batches:
-            raise ValueError("movement: batches is empty; give a list of batches, one a step")
+        check_batches(batches, "movement")
 
         @jax.jit
         def step(flat: Scores, state: Any, total: Scores, batch: Any) -> tuple[Scores, Any, Scores]:

@@ -59,7 +59,7 @@ def obd(loss: Loss, batches: Sequence[Any], *, probes: int = 0, key: jax.Array |
             signs = jax.random.rademacher(jnp.asarray(key), (probes, vector.size), vector.dtype)
             return jnp.mean(jax.lax.map(lambda z: z * product(batch, z), signs), axis=0)
 
-        diagonal = unravel(mean_over(batches, estimate if probes else exact))
+        diagonal = unravel(mean_over(batches, estimate if probes else exact, "obd"))
         return {path: diagonal[path] * x * x / 2 for path, x in flat.items()}
 
     return Saliency(score, f"obd(probes={probes})")

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from compressjax.core import values
 from compressjax.saliency._contract import Saliency, Scores, wide
-from compressjax.saliency._gradients import Loss, example_gradients
+from compressjax.saliency._gradients import Loss, stacked_gradients
 from compressjax.saliency._woodbury import woodbury_inverse
 
 
@@ -45,14 +45,9 @@ def obs(loss: Loss, batches: Sequence[Any], *, block: int = 64, damping: float =
 
     def score(params: Any, stats: Any = None) -> Scores:
         del stats
-        if not batches:
-            raise ValueError("obs: batches is empty; give a list of batches")
-        each = jax.jit(lambda batch: example_gradients(loss, params, batch))
-        parts = [each(batch) for batch in batches]
-        found = {}
+        grads, found = stacked_gradients(loss, params, batches, "obs"), {}
         for path, x in values(params).items():
-            rows = jnp.concatenate([part[path].reshape(-1, x.size) for part in parts])
-            inverse = _diagonals(rows, min(block, x.size), damping)
+            inverse = _diagonals(grads[path].reshape(-1, x.size), min(block, x.size), damping)
             found[path] = wide(x) ** 2 / (2 * inverse.reshape(x.shape))
         return found
 

@@ -39,7 +39,7 @@ def snip(loss: Loss, batches: Sequence[Any]) -> Saliency:
     def score(params: Any, stats: Any = None) -> Scores:
         del stats
         flat = values(params)
-        mean = mean_over(batches, lambda batch: gradients(loss, params, batch))
+        mean = mean_over(batches, lambda batch: gradients(loss, params, batch), "snip")
         return {path: jnp.abs(wide(flat[path]) * g) for path, g in mean.items()}
 
     return Saliency(score, "snip")

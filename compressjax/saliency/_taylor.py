@@ -43,6 +43,6 @@ def taylor(loss: Loss, batches: Sequence[Any]) -> Saliency:
         def squared(batch: Any) -> Scores:
             return {path: (flat[path] * g) ** 2 for path, g in gradients(loss, params, batch).items()}
 
-        return mean_over(batches, squared)
+        return mean_over(batches, squared, "taylor")
 
     return Saliency(score, "taylor")

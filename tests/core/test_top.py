@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compressjax.core import top_mask, top_masks
+from compressjax.core._top import _search
 
 # Compiled once: outside of jit, the loops inside would be compiled anew at every call.
 top = jax.jit(top_mask)
@@ -52,3 +53,32 @@ def test_one_threshold_for_several_arrays(picked, data):
 def test_not_a_number_comes_last():
     assert top_mask(jnp.array([jnp.nan, -jnp.inf, 0.0]), 2).tolist() == [False, True, True]
     assert top_mask(jnp.array([jnp.nan, -jnp.inf, 0.0]), 3).all()
+
+
+@pytest.mark.parametrize(("scores", "exact"), [(np.arange(1.0, 1025.0), True), (np.ones(1024), False)])
+def test_the_search_ends_early_exactly_when_the_count_is_met(scores, exact):
+    keys = jnp.asarray(scores, jnp.float32).view(jnp.uint32)
+    for count in (1, 300, 512, 1023):
+        passes = []
+
+        def number(key, passes=passes):
+            jax.debug.callback(lambda: passes.append(1))
+            return jnp.sum(keys >= key)
+
+        found, reached = _search(number, count, 1024, jnp.greater_equal)
+        jax.effects_barrier()
+        assert int(reached) == int((keys >= found).sum()) >= count
+        assert (int(reached) == count) is exact
+        # 1 to 1024 in 24 bits: neighbours differ above the last 13, so 19 counts suffice.
+        assert len(passes) <= 19 if exact else len(passes) == 32
+    assert int(_search(lambda key: jnp.sum(keys >= key), 1024, 1024, jnp.greater_equal)[0]) == 0
+
+
+def test_masks_go_through_other_transformations(key):
+    """The loop counts integers, so derivatives pass it by, and batches run until the last one is done."""
+    rows = jnp.abs(jax.random.normal(key, (3, 50)))
+    masks = jax.vmap(top_mask, in_axes=(0, 0))(rows, jnp.array([0, 7, 50]))
+    for row, mask, count in zip(rows, masks, (0, 7, 50)):
+        np.testing.assert_array_equal(mask, top(row, count))
+    grads = jax.grad(lambda x: jnp.sum(jnp.where(top_mask(x, 7), x, 0.0)))(rows[0])
+    np.testing.assert_array_equal(grads, top(rows[0], 7).astype(jnp.float32))

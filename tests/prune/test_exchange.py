@@ -3,9 +3,11 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
-from compressjax.prune._exchange import drop_fraction, exchange
+from compressjax import core, prune
+from compressjax.prune._exchange import drop_fraction, due, exchange, exchanged
 from tests import helpers
 
 
@@ -46,3 +48,43 @@ def test_half_a_cosine():
     got = drop_fraction(jnp.array([0, 25, 50, 75, 99, 100, 200]), 0.3, 100)
     want = [0.15 * (1 + np.cos(np.pi * t / 100)) for t in (0, 25, 50, 75, 99)] + [0, 0]
     np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-8)
+
+
+def test_due_every_so_many_steps_before_the_end_but_never_first():
+    assert [step for step in range(1, 13) if due(jnp.int32(step), 3, 12)] == [3, 6, 9]
+    assert [step for step in range(1, 5) if due(jnp.int32(step), 1, 4)] == [2, 3]
+    assert not any(due(jnp.int32(step), 1, 0) for step in range(4))
+
+
+def test_masks_move_only_when_due():
+    flat = {"a": jnp.array([3.0, 1.0, 0.0, 0.0]), "b": jnp.array([1.0, 2.0, 0.0])}
+    masks = {"a": jnp.array([True, True, False, False]), "b": jnp.array([True, True, False])}
+    scores = {"a": jnp.array([0.0, 0.0, 1.0, 2.0]), "b": jnp.zeros(3)}
+    run = jax.jit(lambda when: exchanged(flat, masks, scores.__getitem__, lambda: jnp.float32(0.5), when))
+    assert {path: mask.tolist() for path, mask in run(False).items()} == {p: m.tolist() for p, m in masks.items()}
+    assert run(True)["a"].tolist() == [True, False, False, True]
+    assert run(True)["b"].tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize("name", ["set_", "rigl"])
+def test_pauses_change_nothing(name, key):
+    """Trained with pauses and without: parameters, updates, masks and moments agree bit for bit at every step."""
+    method = getattr(prune, name)(0.6, key, end=10, every=3)
+    params = {"a": {"kernel": helpers.array(0, (6, 5))}, "b": {"kernel": helpers.array(1, (5, 4)), "bias": jnp.ones(4)}}
+
+    def train(method):
+        tx, now, seen = core.as_optax(method, optax.adamw(0.1, weight_decay=0.1)), params, []
+        state, step = tx.init(now), jax.jit(tx.update)
+        for t in range(12):
+            grads = jax.tree.map(lambda x, t=t: jnp.cos(x * (t + 1)), now)
+            updates, state = step(grads, state, now)
+            now = optax.apply_updates(now, updates)
+            seen.append((now, updates, state))
+        return seen
+
+    whole = train(method._replace(pauser=None))
+    for one, other in zip(train(method), whole, strict=True):
+        jax.tree.map(np.testing.assert_array_equal, one, other)
+    masks = [state.compression.masks["a/kernel"] for _, _, state in whole]
+    moved = [t + 1 for t in range(1, 12) if (masks[t] != masks[t - 1]).any()]
+    assert moved == [3, 6]  # at step 9 the share is less than one weight

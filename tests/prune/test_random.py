@@ -1,10 +1,11 @@
 """Keys in states, streams by path, counts to the entry."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from compressjax.prune._random import key_data, random_masks, stream
+from compressjax.prune._random import check_random, drawn_masks, key_data, random_masks, stream
 
 
 def test_streams_follow_the_path_and_the_step_alone(key):
@@ -31,3 +32,14 @@ def test_old_and_new_keys_are_the_same_and_others_are_refused():
     for bad in (3, jax.random.split(jax.random.key(0), 2)):
         with pytest.raises(ValueError, match=r"jax.random.key\(seed\)"):
             key_data(bad)
+
+
+def test_drawn_masks_split_the_sparsity_and_refuse_rankings(key):
+    flat = {"a": jnp.zeros((20, 10)), "b": jnp.zeros((5, 8))}
+    drawn = drawn_masks(key_data(key), flat, 0.75, "uniform")
+    assert {path: int(mask.sum()) for path, mask in drawn.items()} == {"a": 50, "b": 10}
+    np.testing.assert_array_equal(drawn["a"], random_masks(key_data(key), {"a": (20, 10)}, {"a": 50})["a"])
+    check_random({"a": 0.5}, "mine")
+    for bad, told in (("global", "mine.*needs a ranking"), ("evenly", "evenly")):
+        with pytest.raises(ValueError, match=told):
+            check_random(bad, "mine")

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from compressjax import core
-from compressjax.saliency._gradients import example_gradients, gradients, hessian_product, mean_over
+from compressjax.saliency._gradients import (
+    check_batches,
+    example_gradients,
+    gradients,
+    hessian_product,
+    mean_over,
+    stacked_gradients,
+    sum_over,
+)
 from compressjax.tensors import Masked
 from tests.saliency.networks import batches, loss, make, total
 
@@ -23,6 +31,31 @@ def test_mean_over_batches_of_different_sizes():
 def test_batches_must_be_a_list(bad):
     with pytest.raises(ValueError, match="must be a list of batches"):
         mean_over(bad, lambda batch: batch)
+
+
+@pytest.mark.parametrize(("bad", "told"), [([], "mine: batches is empty"), (iter([1]), "mine: batches=<list_it")])
+def test_the_check_names_the_method(bad, told):
+    check_batches([1], "mine")
+    for call in (check_batches, lambda batches, who: sum_over(batches, lambda batch: batch, who)):
+        with pytest.raises(ValueError, match=told):
+            call(bad, "mine")
+
+
+def test_sum_over_batches_is_no_mean():
+    got = sum_over([jnp.array([1.0, 2.0]), jnp.array([3.0, 5.0]), jnp.array([0.5])], lambda batch: {"s": batch.sum()})
+    assert got["s"] == 11.5
+
+
+def test_gradients_stack_in_the_order_of_the_batches():
+    data = batches(1, 6) + batches(1, 3, seed=2)
+    stacked = stacked_gradients(loss, make(), data)
+    first, second = (example_gradients(loss, make(), batch) for batch in data)
+    for path, g in stacked.items():
+        assert g.shape[0] == 9
+        np.testing.assert_allclose(g[:6], first[path], rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(g[6:], second[path], rtol=1e-5, atol=1e-7)
+    with pytest.raises(ValueError, match="mine: batches is empty"):
+        stacked_gradients(loss, make(), [], "mine")
 
 
 def test_examples_one_by_one():
