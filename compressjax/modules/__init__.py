@@ -2,6 +2,16 @@
 
 from compressjax.modules._compression_of import compression_of, plain
 from compressjax.modules._layers import Conv, Dense, DenseGeneral, Embed
+from compressjax.modules._layers_nnx import (
+    NNXConv,
+    NNXEmbed,
+    NNXLinear,
+    NNXLinearGeneral,
+    nnx_compression_of,
+    nnx_encode,
+    nnx_layers,
+    nnx_set_compression,
+)
 from compressjax.modules._linen import Compressed
 from compressjax.modules._nnx import CompressionState, NNXCompressed, functional
 from compressjax.modules._resize import resize
@@ -17,10 +27,18 @@ __all__ = [
     "DenseGeneral",
     "Embed",
     "NNXCompressed",
+    "NNXConv",
+    "NNXEmbed",
+    "NNXLinear",
+    "NNXLinearGeneral",
     "attach",
     "compression_of",
     "encode",
     "functional",
+    "nnx_compression_of",
+    "nnx_encode",
+    "nnx_layers",
+    "nnx_set_compression",
     "plain",
     "resize",
     "resize_nnx",

@@ -21,6 +21,10 @@ class CompressionState(nnx.Variable):
     """
 
 
+# Besides parameters: running statistics, but neither random keys nor states of compressions.
+STORED = nnx.Not(nnx.Any(nnx.RngState, CompressionState))
+
+
 class NNXViewed(nnx.Module):
     """What sees parameters through its attribute `compression`, whose state is its variable `compression_state`.
 
@@ -31,7 +35,7 @@ class NNXViewed(nnx.Module):
         True
     """
 
-    compression: Compression
+    compression: Compression | None
     compression_state: CompressionState
 
     def seen(self) -> Any:
@@ -49,6 +53,8 @@ class NNXViewed(nnx.Module):
         Returns:
             What the function returns.
         """
+        if self.compression is None:
+            return fn(self.seen(), *args, **kwargs)
         graph, params, rest = _split(self.seen(), nnx.Param, ...)
         seen = nnx.merge(graph, self.compression.view(params, self.compression_state.get_value()), rest)
         out = fn(seen, *args, **kwargs)
@@ -110,7 +116,7 @@ class NNXViewed(nnx.Module):
             `{"params": tree of arrays and nodes, "rest": other variables}`, both nested dicts; `rest` has running
             statistics, and neither random keys nor the state of the compression.
         """
-        params, rest = _stored(self.seen())
+        params, rest = stored(self.seen())
         return {"params": self.compression.encode(params, self.compression_state.get_value()), "rest": rest}
 
 
@@ -169,11 +175,12 @@ def functional(module: nnx.Module) -> Callable[..., Any]:
     """The forward pass of a module as a function of its variables, as `lift` and `artifact.export` need it.
 
     Args:
-        module: The *inner* module, in the mode (`eval()`) in which it is to run; its values are not used.
+        module: The *inner* module of a wrapper, or a model of layers, in the mode (`eval()`) in which it is to run; its
+            values are not used, and layers run without their compressions.
 
     Returns:
-        `apply(tree, *args, **kwargs)` with `tree` as from `NNXCompressed.encode`; pure: what a pass would change in
-        the module is dropped.
+        `apply(tree, *args, **kwargs)` with `tree` as from `NNXCompressed.encode` or `nnx_encode`; pure: what a pass
+        would change in the module is dropped.
 
     Example:
         >>> import jax.numpy as jnp
@@ -182,14 +189,17 @@ def functional(module: nnx.Module) -> Callable[..., Any]:
         >>> lift(functional(model.module))(model.encode(), jnp.ones((4, 3))).shape
         (4, 2)
     """
-    graph, params, rest, random = _split(module, nnx.Param, nnx.Not(nnx.RngState), ...)
+    graph, params, rest, others = _split(module, nnx.Param, STORED, ...)
 
     def apply(tree: Any, *args: Any, **kwargs: Any) -> Any:
         # Variables of a split are those of the module; mapping makes new ones.
-        copies = [jax.tree.map(lambda x: x, state) for state in (params, rest, random)]
+        copies = [jax.tree.map(lambda x: x, state) for state in (params, rest, others)]
         for state, name in zip(copies, ("params", "rest")):
             nnx.replace_by_pure_dict(state, tree[name])
-        return nnx.merge(graph, *copies)(*args, **kwargs)
+        plain = nnx.merge(graph, *copies)
+        for layer in [node for _, node in nnx.iter_graph(plain) if isinstance(node, NNXViewed)]:
+            layer.compression = None
+        return plain(*args, **kwargs)
 
     return apply
 
@@ -203,9 +213,20 @@ def _same(old: Any, new: Any) -> bool:
     return old is not None and old.get_value() is new.get_value()
 
 
-def _stored(module: nnx.Module) -> tuple[Any, Any]:
-    """Parameters, and other variables without random streams, as nested dicts."""
-    _, params, rest, _ = _split(module, nnx.Param, nnx.Not(nnx.RngState), ...)
+def stored(module: nnx.Module) -> tuple[Any, Any]:
+    """Parameters, and what else of a module is stored, as nested dicts.
+
+    Args:
+        module: Any NNX module.
+
+    Returns:
+        Parameters; running statistics and the like.
+
+    Example:
+        >>> list(stored(nnx.Linear(2, 2, rngs=nnx.Rngs(0)))[0])
+        ['bias', 'kernel']
+    """
+    _, params, rest, _ = _split(module, nnx.Param, STORED, ...)
     return nnx.to_pure_dict(params), nnx.to_pure_dict(rest)
 
 
