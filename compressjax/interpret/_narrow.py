@@ -10,8 +10,8 @@ from compressjax.core import path_string
 from compressjax.interpret._atoms import Vector
 from compressjax.interpret._bind import Context, bind
 from compressjax.interpret._couplings import Studied, groups_of, studied
-from compressjax.interpret._label_flow import LOOP_AXIS
 from compressjax.interpret._labels import Labels, Place, Study
+from compressjax.interpret._lost import lost_units
 from compressjax.interpret._narrow_flow import NARROW_FLOW
 from compressjax.interpret._narrow_rules import NARROW_RULES, take
 from compressjax.interpret._shapes import shapes
@@ -95,21 +95,8 @@ def gone_atoms(found: Studied, kept: Mapping[str, Sequence[int]]) -> set[int]:
         2
     """
     groups = groups_of(found)
-    gone: set[int] = set()
-    free = [name for name, (group, _) in groups.items() if not group.frozen]
-    for name, units in kept.items():
-        if name not in groups:
-            raise ValueError(f"no group {name!r} in this function; groups that can be cut: {', '.join(free) or 'none'}")
-        group, atoms = groups[name]
-        stay = {int(u) for u in units}
-        if not stay or not stay <= set(range(group.units)):
-            raise ValueError(f"group {name!r} has units 0 to {group.units - 1}, and at least one of them has to stay; "
-                             f"it was asked to keep {sorted(stay)}")  # fmt: skip
-        if len(stay) < group.units and group.frozen not in (None, LOOP_AXIS):
-            raise ValueError(f"group {name!r} ({group.units} units) cannot be cut: {group.frozen}; "
-                             f"groups that can be cut: {', '.join(free) or 'none'}")  # fmt: skip
-        gone.update(atom for unit, atom in enumerate(atoms) if unit not in stay)
-    return gone
+    lost = lost_units([group for group, _ in groups.values()], kept, loops=True)
+    return {groups[name][1][unit] for name, units in lost.items() for unit in units}
 
 
 def narrow(fn: Callable[..., Any], like: Any, kept: Mapping[str, Sequence[int]]) -> Callable[..., Any]:
