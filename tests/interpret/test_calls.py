@@ -130,8 +130,8 @@ def test_second_derivatives(node: Any, x: jax.Array) -> None:
     def loss(w: Any, x: jax.Array) -> jax.Array:
         return jnp.sum(jax.nn.silu(x @ w) ** 2)
 
-    got = jax.hessian(interpret.lift(loss), 1)(node, x)
-    samples.close(got, jax.hessian(loss, 1)(node.materialize(), x), tolerance=1e-4)
+    got = jax.jit(jax.hessian(interpret.lift(loss), 1))(node, x)
+    samples.close(got, jax.jit(jax.hessian(loss, 1))(node.materialize(), x), tolerance=1e-4)
 
 
 @pytest.fixture
@@ -162,8 +162,8 @@ def test_shard_map_inside_the_function(spec: Spec, check: bool, mesh: jax.shardi
         samples.close(got[name], helpers.float64(x) @ helpers.brute(node), name, 0.05 if rough else 2e-5)
     node = nodes["low rank, 1 inputs"]
     assert native(f, node, x)
-    grads = jax.grad(lambda n, x: jnp.sum(jnp.sin(interpret.lift(f)(n, x))), (0, 1))(node, x)
-    asked = jax.grad(lambda n, x: jnp.sum(jnp.sin(x @ n.materialize())), (0, 1))(node, x)
+    grads = jax.jit(jax.grad(lambda n, x: jnp.sum(jnp.sin(interpret.lift(f)(n, x))), (0, 1)))(node, x)
+    asked = jax.jit(jax.grad(lambda n, x: jnp.sum(jnp.sin(x @ n.materialize())), (0, 1)))(node, x)
     for a, b in zip(jax.tree.leaves(grads), jax.tree.leaves(asked), strict=True):
         samples.close(a, b)
 

@@ -68,7 +68,7 @@ def test_products_of_every_node(case: str, node_left: bool) -> None:
     x = samples.floats(samples.rng(1), *x_shape)
     f = product(tuple(numbers), node_left)
     nodes = samples.zoo(w_shape)
-    got = samples.lifted(lambda ws, x: {name: f(w, x) for name, w in ws.items()})(nodes, x)
+    got = jax.jit(samples.lifted(lambda ws, x: {name: f(w, x) for name, w in ws.items()}))(nodes, x)
     for name, node in nodes.items():
         assert got[name].dtype == jnp.float32
         samples.close(got[name], reference(helpers.float64(x), helpers.brute(node), tuple(numbers), node_left), name)
@@ -81,7 +81,7 @@ def test_integer_products_within_their_bound(case: str, node_left: bool) -> None
     x = samples.floats(samples.rng(2), *x_shape)
     f = product(tuple(numbers), node_left)
     nodes = samples.active(w_shape)
-    got = samples.lifted(lambda ws, x: {name: f(w, x) for name, w in ws.items()})(nodes, x)
+    got = jax.jit(samples.lifted(lambda ws, x: {name: f(w, x) for name, w in ws.items()}))(nodes, x)
     for name, node in nodes.items():
         w = helpers.brute(node)
         asked = reference(helpers.float64(x), w, tuple(numbers), node_left)
@@ -112,15 +112,15 @@ def test_the_native_product_never_forms_the_dense_tensor() -> None:
 @pytest.mark.parametrize("shape", [(4, 6), (1, 6), (6,)])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
 def test_result_dtypes_equal_those_of_the_dense_product(dtype: str, shape: tuple[int, ...]) -> None:
-    x = jnp.asarray(samples.floats(samples.rng(1), *shape), dtype)
+    x = jax.ShapeDtypeStruct(shape, dtype)
+    f = lambda w, x: jnp.matmul(x, w)  # noqa: E731
+    wide = lambda w, x: jax.lax.dot(x.reshape(-1, 6), w, preferred_element_type=jnp.float32)  # noqa: E731
     for name, node in {**samples.zoo((6, 8)), **samples.active((6, 8))}.items():
-        dense = node.materialize()
-        f = lambda w, x: jnp.matmul(x, w)  # noqa: E731
-        got = samples.lifted(f)(node, x)
-        assert got.dtype == f(dense, x).dtype, name
-        wide = lambda w, x: jax.lax.dot(x.reshape(-1, 6), w, preferred_element_type=jnp.float32)  # noqa: E731
-        same = jnp.asarray(x, dense.dtype)
-        assert samples.lifted(wide)(node, same).dtype == jnp.float32, name
+        dense = jax.eval_shape(lambda n: n.materialize(), node)
+        got = jax.eval_shape(samples.lifted(f), node, x)
+        assert got.dtype == jax.eval_shape(f, dense, x).dtype, name
+        same = jax.ShapeDtypeStruct(shape, dense.dtype)
+        assert jax.eval_shape(samples.lifted(wide), node, same).dtype == jnp.float32, name
 
 
 def test_einsum_attention() -> None:

@@ -83,12 +83,13 @@ def test_gradients(mesh: Any) -> None:
 
 
 def test_dense_tensors_take_the_sharding_of_their_arrays(mesh: Any) -> None:
-    for name, node in samples.zoo((8, 4, 4)).items():
-        placed = place(mesh, node, Spec("d", None, "m"))
-        assert dense_sharding(placed).spec == Spec("d", None, "m"), name
-        dense = materialize(placed)
-        assert jax.typeof(dense).sharding.spec == Spec("d", None, "m"), name
-        samples.close(dense, helpers.brute(node), name)
+    nodes = samples.zoo((8, 4, 4))
+    placed = {name: place(mesh, node, Spec("d", None, "m")) for name, node in nodes.items()}
+    dense = jax.jit(lambda ns: {name: materialize(node) for name, node in ns.items()})(placed)
+    for name, node in nodes.items():
+        assert dense_sharding(placed[name]).spec == Spec("d", None, "m"), name
+        assert jax.typeof(dense[name]).sharding.spec == Spec("d", None, "m"), name
+        samples.close(dense[name], helpers.brute(node), name)
 
 
 def test_factors_on_one_mesh_axis_share_it_once(mesh: Any) -> None:

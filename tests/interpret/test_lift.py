@@ -77,8 +77,8 @@ def test_transformations_in_every_order(name: str, x: jax.Array) -> None:
 def test_gradients_past_integer_activations(name: str, x: jax.Array) -> None:
     """Derivatives are those of the dense product at the rounded values (straight through)."""
     p = params(samples.rng(3), samples.active((4, 4))[name])
-    got = jax.grad(lambda p: jnp.sum(interpret.lift(network)(p, x)), allow_int=True)(p)
-    asked = jax.grad(lambda p: jnp.sum(network(core.materialize(p), x)), allow_int=True)(p)
+    got = jax.jit(jax.grad(lambda p: jnp.sum(interpret.lift(network)(p, x)), allow_int=True))(p)
+    asked = jax.jit(jax.grad(lambda p: jnp.sum(network(core.materialize(p), x)), allow_int=True))(p)
     assert got["a"].codes.dtype == jax.dtypes.float0
     samples.close(got["a"].scale, asked["a"].scale, tolerance=0.05)
     samples.close(got["b"].left, asked["b"].left, tolerance=0.05)
@@ -87,11 +87,11 @@ def test_gradients_past_integer_activations(name: str, x: jax.Array) -> None:
 def test_vmap_over_stacked_nodes() -> None:
     x = samples.floats(samples.rng(), 3, 4)
     nodes = {**samples.zoo((4, 4)), **samples.active((4, 4))}
-    stacked = {k: jax.tree.map(lambda v: jnp.stack([v, v[::-1] if v.ndim else v]), n) for k, n in nodes.items()}
+    stacked = jax.tree.map(lambda v: np.stack([v, v[::-1] if v.ndim else v]), nodes)
     got = jax.jit(jax.vmap(samples.lifted(lambda ws, x: {k: x @ w for k, w in ws.items()}), (0, None)))(stacked, x)
     for name, node in stacked.items():
         for i in range(2):
-            one = jax.tree.map(lambda v, i=i: v[i], node)
+            one = jax.tree.map(lambda v, i=i: np.asarray(v)[i], node)
             rough = 0.05 if getattr(one, "activation", None) else 2e-5
             samples.close(got[name][i], helpers.float64(x) @ helpers.brute(one), name, rough)
 
@@ -190,14 +190,16 @@ AUTO = AxisType.Auto
 def test_under_jit_with_named_sharding(spec: Spec, x: jax.Array) -> None:
     """Nodes placed as their dense kernels would be: same numbers, and no device holds more than its share."""
     mesh = jax.make_mesh((2,), ("d",), axis_types=(AUTO,))
-    for name, node in {**samples.zoo((4, 4)), **samples.active((4, 4))}.items():
+    nodes, trees = {**samples.zoo((4, 4)), **samples.active((4, 4))}, {}
+    for name, node in nodes.items():
         specs = partition(node, spec, dict(mesh.shape))
         placed = jax.tree.map(lambda v, s: jax.device_put(v, NamedSharding(mesh, s)), node, specs)
-        p = {**params(samples.rng(3), placed)}
-        rows = jax.device_put(x[:2], NamedSharding(mesh, Spec("d")))
-        got = jax.jit(samples.lifted(network))(p, rows)
+        trees[name] = params(samples.rng(3), placed)
+    rows = jax.device_put(x[:2], NamedSharding(mesh, Spec("d")))
+    got = jax.jit(samples.lifted(lambda ps, x: {name: network(p, x) for name, p in ps.items()}))(trees, rows)
+    for name, node in nodes.items():
         rough = 0.05 if getattr(node, "activation", None) else 2e-5
-        samples.close(got, dense_reference({**p, "a": node}, x[:2]), name, rough)
+        samples.close(got[name], dense_reference({**trees[name], "a": node}, x[:2]), name, rough)
 
 
 @pytest.mark.parametrize("check", [True, False])
@@ -248,13 +250,12 @@ def test_linen_transformer() -> None:
     dense = jax.jit(model.init)(jax.random.key(0), ids)
     tree = low_rank_tree(dense)
     got = jax.jit(interpret.lift(model.apply, on_fallback="raise"))(tree, ids)
-    samples.close(got, model.apply(dense, ids), tolerance=1e-4)
+    samples.close(got, jax.jit(model.apply)(dense, ids), tolerance=1e-4)
     rows = interpret.explain(model.apply)(tree, ids)
     assert {r.status for r in rows} == {"native"}
     assert len({r.path for r in rows}) == sum(isinstance(n, core.Node) for n in core.nodes(tree).values())
-    out, state = interpret.lift(lambda p, i: model.apply(p, i, mutable=["intermediates"], capture_intermediates=True))(
-        tree, ids
-    )
+    capture = lambda p, i: model.apply(p, i, mutable=["intermediates"], capture_intermediates=True)  # noqa: E731
+    out, state = jax.jit(interpret.lift(capture))(tree, ids)
     samples.close(out, got)
     assert "intermediates" in state
 
@@ -273,7 +274,7 @@ def test_nnx_modules() -> None:
     rows = interpret.explain(apply)(tree, x)
     assert {r.status for r in rows} == {"native"}
     assert len(rows) == 2
-    grads = jax.grad(lambda t: jnp.sum(interpret.lift(apply)(t, x)))(tree)
+    grads = jax.jit(jax.grad(lambda t: jnp.sum(interpret.lift(apply)(t, x))))(tree)
     assert len(jax.tree.leaves(grads)) == len(jax.tree.leaves(tree))
 
 

@@ -31,8 +31,10 @@ def sliced(x: np.ndarray, window: list[Window | None]) -> np.ndarray:
 
 @pytest.mark.parametrize(("shape", "window"), [(s, w) for s, every in WINDOWS.items() for w in every])
 def test_static_windows_of_every_node(shape: tuple[int, ...], window: list[Window | None]) -> None:
-    for name, node in {**samples.zoo(shape), **samples.active(shape)}.items():
-        kept = cut(node, window)
+    nodes = {**samples.zoo(shape), **samples.active(shape)}
+    got = samples.compiled(lambda ns: {name: cut(node, window) for name, node in ns.items()}, nodes)
+    for name, node in nodes.items():
+        kept = got[name]
         if isinstance(kept, Dense):
             assert "groups" in name, name
             continue
@@ -107,15 +109,18 @@ def test_groups_may_be_cut_between_but_not_through() -> None:
 
 
 def test_splits_and_unstacking() -> None:
-    for name, node in samples.zoo((4, 6, 2)).items():
-        dense = helpers.brute(node)
-        for axis, sizes in ((0, (1, 3)), (1, (2, 2, 2)), (2, (1, 1))):
-            parts = pieces(node, axis, sizes)
-            if isinstance(parts, Dense):
-                assert "groups" in name
-                continue
-            for part, asked in zip(parts, np.split(dense, np.cumsum(sizes)[:-1], axis), strict=True):
-                samples.close(helpers.brute(part), asked, name, 1e-6)
+    nodes, sizes = samples.zoo((4, 6, 2)), ((1, 3), (2, 2, 2), (1, 1))
+    got = samples.compiled(
+        lambda ns: {(name, a): pieces(node, a, s) for name, node in ns.items() for a, s in enumerate(sizes)}, nodes
+    )
+    for (name, axis), parts in got.items():
+        if isinstance(parts, Dense):
+            assert "groups" in name
+            continue
+        for part, asked in zip(
+            parts, np.split(helpers.brute(nodes[name]), np.cumsum(sizes[axis])[:-1], axis), strict=True
+        ):
+            samples.close(helpers.brute(part), asked, name, 1e-6)
     node = samples.low_rank(samples.rng(), (3, 4, 2), batch=1)
     x = jnp.ones((2, 4))
 
