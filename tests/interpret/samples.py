@@ -158,7 +158,7 @@ def compiled(f: Callable[..., dict[Any, Any]], *args: Any) -> dict[Any, Any]:
     return jax.jit(run)(*args) | reasons
 
 
-def close(got: Any, asked: Any, what: str = "", tolerance: float = 2e-5) -> None:
+def assert_close(got: Any, asked: Any, what: str = "", tolerance: float = 2e-5) -> None:
     """Equal shapes, and entries equal up to rounding of sums of normal numbers."""
     got, asked = helpers.float64(got), helpers.float64(asked)
     assert got.shape == asked.shape, (what, got.shape, asked.shape)

@@ -97,9 +97,9 @@ def test_fill_values(fill: float | None) -> None:
 def test_advanced_indexing_and_promises() -> None:
     node, ids = samples.low_rank(samples.rng(), (6, 8)), jnp.array([[4, 0]])
     w = helpers.brute(node)
-    samples.close(interpret.lift(lambda w: w[ids])(node), w[np.asarray(ids)])
-    samples.close(interpret.lift(lambda w: w[:, ids])(node), w[:, np.asarray(ids)])
-    samples.close(interpret.lift(lambda w: w.at[ids].get(mode="promise_in_bounds"))(node), w[np.asarray(ids)])
+    samples.assert_close(interpret.lift(lambda w: w[ids])(node), w[np.asarray(ids)])
+    samples.assert_close(interpret.lift(lambda w: w[:, ids])(node), w[:, np.asarray(ids)])
+    samples.assert_close(interpret.lift(lambda w: w.at[ids].get(mode="promise_in_bounds"))(node), w[np.asarray(ids)])
 
 
 def test_other_gathers_fall_back_and_are_right() -> None:
@@ -111,7 +111,7 @@ def test_other_gathers_fall_back_and_are_right() -> None:
         "along an axis": (lambda w: jnp.take_along_axis(w, jnp.zeros((6, 1), int), axis=1), w[:, :1]),
     }
     for name, (f, asked) in cases.items():
-        samples.close(samples.lifted(f)(node), asked, name)
+        samples.assert_close(samples.lifted(f)(node), asked, name)
         assert {s for _, s in samples.statuses(f, node)} <= {"dense", "fallback"}, name
 
 
@@ -133,14 +133,14 @@ def test_one_table_for_embedding_and_head() -> None:
     got = jax.jit(samples.lifted(lambda ws: {k: tied({"table": w}, ids) for k, w in ws.items()}))(nodes)
     for name, node in nodes.items():
         w = helpers.brute(node)
-        samples.close(got[name], np.tanh(w[np.asarray(ids)]) @ w.T, name)
+        samples.assert_close(got[name], np.tanh(w[np.asarray(ids)]) @ w.T, name)
     node = samples.low_rank(samples.rng(), (6, 4))
     assert samples.statuses(tied, {"table": node}, ids) == {("gather", "native"), ("dot_general", "native")}
     g = samples.floats(samples.rng(2), 2, 3, 6)
     grads = jax.jit(jax.grad(lambda n: jnp.sum(g * interpret.lift(tied)({"table": n}, ids))))(node)
     dense = jax.jit(jax.grad(lambda n: jnp.sum(g * tied({"table": n.materialize()}, ids))))(node)
-    samples.close(grads.left, dense.left)
-    samples.close(grads.right, dense.right)
+    samples.assert_close(grads.left, dense.left)
+    samples.assert_close(grads.right, dense.right)
 
 
 def test_linen_embedding_attends() -> None:
@@ -148,7 +148,7 @@ def test_linen_embedding_attends() -> None:
     node = samples.grid(samples.rng(), (6, 4), (6, 1), activation="dynamic")
     tree, x = {"params": {"embedding": node}}, samples.floats(samples.rng(1), 3, 4)
     w = helpers.brute(node)
-    samples.close(interpret.lift(layer.apply)(tree, jnp.array([0, 4])), w[[0, 4]])
+    samples.assert_close(interpret.lift(layer.apply)(tree, jnp.array([0, 4])), w[[0, 4]])
     logits = interpret.lift(lambda p, x: layer.apply(p, x, method="attend"))(tree, x)
     assert (np.abs(logits - np.asarray(x) @ w.T) <= np.asarray(interpret.integer_bound(x, w.T))).all()
 
@@ -159,7 +159,7 @@ def test_read_rows_alone() -> None:
     nodes["stacked"] = tensors.Codebook(samples.grid(samples.rng(), (6, 3)), jnp.zeros((6, 2), jnp.uint8))
     got = jax.jit(lambda ns: {name: read_rows(node, indices) for name, node in ns.items()})(nodes)
     for name, node in nodes.items():
-        samples.close(got[name], helpers.brute(node)[[5, 0]], name)
+        samples.assert_close(got[name], helpers.brute(node)[[5, 0]], name)
 
 
 def test_unknown_modes_are_refused() -> None:

@@ -41,7 +41,7 @@ def assert_moved(moved: Any, dense: Any, asked: np.ndarray, node: Any, what: str
     assert isinstance(moved, core.Node), what
     assert moved.shape == asked.shape, what
     assert moved.dtype == node.dtype, what
-    samples.close(helpers.brute(moved), asked, what, 1e-6)
+    samples.assert_close(helpers.brute(moved), asked, what, 1e-6)
     np.testing.assert_allclose(dense, asked, atol=1e-5, err_msg=what)
 
 
@@ -99,7 +99,7 @@ def test_reshapes_keep_the_stored_order(
     """`[in, h * d]` stored with the input last becomes `[in, h, d]` stored with the input last."""
     node = samples.grid(samples.rng(), shape, (*(1 for _ in shape[:-1]), shape[-1]), order=order, activation="dynamic")
     moved = reshape(node, new)
-    samples.close(helpers.brute(moved), helpers.brute(node).reshape(new), tolerance=1e-7)
+    samples.assert_close(helpers.brute(moved), helpers.brute(node).reshape(new), tolerance=1e-7)
     if kept and order:
         assert moved.codes.size == node.codes.size
         got = tensors.storage_order(len(new), moved.order)
@@ -173,9 +173,9 @@ def test_layouts_inside_a_program_stay_native() -> None:
 def test_broadcasts() -> None:
     node = samples.low_rank(samples.rng(), (6, 4))
     kept = jax.jit(interpret.lift(lambda w: w[None, :, None, :].reshape(6, 4) @ jnp.ones((4, 1)), on_fallback="raise"))
-    samples.close(kept(node), helpers.brute(node).sum(1, keepdims=True))
+    samples.assert_close(kept(node), helpers.brute(node).sum(1, keepdims=True))
     grown = samples.lifted(lambda w: jnp.broadcast_to(w, (3, 6, 4)))
-    samples.close(grown(node), np.broadcast_to(helpers.brute(node), (3, 6, 4)))
+    samples.assert_close(grown(node), np.broadcast_to(helpers.brute(node), (3, 6, 4)))
     assert samples.statuses(lambda w: jnp.broadcast_to(w, (3, 6, 4)), node) == {("broadcast_in_dim", "fallback")}
 
 

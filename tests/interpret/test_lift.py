@@ -67,10 +67,10 @@ def test_transformations_in_every_order(name: str, x: jax.Array) -> None:
         }
 
     got, asked = jax.jit(lambda: (everything(f), everything(densely)))()
-    samples.close(got["value"], dense_reference(p, x))
+    samples.assert_close(got["value"], dense_reference(p, x))
     for what in got:
         for a, b in zip(jax.tree.leaves(got[what]), jax.tree.leaves(asked[what]), strict=True):
-            samples.close(a, b, what, 1e-4)
+            samples.assert_close(a, b, what, 1e-4)
 
 
 @pytest.mark.parametrize("name", ["dynamic", "static affine, 4 bits"])
@@ -80,8 +80,8 @@ def test_gradients_past_integer_activations(name: str, x: jax.Array) -> None:
     got = jax.jit(jax.grad(lambda p: jnp.sum(interpret.lift(network)(p, x)), allow_int=True))(p)
     asked = jax.jit(jax.grad(lambda p: jnp.sum(network(core.materialize(p), x)), allow_int=True))(p)
     assert got["a"].codes.dtype == jax.dtypes.float0
-    samples.close(got["a"].scale, asked["a"].scale, tolerance=0.05)
-    samples.close(got["b"].left, asked["b"].left, tolerance=0.05)
+    samples.assert_close(got["a"].scale, asked["a"].scale, tolerance=0.05)
+    samples.assert_close(got["b"].left, asked["b"].left, tolerance=0.05)
 
 
 def test_vmap_over_stacked_nodes() -> None:
@@ -93,7 +93,7 @@ def test_vmap_over_stacked_nodes() -> None:
         for i in range(2):
             one = jax.tree.map(lambda v, i=i: np.asarray(v)[i], node)
             rough = 0.05 if getattr(one, "activation", None) else 2e-5
-            samples.close(got[name][i], helpers.float64(x) @ helpers.brute(one), name, rough)
+            samples.assert_close(got[name][i], helpers.float64(x) @ helpers.brute(one), name, rough)
 
 
 def test_without_nodes_the_program_is_the_original() -> None:
@@ -199,7 +199,7 @@ def test_under_jit_with_named_sharding(spec: Spec, x: jax.Array) -> None:
     got = jax.jit(samples.lifted(lambda ps, x: {name: network(p, x) for name, p in ps.items()}))(trees, rows)
     for name, node in nodes.items():
         rough = 0.05 if getattr(node, "activation", None) else 2e-5
-        samples.close(got[name], dense_reference({**trees[name], "a": node}, x[:2]), name, rough)
+        samples.assert_close(got[name], dense_reference({**trees[name], "a": node}, x[:2]), name, rough)
 
 
 @pytest.mark.parametrize("check", [True, False])
@@ -211,12 +211,12 @@ def test_inside_shard_map(check: bool, x: jax.Array) -> None:
         f = jax.shard_map(
             samples.lifted(network), mesh=mesh, in_specs=(Spec(), Spec("d")), out_specs=Spec("d"), check_vma=check
         )
-        samples.close(jax.jit(f)(p, rows), dense_reference(p, rows), name)
+        samples.assert_close(jax.jit(f)(p, rows), dense_reference(p, rows), name)
     p = params(samples.rng(3), samples.active((4, 4))["dynamic"])
     f = jax.shard_map(
         interpret.lift(network), mesh=mesh, in_specs=(Spec(), Spec("d")), out_specs=Spec("d"), check_vma=check
     )
-    samples.close(f(p, rows), dense_reference(p, rows), tolerance=0.05)
+    samples.assert_close(f(p, rows), dense_reference(p, rows), tolerance=0.05)
 
 
 class Attention(nn.Module):
@@ -250,13 +250,13 @@ def test_linen_transformer() -> None:
     dense = jax.jit(model.init)(jax.random.key(0), ids)
     tree = low_rank_tree(dense)
     got = jax.jit(interpret.lift(model.apply, on_fallback="raise"))(tree, ids)
-    samples.close(got, jax.jit(model.apply)(dense, ids), tolerance=1e-4)
+    samples.assert_close(got, jax.jit(model.apply)(dense, ids), tolerance=1e-4)
     rows = interpret.explain(model.apply)(tree, ids)
     assert {r.status for r in rows} == {"native"}
     assert len({r.path for r in rows}) == sum(isinstance(n, core.Node) for n in core.nodes(tree).values())
     capture = lambda p, i: model.apply(p, i, mutable=["intermediates"], capture_intermediates=True)  # noqa: E731
     out, state = jax.jit(interpret.lift(capture))(tree, ids)
-    samples.close(out, got)
+    samples.assert_close(out, got)
     assert "intermediates" in state
 
 
@@ -270,7 +270,7 @@ def test_nnx_modules() -> None:
         return nnx.merge(graph, state)(x)
 
     tree = core.map_values(lambda path, w: tensors.LowRank(w, jnp.eye(w.shape[-1])) if w.ndim == 2 else w, state)
-    samples.close(jax.jit(interpret.lift(apply, on_fallback="raise"))(tree, x), asked)
+    samples.assert_close(jax.jit(interpret.lift(apply, on_fallback="raise"))(tree, x), asked)
     rows = interpret.explain(apply)(tree, x)
     assert {r.status for r in rows} == {"native"}
     assert len(rows) == 2
@@ -289,6 +289,6 @@ def test_haiku_like_pairs_of_functions() -> None:
 
     key, x = jax.random.key(0), jnp.ones((2, 4))
     asked = np.ones((2, 4)) @ helpers.brute(p["mlp/~/linear_0"]["w"]) + 1
-    samples.close(interpret.lift(apply)(p, key, x, False), asked)
-    samples.close(interpret.lift(apply)(p, key, x, True), asked + np.asarray(jax.random.normal(key, (2, 3))))
+    samples.assert_close(interpret.lift(apply)(p, key, x, False), asked)
+    samples.assert_close(interpret.lift(apply)(p, key, x, True), asked + np.asarray(jax.random.normal(key, (2, 3))))
     assert interpret.explain(apply)(p, key, x, False)[0].path == "mlp/~/linear_0/w"

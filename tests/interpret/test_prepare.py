@@ -31,7 +31,7 @@ def test_the_function_stays_the_same(shape: tuple[int, int]) -> None:
         if isinstance(node, tensors.Quantized) and node.activation:
             room = (samples.errors(node, x, (1,)) @ np.abs(dense)).max()
         assert np.abs(helpers.float64(got[name]) - helpers.float64(x) @ dense).max() <= room + 1e-4, name
-        samples.close(same[name], dense, name)
+        samples.assert_close(same[name], dense, name)
 
 
 def test_what_becomes_of_each_kind() -> None:
@@ -64,7 +64,7 @@ def test_what_becomes_of_each_kind() -> None:
         if isinstance(node, tensors.Quantized) and node.ndim == 2:
             assert node.order == (1, 0), name
             assert node.codes.shape == (256, 256)
-        samples.close(same[name], tensor[name], name, 1e-6)
+        samples.assert_close(same[name], tensor[name], name, 1e-6)
     for name in dense:
         assert isinstance(ready[name], jax.Array), name
         assert helpers.same_bits(ready[name], tensor[name]), name
@@ -88,10 +88,10 @@ def test_sums_collect_their_dense_terms() -> None:
     ready = interpret.prepare(node)
     assert isinstance(ready, tensors.Sum)
     assert [type(term).__name__ for term in ready.terms] == ["LowRank", "ArrayImpl"]
-    samples.close(ready.materialize(), helpers.brute(node))
+    samples.assert_close(ready.materialize(), helpers.brute(node))
     plain = interpret.prepare(tensors.Sum((table, masked)))
     assert isinstance(plain, jax.Array)
-    samples.close(plain, helpers.brute(table) + helpers.float64(masked))
+    samples.assert_close(plain, helpers.brute(table) + helpers.float64(masked))
     two = interpret.prepare(tensors.Sum((low, low)))
     assert isinstance(two, tensors.Sum)
     assert len(two.terms) == 2
@@ -109,4 +109,4 @@ def test_it_can_be_compiled() -> None:
     node = samples.grid(samples.rng(), (256, 256), (1, 256), activation="dynamic")
     ready = jax.jit(interpret.prepare)({"w": node, "m": samples.codebook(samples.rng(), 4, 4)})
     assert ready["w"].order == (1, 0)
-    samples.close(ready["w"].materialize(), node.materialize(), tolerance=1e-6)
+    samples.assert_close(ready["w"].materialize(), node.materialize(), tolerance=1e-6)
