@@ -146,6 +146,11 @@ def lifted(f: Callable[..., Any]) -> Callable[..., Any]:
     return interpret.lift(f, on_fallback="ignore")
 
 
+def quick(f: Callable[..., Any]) -> Callable[..., Any]:
+    """`jax.jit` whose machine code the compiler does not polish, for programs of many small nodes that run once."""
+    return jax.jit(f, compiler_options={"xla_backend_optimization_level": 0})
+
+
 def compiled(f: Callable[..., dict[Any, Any]], *args: Any) -> dict[Any, Any]:
     """What `f` makes of nodes, all of it in one compiled program; reasons for `Dense` go past the compiler."""
     reasons: dict[Any, Any] = {}
@@ -155,7 +160,7 @@ def compiled(f: Callable[..., dict[Any, Any]], *args: Any) -> dict[Any, Any]:
         reasons.update({k: v for k, v in out.items() if isinstance(v, Dense)})
         return {k: v for k, v in out.items() if k not in reasons}
 
-    return jax.jit(run)(*args) | reasons
+    return quick(run)(*args) | reasons
 
 
 def assert_close(got: Any, asked: Any, what: str = "", tolerance: float = 2e-5) -> None:

@@ -61,7 +61,7 @@ def nodes_of(shape: tuple[int, ...]) -> dict[str, Any]:
 def test_convolutions_of_every_node(case: str) -> None:
     f, x, shape, params = program(case)
     nodes = nodes_of(shape)
-    got = jax.jit(samples.lifted(lambda ws, x: {name: f(w, x) for name, w in ws.items()}))(nodes, x)
+    got = samples.quick(samples.lifted(lambda ws, x: {name: f(w, x) for name, w in ws.items()}))(nodes, x)
     for name, node in nodes.items():
         samples.assert_close(got[name], samples.convolution(x, helpers.brute(node), params), name)
 
@@ -85,7 +85,7 @@ def test_integer_convolutions_within_their_bound(case: str) -> None:
         for activation in ("dynamic", "static")
         for order in ((), back)
     }
-    got = jax.jit(samples.lifted(lambda ws, x: {name: f(w, x) for name, w in ws.items()}))(nodes, x)
+    got = samples.quick(samples.lifted(lambda ws, x: {name: f(w, x) for name, w in ws.items()}))(nodes, x)
     image = tuple(a for a in range(x.ndim) if a != params["dimension_numbers"].lhs_spec[0])
     for name, node in nodes.items():
         w = helpers.brute(node)

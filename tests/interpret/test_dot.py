@@ -68,7 +68,7 @@ def test_products_of_every_node(case: str, node_left: bool) -> None:
     x = samples.floats(samples.rng(1), *x_shape)
     f = product(tuple(numbers), node_left)
     nodes = samples.zoo(w_shape)
-    got = jax.jit(samples.lifted(lambda ws, x: {name: f(w, x) for name, w in ws.items()}))(nodes, x)
+    got = samples.quick(samples.lifted(lambda ws, x: {name: f(w, x) for name, w in ws.items()}))(nodes, x)
     for name, node in nodes.items():
         assert got[name].dtype == jnp.float32
         samples.assert_close(
@@ -83,7 +83,7 @@ def test_integer_products_within_their_bound(case: str, node_left: bool) -> None
     x = samples.floats(samples.rng(2), *x_shape)
     f = product(tuple(numbers), node_left)
     nodes = samples.active(w_shape)
-    got = jax.jit(samples.lifted(lambda ws, x: {name: f(w, x) for name, w in ws.items()}))(nodes, x)
+    got = samples.quick(samples.lifted(lambda ws, x: {name: f(w, x) for name, w in ws.items()}))(nodes, x)
     for name, node in nodes.items():
         w = helpers.brute(node)
         asked = reference(helpers.float64(x), w, tuple(numbers), node_left)

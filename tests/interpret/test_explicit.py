@@ -38,7 +38,7 @@ def test_products_have_the_type_of_the_dense_product(mesh: Any, spec: Spec) -> N
     x = jax.device_put(samples.floats(samples.rng(), 4, 8), NamedSharding(mesh, Spec("d")))
     nodes = {**samples.zoo((8, 6)), **samples.active((8, 6))}
     placed = {name: place(mesh, node, spec) for name, node in nodes.items()}
-    got = jax.jit(samples.lifted(lambda ws, x: {k: layer(w, x) for k, w in ws.items()}))(placed, x)
+    got = samples.quick(samples.lifted(lambda ws, x: {k: layer(w, x) for k, w in ws.items()}))(placed, x)
     asked = jax.typeof(layer(jax.device_put(jnp.ones((8, 6)), NamedSharding(mesh, spec)), x))
     for name, node in nodes.items():
         assert jax.typeof(got[name]) == asked, name
@@ -85,7 +85,7 @@ def test_gradients(mesh: Any) -> None:
 def test_dense_tensors_take_the_sharding_of_their_arrays(mesh: Any) -> None:
     nodes = samples.zoo((8, 4, 4))
     placed = {name: place(mesh, node, Spec("d", None, "m")) for name, node in nodes.items()}
-    dense = jax.jit(lambda ns: {name: materialize(node) for name, node in ns.items()})(placed)
+    dense = samples.quick(lambda ns: {name: materialize(node) for name, node in ns.items()})(placed)
     for name, node in nodes.items():
         assert dense_sharding(placed[name]).spec == Spec("d", None, "m"), name
         assert jax.typeof(dense[name]).sharding.spec == Spec("d", None, "m"), name

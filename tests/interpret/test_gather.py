@@ -47,7 +47,7 @@ def test_rows_of_every_node(mode: str, axis: int) -> None:
             for which, indices in INDICES.items()
         }
 
-    got = jax.jit(samples.lifted(f))(nodes)
+    got = samples.quick(samples.lifted(f))(nodes)
     for (name, which), out in got.items():
         asked = take(helpers.brute(nodes[name]), INDICES[which], axis, mode)
         assert out.shape == asked.shape
@@ -58,7 +58,7 @@ def test_rows_of_every_node(mode: str, axis: int) -> None:
 def test_tables_of_three_axes(axis: int) -> None:
     nodes = samples.zoo((4, 6, 2))
     indices = jnp.array([[1, 0], [3, -1]])
-    got = jax.jit(samples.lifted(lambda ws: {k: jnp.take(w, indices, axis=axis) for k, w in ws.items()}))(nodes)
+    got = samples.quick(samples.lifted(lambda ws: {k: jnp.take(w, indices, axis=axis) for k, w in ws.items()}))(nodes)
     for name, node in nodes.items():
         np.testing.assert_allclose(got[name], take(helpers.brute(node), indices, axis, "fill"), atol=1e-5, err_msg=name)
 
@@ -130,7 +130,7 @@ def test_one_table_for_embedding_and_head() -> None:
         return jnp.tanh(jnp.take(p["table"], ids, axis=0)) @ p["table"].T
 
     nodes = samples.zoo((6, 4))
-    got = jax.jit(samples.lifted(lambda ws: {k: tied({"table": w}, ids) for k, w in ws.items()}))(nodes)
+    got = samples.quick(samples.lifted(lambda ws: {k: tied({"table": w}, ids) for k, w in ws.items()}))(nodes)
     for name, node in nodes.items():
         w = helpers.brute(node)
         samples.assert_close(got[name], np.tanh(w[np.asarray(ids)]) @ w.T, name)
@@ -157,7 +157,7 @@ def test_read_rows_alone() -> None:
     indices = jnp.array([5, 0])
     nodes = samples.zoo((6, 4, 2))
     nodes["stacked"] = tensors.Codebook(samples.grid(samples.rng(), (6, 3)), jnp.zeros((6, 2), jnp.uint8))
-    got = jax.jit(lambda ns: {name: read_rows(node, indices) for name, node in ns.items()})(nodes)
+    got = samples.quick(lambda ns: {name: read_rows(node, indices) for name, node in ns.items()})(nodes)
     for name, node in nodes.items():
         samples.assert_close(got[name], helpers.brute(node)[[5, 0]], name)
 

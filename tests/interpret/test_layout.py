@@ -29,7 +29,7 @@ def moves(move: Any, nodes: dict[str, Any], places: list[Any]) -> dict[Any, tupl
     """Every node moved to every place, and the dense tensor of what came of it; all compiled at once."""
     moved = samples.compiled(lambda ns: {(k, at): move(n, at) for k, n in ns.items() for at in places}, nodes)
     held = {key: node for key, node in moved.items() if isinstance(node, core.Node)}
-    dense = jax.jit(lambda ns: {key: node.materialize() for key, node in ns.items()})(held)
+    dense = samples.quick(lambda ns: {key: node.materialize() for key, node in ns.items()})(held)
     return {key: (node, dense.get(key)) for key, node in moved.items()}
 
 

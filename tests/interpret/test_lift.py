@@ -66,7 +66,7 @@ def test_transformations_in_every_order(name: str, x: jax.Array) -> None:
             "vmap of grad": jax.vmap(lambda x: jax.grad(loss(f), 1)(values, x))(many),
         }
 
-    got, asked = jax.jit(lambda: (everything(f), everything(densely)))()
+    got, asked = samples.quick(lambda: (everything(f), everything(densely)))()
     samples.assert_close(got["value"], dense_reference(p, x))
     for what in got:
         for a, b in zip(jax.tree.leaves(got[what]), jax.tree.leaves(asked[what]), strict=True):
@@ -88,7 +88,9 @@ def test_vmap_over_stacked_nodes() -> None:
     x = samples.floats(samples.rng(), 3, 4)
     nodes = {**samples.zoo((4, 4)), **samples.active((4, 4))}
     stacked = jax.tree.map(lambda v: np.stack([v, v[::-1] if v.ndim else v]), nodes)
-    got = jax.jit(jax.vmap(samples.lifted(lambda ws, x: {k: x @ w for k, w in ws.items()}), (0, None)))(stacked, x)
+    got = samples.quick(jax.vmap(samples.lifted(lambda ws, x: {k: x @ w for k, w in ws.items()}), (0, None)))(
+        stacked, x
+    )
     for name, node in stacked.items():
         for i in range(2):
             one = jax.tree.map(lambda v, i=i: np.asarray(v)[i], node)
@@ -196,7 +198,7 @@ def test_under_jit_with_named_sharding(spec: Spec, x: jax.Array) -> None:
         placed = jax.tree.map(lambda v, s: jax.device_put(v, NamedSharding(mesh, s)), node, specs)
         trees[name] = params(samples.rng(3), placed)
     rows = jax.device_put(x[:2], NamedSharding(mesh, Spec("d")))
-    got = jax.jit(samples.lifted(lambda ps, x: {name: network(p, x) for name, p in ps.items()}))(trees, rows)
+    got = samples.quick(samples.lifted(lambda ps, x: {name: network(p, x) for name, p in ps.items()}))(trees, rows)
     for name, node in nodes.items():
         rough = 0.05 if getattr(node, "activation", None) else 2e-5
         samples.assert_close(got[name], dense_reference({**trees[name], "a": node}, x[:2]), name, rough)

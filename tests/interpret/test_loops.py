@@ -114,7 +114,7 @@ def test_scan_with_constants_rows_and_carries() -> None:
         return h, m, sums
 
     nodes = {"fixed": fixed, "stack": stack, "moving": moving}
-    got = jax.jit(samples.lifted(f))(nodes, x)
+    got = samples.quick(samples.lifted(f))(nodes, x)
     w = {k: helpers.brute(n) for k, n in nodes.items()}
     h, m, sums = helpers.float64(x), w["moving"], []
     for layer in w["stack"]:
@@ -171,7 +171,7 @@ def test_while_loops(steps: int) -> None:
     h = helpers.float64(x)
     for _ in range(steps):
         h = np.tanh(h @ helpers.brute(body))
-    samples.assert_close(jax.jit(samples.lifted(f))(nodes, x, steps), h)
+    samples.assert_close(samples.quick(samples.lifted(f))(nodes, x, steps), h)
     rows = {(r.path, r.status) for r in interpret.explain(f)(nodes, x, jnp.int32(3))}
     assert rows == {("body", "native"), ("test", "dense")}
 
@@ -222,7 +222,7 @@ def test_branches_by_platform_reach_the_compiler() -> None:
     def f(w: Any, x: jax.Array) -> jax.Array:
         return jax.lax.platform_dependent(x, w, cpu=lambda x, w: x @ w, default=lambda x, w: x @ w.T)
 
-    samples.assert_close(jax.jit(samples.lifted(f))(node, x), helpers.float64(x) @ helpers.brute(node))
+    samples.assert_close(samples.quick(samples.lifted(f))(node, x), helpers.float64(x) @ helpers.brute(node))
     assert samples.statuses(f, node, x) == {("cond", "fallback")}
 
 
