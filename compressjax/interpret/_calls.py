@@ -8,6 +8,7 @@ import numpy as np
 
 from compressjax.interpret._explicit import materialize
 from compressjax.interpret._partition import partition
+from compressjax.interpret._walk import body_of
 from compressjax.interpret._weight import Dense, Weight
 
 Evaluate = Callable[..., list[Any]]
@@ -33,14 +34,13 @@ def dense_all(xs: Sequence[Any], handler: Any, primitive: str, reason: str) -> l
 
 
 def _call(eqn: Any, inputs: Sequence[Any], handler: Any, evaluate: Evaluate) -> list[Any]:
-    closed = eqn.params["jaxpr"] if "jaxpr" in eqn.params else eqn.params["call_jaxpr"]
-    return evaluate(closed.jaxpr, closed.consts, inputs, handler)
+    return evaluate(*body_of(eqn), inputs, handler)
 
 
 def _remat(eqn: Any, inputs: Sequence[Any], handler: Any, evaluate: Evaluate) -> list[Any]:
     def body(*args: Any) -> Any:
         child = handler.spawn()
-        out = evaluate(eqn.params["jaxpr"], (), args, child)
+        out = evaluate(*body_of(eqn), args, child)
         return out, child.collected()
 
     wrapped = jax.checkpoint(body, prevent_cse=eqn.params["prevent_cse"], policy=eqn.params["policy"])
@@ -51,7 +51,6 @@ def _remat(eqn: Any, inputs: Sequence[Any], handler: Any, evaluate: Evaluate) ->
 
 def _custom_derivative(eqn: Any, inputs: Sequence[Any], handler: Any, evaluate: Evaluate) -> list[Any]:
     """Values come from the interpreted body, derivatives from the function's own rule on dense weights."""
-    closed = eqn.params["call_jaxpr"]
 
     def densely(*args: Any) -> list[Any]:
         plain = [materialize(x) if isinstance(x, Weight) else x for x in args]
@@ -60,7 +59,7 @@ def _custom_derivative(eqn: Any, inputs: Sequence[Any], handler: Any, evaluate: 
     @jax.custom_jvp
     def run(*args: Any) -> Any:
         child = handler.spawn()
-        out = evaluate(closed.jaxpr, closed.consts, args, child)
+        out = evaluate(*body_of(eqn), args, child)
         return dense_all(out, child, eqn.primitive.name, "result of a custom derivative"), child.collected()
 
     @run.defjvp
@@ -95,7 +94,7 @@ def _shard_map(eqn: Any, inputs: Sequence[Any], handler: Any, evaluate: Evaluate
 
     def body(*args: Any) -> tuple[Any, ...]:
         child = handler.spawn()
-        out = evaluate(p["jaxpr"], (), args, child)
+        out = evaluate(*body_of(eqn), args, child)
         return tuple(dense_all(out, child, "shard_map", "returned from shard_map"))
 
     mapped = jax.shard_map(

@@ -11,8 +11,9 @@ from compressjax.interpret._label_entries import ENTRIES
 from compressjax.interpret._label_flow import FLOW, LOOP_AXIS
 from compressjax.interpret._label_layout import LAYOUT_LABELS
 from compressjax.interpret._label_products import PRODUCT_LABELS
-from compressjax.interpret._labels import Labels, Study, needed
+from compressjax.interpret._labels import Labels, Study
 from compressjax.interpret._trace import Program, trace
+from compressjax.interpret._walk import effective
 
 _RULES = ENTRIES | LAYOUT_LABELS | PRODUCT_LABELS | FLOW
 _LAST = "it is the only unit of its kind, and at least one stays"
@@ -118,8 +119,7 @@ def studied(fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any])
 
 
 def _freeze_unused(study: Study, jaxpr: Any, inputs: Sequence[Labels]) -> None:
-    used = {id(atom) for _, eqn in needed(jaxpr) for atom in eqn.invars} | {id(atom) for atom in jaxpr.outvars}
-    study.freeze([x for var, x in zip(jaxpr.invars, inputs, strict=True) if id(var) not in used], _UNUSED)
+    study.freeze([x for x, used in zip(inputs, effective(jaxpr), strict=True) if not used], _UNUSED)
 
 
 def groups_of(found: Studied) -> dict[str, tuple[Group, tuple[int, ...]]]:

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import jax
-from jax.extend import core as jex
 
 from compressjax.interpret._bind import Context, bind
 from compressjax.interpret._calls import CALLS
 from compressjax.interpret._loops import LOOPS
 from compressjax.interpret._records import Records
+from compressjax.interpret._walk import walk
 from compressjax.interpret._weight import Weight
 
 RULES = CALLS | LOOPS
@@ -62,22 +62,15 @@ def evaluate(jaxpr: Any, consts: Sequence[Any], args: Sequence[Any], handler: Ha
         >>> len(evaluate(closed.jaxpr, closed.consts, [0.0], None))
         1
     """
-    env: dict[Any, Any] = {}
-
-    def read(atom: Any) -> Any:
-        return atom.val if isinstance(atom, jex.Literal) else env[atom]
-
-    env.update(zip(jaxpr.constvars, consts, strict=True))
-    env.update(zip(jaxpr.invars, args, strict=True))
     with Context() as context:
-        for eqn in jaxpr.eqns:
-            inputs = [read(atom) for atom in eqn.invars]
+
+        def step(_: int, eqn: Any, inputs: list[Any]) -> Sequence[Any]:
             context.enter(eqn)
             if not any(type(x) is Weight for x in inputs):
-                outputs = bind(eqn, inputs)
-            elif eqn.primitive.name in RULES:
-                outputs = RULES[eqn.primitive.name](eqn, inputs, handler, evaluate)
-            else:
-                outputs = list(handler.apply(eqn, inputs))
-            env.update(zip(eqn.outvars, outputs, strict=True))
-    return [read(atom) for atom in jaxpr.outvars]
+                return bind(eqn, inputs)
+            if eqn.primitive.name in RULES:
+                return RULES[eqn.primitive.name](eqn, inputs, handler, evaluate)
+            return handler.apply(eqn, inputs)
+
+        # All equations, used or not: some are there for their effects.
+        return walk(jaxpr, enumerate(jaxpr.eqns), consts, args, step)

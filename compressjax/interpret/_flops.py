@@ -4,14 +4,13 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import jax
-
 from compressjax.interpret._calls import CALLS
 from compressjax.interpret._couplings import studied
 from compressjax.interpret._label_entries import ENTRIES, SOURCES
-from compressjax.interpret._label_flow import body_of
-from compressjax.interpret._labels import Labels, Place, needed
+from compressjax.interpret._labels import Labels, Place
 from compressjax.interpret._narrow import Cutter, gone_atoms
+from compressjax.interpret._shapes import shapes
+from compressjax.interpret._walk import body_of, needed
 
 # XLA counts these apart, as transcendental; moves of data and of types count nothing.
 _FREE = frozenset(
@@ -59,7 +58,7 @@ def _equation(eqn: Any, ins: Sequence[tuple[int, ...]], outs: Sequence[tuple[int
 
 
 def _total(cutter: Cutter, jaxpr: Any, place: Place, loops: bool) -> int:
-    def shapes(labels: Sequence[Labels]) -> list[tuple[int, ...]]:
+    def sizes(labels: Sequence[Labels]) -> list[tuple[int, ...]]:
         return [cutter.shape(x) for x in labels]
 
     total = 0
@@ -77,7 +76,7 @@ def _total(cutter: Cutter, jaxpr: Any, place: Place, loops: bool) -> int:
             total += max(_total(cutter, closed.jaxpr, (*here, i), loops) for i, closed in branches)
         else:
             ins, outs = cutter.study.records[here]
-            total += _equation(eqn, shapes(ins), shapes(outs))
+            total += _equation(eqn, sizes(ins), sizes(outs))
     return total
 
 
@@ -106,7 +105,7 @@ def predict_flops(
         >>> predict_flops(lambda p, x: x @ p, np.ones((8, 16)))(np.ones((4, 8)))
         1024
     """
-    wide = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype) if hasattr(x, "dtype") else x, like)
+    wide = shapes(like)
 
     def counted(*args: Any, **kwargs: Any) -> int:
         found = studied(fn, (wide, *args), kwargs)

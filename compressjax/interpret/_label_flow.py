@@ -6,27 +6,9 @@ from typing import Any
 from compressjax.interpret._calls import CALLS
 from compressjax.interpret._labels import Labels, Place, Rule, Study, unknown
 from compressjax.interpret._loops import scan_counts
+from compressjax.interpret._walk import body_of
 
 LOOP_AXIS = "the axis of a loop; structure.drop_layers cuts whole layers"
-
-
-def body_of(eqn: Any) -> tuple[Any, Sequence[Any]]:
-    """The jaxpr that a call runs, and its constants.
-
-    Args:
-        eqn: Equation of a call.
-
-    Returns:
-        Jaxpr and constants.
-
-    Example:
-        >>> import jax
-        >>> eqn = jax.make_jaxpr(jax.jit(jax.numpy.sin))(0.0).eqns[0]
-        >>> body_of(eqn)[0].eqns[0].primitive.name
-        'sin'
-    """
-    inner = eqn.params["jaxpr"] if "jaxpr" in eqn.params else eqn.params["call_jaxpr"]
-    return (inner.jaxpr, inner.consts) if hasattr(inner, "consts") else (inner, ())
 
 
 def _call(study: Study, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:

@@ -1,12 +1,13 @@
 """Labels: what the couplings know of an array, and the study that collects them equation by equation."""
 
-from collections.abc import Callable, Iterator, Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from jax.extend import core as jex
 
 from compressjax.interpret._atoms import Atoms, Vector
+from compressjax.interpret._walk import needed, walk
 
 Place = tuple[int, ...]  # an equation, by its number in its jaxpr, below the equations that it lies in
 _LARGEST_CONSTANT = 1 << 16  # entries that are looked at to see whether a constant is the same everywhere
@@ -92,19 +93,15 @@ class Study:
             Labels of its results.
         """
         self.constants[place] = [constant(self, x) for x in consts]
-        env: dict[Any, Labels] = dict(zip(jaxpr.constvars, self.constants[place], strict=True))
-        env.update(zip(jaxpr.invars, args, strict=True))
 
-        def read(atom: Any) -> Labels:
-            return constant(self, atom.val) if isinstance(atom, jex.Literal) else env[atom]
-
-        for number, eqn in needed(jaxpr):
-            inputs, here = [read(atom) for atom in eqn.invars], (*place, number)
-            rule = self.rules.get(eqn.primitive.name, unknown)
+        def step(number: int, eqn: Any, inputs: list[Labels]) -> list[Labels]:
+            here, rule = (*place, number), self.rules.get(eqn.primitive.name, unknown)
             outputs = rule(self, eqn, inputs, here)
             self.records[here] = (inputs, outputs)
-            env.update(zip(eqn.outvars, outputs, strict=True))
-        return [read(atom) for atom in jaxpr.outvars]
+            return outputs
+
+        literal = functools.partial(constant, self)
+        return walk(jaxpr, needed(jaxpr), self.constants[place], args, step, literal)
 
 
 def constant(study: Study, value: Any) -> Labels:
@@ -151,27 +148,3 @@ def unknown(study: Study, eqn: Any, inputs: Sequence[Labels], place: Place) -> l
     reason = f"passes through {eqn.primitive.name!r}, for which couplings has no rule"
     study.freeze(inputs, reason)
     return [study.blank(getattr(var.aval, "shape", ()), reason) for var in eqn.outvars]
-
-
-def needed(jaxpr: Any) -> Iterator[tuple[int, Any]]:
-    """The equations that the results depend on, with their numbers.
-
-    Args:
-        jaxpr: A `jax.extend.core.Jaxpr`.
-
-    Yields:
-        Numbers and equations, in order.
-
-    Example:
-        >>> import jax
-        >>> [eqn.primitive.name for _, eqn in needed(jax.make_jaxpr(lambda x: (x + 1, x * 2)[0])(0.0).jaxpr)]
-        ['add']
-    """
-    live = {id(v) for v in jaxpr.outvars}
-    kept = []
-    for number in reversed(range(len(jaxpr.eqns))):
-        eqn = jaxpr.eqns[number]
-        if any(id(v) in live for v in eqn.outvars):
-            live.update(id(v) for v in eqn.invars)
-            kept.append((number, eqn))
-    yield from reversed(kept)

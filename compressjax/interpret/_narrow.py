@@ -5,16 +5,17 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.extend import core as jex
 
 from compressjax.core import path_string
 from compressjax.interpret._atoms import Vector
 from compressjax.interpret._bind import Context, bind
 from compressjax.interpret._couplings import Studied, groups_of, studied
-from compressjax.interpret._label_flow import LOOP_AXIS
-from compressjax.interpret._labels import Labels, Place, Study, needed
+from compressjax.interpret._labels import Labels, Place, Study
+from compressjax.interpret._lost import lost_units
 from compressjax.interpret._narrow_flow import NARROW_FLOW
 from compressjax.interpret._narrow_rules import NARROW_RULES, take
+from compressjax.interpret._shapes import shapes
+from compressjax.interpret._walk import needed, walk
 
 
 class Cutter:
@@ -53,20 +54,14 @@ class Cutter:
 
     def run(self, jaxpr: Any, consts: Sequence[Any], args: Sequence[Any], place: Place) -> list[Any]:
         """Results of a jaxpr on cut arguments."""
-        env: dict[Any, Any] = {}
-        env.update(zip(jaxpr.invars, args, strict=True))
-        for var, x, labels in zip(jaxpr.constvars, consts, self.study.constants[place], strict=True):
-            env[var] = self.cut(x, labels)
-
-        def read(atom: Any) -> Any:
-            return atom.val if isinstance(atom, jex.Literal) else env[atom]
-
+        small = [self.cut(x, labels) for x, labels in zip(consts, self.study.constants[place], strict=True)]
         with Context() as context:
-            for number, eqn in needed(jaxpr):
+
+            def step(number: int, eqn: Any, inputs: list[Any]) -> list[Any]:
                 context.enter(eqn)
-                inputs = [read(atom) for atom in eqn.invars]
-                env.update(zip(eqn.outvars, self._equation(eqn, inputs, (*place, number)), strict=True))
-        return [read(atom) for atom in jaxpr.outvars]
+                return self._equation(eqn, inputs, (*place, number))
+
+            return walk(jaxpr, needed(jaxpr), small, args, step)
 
     def _equation(self, eqn: Any, inputs: Sequence[Any], here: Place) -> list[Any]:
         name, (ins, outs) = eqn.primitive.name, self.study.records[here]
@@ -100,21 +95,8 @@ def gone_atoms(found: Studied, kept: Mapping[str, Sequence[int]]) -> set[int]:
         2
     """
     groups = groups_of(found)
-    gone: set[int] = set()
-    free = [name for name, (group, _) in groups.items() if not group.frozen]
-    for name, units in kept.items():
-        if name not in groups:
-            raise ValueError(f"no group {name!r} in this function; groups that can be cut: {', '.join(free) or 'none'}")
-        group, atoms = groups[name]
-        stay = {int(u) for u in units}
-        if not stay or not stay <= set(range(group.units)):
-            raise ValueError(f"group {name!r} has units 0 to {group.units - 1}, and at least one of them has to stay; "
-                             f"it was asked to keep {sorted(stay)}")  # fmt: skip
-        if len(stay) < group.units and group.frozen not in (None, LOOP_AXIS):
-            raise ValueError(f"group {name!r} ({group.units} units) cannot be cut: {group.frozen}; "
-                             f"groups that can be cut: {', '.join(free) or 'none'}")  # fmt: skip
-        gone.update(atom for unit, atom in enumerate(atoms) if unit not in stay)
-    return gone
+    lost = lost_units([group for group, _ in groups.values()], kept, loops=True)
+    return {groups[name][1][unit] for name, units in lost.items() for unit in units}
 
 
 def narrow(fn: Callable[..., Any], like: Any, kept: Mapping[str, Sequence[int]]) -> Callable[..., Any]:
@@ -147,7 +129,7 @@ def narrow(fn: Callable[..., Any], like: Any, kept: Mapping[str, Sequence[int]])
         >>> narrow(lambda p, x: x @ p["a"] @ p["b"], p, {"a:1": [0, 2]})(small, np.ones((1, 2), np.float32)).item()
         4.0
     """
-    wide = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype) if hasattr(x, "dtype") else x, like)
+    wide = shapes(like)
 
     def narrowed(params: Any, *args: Any, **kwargs: Any) -> Any:
         found = studied(fn, (wide, *args), kwargs)

@@ -6,9 +6,9 @@ from typing import Any
 import jax
 
 from compressjax.interpret._calls import CALLS
-from compressjax.interpret._label_flow import body_of
 from compressjax.interpret._labels import Place
 from compressjax.interpret._loops import scan_counts
+from compressjax.interpret._walk import body_of
 
 Flow = Callable[[Any, Any, Sequence[Any], Place], list[Any]]
 

@@ -6,16 +6,15 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend import core as jex
 
 from compressjax.core import path_string
 from compressjax.interpret._bind import Context, bind
 from compressjax.interpret._calls import CALLS
 from compressjax.interpret._label_entries import ENTRIES, SOURCES, vanishing
-from compressjax.interpret._label_flow import body_of
 from compressjax.interpret._label_layout import LAYOUT_LABELS
-from compressjax.interpret._labels import needed
+from compressjax.interpret._shapes import shapes
 from compressjax.interpret._trace import trace
+from compressjax.interpret._walk import body_of, needed, walk
 
 _LINEAR = ("dot_general", "conv_general_dilated")
 _KEEP = (*LAYOUT_LABELS, "reduce_sum", "reduce_max", "reduce_min", "gather", "dynamic_slice", "cumsum",
@@ -70,24 +69,17 @@ def _equation(eqn: Any, inputs: Sequence[Any]) -> list[Any]:
 
 
 def _run(jaxpr: Any, consts: Sequence[Any], args: Sequence[Any]) -> list[Any]:
-    env: dict[Any, Any] = dict(zip(jaxpr.constvars, consts, strict=True))
-    env.update(zip(jaxpr.invars, args, strict=True))
-
-    def read(atom: Any) -> Any:
-        return atom.val if isinstance(atom, jex.Literal) else env[atom]
-
     with Context() as context:
-        for _, eqn in needed(jaxpr):
+
+        def step(_: int, eqn: Any, inputs: list[Any]) -> list[Any]:
             context.enter(eqn)
-            inputs, name = [read(atom) for atom in eqn.invars], eqn.primitive.name
             if not any(isinstance(x, _Zero | _Missing) for x in inputs):
-                out = bind(eqn, inputs)
-            elif name in CALLS and name != "shard_map":
-                out = _run(*body_of(eqn), inputs)
-            else:
-                out = _equation(eqn, inputs)
-            env.update(zip(eqn.outvars, out, strict=True))
-    return [read(atom) for atom in jaxpr.outvars]
+                return bind(eqn, inputs)
+            if eqn.primitive.name in CALLS and eqn.primitive.name != "shard_map":
+                return _run(*body_of(eqn), inputs)
+            return _equation(eqn, inputs)
+
+        return walk(jaxpr, needed(jaxpr), consts, args, step)
 
 
 def without(fn: Callable[..., Any], like: Any, paths: Collection[str]) -> Callable[..., Any]:
@@ -115,7 +107,7 @@ def without(fn: Callable[..., Any], like: Any, paths: Collection[str]) -> Callab
         >>> fn({}, jnp.ones((1, 2))).tolist()
         [[1.0, 1.0]]
     """
-    wide = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype) if hasattr(x, "dtype") else x, like)
+    wide = shapes(like)
     names = [path_string(path) for path, _ in jax.tree_util.tree_flatten_with_path(wide)[0]]
     if missing := sorted(set(paths) - set(names)):
         raise ValueError(f"no weights at {missing}; the tree has {names[:8]}")

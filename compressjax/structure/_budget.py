@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 
 from compressjax.core import nodes, storage
-from compressjax.interpret import Group, narrow, predict_flops
+from compressjax.interpret import Group, narrow, predict_flops, shapes
 from compressjax.measure import interleaved
 from compressjax.structure._units import Kept, cut
 
@@ -53,22 +53,6 @@ def _made(
     if most is not None and not most > 0:
         raise ValueError(f"{name}: most={most} is not positive")
     return Budget(name, cost, share, most, tries)
-
-
-def shapes(tree: Any) -> Any:
-    """The tree with shapes and types in the place of arrays; other leaves as they are.
-
-    Args:
-        tree: Any tree.
-
-    Returns:
-        The tree of `jax.ShapeDtypeStruct`s.
-
-    Example:
-        >>> shapes({"a": jax.numpy.zeros(2)})["a"].shape
-        (2,)
-    """
-    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype) if hasattr(x, "dtype") else x, tree)
 
 
 def parameters(share: float | None = None, *, most: float | None = None) -> Budget:

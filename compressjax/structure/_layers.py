@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from compressjax.core import nodes
-from compressjax.interpret import LOOP_AXIS, Group, couplings, narrow, without
+from compressjax.interpret import LOOP_AXIS, Group, couplings, narrow, used, without
 from compressjax.structure._allocate import best
 from compressjax.structure._saliency import score_units
 
@@ -121,24 +121,13 @@ def drop_blocks(
     kept = _chosen(keep, scores, "blocks")
     gone = [path for name, paths in found.items() if name not in kept for path in paths]
     smaller = without(fn, params, gone)
-    needed, before = _needed(smaller, flat, args), _needed(without(fn, params, ()), flat, args)
+    needed, before = used(smaller)(flat, *args), used(without(fn, params, ()))(flat, *args)
     lost = [path for path in before if path not in needed and path not in gone]
     if lost:
         names = sorted(set(found) - set(kept))
         raise ValueError(f"without {names} the weights at {lost[:4]} have no effect: a dropped block has to be a "
                          "residual branch, x + f(x), with all weights behind the sum outside of it")  # fmt: skip
     return Dropped(smaller, {path: flat[path] for path in needed}, tuple(kept), scores)
-
-
-def _needed(fn: Callable[..., Any], flat: dict[str, Any], args: tuple[Any, ...]) -> list[str]:
-    """Paths of the weights that have an effect on the results."""
-    closed = jax.make_jaxpr(fn)(flat, *args)
-    live = {id(v) for v in closed.jaxpr.outvars}
-    for eqn in reversed(closed.jaxpr.eqns):
-        if any(id(v) in live for v in eqn.outvars):
-            live.update(id(v) for v in eqn.invars)
-    leaves = jax.tree_util.tree_flatten_with_path(flat)[0]
-    return [path[0].key for (path, _), var in zip(leaves, closed.jaxpr.invars) if id(var) in live]
 
 
 def stacks(groups: Sequence[Group]) -> list[Group]:

@@ -89,7 +89,7 @@ def split(weight: Any, blocks: int, *, key: jax.Array, restarts: int = 8, rounds
         The blocks, and the share of the squared norm in them.
 
     Raises:
-        ValueError: If the number of blocks does not divide both sides.
+        ValueError: If the number of blocks does not divide both sides, or there is no start.
 
     Example:
         >>> w = jnp.array([[1.0, 0.0], [0.0, 2.0]])[:, ::-1]
@@ -103,24 +103,11 @@ def split(weight: Any, blocks: int, *, key: jax.Array, restarts: int = 8, rounds
     fan_in, fan_out = squares.shape
     if blocks < 1 or fan_in % blocks or fan_out % blocks:
         raise ValueError(f"blocks={blocks} does not divide both sides of {squares.shape}; choose a common divisor")
-    best: tuple[float, np.ndarray, np.ndarray] | None = None
+    starts = []
     for number, start in enumerate(jax.random.split(key, restarts)):
-        drawn = np.asarray(jax.random.permutation(start, fan_out)) % blocks
-        outs = drawn if number else _spectral(squares, blocks)
-        before = -1.0
-        for _ in range(rounds):
-            ins = _balanced(squares @ np.eye(blocks)[outs])
-            outs = _balanced(squares.T @ np.eye(blocks)[ins])
-            inside = float((squares * (ins[:, None] == outs[None])).sum())
-            if inside <= before:
-                break
-            before = inside
-        if best is None or inside > best[0]:
-            best = inside, ins, outs
-    inside, ins, outs = best if best is not None else (0.0, np.zeros(0, int), np.zeros(0, int))
-    inputs, outputs = _members(ins, blocks), _members(outs, blocks)
-    parts = jnp.asarray(weight)[inputs[:, :, None], outputs[:, None, :]]
-    return Split(inputs, outputs, parts, inside / max(float(squares.sum()), 1e-30))
+        outs = np.asarray(jax.random.permutation(start, fan_out)) % blocks if number else _spectral(squares, blocks)
+        starts.append([np.zeros(fan_in, int), outs])  # inputs are placed first, whatever stands there
+    return _built([weight], [squares], _best([squares], starts, blocks, rounds), blocks)[0]
 
 
 def merge(found: Split) -> jax.Array:
@@ -254,7 +241,7 @@ def split_chain(
         on entries may stand between the layers, as each sub-network reads and writes units of its own.
 
     Raises:
-        ValueError: If widths do not fit together, or the number of blocks does not divide them.
+        ValueError: If widths do not fit together, the number of blocks does not divide them, or there is no start.
 
     Example:
         >>> found, info = split_chain([jnp.eye(4), jnp.eye(4)], 2, key=jax.random.key(0))
@@ -269,35 +256,58 @@ def split_chain(
         raise ValueError(f"shapes {[s.shape for s in squares]} are no chain: each output is the next one's input")
     if any(n % blocks for n in widths):
         raise ValueError(f"blocks={blocks} does not divide all widths {widths}; choose a common divisor")
-    best: tuple[float, list[np.ndarray]] = (-1.0, [])
-    for start in jax.random.split(key, restarts):
-        best = max(best, _descend(squares, widths, blocks, start), key=lambda found: found[0])
-    inside, places = best
-    units = [_members(place, blocks) for place in places]
-    found = [
-        Split(i, o, jnp.asarray(w)[i[:, :, None], o[:, None, :]],
-              float((s * (p[:, None] == q[None])).sum() / max(s.sum(), 1e-30)))
-        for w, s, i, o, p, q in zip(weights, squares, units, units[1:], places, places[1:])
-    ]  # fmt: skip
-    return found, {"kept": inside / max(float(sum(s.sum() for s in squares)), 1e-30), "blocks": units}
+    starts = [_drawn(widths, blocks, start) for start in jax.random.split(key, restarts)]
+    places = _best(squares, starts, blocks, rounds=50)
+    inside = sum(_inside(squares, places))
+    return _built(weights, squares, places, blocks), {
+        "kept": inside / max(float(sum(s.sum() for s in squares)), 1e-30),
+        "blocks": [_members(place, blocks) for place in places],
+    }
 
 
-def _descend(
-    squares: Sequence[np.ndarray], widths: Sequence[int], blocks: int, key: jax.Array
-) -> tuple[float, list[np.ndarray]]:
+def _drawn(widths: Sequence[int], blocks: int, key: jax.Array) -> list[np.ndarray]:
     keys = jax.random.split(key, len(widths))
-    places = [np.asarray(jax.random.permutation(k, n)) % blocks for k, n in zip(keys, widths, strict=True)]
-    before = -1.0
-    for _ in range(50):
-        for layer, n in enumerate(widths):
-            gain = np.zeros((n, blocks))
+    return [np.asarray(jax.random.permutation(k, n)) % blocks for k, n in zip(keys, widths, strict=True)]
+
+
+def _best(
+    squares: Sequence[np.ndarray], starts: Sequence[Sequence[np.ndarray]], blocks: int, rounds: int
+) -> list[np.ndarray]:
+    """The block of every unit of every layer, of largest squared norm in the blocks over all starts."""
+    if not starts:
+        raise ValueError("restarts=0: there is nothing to start from; give at least 1")
+    found = [_descend(squares, start, blocks, rounds) for start in starts]
+    return max(found, key=lambda places: sum(_inside(squares, places)))
+
+
+def _descend(squares: Sequence[np.ndarray], start: Sequence[np.ndarray], blocks: int, rounds: int) -> list[np.ndarray]:
+    """Assigns one layer of units at a time, given its neighbours, until nothing changes."""
+    places, before = list(start), -1.0
+    for _ in range(rounds):
+        for layer, place in enumerate(places):
+            gain = np.zeros((len(place), blocks))
             if layer:
                 gain += squares[layer - 1].T @ np.eye(blocks)[places[layer - 1]]
             if layer < len(squares):
                 gain += squares[layer] @ np.eye(blocks)[places[layer + 1]]
             places[layer] = _balanced(gain)
-        inside = float(sum((s * (p[:, None] == q[None])).sum() for s, p, q in zip(squares, places, places[1:])))
+        inside = sum(_inside(squares, places))
         if inside <= before * (1 + 1e-12):
             break
         before = inside
-    return inside, places
+    return places
+
+
+def _inside(squares: Sequence[np.ndarray], places: Sequence[np.ndarray]) -> list[float]:
+    """The squared norm in the blocks of every matrix."""
+    return [float((s * (p[:, None] == q[None])).sum()) for s, p, q in zip(squares, places, places[1:])]
+
+
+def _built(
+    weights: Sequence[Any], squares: Sequence[np.ndarray], places: Sequence[np.ndarray], blocks: int
+) -> list[Split]:
+    units = [_members(place, blocks) for place in places]
+    return [
+        Split(i, o, jnp.asarray(w)[i[:, :, None], o[:, None, :]], inside / max(float(s.sum()), 1e-30))
+        for w, s, i, o, inside in zip(weights, squares, units, units[1:], _inside(squares, places))
+    ]

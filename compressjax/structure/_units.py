@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from compressjax.core import path_string
-from compressjax.interpret import Group
+from compressjax.interpret import Group, lost_units
 
 Kept = Mapping[str, Sequence[int]]  # units that stay, by the name of their group; absent groups stay whole
 
@@ -34,20 +34,8 @@ def removed(groups: Sequence[Group], kept: Kept) -> dict[str, dict[int, np.ndarr
     """
     by_name = {group.name: group for group in groups}
     gone: dict[str, dict[int, np.ndarray]] = {}
-    for name, units in kept.items():
-        if name not in by_name:
-            raise ValueError(f"no group {name!r}; there are {', '.join(by_name) or 'none'}")
-        group, stay = by_name[name], {int(unit) for unit in units}
-        if not stay or not stay <= set(range(group.units)):
-            raise ValueError(
-                f"group {name!r} has units 0 to {group.units - 1} and keeps at least one; it was asked to keep "
-                f"{sorted(stay)}"
-            )
-        if group.frozen and len(stay) < group.units:
-            free = ", ".join(g.name for g in groups if not g.frozen) or "none"
-            raise ValueError(f"group {name!r} cannot be cut: {group.frozen}; groups that can be cut: {free}")
-        lost = [unit for unit in range(group.units) if unit not in stay]
-        for member in group.members if lost else ():
+    for name, lost in lost_units(groups, kept).items():
+        for member in by_name[name].members if lost else ():
             axes = gone.setdefault(member.path, {})
             axes[member.axis] = np.union1d(axes.get(member.axis, np.array([], int)), member.positions[lost])
     return gone

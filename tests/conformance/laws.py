@@ -46,7 +46,7 @@ def runs(row: MethodRow, spec: Spec, steps: tuple[int, ...] = (0, 1, 3)) -> Iter
 # 1
 
 
-def shape(row: MethodRow, spec: Spec) -> None:
+def assert_shape(row: MethodRow, spec: Spec) -> None:
     """Law 1: materialising an encoded tree restores structure, shapes and dtypes."""
     params = row.prepare(spec.params())
     for run in runs(row, spec):
@@ -63,7 +63,7 @@ def shape(row: MethodRow, spec: Spec) -> None:
                 require(got == asked, "shape", f"{path} is {asked}, but {what} gives {got} at step {run.step}")
 
 
-def node_shape(node: core.Node) -> None:
+def assert_node_shape(node: core.Node) -> None:
     """Law 1 for nodes: what a node says of itself, concrete and abstract, is what it materialises to."""
     dense = node.materialize()
     abstract = jax.eval_shape(lambda n: n.materialize(), node)
@@ -76,7 +76,7 @@ def node_shape(node: core.Node) -> None:
 # 2
 
 
-def view(row: MethodRow, spec: Spec) -> None:
+def assert_view(row: MethodRow, spec: Spec) -> None:
     """Law 2: what you train is what you ship, bit for bit."""
     for run in runs(row, spec):
         problem = helpers.difference(run.view, core.materialize(run.tree))
@@ -86,7 +86,7 @@ def view(row: MethodRow, spec: Spec) -> None:
 # 3
 
 
-def projection(row: MethodRow, spec: Spec) -> None:
+def assert_projection(row: MethodRow, spec: Spec) -> None:
     """Law 3: encoding a materialised result changes nothing, up to the row's tolerance."""
     if row.projection is None:
         return
@@ -112,7 +112,7 @@ def _close(got: Tree, asked: Tree, epsilons: Callable[[str], float], law: str) -
 # 4
 
 
-def selection(row: MethodRow, spec: Spec) -> None:
+def assert_selection(row: MethodRow, spec: Spec) -> None:
     """Law 4: leaves that no pattern selects are bitwise untouched; a pattern that selects nothing raises."""
     params = row.prepare(spec.params())
     free = row.compression
@@ -156,7 +156,9 @@ def spread(x: jax.Array) -> jax.Array:
     return jax.device_put(x, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(*parts)))
 
 
-def stability(row: MethodRow, spec: Spec, steps: int = 4, place: Callable[[jax.Array], jax.Array] = spread) -> None:
+def assert_stability(
+    row: MethodRow, spec: Spec, steps: int = 4, place: Callable[[jax.Array], jax.Array] = spread
+) -> None:
     """Law 6: one trace for n steps, `init` on abstract values, and two devices that equal one."""
     params, stats = row.prepare(spec.params()), row.stats(spec.params())
     _abstract_init(row, params)
@@ -221,7 +223,7 @@ def _two_devices(row: MethodRow, params: Tree, spec: Spec, stats: Any, place: Ca
 # 7
 
 
-def size(tree: Tree, folder: pathlib.Path, save: Callable[..., Any] = artifact.save) -> None:
+def assert_size(tree: Tree, folder: pathlib.Path, save: Callable[..., Any] = artifact.save) -> None:
     """Law 7: nodes' bits, the artifact's ledger and the file's length agree."""
     told = core.storage(tree)
     for path, leaf in core.nodes(tree).items():
@@ -242,7 +244,7 @@ def size(tree: Tree, folder: pathlib.Path, save: Callable[..., Any] = artifact.s
 # 8
 
 
-def lossless(
+def assert_lossless(
     tree: Tree,
     folder: pathlib.Path,
     save: Callable[..., Any] = artifact.save,
@@ -308,7 +310,7 @@ def _refuses_damage(file: pathlib.Path, load: Callable[..., Any], rng: np.random
 # 9
 
 
-def zero_limit(row: MethodRow, spec: Spec) -> None:
+def assert_zero_limit(row: MethodRow, spec: Spec) -> None:
     """Law 9: neutral settings give the input back."""
     if row.neutral is None:
         return

@@ -53,7 +53,7 @@ def native(f: Function) -> Function:
     return interpret.lift(f, on_fallback="ignore")
 
 
-def lifted(node: core.Node, seed: int, lift: Lift = native) -> None:
+def assert_lifted(node: core.Node, seed: int, lift: Lift = native) -> None:
     """Law 5 for one node, under `jit`: outputs, the first also under `vmap`, gradients of the values and the input."""
     shape = tuple(node.shape)
     table, x_shape = functions(shape)
@@ -76,7 +76,7 @@ def lifted(node: core.Node, seed: int, lift: Lift = native) -> None:
         _within(f"gradient of {path}", got, reference, _roundings(node, x) * size)
 
 
-def sharded(node: core.Node, seed: int, lift: Lift = native, devices: int = 2) -> None:
+def assert_sharded(node: core.Node, seed: int, lift: Lift = native, devices: int = 2) -> None:
     """Law 5 with the rows of `x` on several devices."""
     shape = tuple(node.shape)
     table, x_shape = functions(shape)

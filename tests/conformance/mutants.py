@@ -241,7 +241,7 @@ def _careless(path: pathlib.Path) -> artifact.Artifact:
 
 
 def _judge_files(folder: pathlib.Path, **replaced: Any) -> None:
-    laws.lossless({"w": _node("low rank"), "b": jnp.ones(3)}, folder, **replaced)
+    laws.assert_lossless({"w": _node("low rank"), "b": jnp.ones(3)}, folder, **replaced)
 
 
 # 10: composition
@@ -280,46 +280,70 @@ _MASK, _GRID, _FACTOR = (_row(make()) for make in (toys.mask, toys.grid, toys.fa
 MUTANTS = [
     Mutant(
         1, "stores every dtype as float32",
-        lambda _: laws.shape(_row(_always_float32()), SPEC._replace(dtype="bfloat16")), "float32",
+        lambda _: laws.assert_shape(_row(_always_float32()), SPEC._replace(dtype="bfloat16")), "float32",
     ),
-    Mutant(1, "drops an axis", lambda _: laws.shape(_row(_per_leaf(lambda x: x.ravel())), SPEC), "first/kernel"),
+    Mutant(1, "drops an axis", lambda _: laws.assert_shape(_row(_per_leaf(lambda x: x.ravel())), SPEC), "first/kernel"),
     Mutant(
         1, "node with its axes reversed",
-        lambda _: laws.node_shape(_Transposed(jnp.ones((4, 2)), jnp.ones((2, 3)))), "the node says",
+        lambda _: laws.assert_node_shape(_Transposed(jnp.ones((4, 2)), jnp.ones((2, 3)))), "the node says",
     ),
     Mutant(
         1, "node of another dtype",
-        lambda _: laws.node_shape(_Float32(jnp.ones(2, jnp.bfloat16), jnp.zeros((2, 2), jnp.uint8))), "bfloat16",
+        lambda _: laws.assert_node_shape(_Float32(jnp.ones(2, jnp.bfloat16), jnp.zeros((2, 2), jnp.uint8))), "bfloat16",
     ),
-    Mutant(2, "views an old mask", lambda _: laws.view(_row(_stale_view()), SPEC), "at step 1"),
-    Mutant(2, "rounds in its straight-through formula", lambda _: laws.view(_row(_one_ulp()), WIDE), "differs"),
-    Mutant(3, "shrinks", lambda _: laws.projection(_row(_per_leaf(lambda x: 0.999 * x)), SPEC), "off by"),
-    Mutant(3, "prunes again", lambda _: laws.projection(_row(_half_of_what_is_left()), SPEC), "off by"),
-    Mutant(4, "touches biases", lambda _: laws.selection(_row(_touches_biases()), SPEC), "view changed"),
-    Mutant(4, "deaf to selectors", lambda _: laws.selection(_row(_deaf_to_selectors()), SPEC), "asked for"),
-    Mutant(4, "content with nothing", lambda _: laws.selection(_row(_content_with_nothing()), SPEC), "was accepted"),
-    Mutant(5, "two percent off", lambda _: lifting.lifted(_node("codebook"), 0, _dense(lambda w: 1.02 * w)), "off by"),
-    Mutant(5, "forgets the mask", lambda _: lifting.lifted(_node("masked"), 0, _forgets_the_mask), "is off by"),
-    Mutant(5, "gives no gradient", lambda _: lifting.lifted(_node("low rank"), 0, _no_gradient), "gradient"),
-    Mutant(5, "leaves the device", lambda _: lifting.lifted(_node("masked"), 0, _on_the_host), "under jit"),
-    Mutant(5, "another dtype", lambda _: lifting.lifted(_node("low rank", "bfloat16"), 0, _drifting_output), "float32"),
-    Mutant(5, "4 bits for 8", lambda _: lifting.lifted(_node("grid, dynamic activations"), 0, _coarse), "is off by"),
-    Mutant(6, "state that drifts", lambda _: laws.stability(_row(_drifting_state()), SPEC), "traces"),
-    Mutant(6, "init that reads values", lambda _: laws.stability(_row(_reads_values()), SPEC), "init reads values"),
-    Mutant(6, "a lost shard", lambda _: laws.stability(_GRID, SPEC, place=_loses_a_shard), "off by"),
+    Mutant(2, "views an old mask", lambda _: laws.assert_view(_row(_stale_view()), SPEC), "at step 1"),
+    Mutant(2, "rounds in its straight-through formula", lambda _: laws.assert_view(_row(_one_ulp()), WIDE), "differs"),
+    Mutant(3, "shrinks", lambda _: laws.assert_projection(_row(_per_leaf(lambda x: 0.999 * x)), SPEC), "off by"),
+    Mutant(3, "prunes again", lambda _: laws.assert_projection(_row(_half_of_what_is_left()), SPEC), "off by"),
+    Mutant(4, "touches biases", lambda _: laws.assert_selection(_row(_touches_biases()), SPEC), "view changed"),
+    Mutant(4, "deaf to selectors", lambda _: laws.assert_selection(_row(_deaf_to_selectors()), SPEC), "asked for"),
+    Mutant(
+        4, "content with nothing", lambda _: laws.assert_selection(_row(_content_with_nothing()), SPEC),
+        "was accepted",
+    ),
+    Mutant(
+        5, "two percent off", lambda _: lifting.assert_lifted(_node("codebook"), 0, _dense(lambda w: 1.02 * w)),
+        "off by",
+    ),
+    Mutant(5, "forgets the mask", lambda _: lifting.assert_lifted(_node("masked"), 0, _forgets_the_mask), "is off by"),
+    Mutant(5, "gives no gradient", lambda _: lifting.assert_lifted(_node("low rank"), 0, _no_gradient), "gradient"),
+    Mutant(5, "leaves the device", lambda _: lifting.assert_lifted(_node("masked"), 0, _on_the_host), "under jit"),
+    Mutant(
+        5, "another dtype", lambda _: lifting.assert_lifted(_node("low rank", "bfloat16"), 0, _drifting_output),
+        "float32",
+    ),
+    Mutant(
+        5, "4 bits for 8", lambda _: lifting.assert_lifted(_node("grid, dynamic activations"), 0, _coarse),
+        "is off by",
+    ),
+    Mutant(6, "state that drifts", lambda _: laws.assert_stability(_row(_drifting_state()), SPEC), "traces"),
+    Mutant(
+        6, "init that reads values", lambda _: laws.assert_stability(_row(_reads_values()), SPEC),
+        "init reads values",
+    ),
+    Mutant(6, "a lost shard", lambda _: laws.assert_stability(_GRID, SPEC, place=_loses_a_shard), "off by"),
     Mutant(
         7, "node that counts no mask",
-        lambda folder: laws.size({"w": _FreeMask(jnp.ones((2, 2)), jnp.ones((2, 2), bool))}, folder), "bits and holds",
+        lambda folder: laws.assert_size({"w": _FreeMask(jnp.ones((2, 2)), jnp.ones((2, 2), bool))}, folder),
+        "bits and holds",
     ),
-    Mutant(7, "file longer than its ledger", lambda folder: laws.size({"w": jnp.ones(3)}, folder, _padded), "adds up"),
-    Mutant(7, "header for free", lambda folder: laws.size({"w": jnp.ones(3)}, folder, _free_header), "adds up"),
+    Mutant(
+        7, "file longer than its ledger", lambda folder: laws.assert_size({"w": jnp.ones(3)}, folder, _padded),
+        "adds up",
+    ),
+    Mutant(7, "header for free", lambda folder: laws.assert_size({"w": jnp.ones(3)}, folder, _free_header), "adds up"),
     Mutant(8, "half precision", lambda folder: _judge_files(folder, save=_half_precision), "differ"),
     Mutant(8, "trusts damaged files", lambda folder: _judge_files(folder, load=_trusting), "was loaded"),
     Mutant(8, "error of another kind", lambda folder: _judge_files(folder, load=_careless), "instead of ArtifactError"),
-    Mutant(9, "prunes at sparsity zero", lambda _: laws.zero_limit(_row(toys.mask(), neutral=toys.mask), SPEC), "off"),
+    Mutant(
+        9, "prunes at sparsity zero", lambda _: laws.assert_zero_limit(_row(toys.mask(), neutral=toys.mask), SPEC),
+        "off",
+    ),
     Mutant(
         9, "loses a unit at full rank",
-        lambda _: laws.zero_limit(_row(toys.factor(), neutral=lambda: _per_leaf(lambda x: x * (1 + 1e-6))), SPEC),
+        lambda _: laws.assert_zero_limit(
+            _row(toys.factor(), neutral=lambda: _per_leaf(lambda x: x * (1 + 1e-6))), SPEC
+        ),
         "off",
     ),
     Mutant(10, "views backwards", lambda _: laws.composition(_scaled(), _GRID, SPEC, _backwards), "view and"),

@@ -59,25 +59,25 @@ def test_every_node_has_a_row() -> None:
 def test_what_is_stored(turn: int, row: methods.MethodRow, data: st.DataObject) -> None:
     """Laws 1, 2, 3, 7 and 8 of methods; together, because they share the compiled method."""
     spec = data.draw(draws.specs((draws.VARIANTS[0], draws.VARIANTS[1 + turn % 2])))
-    laws.shape(row, spec)
-    laws.view(row, spec)
-    laws.projection(row, spec)
+    laws.assert_shape(row, spec)
+    laws.assert_view(row, spec)
+    laws.assert_projection(row, spec)
     with tempfile.TemporaryDirectory() as folder:
         for run in laws.runs(row, spec, (3,)):
-            laws.size(run.tree, pathlib.Path(folder))
-            laws.lossless(run.tree, pathlib.Path(folder), seed=spec.seed)
+            laws.assert_size(run.tree, pathlib.Path(folder))
+            laws.assert_lossless(run.tree, pathlib.Path(folder), seed=spec.seed)
 
 
 @every_node
 @settings(max_examples=3)
 @some_node
 def test_shape_of_nodes(row: nodes.NodeRow, seed: int, dtype: str, size: int) -> None:
-    laws.node_shape(drawn(row, seed, dtype, size))
+    laws.assert_node_shape(drawn(row, seed, dtype, size))
 
 
 @every_method_once
 def test_selection(row: methods.MethodRow, spec: draws.Spec) -> None:
-    laws.selection(row, spec)
+    laws.assert_selection(row, spec)
 
 
 every_node_once = pytest.mark.parametrize(
@@ -89,17 +89,17 @@ every_node_once = pytest.mark.parametrize(
 @settings(max_examples=2)
 @given(seed=SEEDS, size=st.integers(0, 1))
 def test_lift(turn: int, row: nodes.NodeRow, seed: int, size: int) -> None:
-    lifting.lifted(drawn(row, seed, nodes.DTYPES[turn % 3], size), seed)
+    lifting.assert_lifted(drawn(row, seed, nodes.DTYPES[turn % 3], size), seed)
 
 
 @every_node_once
 def test_lift_under_sharding(turn: int, row: nodes.NodeRow) -> None:
-    lifting.sharded(drawn(row, turn, nodes.DTYPES[(turn + 1) % 3], 0), turn)
+    lifting.assert_sharded(drawn(row, turn, nodes.DTYPES[(turn + 1) % 3], 0), turn)
 
 
 @every_method_once
 def test_stability(row: methods.MethodRow, spec: draws.Spec) -> None:
-    laws.stability(row, spec)
+    laws.assert_stability(row, spec)
 
 
 @every_node
@@ -107,7 +107,7 @@ def test_stability(row: methods.MethodRow, spec: draws.Spec) -> None:
 @some_node
 def test_size_of_nodes(row: nodes.NodeRow, seed: int, dtype: str, size: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        laws.size({"w": drawn(row, seed, dtype, size), "n": jax.numpy.arange(3)}, pathlib.Path(folder))
+        laws.assert_size({"w": drawn(row, seed, dtype, size), "n": jax.numpy.arange(3)}, pathlib.Path(folder))
 
 
 @every_node
@@ -115,14 +115,16 @@ def test_size_of_nodes(row: nodes.NodeRow, seed: int, dtype: str, size: int) -> 
 @some_node
 def test_lossless_nodes(row: nodes.NodeRow, seed: int, dtype: str, size: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        laws.lossless({"w": drawn(row, seed, dtype, size), "b": helpers.array(seed, (3,), dtype)}, pathlib.Path(folder))
+        laws.assert_lossless(
+            {"w": drawn(row, seed, dtype, size), "b": helpers.array(seed, (3,), dtype)}, pathlib.Path(folder)
+        )
 
 
 @pytest.mark.parametrize("row", [row for row in methods.ROWS if row.neutral], ids=lambda row: row.name)
 @settings(max_examples=2)
 @given(spec=draws.specs(draws.VARIANTS[:2]))
 def test_zero_limit(row: methods.MethodRow, spec: draws.Spec) -> None:
-    laws.zero_limit(row, spec)
+    laws.assert_zero_limit(row, spec)
 
 
 @pytest.mark.parametrize("first", KINDS, ids=lambda row: row.exported)

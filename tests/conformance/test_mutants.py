@@ -24,9 +24,15 @@ def test_every_law_has_a_mutant() -> None:
 @pytest.mark.parametrize("make", [toys.mask, toys.grid, toys.factor], ids=lambda make: make.__name__)
 def test_what_mutants_were_made_from_is_accepted(make, tmp_path: pathlib.Path) -> None:
     row = MethodRow("original", make)
-    for law in (laws.shape, laws.view, laws.projection, laws.selection, laws.stability):
+    for law in (
+        laws.assert_shape,
+        laws.assert_view,
+        laws.assert_projection,
+        laws.assert_selection,
+        laws.assert_stability,
+    ):
         law(row, mutants.SPEC)
     tree = list(laws.runs(row, mutants.SPEC))[-1].tree
-    laws.size(tree, tmp_path)
-    laws.lossless(tree, tmp_path)
+    laws.assert_size(tree, tmp_path)
+    laws.assert_lossless(tree, tmp_path)
     assert laws.composition(MethodRow("factor", toys.factor), row, draws.Spec(), core.sequence)

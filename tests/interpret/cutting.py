@@ -18,8 +18,8 @@ def filled(tree: Any, seed: int = 0) -> Any:
     def fill(path: Any, leaf: Any) -> Any:
         if not jnp.issubdtype(leaf.dtype, jnp.floating):
             return leaf
-        x = jnp.asarray(draw.normal(size=leaf.shape), leaf.dtype)
-        return jnp.abs(x) + 0.5 if path_string(path).endswith("var") else x
+        x = draw.normal(size=leaf.shape).astype(leaf.dtype)
+        return jax.device_put(np.abs(x) + x.dtype.type(0.5) if path_string(path).endswith("var") else x)
 
     return jax.tree_util.tree_map_with_path(fill, tree)
 
@@ -41,7 +41,7 @@ def change(tree: Any, groups: list[interpret.Group], kept: dict[str, list[int]],
         else:
             out[path] = np.delete(out[path], sorted(positions), axis)
     return jax.tree_util.tree_map_with_path(
-        lambda path, leaf: jnp.asarray(out[path_string(path)]) if path_string(path) in out else leaf, tree
+        lambda path, leaf: jax.device_put(out[path_string(path)]) if path_string(path) in out else leaf, tree
     )
 
 

@@ -1,14 +1,15 @@
 """Every kind of node for any dense shape, with NumPy references: what the tests of the interpreter share."""
 
+import functools
 import itertools
 from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from compressjax import interpret, tensors
+from compressjax.interpret._weight import Dense
 from tests import helpers
 
 Draw = np.random.Generator
@@ -19,14 +20,19 @@ def rng(seed: int = 0) -> Draw:
     return np.random.default_rng(seed)
 
 
+def put(x: Any, dtype: Any) -> jax.Array:
+    """NumPy's numbers on the device; converting them there would compile a program for every shape."""
+    return jax.device_put(np.asarray(x, dtype))
+
+
 def floats(draw: Draw, *shape: int) -> jax.Array:
     """Normal numbers, float32."""
-    return jnp.asarray(draw.normal(size=shape), jnp.float32)
+    return put(draw.normal(size=shape), np.float32)
 
 
 def mask(draw: Draw, *shape: int) -> jax.Array:
     """About half of the entries."""
-    return jnp.asarray(draw.random(shape) < 0.5)
+    return put(draw.random(shape) < 0.5, bool)
 
 
 def grid(
@@ -38,10 +44,10 @@ def grid(
     stored = tuple(shape[axis] for axis in tensors.storage_order(len(shape), order))
     low, high = (0, 2**bits) if affine else (1 - 2 ** (bits - 1), 2 ** (bits - 1))
     return tensors.Quantized(
-        codes=jnp.asarray(draw.integers(low, high, stored), jnp.uint8 if affine else jnp.int8),
-        scale=jnp.asarray(draw.uniform(0.005, 0.02, blocks), jnp.float32),
-        zero_point=jnp.asarray(draw.integers(low, high, blocks), jnp.int32) if affine else None,
-        activation_scale=jnp.float32(0.02) if activation == "static" else None,
+        codes=put(draw.integers(low, high, stored), np.uint8 if affine else np.int8),
+        scale=put(draw.uniform(0.005, 0.02, blocks), np.float32),
+        zero_point=put(draw.integers(low, high, blocks), np.int32) if affine else None,
+        activation_scale=put(0.02, np.float32) if activation == "static" else None,
         bits=bits, order=order, activation=activation, dtype_name=dtype,
     )  # fmt: skip
 
@@ -49,7 +55,7 @@ def grid(
 def codebook(draw: Draw, *shape: int, table: Any = None) -> tensors.Codebook:
     """Five centroids, or those of `table`."""
     table = floats(draw, 5) if table is None else table
-    return tensors.Codebook(table, jnp.asarray(draw.integers(0, table.shape[-1], shape), jnp.uint8))
+    return tensors.Codebook(table, put(draw.integers(0, table.shape[-1], shape), np.uint8))
 
 
 def low_rank(draw: Draw, shape: tuple[int, ...], inputs: int = 1, batch: int = 0, rank: int = 2) -> tensors.LowRank:
@@ -82,6 +88,11 @@ def grids(shape: tuple[int, ...], seed: int = 0) -> dict[str, tensors.Quantized]
 
 def active(shape: tuple[int, ...], seed: int = 0) -> dict[str, tensors.Quantized]:
     """Integer grids with integer activations, in every stored order of up to three axes."""
+    return dict(_active(shape, seed))
+
+
+@functools.cache
+def _active(shape: tuple[int, ...], seed: int) -> dict[str, tensors.Quantized]:
     draw, n = rng(seed), len(shape)
     last = (*(1 for _ in shape[:-1]), shape[-1])
     out = {
@@ -122,6 +133,11 @@ def floating(shape: tuple[int, ...], seed: int = 0) -> dict[str, Any]:
 
 def zoo(shape: tuple[int, ...], seed: int = 0) -> dict[str, Any]:
     """All nodes of a dense shape whose lifted function equals the dense one up to rounding."""
+    return dict(_zoo(shape, seed))
+
+
+@functools.cache
+def _zoo(shape: tuple[int, ...], seed: int) -> dict[str, Any]:
     return {**floating(shape, seed), **{f"grid, {k}": v for k, v in grids(shape, seed).items()}}
 
 
@@ -130,7 +146,24 @@ def lifted(f: Callable[..., Any]) -> Callable[..., Any]:
     return interpret.lift(f, on_fallback="ignore")
 
 
-def close(got: Any, asked: Any, what: str = "", tolerance: float = 2e-5) -> None:
+def quick(f: Callable[..., Any]) -> Callable[..., Any]:
+    """`jax.jit` whose machine code the compiler does not polish, for programs of many small nodes that run once."""
+    return jax.jit(f, compiler_options={"xla_backend_optimization_level": 0})
+
+
+def compiled(f: Callable[..., dict[Any, Any]], *args: Any) -> dict[Any, Any]:
+    """What `f` makes of nodes, all of it in one compiled program; reasons for `Dense` go past the compiler."""
+    reasons: dict[Any, Any] = {}
+
+    def run(*args: Any) -> dict[Any, Any]:
+        out = f(*args)
+        reasons.update({k: v for k, v in out.items() if isinstance(v, Dense)})
+        return {k: v for k, v in out.items() if k not in reasons}
+
+    return quick(run)(*args) | reasons
+
+
+def assert_close(got: Any, asked: Any, what: str = "", tolerance: float = 2e-5) -> None:
     """Equal shapes, and entries equal up to rounding of sums of normal numbers."""
     got, asked = helpers.float64(got), helpers.float64(asked)
     assert got.shape == asked.shape, (what, got.shape, asked.shape)

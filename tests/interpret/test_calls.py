@@ -35,7 +35,7 @@ def test_nested_jit(node: Any, x: jax.Array) -> None:
     inner = jax.jit(lambda w, x: jnp.tanh(x @ w))
     f = jax.jit(lambda w, x: inner(w, x) + inner(w.T, x))
     w = helpers.brute(node)
-    samples.close(interpret.lift(f)(node, x), np.tanh(x @ w) + np.tanh(x @ w.T))
+    samples.assert_close(interpret.lift(f)(node, x), np.tanh(x @ w) + np.tanh(x @ w.T))
     assert native(f, node, x)
 
 
@@ -52,7 +52,7 @@ def test_remat_keeps_its_policy(policy: Any, node: Any, x: jax.Array) -> None:
     grads = jax.grad(interpret.lift(f), (0, 1))(node, x)
     asked = jax.grad(lambda n, x: jnp.sum(block(n.materialize(), x)), (0, 1))(node, x)
     for got, dense in zip(jax.tree.leaves(grads), jax.tree.leaves(asked), strict=True):
-        samples.close(got, dense)
+        samples.assert_close(got, dense)
     assert native(f, node, x)
     (eqn,) = [e for e in jax.make_jaxpr(interpret.lift(f))(node, x).eqns if "remat" in e.primitive.name]
     assert eqn.params["policy"] is policy
@@ -90,13 +90,13 @@ odder.defjvp(lambda primals, tangents: (odder(*primals), 5.0 * tangents[1] @ pri
 @pytest.mark.parametrize("wrap", [lambda f: f, jax.jit, jax.checkpoint], ids=["plain", "jit", "remat"])
 def test_custom_vjp_keeps_its_rule(wrap: Any, node: Any, x: jax.Array) -> None:
     f = wrap(odd)
-    samples.close(interpret.lift(f)(node, x), helpers.float64(x) @ helpers.brute(node))
+    samples.assert_close(interpret.lift(f)(node, x), helpers.float64(x) @ helpers.brute(node))
     assert native(f, node, x)
     by_node, by_x = jax.grad(lambda n, x: jnp.sum(interpret.lift(f)(n, x)), (0, 1))(node, x)
-    samples.close(by_x, 3.0 * np.ones((3, 4)) @ helpers.brute(node).T)
+    samples.assert_close(by_x, 3.0 * np.ones((3, 4)) @ helpers.brute(node).T)
     # The odd cotangent 7 of the dense kernel goes on through the factors as any would.
-    samples.close(by_node.left, np.full((4, 4), 7.0) @ helpers.brute(node.right).T)
-    samples.close(by_node.right, helpers.brute(node.left).T @ np.full((4, 4), 7.0))
+    samples.assert_close(by_node.left, np.full((4, 4), 7.0) @ helpers.brute(node.right).T)
+    samples.assert_close(by_node.right, helpers.brute(node.left).T @ np.full((4, 4), 7.0))
 
 
 def test_custom_vjp_with_integer_activations(x: jax.Array) -> None:
@@ -104,15 +104,15 @@ def test_custom_vjp_with_integer_activations(x: jax.Array) -> None:
     value, grads = jax.value_and_grad(lambda n: jnp.sum(interpret.lift(odd)(n, x)), allow_int=True)(node)
     np.testing.assert_allclose(value, jnp.sum(interpret.lift(lambda w, x: x @ w)(node, x)), rtol=1e-5)
     codes = helpers.float64(node.codes)
-    samples.close(grads.scale, 7.0 * codes.sum(0, keepdims=True))
+    samples.assert_close(grads.scale, 7.0 * codes.sum(0, keepdims=True))
 
 
 def test_custom_jvp_keeps_its_rule(node: Any, x: jax.Array) -> None:
     tangent = samples.floats(samples.rng(2), 3, 4)
     _, out = jax.jvp(lambda x: interpret.lift(odder)(node, x), (x,), (tangent,))
-    samples.close(out, 5.0 * np.asarray(tangent) @ helpers.brute(node))
+    samples.assert_close(out, 5.0 * np.asarray(tangent) @ helpers.brute(node))
     grads = jax.jit(jax.grad(lambda x: jnp.sum(jax.vmap(lambda x: interpret.lift(odder)(node, x))(x))))(x)
-    samples.close(grads, 5.0 * np.ones((3, 4)) @ helpers.brute(node).T)
+    samples.assert_close(grads, 5.0 * np.ones((3, 4)) @ helpers.brute(node).T)
     assert native(odder, node, x)
 
 
@@ -130,8 +130,8 @@ def test_second_derivatives(node: Any, x: jax.Array) -> None:
     def loss(w: Any, x: jax.Array) -> jax.Array:
         return jnp.sum(jax.nn.silu(x @ w) ** 2)
 
-    got = jax.hessian(interpret.lift(loss), 1)(node, x)
-    samples.close(got, jax.hessian(loss, 1)(node.materialize(), x), tolerance=1e-4)
+    got = jax.jit(jax.hessian(interpret.lift(loss), 1))(node, x)
+    samples.assert_close(got, jax.jit(jax.hessian(loss, 1))(node.materialize(), x), tolerance=1e-4)
 
 
 @pytest.fixture
@@ -156,22 +156,22 @@ def test_shard_map_inside_the_function(spec: Spec, check: bool, mesh: jax.shardi
         return jax.shard_map(each, mesh=mesh, in_specs=(spec, rows), out_specs=out, check_vma=check)(w, x)
 
     nodes = {**samples.zoo((8, 4)), **samples.active((8, 4))}
-    got = jax.jit(samples.lifted(lambda ws, x: {k: f(w, x) for k, w in ws.items()}))(nodes, x)
+    got = samples.quick(samples.lifted(lambda ws, x: {k: f(w, x) for k, w in ws.items()}))(nodes, x)
     for name, node in nodes.items():
         rough = getattr(node, "activation", None)
-        samples.close(got[name], helpers.float64(x) @ helpers.brute(node), name, 0.05 if rough else 2e-5)
+        samples.assert_close(got[name], helpers.float64(x) @ helpers.brute(node), name, 0.05 if rough else 2e-5)
     node = nodes["low rank, 1 inputs"]
     assert native(f, node, x)
-    grads = jax.grad(lambda n, x: jnp.sum(jnp.sin(interpret.lift(f)(n, x))), (0, 1))(node, x)
-    asked = jax.grad(lambda n, x: jnp.sum(jnp.sin(x @ n.materialize())), (0, 1))(node, x)
+    grads = jax.jit(jax.grad(lambda n, x: jnp.sum(jnp.sin(interpret.lift(f)(n, x))), (0, 1)))(node, x)
+    asked = jax.jit(jax.grad(lambda n, x: jnp.sum(jnp.sin(x @ n.materialize())), (0, 1)))(node, x)
     for a, b in zip(jax.tree.leaves(grads), jax.tree.leaves(asked), strict=True):
-        samples.close(a, b)
+        samples.assert_close(a, b)
 
 
 def test_shard_map_of_groups_that_do_not_part(mesh: jax.sharding.Mesh) -> None:
     node = samples.grid(samples.rng(), (6, 4), (3, 4))
     f = jax.shard_map(lambda w: 2 * w, mesh=mesh, in_specs=Spec("d"), out_specs=Spec("d"))
-    samples.close(samples.lifted(f)(node), 2 * helpers.brute(node))
+    samples.assert_close(samples.lifted(f)(node), 2 * helpers.brute(node))
     (row,) = [r for r in interpret.explain(f)(node) if r.primitive == "shard_map"]
     assert row.status == "fallback"
     assert "group" in row.reason
@@ -180,4 +180,4 @@ def test_shard_map_of_groups_that_do_not_part(mesh: jax.sharding.Mesh) -> None:
 def test_weights_that_shard_map_returns(mesh: jax.sharding.Mesh) -> None:
     node = samples.codebook(samples.rng(), 4, 6)
     f = jax.shard_map(lambda w: w.T, mesh=mesh, in_specs=Spec("d"), out_specs=Spec(None, "d"))
-    samples.close(samples.lifted(f)(node), helpers.brute(node).T)
+    samples.assert_close(samples.lifted(f)(node), helpers.brute(node).T)

@@ -61,9 +61,9 @@ def nodes_of(shape: tuple[int, ...]) -> dict[str, Any]:
 def test_convolutions_of_every_node(case: str) -> None:
     f, x, shape, params = program(case)
     nodes = nodes_of(shape)
-    got = jax.jit(samples.lifted(lambda ws, x: {name: f(w, x) for name, w in ws.items()}))(nodes, x)
+    got = samples.quick(samples.lifted(lambda ws, x: {name: f(w, x) for name, w in ws.items()}))(nodes, x)
     for name, node in nodes.items():
-        samples.close(got[name], samples.convolution(x, helpers.brute(node), params), name)
+        samples.assert_close(got[name], samples.convolution(x, helpers.brute(node), params), name)
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_integer_convolutions_within_their_bound(case: str) -> None:
         for activation in ("dynamic", "static")
         for order in ((), back)
     }
-    got = jax.jit(samples.lifted(lambda ws, x: {name: f(w, x) for name, w in ws.items()}))(nodes, x)
+    got = samples.quick(samples.lifted(lambda ws, x: {name: f(w, x) for name, w in ws.items()}))(nodes, x)
     image = tuple(a for a in range(x.ndim) if a != params["dimension_numbers"].lhs_spec[0])
     for name, node in nodes.items():
         w = helpers.brute(node)
@@ -162,7 +162,7 @@ def test_what_has_no_compressed_form_says_why() -> None:
         (row,) = interpret.explain(f)(node, x)
         assert row.status == "dense"
         assert word in row.reason
-        samples.close(samples.lifted(f)(node, x), samples.convolution(x, helpers.brute(node), params))
+        samples.assert_close(samples.lifted(f)(node, x), samples.convolution(x, helpers.brute(node), params))
 
 
 def test_batch_groups_run_dense() -> None:
@@ -172,7 +172,7 @@ def test_batch_groups_run_dense() -> None:
     f = lambda w, x: jax.lax.conv_general_dilated(  # noqa: E731
         x, w, (1, 1), "SAME", dimension_numbers=NHWC, batch_group_count=2
     )
-    samples.close(samples.lifted(f)(node, x), f(node.materialize(), x))
+    samples.assert_close(samples.lifted(f)(node, x), f(node.materialize(), x))
     assert samples.statuses(f, node, x) == {("conv_general_dilated", "dense")}
 
 
@@ -180,7 +180,7 @@ def test_a_node_in_the_place_of_the_image_falls_back() -> None:
     f, x, shape, params = program("same")
     node = samples.codebook(samples.rng(), *x.shape)
     kernel = samples.floats(samples.rng(2), *shape)
-    samples.close(
+    samples.assert_close(
         samples.lifted(lambda w, k: f(k, w))(node, kernel), samples.convolution(helpers.brute(node), kernel, params)
     )
     assert samples.statuses(lambda w, k: f(k, w), node, kernel) == {("conv_general_dilated", "fallback")}
@@ -192,7 +192,7 @@ def test_sums_of_kernels() -> None:
     node = tensors.Sum((
         samples.low_rank(draw, shape, 3), samples.grid(draw, shape, (1, 1, 1, 4)), samples.floats(draw, *shape),
     ))  # fmt: skip
-    samples.close(interpret.lift(f)(node, x), samples.convolution(x, helpers.brute(node), params))
+    samples.assert_close(interpret.lift(f)(node, x), samples.convolution(x, helpers.brute(node), params))
     assert samples.statuses(f, node, x) == {("conv_general_dilated", "native")}
     plain = tensors.Sum((samples.codebook(draw, *shape), samples.floats(draw, *shape)))
     assert samples.statuses(f, plain, x) == {("conv_general_dilated", "dense")}
@@ -217,11 +217,11 @@ def test_derivatives_of_integer_convolutions_are_those_of_the_dense_ones() -> No
     node = samples.grid(samples.rng(), shape, (1, 1, 1, 4), activation="dynamic")
     tangent = samples.floats(samples.rng(4), *x.shape)
     _, got = jax.jvp(lambda x: interpret.lift(f)(node, x), (x,), (tangent,))
-    samples.close(got, samples.convolution(tangent, helpers.brute(node), params))
+    samples.assert_close(got, samples.convolution(tangent, helpers.brute(node), params))
     cotangent = samples.floats(samples.rng(5), *got.shape)
     grads = jax.grad(lambda n: jnp.sum(cotangent * interpret.lift(f)(n, x)), allow_int=True)(node)
     by_kernel = jax.grad(lambda w: jnp.sum(cotangent * f(w, x)))(node.materialize())
-    samples.close(grads.scale, (by_kernel * node.codes).sum((0, 1, 2), keepdims=True))
+    samples.assert_close(grads.scale, (by_kernel * node.codes).sum((0, 1, 2), keepdims=True))
 
 
 @pytest.mark.usefixtures("small")
@@ -251,4 +251,4 @@ def test_the_rule_alone() -> None:
     _, x, shape, params = program("same")
     kernel = samples.floats(samples.rng(), *shape)
     asked = samples.convolution(x, kernel, params)
-    samples.close(apply_conv(params, [x, kernel]), asked)
+    samples.assert_close(apply_conv(params, [x, kernel]), asked)

@@ -68,10 +68,12 @@ def test_products_of_every_node(case: str, node_left: bool) -> None:
     x = samples.floats(samples.rng(1), *x_shape)
     f = product(tuple(numbers), node_left)
     nodes = samples.zoo(w_shape)
-    got = samples.lifted(lambda ws, x: {name: f(w, x) for name, w in ws.items()})(nodes, x)
+    got = samples.quick(samples.lifted(lambda ws, x: {name: f(w, x) for name, w in ws.items()}))(nodes, x)
     for name, node in nodes.items():
         assert got[name].dtype == jnp.float32
-        samples.close(got[name], reference(helpers.float64(x), helpers.brute(node), tuple(numbers), node_left), name)
+        samples.assert_close(
+            got[name], reference(helpers.float64(x), helpers.brute(node), tuple(numbers), node_left), name
+        )
 
 
 @pytest.mark.parametrize("node_left", [False, True], ids=["right", "left"])
@@ -81,7 +83,7 @@ def test_integer_products_within_their_bound(case: str, node_left: bool) -> None
     x = samples.floats(samples.rng(2), *x_shape)
     f = product(tuple(numbers), node_left)
     nodes = samples.active(w_shape)
-    got = samples.lifted(lambda ws, x: {name: f(w, x) for name, w in ws.items()})(nodes, x)
+    got = samples.quick(samples.lifted(lambda ws, x: {name: f(w, x) for name, w in ws.items()}))(nodes, x)
     for name, node in nodes.items():
         w = helpers.brute(node)
         asked = reference(helpers.float64(x), w, tuple(numbers), node_left)
@@ -112,15 +114,15 @@ def test_the_native_product_never_forms_the_dense_tensor() -> None:
 @pytest.mark.parametrize("shape", [(4, 6), (1, 6), (6,)])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
 def test_result_dtypes_equal_those_of_the_dense_product(dtype: str, shape: tuple[int, ...]) -> None:
-    x = jnp.asarray(samples.floats(samples.rng(1), *shape), dtype)
+    x = jax.ShapeDtypeStruct(shape, dtype)
+    f = lambda w, x: jnp.matmul(x, w)  # noqa: E731
+    wide = lambda w, x: jax.lax.dot(x.reshape(-1, 6), w, preferred_element_type=jnp.float32)  # noqa: E731
     for name, node in {**samples.zoo((6, 8)), **samples.active((6, 8))}.items():
-        dense = node.materialize()
-        f = lambda w, x: jnp.matmul(x, w)  # noqa: E731
-        got = samples.lifted(f)(node, x)
-        assert got.dtype == f(dense, x).dtype, name
-        wide = lambda w, x: jax.lax.dot(x.reshape(-1, 6), w, preferred_element_type=jnp.float32)  # noqa: E731
-        same = jnp.asarray(x, dense.dtype)
-        assert samples.lifted(wide)(node, same).dtype == jnp.float32, name
+        dense = jax.eval_shape(lambda n: n.materialize(), node)
+        got = jax.eval_shape(samples.lifted(f), node, x)
+        assert got.dtype == jax.eval_shape(f, dense, x).dtype, name
+        same = jax.ShapeDtypeStruct(shape, dense.dtype)
+        assert jax.eval_shape(samples.lifted(wide), node, same).dtype == jnp.float32, name
 
 
 def test_einsum_attention() -> None:
@@ -137,7 +139,7 @@ def test_einsum_attention() -> None:
         return xp.einsum("bhts,bshd,hdo->bto", weights, v, p["o"])
 
     asked = attend({k: helpers.brute(n) for k, n in nodes.items()}, helpers.float64(x), np)
-    samples.close(jax.jit(interpret.lift(lambda p, x: attend(p, x, jnp), on_fallback="raise"))(nodes, x), asked)
+    samples.assert_close(jax.jit(interpret.lift(lambda p, x: attend(p, x, jnp), on_fallback="raise"))(nodes, x), asked)
     rows = interpret.explain(lambda p, x: attend(p, x, jnp))(nodes, x)
     assert {(r.path, r.status) for r in rows} == {(name, "native") for name in "qkvo"}
 
@@ -145,10 +147,10 @@ def test_einsum_attention() -> None:
 def test_two_weights_in_one_product() -> None:
     a, b = samples.low_rank(samples.rng(1), (4, 6)), samples.low_rank(samples.rng(2), (6, 8))
     asked = helpers.brute(a) @ helpers.brute(b)
-    samples.close(interpret.lift(lambda p: p["a"] @ p["b"])({"a": a, "b": b}), asked)
+    samples.assert_close(interpret.lift(lambda p: p["a"] @ p["b"])({"a": a, "b": b}), asked)
     rows = interpret.explain(lambda p: p["a"] @ p["b"])({"a": a, "b": b})
     assert {(r.path, r.status) for r in rows} == {("a", "dense"), ("b", "native")}
-    samples.close(interpret.lift(lambda w: w.T @ w)(a), helpers.brute(a).T @ helpers.brute(a))
+    samples.assert_close(interpret.lift(lambda w: w.T @ w)(a), helpers.brute(a).T @ helpers.brute(a))
 
 
 def test_as_grid_keeps_the_values() -> None:
@@ -165,7 +167,7 @@ def test_as_grid_keeps_the_values() -> None:
     for name, node in nodes.items():
         grid = as_grid(node)
         assert isinstance(grid, tensors.Quantized), name
-        samples.close(helpers.brute(grid), helpers.brute(node), name, 1e-7)
+        samples.assert_close(helpers.brute(grid), helpers.brute(node), name, 1e-7)
         assert samples.statuses(lambda w, x: x @ w, node, jnp.ones((4, 6))) == {("dot_general", "native")}, name
     refused = [
         tensors.Masked(samples.grid(draw, (6, 8), affine=True, activation="dynamic"), samples.mask(draw, 6, 8)),
@@ -197,4 +199,4 @@ def test_precision_reaches_the_factors() -> None:
 def test_the_rule_alone() -> None:
     w, x = samples.floats(samples.rng(), 6, 8), samples.floats(samples.rng(1), 4, 6)
     params = {"dimension_numbers": (((0,), (1,)), ((), ())), "precision": None, "preferred_element_type": None}
-    samples.close(apply_dot(params, [w, x], 0), helpers.float64(w).T @ helpers.float64(x).T)
+    samples.assert_close(apply_dot(params, [w, x], 0), helpers.float64(w).T @ helpers.float64(x).T)

@@ -75,4 +75,4 @@ def test_collectives_know_their_axis() -> None:
     node, x = samples.low_rank(samples.rng(), (3, 2)), samples.floats(samples.rng(1), 4, 5, 3)
     f = lambda w, x: jax.lax.pmean(x @ w, "batch")  # noqa: E731
     got = jax.vmap(lambda x: interpret.lift(f)(node, x), axis_name="batch")(x)
-    samples.close(got[0], np.asarray(x).mean(0) @ np.asarray(node.materialize()))
+    samples.assert_close(got[0], np.asarray(x).mean(0) @ np.asarray(node.materialize()))

@@ -38,12 +38,12 @@ def test_products_have_the_type_of_the_dense_product(mesh: Any, spec: Spec) -> N
     x = jax.device_put(samples.floats(samples.rng(), 4, 8), NamedSharding(mesh, Spec("d")))
     nodes = {**samples.zoo((8, 6)), **samples.active((8, 6))}
     placed = {name: place(mesh, node, spec) for name, node in nodes.items()}
-    got = jax.jit(samples.lifted(lambda ws, x: {k: layer(w, x) for k, w in ws.items()}))(placed, x)
+    got = samples.quick(samples.lifted(lambda ws, x: {k: layer(w, x) for k, w in ws.items()}))(placed, x)
     asked = jax.typeof(layer(jax.device_put(jnp.ones((8, 6)), NamedSharding(mesh, spec)), x))
     for name, node in nodes.items():
         assert jax.typeof(got[name]) == asked, name
         rough = isinstance(getattr(node, "activation", None), str)
-        samples.close(got[name], np.tanh(helpers.float64(x) @ helpers.brute(node)), name, 0.2 if rough else 2e-5)
+        samples.assert_close(got[name], np.tanh(helpers.float64(x) @ helpers.brute(node)), name, 0.2 if rough else 2e-5)
 
 
 def test_which_ran_natively(mesh: Any) -> None:
@@ -68,7 +68,7 @@ def test_summed_axes_on_several_devices(mesh: Any) -> None:
     ):
         out = samples.lifted(f)(place(mesh, node, Spec("m")), x)
         assert jax.typeof(out).sharding.spec == Spec("d", None)
-        samples.close(out, helpers.float64(x) @ helpers.brute(node), tolerance=0.02)
+        samples.assert_close(out, helpers.float64(x) @ helpers.brute(node), tolerance=0.02)
 
 
 def test_gradients(mesh: Any) -> None:
@@ -77,18 +77,19 @@ def test_gradients(mesh: Any) -> None:
     placed = place(mesh, node, Spec(None, "m"))
     got = jax.jit(jax.grad(lambda n: jnp.sum(interpret.lift(layer)(n, x))))(placed)
     asked = jax.grad(lambda n: jnp.sum(layer(n.materialize(), np.asarray(x))))(node)
-    samples.close(got.left, asked.left)
-    samples.close(got.right, asked.right)
+    samples.assert_close(got.left, asked.left)
+    samples.assert_close(got.right, asked.right)
     assert jax.typeof(got.right).sharding.spec == Spec(None, "m")
 
 
 def test_dense_tensors_take_the_sharding_of_their_arrays(mesh: Any) -> None:
-    for name, node in samples.zoo((8, 4, 4)).items():
-        placed = place(mesh, node, Spec("d", None, "m"))
-        assert dense_sharding(placed).spec == Spec("d", None, "m"), name
-        dense = materialize(placed)
-        assert jax.typeof(dense).sharding.spec == Spec("d", None, "m"), name
-        samples.close(dense, helpers.brute(node), name)
+    nodes = samples.zoo((8, 4, 4))
+    placed = {name: place(mesh, node, Spec("d", None, "m")) for name, node in nodes.items()}
+    dense = samples.quick(lambda ns: {name: materialize(node) for name, node in ns.items()})(placed)
+    for name, node in nodes.items():
+        assert dense_sharding(placed[name]).spec == Spec("d", None, "m"), name
+        assert jax.typeof(dense[name]).sharding.spec == Spec("d", None, "m"), name
+        samples.assert_close(dense[name], helpers.brute(node), name)
 
 
 def test_factors_on_one_mesh_axis_share_it_once(mesh: Any) -> None:
@@ -97,7 +98,7 @@ def test_factors_on_one_mesh_axis_share_it_once(mesh: Any) -> None:
         lambda x, s: jax.device_put(x, NamedSharding(mesh, s)), node, type(node)(Spec("m"), Spec(None, "m"))
     )
     assert dense_sharding(both).spec == Spec("m", None)
-    samples.close(materialize(both), helpers.brute(node))
+    samples.assert_close(materialize(both), helpers.brute(node))
 
 
 def test_nothing_is_explicit_elsewhere() -> None:

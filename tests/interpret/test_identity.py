@@ -21,8 +21,8 @@ def test_stopped_gradients_stop_for_every_value() -> None:
 
     grads = jax.grad(interpret.lift(f, on_fallback="raise"))(node, x)
     asked = jax.grad(lambda n: f(n.materialize(), x))(node)
-    samples.close(grads.left, asked.left)
-    samples.close(grads.right, asked.right)
+    samples.assert_close(grads.left, asked.left)
+    samples.assert_close(grads.right, asked.right)
     assert (np.asarray(asked.right)[:, 1:] == 0).all()
     assert samples.statuses(f, node, x) == {("dot_general", "native")}
 
@@ -39,7 +39,7 @@ def test_names_reach_policies() -> None:
     text = str(jax.make_jaxpr(interpret.lift(f))(node, jnp.ones((2, 40))))
     assert text.count("name=kernel") == 2
     x = samples.floats(samples.rng(1), 2, 40)
-    samples.close(jax.grad(g, 1)(node, x), jax.grad(f, 1)(node.materialize(), x))
+    samples.assert_close(jax.grad(g, 1)(node, x), jax.grad(f, 1)(node.materialize(), x))
 
 
 def test_barriers_keep_several_weights_apart_from_arrays() -> None:
@@ -56,7 +56,9 @@ def test_barriers_keep_several_weights_apart_from_arrays() -> None:
         ("a", "dot_general", "native"),
         ("b", "dot_general", "native"),
     }
-    samples.close(interpret.lift(f)({"a": a, "b": b}, x), x @ a.materialize() + x @ b.materialize(), tolerance=0.02)
+    samples.assert_close(
+        interpret.lift(f)({"a": a, "b": b}, x), x @ a.materialize() + x @ b.materialize(), tolerance=0.02
+    )
     assert "optimization_barrier" in str(jax.make_jaxpr(interpret.lift(f))({"a": a, "b": b}, x))
 
 
@@ -64,7 +66,7 @@ def test_copies_pass_through() -> None:
     node = samples.low_rank(samples.rng(), (4, 3))
     f = lambda w: jnp.ones((2, 4)) @ jnp.copy(w)  # noqa: E731
     assert samples.statuses(f, node) == {("dot_general", "native")}
-    samples.close(interpret.lift(f)(node), np.ones((2, 4)) @ np.asarray(node.materialize()))
+    samples.assert_close(interpret.lift(f)(node), np.ones((2, 4)) @ np.asarray(node.materialize()))
 
 
 def test_varying_marks_every_array_once() -> None:
@@ -78,7 +80,7 @@ def test_varying_marks_every_array_once() -> None:
 
     spec = jax.sharding.PartitionSpec
     out = jax.shard_map(inside, mesh=mesh, in_specs=spec(), out_specs=spec("d"))(node)
-    samples.close(out[1], node.materialize())
+    samples.assert_close(out[1], node.materialize())
 
 
 def test_plain_arrays() -> None:

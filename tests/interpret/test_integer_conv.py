@@ -64,4 +64,4 @@ def test_the_dense_convolution_in_another_dtype() -> None:
     kernel = samples.floats(samples.rng(), *shape)
     wide = convolve(jnp.asarray(x, jnp.bfloat16), kernel.astype(jnp.bfloat16), params, jnp.float32)
     assert wide.dtype == jnp.float32
-    samples.close(wide, samples.convolution(x, kernel, params), tolerance=0.02)
+    samples.assert_close(wide, samples.convolution(x, kernel, params), tolerance=0.02)

@@ -217,10 +217,10 @@ def test_derivatives_are_those_of_the_dense_product() -> None:
     node = samples.grid(samples.rng(), (6, 8), (1, 8), order=(1, 0), affine=True, activation="dynamic")
     x, c = samples.floats(samples.rng(1), 3, 6), samples.floats(samples.rng(2), 3, 8)
     grads = jax.grad(lambda n, x: jnp.sum(c * interpret.lift(layer)(n, x)), argnums=(0, 1), allow_int=True)(node, x)
-    samples.close(grads[1], helpers.float64(c) @ helpers.brute(node).T)
+    samples.assert_close(grads[1], helpers.float64(c) @ helpers.brute(node).T)
     shifted = np.asarray(node.dense_codes()).astype(float) - np.asarray(node.zero_point)
     by_scale = (helpers.float64(x).T @ helpers.float64(c) * shifted).sum(0, keepdims=True)
-    samples.close(grads[0].scale, by_scale)
+    samples.assert_close(grads[0].scale, by_scale)
     assert grads[0].codes.dtype == jax.dtypes.float0
     _, tangent = jax.jvp(lambda x: interpret.lift(layer)(node, x), (x,), (jnp.ones_like(x),))
-    samples.close(tangent, np.ones((3, 6)) @ helpers.brute(node))
+    samples.assert_close(tangent, np.ones((3, 6)) @ helpers.brute(node))

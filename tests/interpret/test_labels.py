@@ -1,11 +1,10 @@
 """Labels and the walk over a jaxpr."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from compressjax.interpret._couplings import studied
-from compressjax.interpret._labels import Labels, Study, constant, needed
+from compressjax.interpret._labels import Labels, Study, constant
 
 
 def test_constants_know_their_value():
@@ -21,15 +20,6 @@ def test_a_zero_vanishes_along_every_axis():
     assert study.new((2,), value=0.0).vanishes(0)
     assert not study.new((2,), value=1.0).vanishes(0)
     assert Labels((study.atoms.fresh(2),), (True,)).vanishes(0)
-
-
-def test_equations_without_use_are_left_out():
-    def fn(x):
-        unused = jnp.sort(x)
-        del unused
-        return x + 1.0
-
-    assert [eqn.primitive.name for _, eqn in needed(jax.make_jaxpr(fn)(jnp.ones(3)).jaxpr)] == ["add"]
 
 
 def test_unused_operations_freeze_nothing():

@@ -25,7 +25,15 @@ RESHAPES: dict[tuple[int, ...], list[tuple[int, ...]]] = {
 STORED = (tensors.Masked, tensors.Quantized, tensors.Codebook)
 
 
-def check(moved: Any, asked: np.ndarray, node: Any, what: str) -> None:
+def moves(move: Any, nodes: dict[str, Any], places: list[Any]) -> dict[Any, tuple[Any, Any]]:
+    """Every node moved to every place, and the dense tensor of what came of it; all compiled at once."""
+    moved = samples.compiled(lambda ns: {(k, at): move(n, at) for k, n in ns.items() for at in places}, nodes)
+    held = {key: node for key, node in moved.items() if isinstance(node, core.Node)}
+    dense = samples.quick(lambda ns: {key: node.materialize() for key, node in ns.items()})(held)
+    return {key: (node, dense.get(key)) for key, node in moved.items()}
+
+
+def assert_moved(moved: Any, dense: Any, asked: np.ndarray, node: Any, what: str) -> None:
     """A compressed form of the right values, or a reason."""
     if isinstance(moved, Dense):
         assert moved.reason, what
@@ -33,31 +41,38 @@ def check(moved: Any, asked: np.ndarray, node: Any, what: str) -> None:
     assert isinstance(moved, core.Node), what
     assert moved.shape == asked.shape, what
     assert moved.dtype == node.dtype, what
-    samples.close(helpers.brute(moved), asked, what, 1e-6)
-    np.testing.assert_allclose(moved.materialize(), asked, atol=1e-5, err_msg=what)
+    samples.assert_close(helpers.brute(moved), asked, what, 1e-6)
+    np.testing.assert_allclose(dense, asked, atol=1e-5, err_msg=what)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_transposes_of_every_node(shape: tuple[int, ...]) -> None:
-    for name, node in {**samples.zoo(shape), **samples.active(shape)}.items():
-        dense = helpers.brute(node)
-        for perm in list(itertools.permutations(range(len(shape))))[:: 1 if len(shape) < 4 else 5]:
-            moved = transpose(node, perm)
-            check(moved, np.transpose(dense, perm), node, f"{name} {perm}")
-            whole = isinstance(node, tensors.Masked | tensors.Quantized) or (
-                isinstance(node, tensors.Codebook) and not node.batch
-            )
-            assert not (whole and isinstance(moved, Dense)), name
-            if isinstance(moved, tensors.Quantized):
-                assert moved.codes is node.codes  # nothing was copied: the order of axes says it all
-                assert moved.order[:1] != (0,)
+    nodes = {**samples.zoo(shape), **samples.active(shape)}
+    perms = list(itertools.permutations(range(len(shape))))[:: 1 if len(shape) < 4 else 5]
+
+    def move(node: Any, perm: tuple[int, ...]) -> Any:
+        moved = transpose(node, perm)
+        if isinstance(moved, tensors.Quantized):
+            assert moved.codes is node.codes  # nothing was copied: the order of axes says it all
+        return moved
+
+    for (name, perm), (moved, dense) in moves(move, nodes, perms).items():
+        node = nodes[name]
+        assert_moved(moved, dense, np.transpose(helpers.brute(node), perm), node, f"{name} {perm}")
+        whole = isinstance(node, tensors.Masked | tensors.Quantized) or (
+            isinstance(node, tensors.Codebook) and not node.batch
+        )
+        assert not (whole and isinstance(moved, Dense)), name
+        if isinstance(moved, tensors.Quantized):
+            assert moved.order[:1] != (0,)
 
 
 @pytest.mark.parametrize(("shape", "new"), [(old, new) for old, every in RESHAPES.items() for new in every])
 def test_reshapes_of_every_node(shape: tuple[int, ...], new: tuple[int, ...]) -> None:
-    for name, node in {**samples.zoo(shape), **samples.active(shape)}.items():
-        moved = reshape(node, new)
-        check(moved, helpers.brute(node).reshape(new), node, f"{name} {new}")
+    nodes = {**samples.zoo(shape), **samples.active(shape)}
+    for (name, _), (moved, dense) in moves(reshape, nodes, [new]).items():
+        node = nodes[name]
+        assert_moved(moved, dense, helpers.brute(node).reshape(new), node, f"{name} {new}")
         ones_only = [d for d in shape if d != 1] == [d for d in new if d != 1]
         if ones_only and isinstance(node, STORED):
             assert not isinstance(moved, Dense), name
@@ -84,7 +99,7 @@ def test_reshapes_keep_the_stored_order(
     """`[in, h * d]` stored with the input last becomes `[in, h, d]` stored with the input last."""
     node = samples.grid(samples.rng(), shape, (*(1 for _ in shape[:-1]), shape[-1]), order=order, activation="dynamic")
     moved = reshape(node, new)
-    samples.close(helpers.brute(moved), helpers.brute(node).reshape(new), tolerance=1e-7)
+    samples.assert_close(helpers.brute(moved), helpers.brute(node).reshape(new), tolerance=1e-7)
     if kept and order:
         assert moved.codes.size == node.codes.size
         got = tensors.storage_order(len(new), moved.order)
@@ -119,19 +134,15 @@ def test_empty_tensors_are_refused() -> None:
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32"])
 def test_conversions_of_every_node(dtype: str) -> None:
-    for name, node in {**samples.zoo((2, 4, 6)), **samples.active((2, 4, 6))}.items():
-        moved = convert(node, jnp.dtype(dtype))
+    nodes = {**samples.zoo((2, 4, 6)), **samples.active((2, 4, 6))}
+    tensor = jax.jit(lambda ns: {name: node.materialize() for name, node in ns.items()})(nodes)
+    for (name, _), (moved, got) in moves(convert, nodes, [jnp.dtype(dtype)]).items():
         assert moved.dtype == jnp.dtype(dtype), name
-        dense = node.materialize().astype(dtype)
-        eps = helpers.epsilon(dtype)
-        np.testing.assert_allclose(
-            helpers.float64(moved.materialize()),
-            helpers.float64(dense),
-            atol=8 * eps * np.abs(dense).max(),
-            err_msg=name,
-        )
-        entrywise = isinstance(node, STORED)
-        assert not entrywise or helpers.same_bits(moved.materialize(), dense), name
+        dense, eps = np.asarray(tensor[name]).astype(dtype), helpers.epsilon(dtype)
+        room = 8 * eps * np.abs(helpers.float64(dense)).max()
+        np.testing.assert_allclose(helpers.float64(got), helpers.float64(dense), atol=room, err_msg=name)
+        entrywise = isinstance(nodes[name], STORED)
+        assert not entrywise or helpers.same_bits(got, dense), name
 
 
 def test_conversion_to_integers_is_no_node() -> None:
@@ -162,9 +173,9 @@ def test_layouts_inside_a_program_stay_native() -> None:
 def test_broadcasts() -> None:
     node = samples.low_rank(samples.rng(), (6, 4))
     kept = jax.jit(interpret.lift(lambda w: w[None, :, None, :].reshape(6, 4) @ jnp.ones((4, 1)), on_fallback="raise"))
-    samples.close(kept(node), helpers.brute(node).sum(1, keepdims=True))
+    samples.assert_close(kept(node), helpers.brute(node).sum(1, keepdims=True))
     grown = samples.lifted(lambda w: jnp.broadcast_to(w, (3, 6, 4)))
-    samples.close(grown(node), np.broadcast_to(helpers.brute(node), (3, 6, 4)))
+    samples.assert_close(grown(node), np.broadcast_to(helpers.brute(node), (3, 6, 4)))
     assert samples.statuses(lambda w: jnp.broadcast_to(w, (3, 6, 4)), node) == {("broadcast_in_dim", "fallback")}
 
 

@@ -66,34 +66,36 @@ def test_transformations_in_every_order(name: str, x: jax.Array) -> None:
             "vmap of grad": jax.vmap(lambda x: jax.grad(loss(f), 1)(values, x))(many),
         }
 
-    got, asked = jax.jit(lambda: (everything(f), everything(densely)))()
-    samples.close(got["value"], dense_reference(p, x))
+    got, asked = samples.quick(lambda: (everything(f), everything(densely)))()
+    samples.assert_close(got["value"], dense_reference(p, x))
     for what in got:
         for a, b in zip(jax.tree.leaves(got[what]), jax.tree.leaves(asked[what]), strict=True):
-            samples.close(a, b, what, 1e-4)
+            samples.assert_close(a, b, what, 1e-4)
 
 
 @pytest.mark.parametrize("name", ["dynamic", "static affine, 4 bits"])
 def test_gradients_past_integer_activations(name: str, x: jax.Array) -> None:
     """Derivatives are those of the dense product at the rounded values (straight through)."""
     p = params(samples.rng(3), samples.active((4, 4))[name])
-    got = jax.grad(lambda p: jnp.sum(interpret.lift(network)(p, x)), allow_int=True)(p)
-    asked = jax.grad(lambda p: jnp.sum(network(core.materialize(p), x)), allow_int=True)(p)
+    got = jax.jit(jax.grad(lambda p: jnp.sum(interpret.lift(network)(p, x)), allow_int=True))(p)
+    asked = jax.jit(jax.grad(lambda p: jnp.sum(network(core.materialize(p), x)), allow_int=True))(p)
     assert got["a"].codes.dtype == jax.dtypes.float0
-    samples.close(got["a"].scale, asked["a"].scale, tolerance=0.05)
-    samples.close(got["b"].left, asked["b"].left, tolerance=0.05)
+    samples.assert_close(got["a"].scale, asked["a"].scale, tolerance=0.05)
+    samples.assert_close(got["b"].left, asked["b"].left, tolerance=0.05)
 
 
 def test_vmap_over_stacked_nodes() -> None:
     x = samples.floats(samples.rng(), 3, 4)
     nodes = {**samples.zoo((4, 4)), **samples.active((4, 4))}
-    stacked = {k: jax.tree.map(lambda v: jnp.stack([v, v[::-1] if v.ndim else v]), n) for k, n in nodes.items()}
-    got = jax.jit(jax.vmap(samples.lifted(lambda ws, x: {k: x @ w for k, w in ws.items()}), (0, None)))(stacked, x)
+    stacked = jax.tree.map(lambda v: np.stack([v, v[::-1] if v.ndim else v]), nodes)
+    got = samples.quick(jax.vmap(samples.lifted(lambda ws, x: {k: x @ w for k, w in ws.items()}), (0, None)))(
+        stacked, x
+    )
     for name, node in stacked.items():
         for i in range(2):
-            one = jax.tree.map(lambda v, i=i: v[i], node)
+            one = jax.tree.map(lambda v, i=i: np.asarray(v)[i], node)
             rough = 0.05 if getattr(one, "activation", None) else 2e-5
-            samples.close(got[name][i], helpers.float64(x) @ helpers.brute(one), name, rough)
+            samples.assert_close(got[name][i], helpers.float64(x) @ helpers.brute(one), name, rough)
 
 
 def test_without_nodes_the_program_is_the_original() -> None:
@@ -190,14 +192,16 @@ AUTO = AxisType.Auto
 def test_under_jit_with_named_sharding(spec: Spec, x: jax.Array) -> None:
     """Nodes placed as their dense kernels would be: same numbers, and no device holds more than its share."""
     mesh = jax.make_mesh((2,), ("d",), axis_types=(AUTO,))
-    for name, node in {**samples.zoo((4, 4)), **samples.active((4, 4))}.items():
+    nodes, trees = {**samples.zoo((4, 4)), **samples.active((4, 4))}, {}
+    for name, node in nodes.items():
         specs = partition(node, spec, dict(mesh.shape))
         placed = jax.tree.map(lambda v, s: jax.device_put(v, NamedSharding(mesh, s)), node, specs)
-        p = {**params(samples.rng(3), placed)}
-        rows = jax.device_put(x[:2], NamedSharding(mesh, Spec("d")))
-        got = jax.jit(samples.lifted(network))(p, rows)
+        trees[name] = params(samples.rng(3), placed)
+    rows = jax.device_put(x[:2], NamedSharding(mesh, Spec("d")))
+    got = samples.quick(samples.lifted(lambda ps, x: {name: network(p, x) for name, p in ps.items()}))(trees, rows)
+    for name, node in nodes.items():
         rough = 0.05 if getattr(node, "activation", None) else 2e-5
-        samples.close(got, dense_reference({**p, "a": node}, x[:2]), name, rough)
+        samples.assert_close(got[name], dense_reference({**trees[name], "a": node}, x[:2]), name, rough)
 
 
 @pytest.mark.parametrize("check", [True, False])
@@ -209,12 +213,12 @@ def test_inside_shard_map(check: bool, x: jax.Array) -> None:
         f = jax.shard_map(
             samples.lifted(network), mesh=mesh, in_specs=(Spec(), Spec("d")), out_specs=Spec("d"), check_vma=check
         )
-        samples.close(jax.jit(f)(p, rows), dense_reference(p, rows), name)
+        samples.assert_close(jax.jit(f)(p, rows), dense_reference(p, rows), name)
     p = params(samples.rng(3), samples.active((4, 4))["dynamic"])
     f = jax.shard_map(
         interpret.lift(network), mesh=mesh, in_specs=(Spec(), Spec("d")), out_specs=Spec("d"), check_vma=check
     )
-    samples.close(f(p, rows), dense_reference(p, rows), tolerance=0.05)
+    samples.assert_close(f(p, rows), dense_reference(p, rows), tolerance=0.05)
 
 
 class Attention(nn.Module):
@@ -248,14 +252,13 @@ def test_linen_transformer() -> None:
     dense = jax.jit(model.init)(jax.random.key(0), ids)
     tree = low_rank_tree(dense)
     got = jax.jit(interpret.lift(model.apply, on_fallback="raise"))(tree, ids)
-    samples.close(got, model.apply(dense, ids), tolerance=1e-4)
+    samples.assert_close(got, jax.jit(model.apply)(dense, ids), tolerance=1e-4)
     rows = interpret.explain(model.apply)(tree, ids)
     assert {r.status for r in rows} == {"native"}
     assert len({r.path for r in rows}) == sum(isinstance(n, core.Node) for n in core.nodes(tree).values())
-    out, state = interpret.lift(lambda p, i: model.apply(p, i, mutable=["intermediates"], capture_intermediates=True))(
-        tree, ids
-    )
-    samples.close(out, got)
+    capture = lambda p, i: model.apply(p, i, mutable=["intermediates"], capture_intermediates=True)  # noqa: E731
+    out, state = jax.jit(interpret.lift(capture))(tree, ids)
+    samples.assert_close(out, got)
     assert "intermediates" in state
 
 
@@ -269,11 +272,11 @@ def test_nnx_modules() -> None:
         return nnx.merge(graph, state)(x)
 
     tree = core.map_values(lambda path, w: tensors.LowRank(w, jnp.eye(w.shape[-1])) if w.ndim == 2 else w, state)
-    samples.close(jax.jit(interpret.lift(apply, on_fallback="raise"))(tree, x), asked)
+    samples.assert_close(jax.jit(interpret.lift(apply, on_fallback="raise"))(tree, x), asked)
     rows = interpret.explain(apply)(tree, x)
     assert {r.status for r in rows} == {"native"}
     assert len(rows) == 2
-    grads = jax.grad(lambda t: jnp.sum(interpret.lift(apply)(t, x)))(tree)
+    grads = jax.jit(jax.grad(lambda t: jnp.sum(interpret.lift(apply)(t, x))))(tree)
     assert len(jax.tree.leaves(grads)) == len(jax.tree.leaves(tree))
 
 
@@ -288,6 +291,6 @@ def test_haiku_like_pairs_of_functions() -> None:
 
     key, x = jax.random.key(0), jnp.ones((2, 4))
     asked = np.ones((2, 4)) @ helpers.brute(p["mlp/~/linear_0"]["w"]) + 1
-    samples.close(interpret.lift(apply)(p, key, x, False), asked)
-    samples.close(interpret.lift(apply)(p, key, x, True), asked + np.asarray(jax.random.normal(key, (2, 3))))
+    samples.assert_close(interpret.lift(apply)(p, key, x, False), asked)
+    samples.assert_close(interpret.lift(apply)(p, key, x, True), asked + np.asarray(jax.random.normal(key, (2, 3))))
     assert interpret.explain(apply)(p, key, x, False)[0].path == "mlp/~/linear_0/w"

@@ -60,8 +60,8 @@ def test_stacked_layers(options: dict[str, Any]) -> None:
     for name, node in nodes.items():
         out, rows = by_loop(helpers.brute(node), x, options.get("reverse", False))
         rough = 0.1 if getattr(node, "activation", None) else 2e-5
-        samples.close(got[name][0], out, name, rough)
-        samples.close(got[name][1], rows, name, rough)
+        samples.assert_close(got[name][0], out, name, rough)
+        samples.assert_close(got[name][1], rows, name, rough)
 
 
 def test_scans_hold_no_dense_stack() -> None:
@@ -91,7 +91,7 @@ def test_scans_hold_no_dense_stack() -> None:
 def test_stacks_that_cannot_be_split_fall_back() -> None:
     node = samples.low_rank(samples.rng(), (LAYERS, WIDTH, WIDTH), inputs=2)
     x = samples.floats(samples.rng(1), 2, WIDTH)
-    samples.close(samples.lifted(by_scan)(node, x)[0], by_loop(helpers.brute(node), x)[0])
+    samples.assert_close(samples.lifted(by_scan)(node, x)[0], by_loop(helpers.brute(node), x)[0])
     (row,) = [r for r in interpret.explain(by_scan)(node, x) if r.status == "fallback"]
     assert row.primitive == "scan"
     assert "stack" in row.reason
@@ -114,7 +114,7 @@ def test_scan_with_constants_rows_and_carries() -> None:
         return h, m, sums
 
     nodes = {"fixed": fixed, "stack": stack, "moving": moving}
-    got = jax.jit(samples.lifted(f))(nodes, x)
+    got = samples.quick(samples.lifted(f))(nodes, x)
     w = {k: helpers.brute(n) for k, n in nodes.items()}
     h, m, sums = helpers.float64(x), w["moving"], []
     for layer in w["stack"]:
@@ -122,7 +122,7 @@ def test_scan_with_constants_rows_and_carries() -> None:
         m = 0.5 * m
         sums.append(h.sum())
     for a, b in zip(got, (h, m, np.array(sums)), strict=True):
-        samples.close(a, b)
+        samples.assert_close(a, b)
     rows = {(r.path, r.status) for r in interpret.explain(f)(nodes, x)}
     assert rows == {("fixed", "native"), ("stack", "native"), ("moving", "fallback")}
 
@@ -137,7 +137,7 @@ def test_gradients_through_scans() -> None:
         got = jax.jit(jax.grad(interpret.lift(f), (0, 1)))(node, x)
         asked = jax.grad(lambda n, x, f=f: f(n.materialize(), x), (0, 1))(node, x)
         for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(asked), strict=True):
-            samples.close(a, b)
+            samples.assert_close(a, b)
 
 
 def test_recurrent_weights_that_a_loop_closes_over() -> None:
@@ -154,7 +154,7 @@ def test_recurrent_weights_that_a_loop_closes_over() -> None:
         h = helpers.float64(x[0])
         for row in helpers.float64(x):
             h = np.tanh(h @ helpers.brute(node) + row)
-        samples.close(got[name], h, name, 1e-3)
+        samples.assert_close(got[name], h, name, 1e-3)
 
 
 @pytest.mark.parametrize("steps", [0, 1, 4])
@@ -171,7 +171,7 @@ def test_while_loops(steps: int) -> None:
     h = helpers.float64(x)
     for _ in range(steps):
         h = np.tanh(h @ helpers.brute(body))
-    samples.close(jax.jit(samples.lifted(f))(nodes, x, steps), h)
+    samples.assert_close(samples.quick(samples.lifted(f))(nodes, x, steps), h)
     rows = {(r.path, r.status) for r in interpret.explain(f)(nodes, x, jnp.int32(3))}
     assert rows == {("body", "native"), ("test", "dense")}
 
@@ -179,7 +179,7 @@ def test_while_loops(steps: int) -> None:
 def test_while_loops_that_change_a_weight() -> None:
     node = samples.codebook(samples.rng(), WIDTH, WIDTH)
     f = lambda w: jax.lax.while_loop(lambda c: c[0] < 3, lambda c: (c[0] + 1, 2 * c[1]), (0, w))[1]  # noqa: E731
-    samples.close(samples.lifted(f)(node), 8 * helpers.brute(node))
+    samples.assert_close(samples.lifted(f)(node), 8 * helpers.brute(node))
 
 
 def test_parameters_that_a_loop_only_hands_on_stay_compressed() -> None:
@@ -202,7 +202,7 @@ def test_branches(branch: int) -> None:
 
     w = {k: helpers.brute(n) for k, n in nodes.items()}
     asked = [x @ w["a"], x @ w["b"], x @ w["a"].T][branch]
-    samples.close(jax.jit(interpret.lift(f))(nodes, x, branch), asked)
+    samples.assert_close(jax.jit(interpret.lift(f))(nodes, x, branch), asked)
     rows = {(r.path, r.status) for r in interpret.explain(f)(nodes, x, jnp.int32(0))}
     assert rows == {("a", "native"), ("b", "dense")}
 
@@ -211,9 +211,9 @@ def test_branches_that_return_a_weight_and_predicates_from_weights() -> None:
     node = samples.codebook(samples.rng(), WIDTH, WIDTH)
     w = helpers.brute(node)
     f = lambda w: jax.lax.cond(jnp.sum(w) > 0, lambda: w, lambda: -w)  # noqa: E731
-    samples.close(samples.lifted(f)(node), np.sign(w.sum()) * w)
+    samples.assert_close(samples.lifted(f)(node), np.sign(w.sum()) * w)
     batched = jax.vmap(lambda i: samples.lifted(lambda w: jax.lax.cond(i > 0, lambda: w, lambda: 0 * w))(node))
-    samples.close(batched(jnp.array([0, 1])), np.stack([0 * w, w]))
+    samples.assert_close(batched(jnp.array([0, 1])), np.stack([0 * w, w]))
 
 
 def test_branches_by_platform_reach_the_compiler() -> None:
@@ -222,7 +222,7 @@ def test_branches_by_platform_reach_the_compiler() -> None:
     def f(w: Any, x: jax.Array) -> jax.Array:
         return jax.lax.platform_dependent(x, w, cpu=lambda x, w: x @ w, default=lambda x, w: x @ w.T)
 
-    samples.close(jax.jit(samples.lifted(f))(node, x), helpers.float64(x) @ helpers.brute(node))
+    samples.assert_close(samples.quick(samples.lifted(f))(node, x), helpers.float64(x) @ helpers.brute(node))
     assert samples.statuses(f, node, x) == {("cond", "fallback")}
 
 
@@ -242,7 +242,7 @@ def test_everything_nested() -> None:
     for w in helpers.brute(stack):
         y = h @ w.T
         h = np.maximum(h @ w, 0) + y / (1 + np.exp(-y))
-    samples.close(jax.jit(interpret.lift(f, on_fallback="raise"))(stack, x), h)
+    samples.assert_close(jax.jit(interpret.lift(f, on_fallback="raise"))(stack, x), h)
     got = jax.grad(lambda n: jnp.sum(interpret.lift(f)(n, x)))(stack)
     asked = jax.grad(lambda n: jnp.sum(f(n.materialize(), x)))(stack)
-    samples.close(got.left, asked.left, tolerance=1e-4)
+    samples.assert_close(got.left, asked.left, tolerance=1e-4)

@@ -13,15 +13,15 @@ from tests import helpers
 from tests.interpret import samples
 
 
-def check(got: Any, rows: Any, what: str = "") -> None:
+def assert_statistics(got: Any, rows: Any, what: str = "") -> None:
     """Every field of a record, from the rows that met the weight."""
     rows = helpers.float64(rows)
     assert float(got.count) == len(rows), what
-    samples.close(got.total, rows.sum(0), what)
-    samples.close(got.squares, (rows**2).sum(0), what)
-    samples.close(got.largest, np.abs(rows).max(0), what)
+    samples.assert_close(got.total, rows.sum(0), what)
+    samples.assert_close(got.squares, (rows**2).sum(0), what)
+    samples.assert_close(got.largest, np.abs(rows).max(0), what)
     if got.gram is not None:
-        samples.close(got.gram, rows.T @ rows, what)
+        samples.assert_close(got.gram, rows.T @ rows, what)
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_einsums(spec: str, w_shape: tuple[int, ...], x_shape: tuple[int, ...]) 
     order = [x_letters.index(c) for c in (*free, *summed)]
     rows = np.transpose(x, order).reshape(-1, np.prod([x_shape[x_letters.index(c)] for c in summed]))
     for f in (lambda p, x: jnp.einsum(spec, x, p["kernel"]), jax.jit(lambda p, x: jnp.einsum(spec, x, p["kernel"]))):
-        check(observe(f)(p, x)[1]["kernel"], rows)
+        assert_statistics(observe(f)(p, x)[1]["kernel"], rows)
 
 
 def test_experts_have_a_record_each() -> None:
@@ -72,7 +72,7 @@ def test_experts_have_a_record_each() -> None:
     stats = observe(lambda p, x: jnp.einsum("nei,eio->neo", x, p["kernel"]))(p, x)[1]["kernel"]
     assert stats.count.tolist() == [5.0] * 3
     for e in range(3):
-        check(jax.tree.map(lambda v, e=e: v[e], stats), x[:, e])
+        assert_statistics(jax.tree.map(lambda v, e=e: v[e], stats), x[:, e])
 
 
 CONVOLUTIONS: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
@@ -109,7 +109,7 @@ def test_convolutions(case: str) -> None:
         met = np.transpose(samples.convolution(x, probe, params), numbers.out_spec)  # [n, out, *positions]
         per_group = k_shape[out_axis] // groups
         columns.append(met[:, ::per_group].ravel())
-    check(observe(f)(p, x)[1]["kernel"], np.stack(columns, 1), case)
+    assert_statistics(observe(f)(p, x)[1]["kernel"], np.stack(columns, 1), case)
 
 
 def layers(p: Any, x: jax.Array) -> jax.Array:
@@ -131,7 +131,7 @@ def test_stacked_layers_have_a_record_each(wrap: Any, x: jax.Array) -> None:
     stats = observe(wrap(layers))(p, x)[1]["kernel"]
     assert stats.gram.shape == (3, 4, 4)
     for i, rows in enumerate(layer_inputs(p, x)):
-        check(jax.tree.map(lambda v, i=i: v[i], stats), rows)
+        assert_statistics(jax.tree.map(lambda v, i=i: v[i], stats), rows)
 
 
 def recurrent(p: Any, xs: jax.Array) -> jax.Array:
@@ -152,8 +152,8 @@ def test_weights_that_a_loop_closes_over_add_up(loop: str) -> None:
         rows.append(h)
         h = np.tanh(h @ helpers.float64(p["kernel"]) + x)
     out, stats = jax.jit(observe(recurrent if loop == "scan" else by_while))(p, xs)
-    check(stats["kernel"], np.concatenate(rows))
-    samples.close(out, h)
+    assert_statistics(stats["kernel"], np.concatenate(rows))
+    samples.assert_close(out, h)
 
 
 def test_loops_of_no_iterations() -> None:
@@ -178,7 +178,7 @@ def test_only_the_branch_that_ran_counts(branch: int, x: jax.Array) -> None:
     met = {"a": [x], "b": []}, {"a": [], "b": [2 * x]}, {"a": [x, x @ p["a"]], "b": []}
     for path, rows in met[branch].items():
         if rows:
-            check(stats[path], np.concatenate(rows))
+            assert_statistics(stats[path], np.concatenate(rows))
         else:
             assert float(stats[path].count) == 0.0
             assert not np.asarray(stats[path].gram).any()
@@ -189,12 +189,12 @@ def test_a_weight_used_twice(x: jax.Array) -> None:
     p = weights(4, 4)
     _, stats = observe(lambda p, x: (x @ p["kernel"]) @ p["kernel"] + jnp.sin(x) @ p["kernel"].T)(p, x)
     assert set(stats) == {"kernel", "kernel#1"}
-    check(stats["kernel"], np.concatenate([x, x @ p["kernel"]]))
-    check(stats["kernel#1"], np.sin(x))
+    assert_statistics(stats["kernel"], np.concatenate([x, x @ p["kernel"]]))
+    assert_statistics(stats["kernel#1"], np.sin(x))
     table = weights(6, 4)
     _, stats = observe(lambda p, x: x @ p["kernel"].reshape(2, 3, 4).reshape(6, 4).T)(table, x)
     assert list(stats) == ["kernel"]
-    check(stats["kernel"], x)
+    assert_statistics(stats["kernel"], x)
 
 
 def test_custom_derivatives_and_gradients(x: jax.Array) -> None:
@@ -210,11 +210,11 @@ def test_custom_derivatives_and_gradients(x: jax.Array) -> None:
 
     grads, stats = jax.jit(jax.grad(observe(loss), has_aux=True))(p, x)
     np.testing.assert_array_equal(grads["kernel"], np.full((4, 3), 7.0))
-    check(stats["kernel"], x)
+    assert_statistics(stats["kernel"], x)
     stacked = weights(3, 4, 4)
     grads, stats = jax.grad(lambda p: (lambda o: (jnp.sum(o[0]), o[1]))(observe(layers)(p, x)), has_aux=True)(stacked)
-    samples.close(grads["kernel"], jax.grad(lambda p: jnp.sum(layers(p, x)))(stacked)["kernel"])
-    check(jax.tree.map(lambda v: v[2], stats["kernel"]), layer_inputs(stacked, x)[2])
+    samples.assert_close(grads["kernel"], jax.grad(lambda p: jnp.sum(layers(p, x)))(stacked)["kernel"])
+    assert_statistics(jax.tree.map(lambda v: v[2], stats["kernel"]), layer_inputs(stacked, x)[2])
 
 
 def test_vmap_gives_records_to_merge(x: jax.Array) -> None:
@@ -222,9 +222,9 @@ def test_vmap_gives_records_to_merge(x: jax.Array) -> None:
     _, stats = jax.vmap(observe(lambda p, x: x @ p["kernel"]), (None, 0))(p, many)
     assert stats["kernel"].gram.shape == (3, 4, 4)
     total = interpret.merge(*(jax.tree.map(lambda v, i=i: v[i], stats["kernel"]) for i in (0, 1)))
-    check(total, np.concatenate(many[:2]))
+    assert_statistics(total, np.concatenate(many[:2]))
     inner = observe(lambda p, xs: jax.vmap(lambda x: x @ p["kernel"])(xs))(p, many)[1]
-    check(inner["kernel"], np.concatenate(many))
+    assert_statistics(inner["kernel"], np.concatenate(many))
 
 
 def test_inside_shard_map_records_are_local(x: jax.Array) -> None:
@@ -238,20 +238,20 @@ def test_inside_shard_map_records_are_local(x: jax.Array) -> None:
 
     total = jax.shard_map(f, mesh=mesh, in_specs=(spec(), spec("d")), out_specs=spec())(weights(4, 4), rows)
     met = np.concatenate([np.zeros((10, 4)), np.tanh(helpers.float64(rows))])
-    samples.close(total.gram, met.T @ met)
+    samples.assert_close(total.gram, met.T @ met)
 
 
 def test_under_jit_with_named_sharding(x: jax.Array) -> None:
     mesh = jax.make_mesh((2,), ("d",), axis_types=(jax.sharding.AxisType.Auto,))
     rows = jax.device_put(x[:4], jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("d")))
-    check(jax.jit(observe(lambda p, x: x @ p["kernel"]))(weights(4, 3), rows)[1]["kernel"], x[:4])
+    assert_statistics(jax.jit(observe(lambda p, x: x @ p["kernel"]))(weights(4, 3), rows)[1]["kernel"], x[:4])
 
 
 def test_nodes_are_observed_too(x: jax.Array) -> None:
     node = samples.low_rank(samples.rng(), (4, 3))
     out, stats = observe(lambda p, x: jnp.sin(x) @ p["kernel"])({"kernel": node}, x)
-    check(stats["kernel"], np.sin(x))
-    samples.close(out, np.sin(x) @ helpers.brute(node))
+    assert_statistics(stats["kernel"], np.sin(x))
+    samples.assert_close(out, np.sin(x) @ helpers.brute(node))
 
 
 def test_selection_and_what_is_kept(x: jax.Array) -> None:
@@ -279,4 +279,4 @@ def test_one_slice_at_a_time(x: jax.Array) -> None:
             x = jnp.tanh(x @ p["kernel"][i])
         return x
 
-    check(observe(f)(p, x)[1]["kernel"], np.concatenate(layer_inputs(p, x)))
+    assert_statistics(observe(f)(p, x)[1]["kernel"], np.concatenate(layer_inputs(p, x)))

@@ -46,7 +46,7 @@ def test_shares_of_every_node_are_shares_of_the_tensor(shape: tuple[int, ...], s
             at = {"d": d, "m": m}
             mine = jax.tree.map(lambda x, s, at=at: part(x, s, at), node, specs)
             assert isinstance(mine, core.Node)
-            samples.close(helpers.brute(mine), part(dense, spec, at), f"{name} {spec}", 1e-6)
+            samples.assert_close(helpers.brute(mine), part(dense, spec, at), f"{name} {spec}", 1e-6)
     assert refused <= {"grid, groups", "grid, affine groups"}
     assert not refused or spec[0] == ("d", "m")
 

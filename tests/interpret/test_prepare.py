@@ -21,15 +21,17 @@ def layer(w: Any, x: jax.Array) -> jax.Array:
 def test_the_function_stays_the_same(shape: tuple[int, int]) -> None:
     x = samples.floats(samples.rng(1), 3, shape[0])
     nodes = {**samples.zoo((6, 8)), **samples.active((6, 8))} if shape[0] == 6 else samples.active(shape)
-    ready = interpret.prepare(nodes)
+    ready = jax.jit(interpret.prepare)(nodes)
+    tensor = jax.jit(core.materialize)(nodes)
+    same = jax.jit(core.materialize)(ready)
+    got = samples.quick(samples.lifted(lambda ws, x: {name: layer(w, x) for name, w in ws.items()}))(ready, x)
     for name, node in nodes.items():
-        got = samples.lifted(layer)(ready[name], x)
-        dense = np.asarray(node.materialize(), np.float64)
+        dense = np.asarray(tensor[name], np.float64)
         room = 0.0
         if isinstance(node, tensors.Quantized) and node.activation:
             room = (samples.errors(node, x, (1,)) @ np.abs(dense)).max()
-        assert np.abs(helpers.float64(got) - helpers.float64(x) @ dense).max() <= room + 1e-4, name
-        samples.close(core.dense(ready[name]), dense, name)
+        assert np.abs(helpers.float64(got[name]) - helpers.float64(x) @ dense).max() <= room + 1e-4, name
+        samples.assert_close(same[name], dense, name)
 
 
 def test_what_becomes_of_each_kind() -> None:
@@ -54,15 +56,18 @@ def test_what_becomes_of_each_kind() -> None:
         "affine convolution": samples.grid(draw, (3, 3, 32, 40), (1, 1, 1, 40), affine=True, activation="dynamic"),
         "volume": samples.grid(draw, (3, 3, 3, 16, 16), (1, 1, 1, 1, 16), activation="dynamic"),
     }
-    for name, node in interpret.prepare(kept).items():
+    ready = jax.jit(interpret.prepare)({**kept, **dense})
+    tensor, same = (jax.jit(core.materialize)(tree) for tree in ({**kept, **dense}, ready))
+    for name in kept:
+        node = ready[name]
         assert isinstance(node, tensors.LowRank if name == "factors" else tensors.Quantized), name
         if isinstance(node, tensors.Quantized) and node.ndim == 2:
             assert node.order == (1, 0), name
             assert node.codes.shape == (256, 256)
-        samples.close(node.materialize(), kept[name].materialize(), name, 1e-6)
-    for name, array in interpret.prepare(dense).items():
-        assert isinstance(array, jax.Array), name
-        assert helpers.same_bits(array, dense[name].materialize()), name
+        samples.assert_close(same[name], tensor[name], name, 1e-6)
+    for name in dense:
+        assert isinstance(ready[name], jax.Array), name
+        assert helpers.same_bits(ready[name], tensor[name]), name
 
 
 def test_prepared_grids_run_natively() -> None:
@@ -83,10 +88,10 @@ def test_sums_collect_their_dense_terms() -> None:
     ready = interpret.prepare(node)
     assert isinstance(ready, tensors.Sum)
     assert [type(term).__name__ for term in ready.terms] == ["LowRank", "ArrayImpl"]
-    samples.close(ready.materialize(), helpers.brute(node))
+    samples.assert_close(ready.materialize(), helpers.brute(node))
     plain = interpret.prepare(tensors.Sum((table, masked)))
     assert isinstance(plain, jax.Array)
-    samples.close(plain, helpers.brute(table) + helpers.float64(masked))
+    samples.assert_close(plain, helpers.brute(table) + helpers.float64(masked))
     two = interpret.prepare(tensors.Sum((low, low)))
     assert isinstance(two, tensors.Sum)
     assert len(two.terms) == 2
@@ -104,4 +109,4 @@ def test_it_can_be_compiled() -> None:
     node = samples.grid(samples.rng(), (256, 256), (1, 256), activation="dynamic")
     ready = jax.jit(interpret.prepare)({"w": node, "m": samples.codebook(samples.rng(), 4, 4)})
     assert ready["w"].order == (1, 0)
-    samples.close(ready["w"].materialize(), node.materialize(), tolerance=1e-6)
+    samples.assert_close(ready["w"].materialize(), node.materialize(), tolerance=1e-6)

@@ -12,29 +12,29 @@ from compressjax.interpret._statistics import of_rows
 from tests.interpret import samples
 
 
-def check(got: Statistics, rows: np.ndarray, gram: bool = True) -> None:
+def assert_statistics(got: Statistics, rows: np.ndarray, gram: bool = True) -> None:
     """Every field from its definition."""
     rows = np.asarray(rows, np.float64)
     assert float(got.count) == len(rows)
-    samples.close(got.total, rows.sum(0))
-    samples.close(got.squares, (rows**2).sum(0))
-    samples.close(got.largest, np.abs(rows).max(0, initial=0.0))
-    samples.close(got.norm, np.sqrt((rows**2).sum(0)))
-    samples.close(got.absmax, np.abs(rows).max(initial=0.0))
-    samples.close(got.mean, rows.sum(0) / max(len(rows), 1))
+    samples.assert_close(got.total, rows.sum(0))
+    samples.assert_close(got.squares, (rows**2).sum(0))
+    samples.assert_close(got.largest, np.abs(rows).max(0, initial=0.0))
+    samples.assert_close(got.norm, np.sqrt((rows**2).sum(0)))
+    samples.assert_close(got.absmax, np.abs(rows).max(initial=0.0))
+    samples.assert_close(got.mean, rows.sum(0) / max(len(rows), 1))
     if gram:
-        samples.close(got.gram, rows.T @ rows)
-        samples.close(got.second_moment, rows.T @ rows / max(len(rows), 1))
+        samples.assert_close(got.gram, rows.T @ rows)
+        samples.assert_close(got.second_moment, rows.T @ rows / max(len(rows), 1))
     else:
         assert got.gram is None
-        samples.close(got.second_moment, (rows**2).sum(0) / max(len(rows), 1))
+        samples.assert_close(got.second_moment, (rows**2).sum(0) / max(len(rows), 1))
 
 
 @pytest.mark.parametrize("gram", [True, False])
 @pytest.mark.parametrize("n", [0, 1, 7])
 def test_definitions(n: int, gram: bool) -> None:
     rows = samples.floats(samples.rng(n), n, 5)
-    check(of_rows(rows, gram=gram), np.asarray(rows), gram)
+    assert_statistics(of_rows(rows, gram=gram), np.asarray(rows), gram)
 
 
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=4), st.booleans())
@@ -44,7 +44,7 @@ def test_merging_batches_is_one_large_batch(sizes: list[int], gram: bool) -> Non
     total = of_rows(batches[0], gram=gram)
     for rows in batches[1:]:
         total = merge(total, of_rows(rows, gram=gram))
-    check(total, np.concatenate(batches), gram)
+    assert_statistics(total, np.concatenate(batches), gram)
 
 
 def test_batches_have_a_record_each() -> None:
@@ -52,7 +52,7 @@ def test_batches_have_a_record_each() -> None:
     got = of_rows(rows, gram=True)
     assert got.count.shape == (2, 3)
     for i in np.ndindex(2, 3):
-        check(jax.tree.map(lambda v, i=i: v[i], got), np.asarray(rows[i]))
+        assert_statistics(jax.tree.map(lambda v, i=i: v[i], got), np.asarray(rows[i]))
     assert got.mean.shape == (2, 3, 5)
     assert got.second_moment.shape == (2, 3, 5, 5)
 

@@ -54,7 +54,7 @@ def test_arguments_that_are_not_arrays_stay_static(node: Any) -> None:
     x = jnp.ones((2, 4))
     got = interpret.lift(f)(node, x, False, "abc", jnp.sin, None, n=2, scale=0.5)
     asked = 0.5 * (np.sin(np.sin(np.ones((2, 4)))) @ helpers.brute(node) + 3)
-    samples.close(got, asked)
+    samples.assert_close(got, asked)
     assert len(interpret.explain(f)(node, x, True, "", jnp.sin, None, n=1)) == 1
 
 
@@ -67,7 +67,7 @@ def test_python_numbers_stay_weak(node: Any) -> None:
 
 def test_numpy_arguments_and_scalars(node: Any) -> None:
     got = interpret.lift(lambda w, x, c: c * (x @ w))(node, np.ones((2, 4), np.float32), np.float32(3))
-    samples.close(got, 3 * np.ones((2, 4)) @ helpers.brute(node))
+    samples.assert_close(got, 3 * np.ones((2, 4)) @ helpers.brute(node))
 
 
 def test_results_of_any_structure(node: Any) -> None:
@@ -75,15 +75,15 @@ def test_results_of_any_structure(node: Any) -> None:
         return {"y": Pair(x @ w, None), "name": "layer", "f": jnp.sin, "n": 3, "x": x, "empty": ()}
 
     out = interpret.lift(f)(node, jnp.ones((2, 4)))
-    samples.close(out["y"].first, np.ones((2, 4)) @ helpers.brute(node))
+    samples.assert_close(out["y"].first, np.ones((2, 4)) @ helpers.brute(node))
     assert out["y"].second is None
     assert (out["name"], out["f"], out["n"], out["empty"]) == ("layer", jnp.sin, 3, ())
 
 
 def test_a_weight_that_is_returned_is_dense(node: Any) -> None:
     out = samples.lifted(lambda w: {"w": w, "t": w.T})({"kernel": node}["kernel"])
-    samples.close(out["w"], helpers.brute(node))
-    samples.close(out["t"], helpers.brute(node).T)
+    samples.assert_close(out["w"], helpers.brute(node))
+    samples.assert_close(out["t"], helpers.brute(node).T)
     rows = interpret.explain(lambda p: p)({"kernel": node})
     assert [(r.path, r.primitive, r.status) for r in rows] == [("kernel", "return", "fallback")]
 
@@ -92,9 +92,9 @@ def test_nodes_anywhere_in_the_arguments(node: Any) -> None:
     layer = Layer(node, jnp.ones(3), "dense")
     x = jnp.ones((2, 4))
     asked = np.ones((2, 4)) @ helpers.brute(node) + 1
-    samples.close(interpret.lift(lambda layer, x: layer(x))(layer, x), asked)
-    samples.close(interpret.lift(lambda x, *, layers: layers[0](x))(x, layers=[layer]), asked)
-    samples.close(interpret.lift(Layer.__call__)(layer, x), asked)
+    samples.assert_close(interpret.lift(lambda layer, x: layer(x))(layer, x), asked)
+    samples.assert_close(interpret.lift(lambda x, *, layers: layers[0](x))(x, layers=[layer]), asked)
+    samples.assert_close(interpret.lift(Layer.__call__)(layer, x), asked)
     assert interpret.explain(lambda layer, x: layer(x))(layer, x)[0].path == "kernel"
     assert interpret.explain(lambda x, *, layers: layers[0](x))(x, layers=[layer])[0].path == "0/kernel"
     assert interpret.explain(lambda x, w: x @ w)(x, node)[0].path == ""
@@ -117,7 +117,7 @@ def test_closures_over_arrays_and_tracers(node: Any) -> None:
     def outer(x: jax.Array) -> jax.Array:
         return interpret.lift(lambda w: (big + x) @ w)(node)
 
-    samples.close(outer(jnp.float32(1.0)), (np.arange(8.0).reshape(2, 4) + 1) @ helpers.brute(node))
+    samples.assert_close(outer(jnp.float32(1.0)), (np.arange(8.0).reshape(2, 4) + 1) @ helpers.brute(node))
 
 
 def test_errors_of_the_function_come_through(node: Any) -> None:

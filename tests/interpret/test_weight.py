@@ -14,7 +14,7 @@ def test_weights_are_pytrees_that_keep_their_path() -> None:
     assert weight.shape == (4, 3)
     doubled = jax.tree.map(lambda x: 2 * x, weight)
     assert doubled.path == "kernel"
-    samples.close(doubled.node.left, 2 * node.left)
+    samples.assert_close(doubled.node.left, 2 * node.left)
     assert jax.tree.structure(weight) != jax.tree.structure(Weight(node, "other"))
 
 

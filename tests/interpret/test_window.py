@@ -31,8 +31,10 @@ def sliced(x: np.ndarray, window: list[Window | None]) -> np.ndarray:
 
 @pytest.mark.parametrize(("shape", "window"), [(s, w) for s, every in WINDOWS.items() for w in every])
 def test_static_windows_of_every_node(shape: tuple[int, ...], window: list[Window | None]) -> None:
-    for name, node in {**samples.zoo(shape), **samples.active(shape)}.items():
-        kept = cut(node, window)
+    nodes = {**samples.zoo(shape), **samples.active(shape)}
+    got = samples.compiled(lambda ns: {name: cut(node, window) for name, node in ns.items()}, nodes)
+    for name, node in nodes.items():
+        kept = got[name]
         if isinstance(kept, Dense):
             assert "groups" in name, name
             continue
@@ -41,7 +43,7 @@ def test_static_windows_of_every_node(shape: tuple[int, ...], window: list[Windo
         assert kept.shape == asked.shape, name
         assert kept.dtype == node.dtype
         if asked.size:
-            samples.close(helpers.brute(kept), asked, name, 1e-6)
+            samples.assert_close(helpers.brute(kept), asked, name, 1e-6)
 
 
 @pytest.mark.parametrize("index", [-7, -6, -1, 0, 2, 5, 9])
@@ -51,10 +53,10 @@ def test_dynamic_windows_of_every_node_clamp_as_arrays_do(index: int) -> None:
     def f(ws: Any, i: jax.Array) -> Any:
         return {k: jax.lax.dynamic_slice_in_dim(w, i, 3, axis=0) for k, w in ws.items()}
 
-    got = jax.jit(samples.lifted(f))(nodes, index)
+    got = samples.quick(samples.lifted(f))(nodes, index)
     start = min(max(index + 6 if index < 0 else index, 0), 3)
     for name, node in nodes.items():
-        samples.close(got[name], helpers.brute(node)[start : start + 3], name)
+        samples.assert_close(got[name], helpers.brute(node)[start : start + 3], name)
 
 
 def test_one_layer_of_a_stack_by_a_traced_index_stays_compressed() -> None:
@@ -99,7 +101,7 @@ def test_groups_may_be_cut_between_but_not_through() -> None:
     node = samples.grid(samples.rng(), (12, 4), (3, 4), order=(1, 0))
     kept = cut(node, [Window(4, 8), None])
     assert kept.scale.shape == (2, 4)
-    samples.close(helpers.brute(kept), helpers.brute(node)[4:], tolerance=1e-7)
+    samples.assert_close(helpers.brute(kept), helpers.brute(node)[4:], tolerance=1e-7)
     for window in (Window(2, 8), Window(4, 6), Window(0, 6, 2), Window(jnp.int32(4), 4)):
         refused = cut(node, [window, None])
         assert isinstance(refused, Dense)
@@ -107,15 +109,18 @@ def test_groups_may_be_cut_between_but_not_through() -> None:
 
 
 def test_splits_and_unstacking() -> None:
-    for name, node in samples.zoo((4, 6, 2)).items():
-        dense = helpers.brute(node)
-        for axis, sizes in ((0, (1, 3)), (1, (2, 2, 2)), (2, (1, 1))):
-            parts = pieces(node, axis, sizes)
-            if isinstance(parts, Dense):
-                assert "groups" in name
-                continue
-            for part, asked in zip(parts, np.split(dense, np.cumsum(sizes)[:-1], axis), strict=True):
-                samples.close(helpers.brute(part), asked, name, 1e-6)
+    nodes, sizes = samples.zoo((4, 6, 2)), ((1, 3), (2, 2, 2), (1, 1))
+    got = samples.compiled(
+        lambda ns: {(name, a): pieces(node, a, s) for name, node in ns.items() for a, s in enumerate(sizes)}, nodes
+    )
+    for (name, axis), parts in got.items():
+        if isinstance(parts, Dense):
+            assert "groups" in name
+            continue
+        for part, asked in zip(
+            parts, np.split(helpers.brute(nodes[name]), np.cumsum(sizes[axis])[:-1], axis), strict=True
+        ):
+            samples.assert_close(helpers.brute(part), asked, name, 1e-6)
     node = samples.low_rank(samples.rng(), (3, 4, 2), batch=1)
     x = jnp.ones((2, 4))
 
@@ -125,12 +130,12 @@ def test_splits_and_unstacking() -> None:
     def halves(w: Any) -> jax.Array:
         return sum(x @ part for part in jnp.split(w.reshape(12, 2), 3))
 
-    samples.close(
+    samples.assert_close(
         interpret.lift(every_layer, on_fallback="raise")(node), (np.ones((2, 4)) @ helpers.brute(node)).sum(0)
     )
     flat = samples.low_rank(samples.rng(), (12, 2))
     asked = sum(np.ones((2, 4)) @ part for part in np.split(helpers.brute(flat), 3))
-    samples.close(interpret.lift(halves, on_fallback="raise")(flat), asked)
+    samples.assert_close(interpret.lift(halves, on_fallback="raise")(flat), asked)
 
 
 def test_other_ways_of_cutting_fall_back_and_are_right() -> None:
@@ -143,7 +148,7 @@ def test_other_ways_of_cutting_fall_back_and_are_right() -> None:
         "dynamic_update_slice": (lambda w: w.at[0].set(0.0), np.concatenate([0 * dense[:1], dense[1:]])),
     }
     for name, (f, asked) in cases.items():
-        samples.close(samples.lifted(f)(node), asked, name)
+        samples.assert_close(samples.lifted(f)(node), asked, name)
         assert {status for _, status in samples.statuses(f, node)} == {"fallback"}, name
 
 

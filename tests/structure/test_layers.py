@@ -76,9 +76,9 @@ def test_layers_by_norm_and_by_place():
 
 
 def test_layers_of_a_transformer():
-    params = cutting.llama(layers=3)
-    small = structure.drop_layers(cutting.llama_apply, params, TOKENS, keep=[0, 2])
-    want = {**params, "layers": jax.tree.map(lambda x: x[jnp.array([0, 2])], params["layers"])}
+    params = cutting.llama(layers=2)
+    small = structure.drop_layers(cutting.llama_apply, params, TOKENS, keep=[1])
+    want = {**params, "layers": jax.tree.map(lambda x: np.asarray(x)[[1]], params["layers"])}
     got = jax.jit(small.fn)(small.params, TOKENS)
     np.testing.assert_allclose(got, jax.jit(cutting.llama_apply)(want, TOKENS), rtol=1e-5, atol=1e-5)
 

@@ -47,7 +47,7 @@ def test_taylor_is_the_squared_directional_derivative(resnet):
     group = groups[0]
     for unit in range(group.units):
         rest = [u for u in range(group.units) if u != unit]
-        direction = jax.tree.map(jnp.subtract, params, cutting.change(params, [group], {group.name: rest}, zero=True))
+        direction = jax.tree.map(np.subtract, params, cutting.change(params, [group], {group.name: rest}, zero=True))
         slope = slope_of(params, direction)
         np.testing.assert_allclose(scores[group.name][unit], slope**2, rtol=1e-4)
 

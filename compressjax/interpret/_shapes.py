@@ -1,0 +1,21 @@
+"""Trees of shapes, which stand for trees of arrays where nothing is computed."""
+
+from typing import Any
+
+import jax
+
+
+def shapes(tree: Any) -> Any:
+    """The tree with shapes and types in the place of arrays; other leaves as they are.
+
+    Args:
+        tree: Any tree.
+
+    Returns:
+        The tree of `jax.ShapeDtypeStruct`s.
+
+    Example:
+        >>> shapes({"a": jax.numpy.zeros(2), "b": "text"})
+        {'a': ShapeDtypeStruct(shape=(2,), dtype=float32), 'b': 'text'}
+    """
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype) if hasattr(x, "dtype") else x, tree)

@@ -1,0 +1,104 @@
+"""The walk over a jaxpr that every interpretation shares."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from jax.extend import core as jex
+
+Value = TypeVar("Value")
+
+
+def walk(
+    jaxpr: Any, equations: Iterable[tuple[int, Any]], consts: Sequence[Value], args: Sequence[Value],
+    step: Callable[[int, Any, list[Value]], Sequence[Value]], literal: Callable[[Any], Value] = lambda value: value,
+) -> list[Value]:  # fmt: skip
+    """Results of a jaxpr whose variables hold what the caller makes of them: arrays, weights, labels.
+
+    Args:
+        jaxpr: A `jax.extend.core.Jaxpr`.
+        equations: Those to evaluate, with their numbers: `enumerate(jaxpr.eqns)`, or `needed(jaxpr)`.
+        consts: Values of its constant variables.
+        args: Values of its arguments.
+        step: `(number, equation, values of its operands) -> values of its results`.
+        literal: From the number that a literal is to its value.
+
+    Returns:
+        Values of its results.
+
+    Example:
+        >>> import jax
+        >>> jaxpr = jax.make_jaxpr(lambda x: x * 2.0)(0.0).jaxpr
+        >>> walk(jaxpr, needed(jaxpr), [], ["x"], lambda number, eqn, inputs: [(eqn.primitive.name, *inputs)], str)
+        [('mul', 'x', '2.0')]
+    """
+    env: dict[Any, Value] = dict(zip(jaxpr.constvars, consts, strict=True))
+    env.update(zip(jaxpr.invars, args, strict=True))
+
+    def read(atom: Any) -> Value:
+        return literal(atom.val) if isinstance(atom, jex.Literal) else env[atom]
+
+    for number, eqn in equations:
+        results = step(number, eqn, [read(atom) for atom in eqn.invars])
+        env.update(zip(eqn.outvars, results, strict=True))
+    return [read(atom) for atom in jaxpr.outvars]
+
+
+def body_of(eqn: Any) -> tuple[Any, Sequence[Any]]:
+    """The jaxpr that a call runs, and its constants.
+
+    Args:
+        eqn: Equation of a call.
+
+    Returns:
+        Jaxpr and constants.
+
+    Example:
+        >>> import jax
+        >>> eqn = jax.make_jaxpr(jax.jit(jax.numpy.sin))(0.0).eqns[0]
+        >>> body_of(eqn)[0].eqns[0].primitive.name
+        'sin'
+    """
+    inner = eqn.params["jaxpr"] if "jaxpr" in eqn.params else eqn.params["call_jaxpr"]
+    return (inner.jaxpr, inner.consts) if hasattr(inner, "consts") else (inner, ())
+
+
+def needed(jaxpr: Any) -> Iterator[tuple[int, Any]]:
+    """The equations that the results depend on, with their numbers.
+
+    Args:
+        jaxpr: A `jax.extend.core.Jaxpr`.
+
+    Yields:
+        Numbers and equations, in order.
+
+    Example:
+        >>> import jax
+        >>> [eqn.primitive.name for _, eqn in needed(jax.make_jaxpr(lambda x: (x + 1, x * 2)[0])(0.0).jaxpr)]
+        ['add']
+    """
+    live = {id(v) for v in jaxpr.outvars}
+    kept = []
+    for number in reversed(range(len(jaxpr.eqns))):
+        eqn = jaxpr.eqns[number]
+        if any(id(v) in live for v in eqn.outvars):
+            live.update(id(v) for v in eqn.invars)
+            kept.append((number, eqn))
+    yield from reversed(kept)
+
+
+def effective(jaxpr: Any) -> list[bool]:
+    """Which arguments the results depend on.
+
+    Args:
+        jaxpr: A `jax.extend.core.Jaxpr`.
+
+    Returns:
+        One answer an argument.
+
+    Example:
+        >>> import jax
+        >>> effective(jax.make_jaxpr(lambda x, y: (x + 1, x * y)[0])(0.0, 0.0).jaxpr)
+        [True, False]
+    """
+    live = {id(atom) for _, eqn in needed(jaxpr) for atom in eqn.invars} | {id(atom) for atom in jaxpr.outvars}
+    return [id(var) in live for var in jaxpr.invars]

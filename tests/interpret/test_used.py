@@ -1,0 +1,25 @@
+"""Weights with and without an effect, against derivatives."""
+
+import jax
+import jax.numpy as jnp
+
+from compressjax import interpret
+
+
+def test_those_whose_derivatives_are_not_zero_and_no_other():
+    def fn(p, x, scale):
+        h = jnp.tanh(x @ p["block"]["a"])
+        unused = h @ p["block"]["b"]
+        del unused
+        return (h * p["out"]).sum() * scale
+
+    p = {"block": {"a": jnp.ones((2, 3)), "b": jnp.ones((3, 3))}, "out": jnp.ones((1, 3)), "tail": jnp.ones(1)}
+    slopes = jax.grad(fn)(p, jnp.ones((1, 2)), scale=2.0)
+    acting = [path for path, g in (("block/a", slopes["block"]["a"]), ("block/b", slopes["block"]["b"]),
+                                   ("out", slopes["out"]), ("tail", slopes["tail"])) if jnp.any(g != 0)]  # fmt: skip
+    assert interpret.used(fn)(p, jnp.ones((1, 2)), scale=2.0) == acting == ["block/a", "out"]
+
+
+def test_abstract_arrays_and_static_leaves():
+    p = {"name": "net", "w": jax.ShapeDtypeStruct((2,), jnp.float32), "z": jax.ShapeDtypeStruct((2,), jnp.float32)}
+    assert interpret.used(lambda p, x: x + p["z"])(p, jnp.ones(2)) == ["z"]
