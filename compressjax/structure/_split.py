@@ -222,7 +222,7 @@ def split_penalty(
 
 
 def split_chain(
-    weights: Sequence[Any], blocks: int, *, key: jax.Array, restarts: int = 8
+    weights: Sequence[Any], blocks: int, *, key: jax.Array, restarts: int = 8, assigned: Assignment | None = None
 ) -> tuple[list[Split], Mapping]:
     """Splits a chain of layers into sub-networks: units between two layers belong to one block for both.
 
@@ -234,14 +234,17 @@ def split_chain(
         weights: Matrices `[in, out]` in order; the output of each is the input of the next.
         blocks: Number of sub-networks; divides all widths.
         key: Random starts.
-        restarts: Number of starts, at least 1.
+        restarts: Number of random starts; at least 1 without `assigned`.
+        assigned: What training with `split_penalty` learned, as a further start: each unit goes where it most wants
+            to, as far as there is room.
 
     Returns:
         One `Split` a matrix, and `{"kept": share of the squared norm, "blocks": [units of each layer]}`. Nonlinearities
         on entries may stand between the layers, as each sub-network reads and writes units of its own.
 
     Raises:
-        ValueError: If widths do not fit together, the number of blocks does not divide them, or there is no start.
+        ValueError: If widths do not fit together or to the assignment, the number of blocks does not divide them, or
+            there is no start.
 
     Example:
         >>> found, info = split_chain([jnp.eye(4), jnp.eye(4)], 2, key=jax.random.key(0))
@@ -257,6 +260,11 @@ def split_chain(
     if any(n % blocks for n in widths):
         raise ValueError(f"blocks={blocks} does not divide all widths {widths}; choose a common divisor")
     starts = [_drawn(widths, blocks, start) for start in jax.random.split(key, restarts)]
+    if assigned is not None:
+        shapes, wanted = [tuple(x.shape) for x in assigned.logits], [(n, blocks) for n in widths]
+        if shapes != wanted:
+            raise ValueError(f"the assignment has shapes {shapes}; this chain in {blocks} blocks wants {wanted}")
+        starts.append([_balanced(np.asarray(x, np.float64)) for x in assigned.logits])
     places = _best(squares, starts, blocks, rounds=50)
     inside = sum(_inside(squares, places))
     return _built(weights, squares, places, blocks), {

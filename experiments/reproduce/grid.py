@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 from compressjax import recipe
 from experiments import app
-from experiments.reproduce import lottery, pruned, transfer
+from experiments.reproduce import lottery, pruned, splitting, transfer
 from experiments.reproduce.table import Claim, render
 from experiments.view import make_console
 
@@ -41,7 +41,7 @@ class Study(Protocol):
         """What the paper says of the settings, and what is asked of ours."""
 
 
-STUDIES: dict[str, Study] = {"pruned": pruned, "lottery": lottery, "transfer": transfer}
+STUDIES: dict[str, Study] = {"pruned": pruned, "lottery": lottery, "splitting": splitting, "transfer": transfer}
 
 
 def reproduce(launch: app.Launch) -> None:

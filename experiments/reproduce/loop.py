@@ -62,6 +62,7 @@ def train(
     *,
     seed: int,
     compression: core.Compression | None = None,
+    loss: Callable[[Any, jax.Array, jax.Array], jax.Array] | None = None,
 ) -> Trained:
     """Trains for a number of steps and measures the test error now and then.
 
@@ -73,6 +74,7 @@ def train(
             evaluations), `scan` (whether a chunk is one compiled loop, in which XLA's CPU convolutions are slow).
         seed: of the order of the data.
         compression: what acts in the training; none when None.
+        loss: `(params, inputs, labels) -> loss`; the cross-entropy when None.
 
     Returns:
         The end.
@@ -88,7 +90,9 @@ def train(
     optimiser = optax.adam(optax.cosine_decay_schedule(rate, steps) if settings["cosine"] else rate)
     tx = core.as_optax(compression, optimiser)
     state = jax.jit(tx.init)(params)
-    run = jax.jit(functools.partial(_chunk, apply, compression, tx), donate_argnums=(0, 1))
+    entropy = cross_entropy(apply)
+    loss = loss or (lambda params, x, y: entropy(params, (x, y)))
+    run = jax.jit(functools.partial(_chunk, loss, compression, tx), donate_argnums=(0, 1))
     params = jax.tree.map(jnp.copy, params)
     wrong = jax.jit(lambda p, s, x, y: 100 * jnp.mean(jnp.argmax(apply(compression.view(p, s), x), -1) != y))
     errors = []
@@ -103,16 +107,14 @@ def train(
 
 
 def _chunk(
-    apply: Apply, compression: core.Compression, tx: Any, params: Any, state: Any, x: Any, y: Any, rows: Any
+    loss: Callable, compression: core.Compression, tx: Any, params: Any, state: Any, x: Any, y: Any, rows: Any
 ) -> tuple[Any, Any]:
-    entropy = cross_entropy(apply)
-
-    def loss(params: Any, state: Any, row: jax.Array) -> jax.Array:
-        return entropy(compression.view(params, state.compression), (x[row], y[row]))
+    def seen(params: Any, state: Any, row: jax.Array) -> jax.Array:
+        return loss(compression.view(params, state.compression), x[row], y[row])
 
     def step(carry: tuple[Any, Any], row: jax.Array) -> tuple[tuple[Any, Any], None]:
         params, state = carry
-        updates, state = tx.update(jax.grad(loss)(params, state, row), state, params)
+        updates, state = tx.update(jax.grad(seen)(params, state, row), state, params)
         return (optax.apply_updates(params, updates), state), None
 
     return jax.lax.scan(step, (params, state), rows)[0]

@@ -112,9 +112,23 @@ def test_training_against_the_penalty_finds_the_blocks():
         (lambda: structure.split_chain([np.ones((4, 6))], 4, key=KEY), "does not divide all"),
         (lambda: structure.split(np.ones((4, 4)), 2, key=KEY, restarts=0), "at least 1"),
         (lambda: structure.split_chain([np.ones((4, 4))], 2, key=KEY, restarts=0), "at least 1"),
+        (
+            lambda: structure.split_chain([np.ones((4, 4))], 2, key=KEY, assigned=structure.assignment((4, 6), 2, KEY)),
+            r"shapes \[\(4, 2\), \(6, 2\)\].*\[\(4, 2\), \(4, 2\)\]",
+        ),
         (lambda: structure.split_penalty([jnp.ones((2, 2))], structure.Assignment((jnp.ones((2, 2)),))), "2 layers"),
     ],
 )
 def test_bad_calls_are_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_learned_assignment_is_a_start():
+    first, second = np.array([0, 1, 0, 1]), np.array([1, 1, 0, 0])
+    blocks = (first[:, None] == second[None]).astype(float)
+    sure = structure.Assignment(tuple(jnp.asarray(5.0 * np.eye(2)[x]) for x in (first, second, first)))
+    found, info = structure.split_chain([blocks, blocks.T], 2, key=KEY, restarts=0, assigned=sure)
+    assert info["kept"] == pytest.approx(1)
+    for split, whole in zip(found, (blocks, blocks.T), strict=True):
+        np.testing.assert_array_equal(structure.merge(split), whole)
