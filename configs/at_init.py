@@ -8,8 +8,8 @@ LeNet-300-100, masks from 128 examples (GraSP: ten a class), 15 epochs of Adam a
 
 63 trainings of less than a minute each on two cores; a run that was stopped goes on. Asked: SNIP below random masks at
 every sparsity. On Fashion-MNIST it may lose 2.8, 4 and 6 points at 90, 95 and 98 % and has to stay 8 points below
-chance at 98 %; errors of earlier runs of these settings (two seeds) stand beside ours. On MNIST errors near the paper's,
-which trains with SGD to 1.7 % dense, are asked.
+chance at 98 %; errors of earlier runs of these settings (two seeds) stand beside ours. On MNIST, errors near those of
+the paper, which trains with SGD to 1.7 % dense, are asked.
 """
 
 from ml_collections import ConfigDict
