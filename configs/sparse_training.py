@@ -1,6 +1,7 @@
 """RigL (Evci et al., arXiv:1911.11134) and SET (Mocanu et al., arXiv:1707.04780) against masks that stay.
 
-LeNet-300-100 on Fashion-MNIST with 98 % zeros under ERK from the first step on, three seeds.
+LeNet-300-100 on Fashion-MNIST with 98 % zeros under ERK from the first step on, three seeds, SGD with momentum as in
+the code of RigL's authors for MNIST (which trains 200 epochs, here 15).
 
     python -m experiments.reproduce --config=configs/sparse_training.py --workdir=runs/sparse_training
 
@@ -17,6 +18,7 @@ def get_config(text: str = "") -> ConfigDict:
     smoke = "smoke" in arguments(text, {"smoke": "digits, hardly any steps, one seed"})
     config = pruned("fashion_mnist")
     config.methods, config.sparsities = ("static", "set", "rigl", "gradual"), (0.98,)
+    config.learning_rate, config.momentum, config.weight_decay = 0.1, 0.9, 1e-4
     config.distribution = "erk"
     config.gradual = {"begin": 0.05, "end": 0.6, "every": 50}  # the first two as parts of the training
     config.exchange = {"every": 100, "end": 0.75, "fraction": 0.3}

@@ -70,7 +70,9 @@ def train(
         apply: `(params, inputs) -> logits`.
         params: start.
         data: on the device.
-        settings: `steps`, `batch`, `learning_rate`, `cosine` (whether the rate falls), `chunk` (steps between two
+        settings: `steps`, `batch`, `learning_rate`, `cosine` (whether the rate falls), `restart` (part
+            of the training after which it falls anew; 0 or no field for never), `momentum` (SGD with that much
+            of it; Adam without the field), `weight_decay` (of SGD, added to the gradient), `chunk` (steps between two
             evaluations), `scan` (whether a chunk is one compiled loop, in which XLA's CPU convolutions are slow).
         seed: of the order of the data.
         compression: what acts in the training; none when None.
@@ -87,7 +89,11 @@ def train(
         raise ValueError(f"--config.steps={steps} must be a multiple of --config.chunk={chunk}")
     compression = compression or core.identity()
     rate = settings["learning_rate"]
-    optimiser = optax.adam(optax.cosine_decay_schedule(rate, steps) if settings["cosine"] else rate)
+    schedule = _falling(rate, steps, round(settings.get("restart", 0) * steps)) if settings["cosine"] else rate
+    optimiser = optax.adam(schedule)
+    if "momentum" in settings:
+        decay = optax.add_decayed_weights(settings["weight_decay"])
+        optimiser = optax.chain(decay, optax.sgd(schedule, settings["momentum"]))
     tx = core.as_optax(compression, optimiser)
     state = jax.jit(tx.init)(params)
     entropy = cross_entropy(apply)
@@ -104,6 +110,11 @@ def train(
         if not np.isfinite(jax.tree.leaves(params)[0]).all():
             raise ValueError(f"the weights are no numbers after {first + chunk} steps; lower --config.learning_rate")
     return Trained(params, state.compression, errors, compression.encode(params, state.compression))
+
+
+def _falling(rate: float, steps: int, restart: int) -> optax.Schedule:
+    parts = [optax.cosine_decay_schedule(rate, length) for length in (restart, steps - restart) if length]
+    return optax.join_schedules(parts, [restart] * (len(parts) - 1))
 
 
 def _chunk(
