@@ -145,7 +145,10 @@ def apply_split(found: Split, x: jax.Array) -> jax.Array:
     """
     parts = jnp.einsum("...bi,bio->...bo", x[..., found.inputs], found.weights)
     flat = parts.reshape(*x.shape[:-1], -1)
-    return jnp.take(flat, np.argsort(found.outputs.reshape(-1)), axis=-1)
+    places = found.outputs.reshape(-1)
+    # As an argument of jit the split is traced; as a constant its order is known now.
+    order = np.argsort(places) if isinstance(places, np.ndarray) else jnp.argsort(places)
+    return jnp.take(flat, order, axis=-1)
 
 
 class Assignment(NamedTuple):

@@ -132,3 +132,13 @@ def test_a_learned_assignment_is_a_start():
     assert info["kept"] == pytest.approx(1)
     for split, whole in zip(found, (blocks, blocks.T), strict=True):
         np.testing.assert_array_equal(structure.merge(split), whole)
+
+
+def test_a_split_may_be_an_argument_of_jit():
+    weight = jax.random.normal(KEY, (6, 4))
+    found = structure.split(weight, 2, key=KEY)
+    x = jax.random.normal(jax.random.key(1), (3, 6))
+    expected = x @ structure.merge(found)
+    np.testing.assert_allclose(jax.jit(structure.apply_split)(found, x), expected, rtol=1e-5, atol=1e-6)
+    closed = jax.jit(lambda x: structure.apply_split(found, x))
+    np.testing.assert_allclose(closed(x), expected, rtol=1e-5, atol=1e-6)

@@ -1,0 +1,64 @@
+"""What a network in blocks, and an early exit, take of the time of the whole network."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+
+from compressjax import structure
+from experiments.bench.harness import Case
+
+
+def cases(config: ml_collections.ConfigDict) -> Iterator[Case]:
+    """A chain of products dense and in blocks, by batch size; then one input that leaves at the first branch or late.
+
+    Args:
+        config: `seed`, `width` and `depth` of the chain, `blocks`, `batches`.
+
+    Yields:
+        The cases, with the dense chain as the baseline.
+    """
+    keys = jax.random.split(jax.random.key(config.seed), config.depth)
+    chain = [jax.random.normal(key, (config.width, config.width)) / config.width**0.5 for key in keys]
+    parts = {b: structure.split_chain(chain, b, key=keys[0], restarts=1)[0] for b in config.blocks}
+    for batch in config.batches:
+        x = jax.random.normal(keys[-1], (batch, config.width))
+        contenders = {"dense": _thunk(_dense, chain, x)}
+        contenders |= {f"{b} blocks": _thunk(_blocks, found, x) for b, found in parts.items()}
+        facts = {f"share of weights, {b} blocks": 1 / b for b in parts}
+        yield Case(f"{config.depth} products of {config.width}, {batch} rows", contenders, facts)
+    x = jax.random.normal(keys[0], (1, config.width))
+    contenders = {"no branches": _thunk(_dense, chain, x)}
+    for name, threshold in (("leaves at the first branch", 0.0), ("goes to the end", 2.0)):
+        contenders[name] = _thunk(_exits, chain, x, jnp.float32(threshold))
+    yield Case(f"{config.depth} products of {config.width}, early exit", contenders, {})
+
+
+def _thunk(fn: Callable, *args: Any) -> Callable:
+    compiled = jax.jit(fn)
+    return lambda: compiled(*args)
+
+
+def _dense(chain: list[jax.Array], x: jax.Array) -> jax.Array:
+    for kernel in chain:
+        x = jax.nn.relu(x @ kernel)
+    return x
+
+
+def _blocks(chain: list[structure.Split], x: jax.Array) -> jax.Array:
+    for part in chain:
+        x = jax.nn.relu(structure.apply_split(part, x))
+    return x
+
+
+def _exits(chain: list[jax.Array], x: jax.Array, threshold: jax.Array) -> jax.Array:
+    def stage(kernel: jax.Array) -> Callable:
+        def run(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+            x = jax.nn.relu(x @ kernel)
+            return x, x[:, :10]
+
+        return run
+
+    return structure.run_exits([stage(kernel) for kernel in chain], [threshold] * (len(chain) - 1) + [0.0], x)[0]
