@@ -25,10 +25,11 @@ def get_config(text: str = "") -> ConfigDict:
     config = pruned("mnist" if "mnist" in words else "fashion_mnist")
     config.methods, config.sparsities = ("variational", "l0"), ()
     config.units = True
-    config.steps = 14040  # 30 epochs
-    # Ends and warm-ups are parts of the training.
-    config.variational = {"end": 0.9, "warmup": 0.3, "learning_rate": 5e-3}
-    config.l0 = {"penalty": 0.1, "keep": 0.8, "end": 0.9, "learning_rate": 5e-3}
+    config.steps = 21060  # 45 epochs
+    # Warm-ups and ends are parts of the training. Where noise ends, the rate falls anew, also for the dense network.
+    config.restart = 0.7
+    config.variational = {"end": 0.7, "warmup": 0.2, "learning_rate": 1e-2}
+    config.l0 = {"penalty": 0.2, "keep": 0.8, "end": 0.7, "learning_rate": 5e-3}
     config.asked = (("variational", "dense", None, 1.0),)
     if "lenet5" in words:
         config.model = {"name": "lenet5", "settings": {}}
