@@ -1,10 +1,11 @@
-"""Pictures of pruning reports, and how all pictures are made, as PNG bytes."""
+"""Pictures and tables of pruning reports, as PNG and CSV, and how all pictures are made."""
 
+import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from compressjax import measure
+from compressjax import measure, structure
 
 
 def plot_curves(true: measure.Sensitivity, estimated: measure.Sensitivity) -> bytes:
@@ -53,6 +54,45 @@ def plot_masks(rows: Sequence[Mapping[str, Any]]) -> bytes:
     axes.legend(fontsize=8)
     axes.grid(axis="x", alpha=0.3)
     return as_png(figure)
+
+
+def plot_groups(cuts: Sequence[structure.Cut]) -> bytes:
+    """Units of every group before and after a cut, groups that stayed whole left out.
+
+    Args:
+        cuts: from `structure.shrink`.
+
+    Returns:
+        PNG.
+    """
+    shown = [row for row in cuts if not row.reason]
+    figure = new_figure(8.0, 1.0 + 0.35 * len(shown))
+    axes = figure.add_subplot()
+    places = range(len(shown) - 1, -1, -1)
+    axes.barh(places, [row.units for row in shown], color="#ccc", label="before")
+    axes.barh(places, [row.kept for row in shown], height=0.5, color="#1f6feb", label="after")
+    axes.set(xlabel="units", yticks=places)
+    axes.set_yticklabels([f"{row.group} ({row.members} axes)" for row in shown])
+    axes.legend(fontsize=8)
+    axes.grid(axis="x", alpha=0.3)
+    return as_png(figure)
+
+
+def as_csv(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A table as CSV.
+
+    Args:
+        head: names of the columns.
+        rows: their values.
+
+    Returns:
+        The text.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(head)
+    writer.writerows(rows)
+    return out.getvalue()
 
 
 def new_figure(width: float, height: float) -> Any:

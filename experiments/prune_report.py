@@ -6,8 +6,6 @@ pruned by several methods without training; masks, dead units and accuracies are
 `sensitivity.csv`, `sensitivity.png`, `masks.csv`, `masks.png` and `prune_report.json`.
 """
 
-import csv
-import io
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -19,7 +17,7 @@ import numpy as np
 
 from compressjax import core, measure, observe, prune, recipe, saliency
 from experiments import app
-from experiments.plots import plot_curves, plot_masks
+from experiments.plots import as_csv, plot_curves, plot_masks
 from experiments.problem import Problem, assess, cross_entropy, make_problem, predict
 from experiments.stages.teacher import make_teacher
 from experiments.training import with_run
@@ -201,7 +199,7 @@ def curves_csv(true: measure.Sensitivity, estimated: measure.Sensitivity) -> str
         for path in true.losses
         for i, s in enumerate(true.sparsities)
     ]
-    return _csv(("leaf", "entries", "sparsity", "base", "loss", "estimated_loss"), rows)
+    return as_csv(("leaf", "entries", "sparsity", "base", "loss", "estimated_loss"), rows)
 
 
 def masks_csv(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -220,15 +218,7 @@ def masks_csv(rows: Sequence[Mapping[str, Any]]) -> str:
             head = ("method", "sparsity", "accuracy", "leaf", *mask, *dead)
             flat = [" ".join(x) if isinstance(x, tuple) else x for x in mask.values()]
             lines.append((row["method"], row["sparsity"], row["accuracy"], path, *flat, *dead.values()))
-    return _csv(head or (), lines)
-
-
-def _csv(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(head)
-    writer.writerows(rows)
-    return out.getvalue()
+    return as_csv(head or (), lines)
 
 
 if __name__ == "__main__":

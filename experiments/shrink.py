@@ -2,7 +2,7 @@
 
 Trains a residual network with BatchNorm, cuts channels out of every block, checks the cut against zeros in the weights,
 builds the Linen module of the smaller widths, trains it further, and times both in turn. The work directory holds
-`shrink.json`.
+`shrink.json`, and what became of every group as `groups.csv` and `groups.png`.
 """
 
 import functools
@@ -20,6 +20,7 @@ import optax
 from compressjax import measure, modules, recipe, structure
 from experiments import app
 from experiments.datasets import Dataset, batch_indices, load
+from experiments.plots import as_csv, plot_groups
 from experiments.resnet import ResNet
 from experiments.view import make_console
 
@@ -161,7 +162,13 @@ def report(launch: app.Launch) -> None:
         "widths": {"widths": smaller.widths, "inner": smaller.inner},
         "groups": [row._asdict() for row in small.cuts if not row.reason],
     }  # fmt: skip
-    recipe.write_file(os.path.join(launch.workdir, "shrink.json"), json.dumps(found, indent=2) + "\n")
+    files = {
+        "shrink.json": json.dumps(found, indent=2) + "\n",
+        "groups.csv": as_csv(structure.Cut._fields, small.cuts),
+        "groups.png": plot_groups(small.cuts),
+    }
+    for name, content in files.items():
+        recipe.write_file(os.path.join(launch.workdir, name), content)
     console.print(as_text(found), markup=False)
 
 

@@ -1,6 +1,8 @@
 """The experiment on the digits: figures that follow from each other."""
 
+import csv
 import json
+import struct
 
 import jax
 import jax.numpy as jnp
@@ -20,13 +22,27 @@ def found(data_cache, tmp_path_factory):
     folder = tmp_path_factory.mktemp("shrink")
     config = config_file.get_config("smoke").to_dict()
     shrink.report(app.Launch(config, str(folder), str(folder / "cache"), data_cache, app.make_mesh(1)))
-    return json.loads((folder / "shrink.json").read_text())
+    with open(folder / "groups.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    picture = (folder / "groups.png").read_bytes()
+    return {**json.loads((folder / "shrink.json").read_text()), "csv": rows, "png": picture}
 
 
 def test_half_of_every_block_is_cut(found):
     assert found["widths"] == {"widths": [2, 4], "inner": [2, 3]}
     assert all(2 * row["kept"] == row["units"] for row in found["groups"])
     assert found["error_of_cut"] <= 1e-5
+
+
+def test_tables_and_pictures_hold_every_group(found):
+    cut = [row for row in found["csv"] if not row["reason"]]
+    assert [(row["group"], int(row["units"]), int(row["kept"])) for row in cut] == [
+        (row["group"], row["units"], row["kept"]) for row in found["groups"]
+    ]
+    assert len(found["csv"]) > len(cut)
+    width, height = struct.unpack(">II", found["png"][16:24])
+    assert found["png"].startswith(b"\x89PNG")
+    assert (width, height) == (880, round(110 * (1.0 + 0.35 * len(cut))))
 
 
 def test_predicted_operations_are_within_a_tenth_of_those_of_xla(found):
