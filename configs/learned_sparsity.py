@@ -28,7 +28,7 @@ def get_config(text: str = "") -> ConfigDict:
     config.steps = 21060  # 45 epochs
     # Warm-ups and ends are parts of the training. Where noise ends, the rate falls anew, also for the dense network.
     config.restart = 0.7
-    config.variational = {"end": 0.7, "warmup": 0.2, "learning_rate": 1e-2}
+    config.variational = {"end": 0.7, "warmup": 0.1, "learning_rate": 1e-2}
     config.l0 = {"penalty": 0.2, "keep": 0.8, "end": 0.7, "learning_rate": 5e-3}
     config.asked = (("variational", "dense", None, 1.0),)
     if "lenet5" in words:
