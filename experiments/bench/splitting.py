@@ -1,5 +1,6 @@
 """What a network in blocks, and an early exit, take of the time of the whole network."""
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -36,8 +37,9 @@ def cases(config: ml_collections.ConfigDict) -> Iterator[Case]:
     yield Case(f"{config.depth} products of {config.width}, early exit", contenders, {})
 
 
-def _thunk(fn: Callable, *args: Any) -> Callable:
-    compiled = jax.jit(fn)
+def _thunk(fn: Callable, chain: Any, *args: Any) -> Callable:
+    # Closed over, as in a program for prediction: the places of units are constants then, and need no sorting.
+    compiled = jax.jit(functools.partial(fn, chain))
     return lambda: compiled(*args)
 
 
