@@ -93,9 +93,9 @@ class NNXEmbed(_Layer, nnx.Embed):
         (5, 4)
     """
 
-    def attend(self, query: Any) -> Any:
+    def attend(self, query: Any, *args: Any, **kwargs: Any) -> Any:
         """Scores of all rows against queries `[..., features]`, on the viewed table."""
-        return self.through(lambda seen: nnx.Embed.attend(seen, query))
+        return self.through(lambda seen: nnx.Embed.attend(seen, query, *args, **kwargs))
 
 
 def nnx_layers(model: nnx.Module) -> dict[str, NNXViewed]:
@@ -140,7 +140,7 @@ def nnx_compression_of(model: nnx.Module) -> Compression:
         >>> nnx_compression_of(model).name
         '0: fake(bits=8, granularity=channel)'
     """
-    return joined({path: layer.compression for path, layer in nnx_layers(model).items()}, type(model).__name__)
+    return joined({path: layer.own() for path, layer in nnx_layers(model).items()}, type(model).__name__)
 
 
 def nnx_set_compression(model: nnx.Module, state: Any) -> None:

@@ -42,6 +42,16 @@ class NNXViewed(nnx.Module):
         """The module whose parameters are viewed."""
         return self
 
+    def own(self) -> Compression:
+        """The compression.
+
+        Raises:
+            ValueError: If the layer was made without one.
+        """
+        if self.compression is None:
+            raise ValueError(f"this {type(self).__name__} has no compression; make it with compression=...")
+        return self.compression
+
     def through(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Calls a function of the module while its parameters are viewed.
 
@@ -56,7 +66,7 @@ class NNXViewed(nnx.Module):
         if self.compression is None:
             return fn(self.seen(), *args, **kwargs)
         graph, params, rest = _split(self.seen(), nnx.Param, ...)
-        seen = nnx.merge(graph, self.compression.view(params, self.compression_state.get_value()), rest)
+        seen = nnx.merge(graph, self.own().view(params, self.compression_state.get_value()), rest)
         out = fn(seen, *args, **kwargs)
         # Variables are shared with the copy or not, depending on flax's mode; what the module lacks is written back.
         held = dict(nnx.to_flat_state(nnx.state(self.seen(), nnx.Not(nnx.Param))))
@@ -74,7 +84,7 @@ class NNXViewed(nnx.Module):
             stats: Statistics by path, for methods that read them.
         """
         params = nnx.state(self.seen(), nnx.Param)
-        state = self.compression.update(self.compression_state.get_value(), params, grads, stats)
+        state = self.own().update(self.compression_state.get_value(), params, grads, stats)
         self.compression_state.set_value(state)
 
     def receive(self, grads: Any) -> Any:
@@ -87,7 +97,7 @@ class NNXViewed(nnx.Module):
             Gradients for its optimiser; `as_optax` calls this by itself.
         """
         state, params = self.compression_state.get_value(), nnx.state(self.seen(), nnx.Param)
-        received, after = self.compression.receive(grads, params, state)
+        received, after = self.own().receive(grads, params, state)
         self.compression_state.set_value(after)
         return received
 
@@ -97,7 +107,7 @@ class NNXViewed(nnx.Module):
         `as_optax` does this by itself.
         """
         params = nnx.state(self.seen(), nnx.Param)
-        nnx.update(self.seen(), self.compression.project(params, self.compression_state.get_value()))
+        nnx.update(self.seen(), self.own().project(params, self.compression_state.get_value()))
 
     def set_compression(self, state: Any) -> None:
         """Takes over the state that `as_optax` keeps.
@@ -117,7 +127,7 @@ class NNXViewed(nnx.Module):
             statistics, and neither random keys nor the state of the compression.
         """
         params, rest = stored(self.seen())
-        return {"params": self.compression.encode(params, self.compression_state.get_value()), "rest": rest}
+        return {"params": self.own().encode(params, self.compression_state.get_value()), "rest": rest}
 
 
 class NNXCompressed(NNXViewed):

@@ -79,6 +79,8 @@ def test_a_plain_layer_is_the_dense_one():
     assert modules.nnx_layers(ours) == {}
     with pytest.raises(ValueError, match="NNXLinear has no layer with a compression"):
         modules.nnx_compression_of(ours)
+    with pytest.raises(ValueError, match=r"NNXLinear has no compression; make it with compression="):
+        ours.update_compression()
 
 
 def test_one_layer_is_a_model():
