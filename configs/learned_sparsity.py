@@ -28,12 +28,13 @@ def get_config(text: str = "") -> ConfigDict:
     config.steps = 21060  # 45 epochs
     # Warm-ups and ends are parts of the training. Where noise ends, the rate falls anew, also for the dense network.
     config.restart = 0.7
-    config.variational = {"end": 0.7, "warmup": 0.1, "learning_rate": 1e-2}
+    config.variational = {"end": 0.7, "warmup": 0.17, "learning_rate": 1e-2}
     config.l0 = {"penalty": 0.2, "keep": 0.8, "end": 0.7, "learning_rate": 5e-3}
-    config.asked = (("variational", "dense", None, 1.0),)
-    if "lenet5" in words:
-        config.model = {"name": "lenet5", "settings": {}}
-        config.scan, config.steps = False, 4680  # XLA runs convolutions in loops slowly on a CPU; 10 epochs
+    config.asked = (("variational", "dense", None, 1.0), ("variational", "", 95.0, None, "", "zeros"))
     if "smoke" in words:
         pruned("digits", config)
+    if "lenet5" in words:
+        config.model = {"name": "lenet5", "settings": {}}
+        config.scan = False  # XLA runs convolutions in loops slowly on a CPU
+        config.steps = config.steps if "smoke" in words else 4680  # 10 epochs
     return config

@@ -261,7 +261,7 @@ def split_chain(
     widths = [squares[0].shape[0], *(s.shape[1] for s in squares)]
     if any(s.shape[0] != n for s, n in zip(squares, widths)):
         raise ValueError(f"shapes {[s.shape for s in squares]} are no chain: each output is the next one's input")
-    if any(n % blocks for n in widths):
+    if blocks < 1 or any(n % blocks for n in widths):
         raise ValueError(f"blocks={blocks} does not divide all widths {widths}; choose a common divisor")
     starts = [_drawn(widths, blocks, start) for start in jax.random.split(key, restarts)]
     if assigned is not None:

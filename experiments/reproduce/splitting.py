@@ -83,13 +83,13 @@ def _error(problem: Problem, params: Any, data: Data) -> float:
 
 
 def _exits(problem: Problem, config: Mapping[str, Any], seed: int) -> dict[str, float]:
-    """A branch after every hidden layer; thresholds are chosen on training images that were held out."""
+    """A branch after every hidden layer but the last; thresholds are chosen on training images that were held out."""
     params, data, held = problem.initial_params(), data_of(problem), config["held_out"]
     names, keys = list(params), jax.random.split(problem.key("branches"), len(params))
     classes = problem.data.classes
     branches = {
         name: jax.random.normal(k, (params[name]["bias"].size, classes)) / params[name]["bias"].size ** 0.5
-        for name, k in zip(names[:-1], keys)
+        for name, k in zip(names[:-2], keys)
     }
 
     def outputs(tree: Any, x: jax.Array) -> list[jax.Array]:
@@ -97,8 +97,9 @@ def _exits(problem: Problem, config: Mapping[str, Any], seed: int) -> dict[str, 
         found, h = [], ((x.astype(jnp.float32) - problem.data.mean) / problem.data.std).reshape(x.shape[0], -1)
         for name in names[:-1]:
             h = jax.nn.relu(h @ tree["net"][name]["kernel"] + tree["net"][name]["bias"])
-            found.append(h @ tree["branches"][name])
-        return [*found[:-1], h @ tree["net"][names[-1]]["kernel"] + tree["net"][names[-1]]["bias"]]
+            if name in tree["branches"]:
+                found.append(h @ tree["branches"][name])
+        return [*found, h @ tree["net"][names[-1]]["kernel"] + tree["net"][names[-1]]["bias"]]
 
     def loss(tree: Any, x: jax.Array, y: jax.Array) -> jax.Array:
         return structure.branch_loss(outputs(tree, x), y)
@@ -107,7 +108,9 @@ def _exits(problem: Problem, config: Mapping[str, Any], seed: int) -> dict[str, 
     start = {"net": params, "branches": branches}
     tree = train(lambda t, x: outputs(t, x)[-1], start, rest, config, seed=seed, loss=loss).params
     sizes = [params[name]["kernel"].size for name in names]
-    costs = [sum(sizes[: i + 1]) + branches[name].size for i, name in enumerate(names[:-2])] + [sum(sizes)]
+    # An input has run all branches up to the one where it leaves.
+    tried = np.cumsum([branch.size for branch in branches.values()])
+    costs = [*(np.cumsum(sizes)[: len(tried)] + tried).tolist(), int(sum(sizes) + tried[-1])]
     chosen = structure.choose_exits(jax.jit(outputs)(tree, data.train[:held]), data.train_labels[:held], costs)
     seen, open_ = jax.jit(outputs)(tree, data.test), np.ones(len(data.test_labels), bool)
     wrong, cost = 0, 0.0

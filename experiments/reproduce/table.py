@@ -14,6 +14,7 @@ class Claim(NamedTuple):
         low: least value of the mean (of the difference) in points that meets the claim, or None.
         high: greatest such value, or None.
         paper: the paper's own figure, as text.
+        figure: which of the figures it speaks of.
     """
 
     name: str
@@ -21,6 +22,7 @@ class Claim(NamedTuple):
     low: float | None = None
     high: float | None = None
     paper: str = ""
+    figure: str = "error"
 
 
 Results = Mapping[str, Mapping[int, Mapping[str, float]]]
@@ -55,9 +57,9 @@ def render(results: Results, claims: Sequence[Claim], about: Mapping[str, Any]) 
     return "\n".join(lines) + f"\n\n{notes}\n"
 
 
-def differences(results: Results, name: str, other: str) -> list[float]:
-    """Errors of one setting less those of another, seed by seed."""
-    return [run["error"] - results[other][seed]["error"] for seed, run in results[name].items()]
+def differences(results: Results, name: str, other: str, figure: str = "error") -> list[float]:
+    """A figure of one setting less that of another, seed by seed."""
+    return [run[figure] - results[other][seed][figure] for seed, run in results[name].items()]
 
 
 def spread(values: Sequence[float], *, sign: bool = False) -> str:
@@ -76,9 +78,9 @@ def spread(values: Sequence[float], *, sign: bool = False) -> str:
 def judged(results: Results, claim: Claim) -> str:
     """One row of the table of claims."""
     if claim.against:
-        values = differences(results, claim.name, claim.against)
+        values = differences(results, claim.name, claim.against, claim.figure)
     else:
-        values = [run["error"] for run in results[claim.name].values()]
+        values = [run[claim.figure] for run in results[claim.name].values()]
     mean = statistics.fmean(values)
     met = (claim.low is None or mean >= claim.low) and (claim.high is None or mean <= claim.high)
     asked = " and ".join(
@@ -87,5 +89,6 @@ def judged(results: Results, claim: Claim) -> str:
         if bound is not None
     )
     of = f"{claim.name} - {claim.against}" if claim.against else claim.name
+    of = of if claim.figure == "error" else f"{of}, {claim.figure}"
     verdict = ("met" if met else "**missed**") if asked else ""
     return f"| {asked or '–'} | {of} | {spread(values, sign=bool(claim.against))} | {claim.paper or '–'} | {verdict} |"

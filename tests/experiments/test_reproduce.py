@@ -23,18 +23,20 @@ def launch(config, folder, cache):
 
 def test_means_differences_and_verdicts():
     results = {
-        "dense": {0: {"error": 10.0}, 1: {"error": 12.0}},
-        "half": {0: {"error": 11.0}, 1: {"error": 12.0}},
+        "dense": {0: {"error": 10.0, "zeros": 0.0}, 1: {"error": 12.0, "zeros": 0.0}},
+        "half": {0: {"error": 11.0, "zeros": 94.0}, 1: {"error": 12.0, "zeros": 95.0}},
     }
     claims = [
         Claim("half", "dense", None, 0.4),
         Claim("half", "dense", None, 0.6),
         Claim("half", "", 11.0, 12.0, "9.9"),
+        Claim("half", "", 95.0, None, "", "zeros"),
     ]
     text = render(results, claims, ABOUT)
-    assert "| half | 11.50 ± 0.71 | +0.50 ± 0.71 |" in text
+    assert "| half | 11.50 ± 0.71 | 94.50 ± 0.71 | +0.50 ± 0.71 |" in text
+    assert "| at least 95.0 | half, zeros | 94.50 ± 0.71 | – | **missed** |" in text
     rows = [line for line in text.splitlines() if line.endswith(("met |", "missed** |"))]
-    assert [row.split("|")[-2].strip() for row in rows] == ["**missed**", "met", "met"]
+    assert [row.split("|")[-2].strip() for row in rows] == ["**missed**", "met", "met", "**missed**"]
     assert "| 9.9 |" in text
 
 
