@@ -9,6 +9,7 @@ import jax
 from compressjax.core import Compression
 from compressjax.modules._joined import joined
 from compressjax.modules._linen import Viewed
+from compressjax.modules._variables import state_of
 
 
 def compression_of(model: nn.Module, *args: Any, **kwargs: Any) -> Compression:
@@ -17,8 +18,8 @@ def compression_of(model: nn.Module, *args: Any, **kwargs: Any) -> Compression:
     .. math:: view(\\theta, s)_l = view_l(\\theta_l, s_l) \\quad \\text{for every layer } l
 
     The model is traced, not run. The state is a dict with one state a layer, by the layer's path; as variables it lies
-    where each layer looks for its own. Layers under `nn.scan` keep one state a slice and cannot be joined: wrap such
-    a model in `Compressed` instead.
+    where each layer looks for its own. Layers under `nn.scan` and `nn.vmap` keep one state a slice and are refused:
+    wrap such a model in `Compressed` instead.
 
     Args:
         model: A Linen module with layers of `modules` (`Dense`, `Conv`, ...) or wrappers (`Compressed`) inside, or one.
@@ -29,7 +30,7 @@ def compression_of(model: nn.Module, *args: Any, **kwargs: Any) -> Compression:
         A compression of the model's `params`; leaves of other layers stay as they are.
 
     Raises:
-        ValueError: If no layer of the model has a compression, or one lies inside another.
+        ValueError: If no layer of the model has a compression, one lies inside another, or has a state a slice.
 
     Example:
         >>> import jax.numpy as jnp
@@ -39,16 +40,48 @@ def compression_of(model: nn.Module, *args: Any, **kwargs: Any) -> Compression:
         'layers_0: fake(bits=8, granularity=channel)'
     """
     found: dict[str, Compression] = {}
+    kinds: dict[str, type] = {}
 
     def note(call: Any, args: Any, kwargs: Any, context: nn.module.InterceptorContext) -> Any:
-        own = vars(context.module).get("compression") if isinstance(context.module, Viewed) else None
-        if own is not None:
-            found["/".join(context.module.path)] = own
+        if _is_view(context):
+            path, own = "/".join(context.module.path), vars(context.module)["compression"]
+            found.setdefault(path, own)
+            # A layer may be called and traced again, and its compression made anew each time.
+            if kinds.setdefault(path, type(context.module)) is not type(context.module):
+                raise ValueError(
+                    f"a wrapper and what it wraps bring a compression each, at {path or 'the top'!r}; leave one out, "
+                    "or chain them"
+                )
         return call(*args, **kwargs)
 
+    # Flags stay what they are; only arrays are traced.
+    leaves, structure = jax.tree.flatten((args, kwargs))
+    arrays = [leaf for leaf in leaves if _is_array(leaf)]
+
+    def init(*given: Any) -> Any:
+        coming = iter(given)
+        a, k = jax.tree.unflatten(structure, [next(coming) if _is_array(leaf) else leaf for leaf in leaves])
+        return model.init(jax.random.key(0), *a, **k)
+
     with nn.intercept_methods(note):
-        jax.eval_shape(lambda *a: model.init(jax.random.key(0), *a, **kwargs), *args)
-    return joined(found, type(model).__name__)
+        variables = jax.eval_shape(init, *arrays)
+    joint = joined(found, type(model).__name__)
+    try:
+        state_of(variables, joint)
+    except ValueError as error:
+        raise ValueError(
+            f"a layer of {type(model).__name__} keeps its state in another shape than its parameters ask for, as under "
+            "nn.scan or nn.vmap, where there is one a slice; wrap the whole model in modules.Compressed instead"
+        ) from error
+    return joint
+
+
+def _is_view(context: nn.module.InterceptorContext) -> bool:
+    return isinstance(context.module, Viewed) and context.method_name == "through"
+
+
+def _is_array(leaf: Any) -> bool:
+    return hasattr(leaf, "shape") and hasattr(leaf, "dtype")
 
 
 def plain(fn: Callable[..., Any]) -> Callable[..., Any]:
@@ -72,21 +105,14 @@ def plain(fn: Callable[..., Any]) -> Callable[..., Any]:
         (1, 4)
     """
 
-    inside: set[tuple[str, ...]] = set()
-
-    def through(call: Any, args: Any, kwargs: Any, context: nn.module.InterceptorContext) -> Any:
-        module, name = context.module, context.method_name
-        # The dense layer's own method is called on the same module, and is not to be replaced again.
-        if not isinstance(module, Viewed) or name not in module.viewed or module.path in inside:
+    def dense(call: Any, args: Any, kwargs: Any, context: nn.module.InterceptorContext) -> Any:
+        if not _is_view(context):
             return call(*args, **kwargs)
-        inside.add(module.path)
-        try:
-            return module.viewed[name](module.seen(), *args, **kwargs)
-        finally:
-            inside.remove(module.path)
+        run, *inputs = args
+        return run(context.module.seen(), *inputs, **{name: x for name, x in kwargs.items() if name != "update"})
 
     def run(*args: Any, **kwargs: Any) -> Any:
-        with nn.intercept_methods(through):
+        with nn.intercept_methods(dense):
             return fn(*args, **kwargs)
 
     return run

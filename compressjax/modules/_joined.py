@@ -3,6 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+
 from compressjax.core import Compression, Selector, values, with_values
 
 Layers = Mapping[str, Compression]
@@ -87,11 +90,17 @@ def _joined(layers: Layers) -> Compression:
             "`compression` of the other layers None"
         )
 
+    def pause(state: Any) -> tuple[jax.Array, Any]:
+        answers = {path: c.pauser(state[path]) for path, c in layers.items() if c.pauser}
+        due = jnp.any(jnp.stack([now for now, _ in answers.values()]))
+        return due, {path: counted for path, (_, counted) in answers.items()}
+
+    pauses = all(c.pauser is not None for c in layers.values())
     needs = tuple(dict.fromkeys(need for c in layers.values() for need in c.needs))
     name = ", ".join(f"{path}: {c.name}" for path, c in layers.items())
     return Compression(
         init, update, layerwise("view"), layerwise("encode"), layerwise("constrain"), select, restrict, name, needs,
-        receive, layerwise("project"), settle,
+        receive, layerwise("project"), settle, pause if pauses else None,
     )  # fmt: skip
 
 

@@ -1,7 +1,6 @@
 """Layers of Flax Linen with a compression of their own, in the places of those without."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import flax.linen as nn
 
@@ -26,10 +25,14 @@ class _Layer(Viewed):
         Raises:
             ValueError: If the state is missing, or to be updated and not mutable.
         """
-        dense = self.viewed["__call__"]
         if vars(self)["compression"] is None:
-            return dense(self, *args, **kwargs)
-        return self.through(dense, *args, update=update, **kwargs)
+            return _dense(self, *args, **kwargs)
+        return self.through(_dense, *args, update=update, **kwargs)
+
+
+def _dense(layer: Any, *args: Any, **kwargs: Any) -> Any:
+    # Of the class after `_Layer`: Flax's own.
+    return super(_Layer, layer).__call__(*args, **kwargs)
 
 
 class Dense(_Layer, nn.Dense):
@@ -72,7 +75,6 @@ class Dense(_Layer, nn.Dense):
         'Masked'
     """
 
-    viewed: ClassVar[Mapping[str, Callable[..., Any]]] = {"__call__": nn.Dense.__call__}
     compression: Compression | None = None
 
 
@@ -88,7 +90,6 @@ class DenseGeneral(_Layer, nn.DenseGeneral):
         (2, 3)
     """
 
-    viewed: ClassVar[Mapping[str, Callable[..., Any]]] = {"__call__": nn.DenseGeneral.__call__}
     compression: Compression | None = None
 
 
@@ -104,7 +105,6 @@ class Conv(_Layer, nn.Conv):
         (3, 3)
     """
 
-    viewed: ClassVar[Mapping[str, Callable[..., Any]]] = {"__call__": nn.Conv.__call__}
     compression: Compression | None = None
 
 
@@ -120,11 +120,10 @@ class Embed(_Layer, nn.Embed):
         4
     """
 
-    viewed: ClassVar[Mapping[str, Callable[..., Any]]] = {"__call__": nn.Embed.__call__, "attend": nn.Embed.attend}
     compression: Compression | None = None
 
     def attend(self, query: Any) -> Any:
         """Scores of all rows against queries `[..., features]`, on the viewed table."""
         if self.compression is None:
             return super().attend(query)
-        return self.through(self.viewed["attend"], query)
+        return self.through(nn.Embed.attend, query)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 from flax import nnx
 
 from compressjax.core import Compression
@@ -107,6 +108,9 @@ def nnx_layers(model: nnx.Module) -> dict[str, NNXViewed]:
     Returns:
         `{path: layer}`; the empty path is the model itself. The path of a wrapper is that of what it wraps.
 
+    Raises:
+        ValueError: If a wrapper and what it wraps have a compression each.
+
     Example:
         >>> from compressjax import quant
         >>> list(nnx_layers(nnx.List([NNXLinear(2, 2, compression=quant.fake(8), rngs=nnx.Rngs(0))])))
@@ -116,7 +120,12 @@ def nnx_layers(model: nnx.Module) -> dict[str, NNXViewed]:
     for path, node in nnx.iter_graph(model):
         if isinstance(node, NNXViewed) and node.compression is not None:
             inner = () if node.seen() is node else ("module",)
-            found["/".join(map(str, (*path, *inner)))] = node
+            name = "/".join(map(str, (*path, *inner)))
+            if name in found:
+                raise ValueError(
+                    f"a wrapper and what it wraps bring a compression each, at {name!r}; leave one out, or chain them"
+                )
+            found[name] = node
     return found
 
 
@@ -150,6 +159,9 @@ def nnx_set_compression(model: nnx.Module, state: Any) -> None:
         model: An NNX module with layers.
         state: `optimiser.opt_state.compression`.
 
+    Raises:
+        ValueError: If a layer holds a state of other shapes, as under `nnx.vmap`.
+
     Example:
         >>> from compressjax import quant
         >>> model = nnx.List([NNXLinear(2, 2, compression=quant.fake(8), rngs=nnx.Rngs(0))])
@@ -157,7 +169,16 @@ def nnx_set_compression(model: nnx.Module, state: Any) -> None:
     """
     layers = nnx_layers(model)
     for path, layer in layers.items():
-        layer.set_compression(state if set(layers) == {""} else state[path])
+        own = state if set(layers) == {""} else state[path]
+        held, given = (
+            [tuple(leaf.shape) for leaf in jax.tree.leaves(part)] for part in (layer.compression_state.get_value(), own)
+        )
+        if held != given:
+            raise ValueError(
+                f"the layer {path!r} holds a state with shapes {held}, and was given {given}; layers made under "
+                "nnx.vmap cannot be joined, wrap the whole model in modules.NNXCompressed"
+            )
+        layer.set_compression(own)
 
 
 def nnx_encode(model: nnx.Module) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """The wrapper for Flax Linen, and what it shares with layers that are made compressed."""
 
 import types
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -17,15 +17,10 @@ class Viewed(nn.Module):
 
     The base of `Compressed` and of the layers (`Dense`, `Conv`, ...).
 
-    Attributes:
-        viewed: What methods do without a compression, by name: functions of the module that is seen.
-
     Example:
         >>> issubclass(Compressed, Viewed)
         True
     """
-
-    viewed: ClassVar[Mapping[str, Callable[..., Any]]] = {}
 
     def seen(self) -> Any:
         """What a function of `through` is called with: the module whose parameters are viewed."""
@@ -182,7 +177,6 @@ class Compressed(Viewed):
         'Masked'
     """
 
-    viewed: ClassVar[Mapping[str, Callable[..., Any]]] = {"__call__": _forward}
     module: nn.Module
     compression: Compression
 

@@ -104,3 +104,13 @@ def test_wrappers_inside_a_model_are_layers_too():
     model = nnx.List([modules.NNXCompressed(nnx.Linear(3, 2, rngs=nnx.Rngs(0)), HALF)])
     assert list(modules.nnx_layers(model)) == ["0/module"]
     assert modules.nnx_compression_of(model).select(nnx.state(model, nnx.Param)) == ("0/module/kernel",)
+
+
+def test_what_cannot_be_joined():
+    wrapped = modules.NNXCompressed(modules.NNXLinear(3, 3, compression=HALF, rngs=nnx.Rngs(0)), quant.fake(8))
+    with pytest.raises(ValueError, match="bring a compression each, at 'module'"):
+        modules.nnx_compression_of(wrapped)
+    layer = modules.NNXLinear(3, 3, compression=HALF, rngs=nnx.Rngs(0))
+    other = HALF.init({"kernel": jnp.ones((4, 3))})
+    with pytest.raises(ValueError, match=r"holds a state with shapes .*nnx\.vmap"):
+        modules.nnx_set_compression(layer, other)
