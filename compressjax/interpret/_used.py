@@ -18,7 +18,7 @@ def used(fn: Callable[..., Any]) -> Callable[..., list[str]]:
 
     Returns:
         Function of the same arguments (arrays may be abstract) that computes nothing and returns the paths of those
-        weights, in tree order.
+        weights, in tree order. Calls are looked into; whatever enters a loop or a branch counts as used.
 
     Example:
         >>> used(lambda p, x: x * p["a"])({"a": jax.numpy.ones(2), "b": jax.numpy.ones(2)}, jax.numpy.ones(2))

@@ -86,11 +86,17 @@ def needed(jaxpr: Any) -> Iterator[tuple[int, Any]]:
     yield from reversed(kept)
 
 
-def effective(jaxpr: Any) -> list[bool]:
-    """Which arguments the results depend on.
+# Calls whose body has the operands of the equation as its arguments, one for one.
+_PLAIN_CALLS = ("jit", "pjit", "closed_call", "core_call", "remat", "remat2", "checkpoint", "custom_jvp_call",
+                "custom_vjp_call", "custom_vjp_call_jaxpr")  # fmt: skip
+
+
+def effective(jaxpr: Any, results: Sequence[bool] | None = None) -> list[bool]:
+    """Which arguments the results depend on; loops and branches count as reading all of their operands.
 
     Args:
         jaxpr: A `jax.extend.core.Jaxpr`.
+        results: Which results matter; all when None.
 
     Returns:
         One answer an argument.
@@ -100,5 +106,18 @@ def effective(jaxpr: Any) -> list[bool]:
         >>> effective(jax.make_jaxpr(lambda x, y: (x + 1, x * y)[0])(0.0, 0.0).jaxpr)
         [True, False]
     """
-    live = {id(atom) for _, eqn in needed(jaxpr) for atom in eqn.invars} | {id(atom) for atom in jaxpr.outvars}
+    wanted = [True] * len(jaxpr.outvars) if results is None else results
+    live = {id(atom) for atom, matters in zip(jaxpr.outvars, wanted, strict=True) if matters}
+    for eqn in reversed(jaxpr.eqns):
+        outs = [id(var) in live for var in eqn.outvars]
+        if any(outs):
+            live.update(id(atom) for atom, acts in zip(eqn.invars, _reads(eqn, outs), strict=True) if acts)
     return [id(var) in live for var in jaxpr.invars]
+
+
+def _reads(eqn: Any, outs: Sequence[bool]) -> list[bool]:
+    if eqn.primitive.name in _PLAIN_CALLS and ("jaxpr" in eqn.params or "call_jaxpr" in eqn.params):
+        body = body_of(eqn)[0]
+        if (len(body.invars), len(body.outvars)) == (len(eqn.invars), len(eqn.outvars)):
+            return effective(body, outs)
+    return [True] * len(eqn.invars)

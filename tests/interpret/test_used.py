@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import pytest
 
 from compressjax import interpret
 
@@ -23,3 +24,20 @@ def test_those_whose_derivatives_are_not_zero_and_no_other():
 def test_abstract_arrays_and_static_leaves():
     p = {"name": "net", "w": jax.ShapeDtypeStruct((2,), jnp.float32), "z": jax.ShapeDtypeStruct((2,), jnp.float32)}
     assert interpret.used(lambda p, x: x + p["z"])(p, jnp.ones(2)) == ["z"]
+
+
+@pytest.mark.parametrize("wrap", [jax.jit, jax.checkpoint, lambda fn: jax.jit(jax.checkpoint(jax.jit(fn)))])
+def test_calls_are_looked_into(wrap):
+    def fn(p, x):
+        inner = wrap(lambda a, b, x: (x * a, x * b))
+        return inner(p["a"], p["b"], x)[0] + wrap(lambda a, c: a)(p["a"], p["c"])
+
+    p = {name: jnp.ones(2) for name in "abc"}
+    assert interpret.used(fn)(p, jnp.ones(2)) == ["a"]
+
+
+def test_what_enters_a_loop_counts_as_used():
+    def fn(p, x):
+        return jax.lax.scan(lambda carry, _: ((carry[0] + p["a"], carry[1] * p["b"]), None), (x, x), length=2)[0][0]
+
+    assert interpret.used(fn)({name: jnp.ones(2) for name in "ab"}, jnp.ones(2)) == ["a", "b"]
