@@ -17,6 +17,7 @@ from collections.abc import Iterator
 
 import hypothesis
 import jax
+import numpy as np
 import pytest
 
 # Timing says nothing under xdist, so there is no deadline; the examples are the same on every machine and every day.
@@ -34,6 +35,12 @@ def promotion(request: pytest.FixtureRequest) -> Iterator[None]:
         if request.node.get_closest_marker("strict") is not None:
             stack.enter_context(jax.numpy_dtype_promotion("strict"))
         yield
+
+
+@pytest.fixture
+def draw() -> np.random.Generator:
+    """A generator of the test's own: what it draws is the same whichever tests ran before it."""
+    return np.random.default_rng(0)
 
 
 @pytest.fixture

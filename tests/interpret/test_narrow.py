@@ -11,8 +11,7 @@ from compressjax import interpret
 from tests.interpret import cutting
 
 KEY = jax.random.key(0)
-DRAW = np.random.default_rng(0)
-IMAGES = jnp.asarray(DRAW.normal(size=(2, 8, 8, 1)), jnp.float32)
+IMAGES = jnp.asarray(np.random.default_rng(0).normal(size=(2, 8, 8, 1)), jnp.float32)
 TOKENS = jnp.array([[1, 2, 3], [4, 5, 6]])
 
 
@@ -46,7 +45,7 @@ def test_masked_equals_narrowed(case, count):
     assert len(cutting.agrees(*case())) == count
 
 
-def test_nnx_transformer_block():
+def test_nnx_transformer_block(draw):
     class Net(nnx.Module):
         def __init__(self, rngs):
             self.norm = nnx.LayerNorm(8, rngs=rngs)
@@ -58,7 +57,7 @@ def test_nnx_transformer_block():
             return x + self.down(nnx.gelu(self.up(x)))
 
     definition, state = nnx.split(nnx.eval_shape(lambda: Net(nnx.Rngs(0))))
-    x = jnp.asarray(DRAW.normal(size=(2, 3, 8)), jnp.float32)
+    x = jnp.asarray(draw.normal(size=(2, 3, 8)), jnp.float32)
     assert len(cutting.agrees(lambda s, x: nnx.merge(definition, s)(x), cutting.filled(state), x)) == 4
 
 
@@ -74,7 +73,8 @@ def test_batch_norm_in_training_agrees_and_updates_smaller_statistics():
 
 
 def mlp():
-    p = {"a": DRAW.normal(size=(2, 4)), "b": DRAW.normal(size=(4, 1))}
+    draw = np.random.default_rng(0)
+    p = {"a": draw.normal(size=(2, 4)), "b": draw.normal(size=(4, 1))}
     p = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), p)
     return (lambda p, x: jnp.tanh(x @ p["a"]) @ p["b"]), p
 

@@ -11,7 +11,6 @@ import pytest
 from compressjax import measure, structure
 
 KEY = jax.random.key(0)
-DRAW = np.random.default_rng(0)
 
 
 def exhaustive(squares):
@@ -33,17 +32,17 @@ def test_as_good_as_exhaustive_search(seed):
 
 
 @pytest.mark.parametrize("blocks", [2, 3, 4])
-def test_hidden_blocks_are_found(blocks):
-    weight = np.kron(np.eye(blocks), np.ones((6, 4))) * DRAW.normal(size=(6 * blocks, 4 * blocks))
-    weight += 0.05 * DRAW.normal(size=weight.shape)
-    mixed = weight[DRAW.permutation(len(weight))][:, DRAW.permutation(weight.shape[1])]
+def test_hidden_blocks_are_found(blocks, draw):
+    weight = np.kron(np.eye(blocks), np.ones((6, 4))) * draw.normal(size=(6 * blocks, 4 * blocks))
+    weight += 0.05 * draw.normal(size=weight.shape)
+    mixed = weight[draw.permutation(len(weight))][:, draw.permutation(weight.shape[1])]
     found = structure.split(mixed, blocks, key=KEY)
     assert found.kept == pytest.approx((weight**2 * np.kron(np.eye(blocks), np.ones((6, 4)))).sum() / (weight**2).sum())
 
 
-def test_the_product_is_that_of_the_merged_matrix_at_a_share_of_the_operations():
-    weight = jnp.asarray(DRAW.normal(size=(12, 8)), jnp.float32)
-    found, x = structure.split(weight, 4, key=KEY), jnp.asarray(DRAW.normal(size=(5, 12)), jnp.float32)
+def test_the_product_is_that_of_the_merged_matrix_at_a_share_of_the_operations(draw):
+    weight = jnp.asarray(draw.normal(size=(12, 8)), jnp.float32)
+    found, x = structure.split(weight, 4, key=KEY), jnp.asarray(draw.normal(size=(5, 12)), jnp.float32)
     np.testing.assert_allclose(structure.apply_split(found, x), x @ structure.merge(found), rtol=1e-5, atol=1e-6)
     inside = np.asarray(structure.merge(found)) != 0
     np.testing.assert_array_equal(np.asarray(structure.merge(found))[inside], np.asarray(weight)[inside])
@@ -56,13 +55,13 @@ def test_everything_is_kept_by_one_block():
     assert structure.split(np.ones((3, 2)), 1, key=KEY).kept == 1
 
 
-def test_chains_share_the_units_between():
+def test_chains_share_the_units_between(draw):
     hidden = [np.kron(np.eye(2), np.ones((3, 4))), np.kron(np.eye(2), np.ones((4, 2)))]
-    order = [DRAW.permutation(n) for n in (6, 8, 4)]
-    mixed = [w[np.ix_(a, b)] * (1 + DRAW.uniform(size=w.shape)) for w, a, b in zip(hidden, order, order[1:])]
+    order = [draw.permutation(n) for n in (6, 8, 4)]
+    mixed = [w[np.ix_(a, b)] * (1 + draw.uniform(size=w.shape)) for w, a, b in zip(hidden, order, order[1:])]
     found, info = structure.split_chain(mixed, 2, key=KEY)
     assert info["kept"] == pytest.approx(1)
-    x = jnp.asarray(DRAW.normal(size=(3, 6)), jnp.float32)
+    x = jnp.asarray(draw.normal(size=(3, 6)), jnp.float32)
     want = jax.nn.relu(x @ jnp.asarray(mixed[0], jnp.float32)) @ jnp.asarray(mixed[1], jnp.float32)
     got = structure.apply_split(found[1], jax.nn.relu(structure.apply_split(found[0], x)))
     np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
@@ -79,9 +78,9 @@ def test_penalty_by_hand():
     assert float(structure.split_penalty([weight], lopsided)) == pytest.approx(4 * 0.25, rel=1e-5)
 
 
-def test_training_against_the_penalty_finds_the_blocks():
-    target = np.kron(np.eye(2), np.ones((4, 4)))[DRAW.permutation(8)]
-    weight = jnp.asarray(target + 0.3 * DRAW.normal(size=(8, 8)), jnp.float32)
+def test_training_against_the_penalty_finds_the_blocks(draw):
+    target = np.kron(np.eye(2), np.ones((4, 4)))[draw.permutation(8)]
+    weight = jnp.asarray(target + 0.3 * draw.normal(size=(8, 8)), jnp.float32)
     held = weight, structure.assignment((8, 8), 2, KEY)
     tx = optax.adam(0.05)
 
@@ -98,7 +97,7 @@ def test_training_against_the_penalty_finds_the_blocks():
     for _ in range(200):
         held, state = step(held, state)
     after = structure.split(held[0], 2, key=KEY)
-    assert after.kept > max(0.99, before)
+    assert 1 - after.kept < (1 - before) / 3  # of the norm, what no two blocks hold
     ours = np.asarray(held[1].logits[0]).argmax(1)
     assert len({tuple(sorted(ours[block].tolist())) for block in after.inputs}) == 2
     assert all(len(set(ours[block])) == 1 for block in after.inputs)
