@@ -110,6 +110,7 @@ CALLS: dict[str, Callable[..., list[Any]]] = {
     "closed_call": _call,
     "core_call": _call,
     "checkpoint": _remat,
+    "remat": _remat,
     "remat2": _remat,
     "custom_jvp_call": _custom_derivative,
     "custom_vjp_call": _custom_derivative,

@@ -4,13 +4,12 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from compressjax.interpret._calls import CALLS
 from compressjax.interpret._couplings import studied
 from compressjax.interpret._label_entries import ENTRIES, SOURCES
 from compressjax.interpret._labels import Labels, Place
 from compressjax.interpret._narrow import Cutter, gone_atoms
 from compressjax.interpret._shapes import shapes
-from compressjax.interpret._walk import body_of, needed
+from compressjax.interpret._walk import PLAIN_CALLS, body_of, needed
 
 # XLA counts these apart, as transcendental; moves of data and of types count nothing.
 _FREE = frozenset(
@@ -64,7 +63,7 @@ def _total(cutter: Cutter, jaxpr: Any, place: Place, loops: bool) -> int:
     total = 0
     for number, eqn in needed(jaxpr):
         name, here = eqn.primitive.name, (*place, number)
-        if name in CALLS and name != "shard_map":
+        if name in PLAIN_CALLS:
             total += _total(cutter, body_of(eqn)[0], (*here, 0), loops)
         elif name == "scan":
             turns = eqn.params["length"] if loops else 1

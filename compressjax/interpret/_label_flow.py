@@ -3,10 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from compressjax.interpret._calls import CALLS
 from compressjax.interpret._labels import Labels, Place, Rule, Study, unknown
 from compressjax.interpret._loops import scan_counts
-from compressjax.interpret._walk import body_of
+from compressjax.interpret._walk import PLAIN_CALLS, body_of
 
 LOOP_AXIS = "the axis of a loop; structure.drop_layers cuts whole layers"
 
@@ -77,7 +76,7 @@ def _cond(study: Study, eqn: Any, inputs: Sequence[Labels], place: Place) -> lis
 
 
 FLOW: dict[str, Rule] = {
-    **{name: _call for name in (*CALLS, "remat") if name != "shard_map"},
+    **dict.fromkeys(PLAIN_CALLS, _call),
     "scan": _scan,
     "while": _while,
     "cond": _cond,

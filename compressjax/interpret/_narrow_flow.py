@@ -5,10 +5,9 @@ from typing import Any
 
 import jax
 
-from compressjax.interpret._calls import CALLS
 from compressjax.interpret._labels import Place
 from compressjax.interpret._loops import scan_counts
-from compressjax.interpret._walk import body_of
+from compressjax.interpret._walk import PLAIN_CALLS, body_of
 
 Flow = Callable[[Any, Any, Sequence[Any], Place], list[Any]]
 
@@ -64,7 +63,7 @@ def _cond(cutter: Any, eqn: Any, inputs: Sequence[Any], place: Place) -> list[An
 
 
 NARROW_FLOW: dict[str, Flow] = {
-    **{name: _call for name in CALLS if name != "shard_map"},
+    **dict.fromkeys(PLAIN_CALLS, _call),
     **dict.fromkeys(("checkpoint", "remat", "remat2"), _remat),
     "scan": _scan,
     "while": _while,

@@ -1,11 +1,15 @@
 """The walk over a jaxpr that every interpretation shares."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from jax.extend import core as jex
 
 Value = TypeVar("Value")
+
+# Calls whose body has the operands of the equation as its arguments, one for one.
+PLAIN_CALLS = ("jit", "pjit", "closed_call", "core_call", "checkpoint", "remat", "remat2", "custom_jvp_call",
+               "custom_vjp_call", "custom_vjp_call_jaxpr")  # fmt: skip
 
 
 def walk(
@@ -62,13 +66,13 @@ def body_of(eqn: Any) -> tuple[Any, Sequence[Any]]:
     return (inner.jaxpr, inner.consts) if hasattr(inner, "consts") else (inner, ())
 
 
-def needed(jaxpr: Any) -> Iterator[tuple[int, Any]]:
+def needed(jaxpr: Any) -> list[tuple[int, Any]]:
     """The equations that the results depend on, with their numbers.
 
     Args:
         jaxpr: A `jax.extend.core.Jaxpr`.
 
-    Yields:
+    Returns:
         Numbers and equations, in order.
 
     Example:
@@ -76,19 +80,7 @@ def needed(jaxpr: Any) -> Iterator[tuple[int, Any]]:
         >>> [eqn.primitive.name for _, eqn in needed(jax.make_jaxpr(lambda x: (x + 1, x * 2)[0])(0.0).jaxpr)]
         ['add']
     """
-    live = {id(v) for v in jaxpr.outvars}
-    kept = []
-    for number in reversed(range(len(jaxpr.eqns))):
-        eqn = jaxpr.eqns[number]
-        if any(id(v) in live for v in eqn.outvars):
-            live.update(id(v) for v in eqn.invars)
-            kept.append((number, eqn))
-    yield from reversed(kept)
-
-
-# Calls whose body has the operands of the equation as its arguments, one for one.
-_PLAIN_CALLS = ("jit", "pjit", "closed_call", "core_call", "remat", "remat2", "checkpoint", "custom_jvp_call",
-                "custom_vjp_call", "custom_vjp_call_jaxpr")  # fmt: skip
+    return _live(jaxpr, [True] * len(jaxpr.outvars), lambda eqn, outs: [True] * len(eqn.invars))[0]
 
 
 def effective(jaxpr: Any, results: Sequence[bool] | None = None) -> list[bool]:
@@ -106,17 +98,26 @@ def effective(jaxpr: Any, results: Sequence[bool] | None = None) -> list[bool]:
         >>> effective(jax.make_jaxpr(lambda x, y: (x + 1, x * y)[0])(0.0, 0.0).jaxpr)
         [True, False]
     """
-    wanted = [True] * len(jaxpr.outvars) if results is None else results
-    live = {id(atom) for atom, matters in zip(jaxpr.outvars, wanted, strict=True) if matters}
-    for eqn in reversed(jaxpr.eqns):
-        outs = [id(var) in live for var in eqn.outvars]
-        if any(outs):
-            live.update(id(atom) for atom, acts in zip(eqn.invars, _reads(eqn, outs), strict=True) if acts)
+    live = _live(jaxpr, [True] * len(jaxpr.outvars) if results is None else results, _reads)[1]
     return [id(var) in live for var in jaxpr.invars]
 
 
+def _live(
+    jaxpr: Any, results: Sequence[bool], reads: Callable[[Any, Sequence[bool]], Sequence[bool]]
+) -> tuple[list[tuple[int, Any]], set[int]]:
+    """Equations that some results depend on, and the variables that they read on the way there, by identity."""
+    live = {id(atom) for atom, matters in zip(jaxpr.outvars, results, strict=True) if matters}
+    kept = []
+    for number, eqn in reversed(list(enumerate(jaxpr.eqns))):
+        outs = [id(var) in live for var in eqn.outvars]
+        if any(outs):
+            live.update(id(atom) for atom, acts in zip(eqn.invars, reads(eqn, outs), strict=True) if acts)
+            kept.append((number, eqn))
+    return kept[::-1], live
+
+
 def _reads(eqn: Any, outs: Sequence[bool]) -> list[bool]:
-    if eqn.primitive.name in _PLAIN_CALLS and ("jaxpr" in eqn.params or "call_jaxpr" in eqn.params):
+    if eqn.primitive.name in PLAIN_CALLS and ("jaxpr" in eqn.params or "call_jaxpr" in eqn.params):
         body = body_of(eqn)[0]
         if (len(body.invars), len(body.outvars)) == (len(eqn.invars), len(eqn.outvars)):
             return effective(body, outs)

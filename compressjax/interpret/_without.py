@@ -9,12 +9,11 @@ import numpy as np
 
 from compressjax.core import path_string
 from compressjax.interpret._bind import Context, bind
-from compressjax.interpret._calls import CALLS
 from compressjax.interpret._label_entries import ENTRIES, SOURCES, vanishing
 from compressjax.interpret._label_layout import LAYOUT_LABELS
 from compressjax.interpret._shapes import shapes
 from compressjax.interpret._trace import trace
-from compressjax.interpret._walk import body_of, needed, walk
+from compressjax.interpret._walk import PLAIN_CALLS, body_of, needed, walk
 
 _LINEAR = ("dot_general", "conv_general_dilated")
 _KEEP = (*LAYOUT_LABELS, "reduce_sum", "reduce_max", "reduce_min", "gather", "dynamic_slice", "cumsum",
@@ -75,7 +74,7 @@ def _run(jaxpr: Any, consts: Sequence[Any], args: Sequence[Any]) -> list[Any]:
             context.enter(eqn)
             if not any(isinstance(x, _Zero | _Missing) for x in inputs):
                 return bind(eqn, inputs)
-            if eqn.primitive.name in CALLS and eqn.primitive.name != "shard_map":
+            if eqn.primitive.name in PLAIN_CALLS:
                 return _run(*body_of(eqn), inputs)
             return _equation(eqn, inputs)
 

@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from compressjax.interpret._walk import body_of, effective, needed, walk
+from compressjax.interpret._calls import CALLS
+from compressjax.interpret._walk import PLAIN_CALLS, body_of, effective, needed, walk
 
 
 def count(jaxpr, args, **how):
@@ -63,3 +64,7 @@ def test_bodies_of_calls(call):
     jaxpr, consts = body_of(jax.make_jaxpr(call)(0.0).eqns[0])
     assert [each.primitive.name for each in jaxpr.eqns] == ["sin"]
     assert not consts
+
+
+def test_every_call_but_shard_map_is_plain():
+    assert set(CALLS) == {*PLAIN_CALLS, "shard_map"}
