@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax
 
 from compressjax.core import Compression
-from compressjax.modules._joined import joined
+from compressjax.modules._joined import doubled, joined
 from compressjax.modules._linen import Viewed
 from compressjax.modules._variables import state_of
 
@@ -43,15 +43,13 @@ def compression_of(model: nn.Module, *args: Any, **kwargs: Any) -> Compression:
     kinds: dict[str, type] = {}
 
     def note(call: Any, args: Any, kwargs: Any, context: nn.module.InterceptorContext) -> Any:
-        if _is_view(context):
-            path, own = "/".join(context.module.path), vars(context.module)["compression"]
-            found.setdefault(path, own)
+        layer = context.module
+        if _is_view(context) and layer.compression is not None:
+            path = "/".join(layer.path)
+            found.setdefault(path, layer.compression)
             # A layer may be called and traced again, and its compression made anew each time.
-            if kinds.setdefault(path, type(context.module)) is not type(context.module):
-                raise ValueError(
-                    f"a wrapper and what it wraps bring a compression each, at {path or 'the top'!r}; leave one out, "
-                    "or chain them"
-                )
+            if kinds.setdefault(path, type(layer)) is not type(layer):
+                raise doubled(path)
         return call(*args, **kwargs)
 
     # Flags stay what they are; only arrays are traced.

@@ -48,6 +48,25 @@ def joined(found: Layers, model: str) -> Compression:
     return found[""] if "" in found else _joined(dict(sorted(found.items())))
 
 
+def doubled(path: str) -> ValueError:
+    """What to raise where two compressions meet at one path.
+
+    Args:
+        path: Of the layer; empty for the model itself.
+
+    Returns:
+        The error.
+
+    Example:
+        >>> str(doubled("head"))
+        "a wrapper and what it wraps bring a compression each, at 'head'; leave one out, or chain them"
+    """
+    where = path or "the top"
+    return ValueError(
+        f"a wrapper and what it wraps bring a compression each, at {where!r}; leave one out, or chain them"
+    )
+
+
 def _joined(layers: Layers) -> Compression:
     def parts(tree: Any, state: Any) -> list[tuple[str, Compression, Any, Any]]:
         return [(path, c, _at(tree, path), state[path]) for path, c in layers.items()]
@@ -57,7 +76,9 @@ def _joined(layers: Layers) -> Compression:
 
     def update(state: Any, params: Any, grads: Any = None, stats: Any = None) -> Any:
         return {
-            path: c.update(own, part, grads and _at(grads, path), stats and _below(stats, path))
+            path: c.update(
+                own, part, None if grads is None else _at(grads, path), None if stats is None else _below(stats, path)
+            )
             for path, c, part, own in parts(params, state)
         }
 
@@ -91,16 +112,16 @@ def _joined(layers: Layers) -> Compression:
         )
 
     def pause(state: Any) -> tuple[jax.Array, Any]:
-        answers = {path: c.pauser(state[path]) for path, c in layers.items() if c.pauser}
+        answers = {path: pauser(state[path]) for path, pauser in pausers.items()}
         due = jnp.any(jnp.stack([now for now, _ in answers.values()]))
         return due, {path: counted for path, (_, counted) in answers.items()}
 
-    pauses = all(c.pauser is not None for c in layers.values())
+    pausers = {path: c.pauser for path, c in layers.items() if c.pauser is not None}
     needs = tuple(dict.fromkeys(need for c in layers.values() for need in c.needs))
     name = ", ".join(f"{path}: {c.name}" for path, c in layers.items())
     return Compression(
         init, update, layerwise("view"), layerwise("encode"), layerwise("constrain"), select, restrict, name, needs,
-        receive, layerwise("project"), settle, pause if pauses else None,
+        receive, layerwise("project"), settle, pause if len(pausers) == len(layers) else None,
     )  # fmt: skip
 
 

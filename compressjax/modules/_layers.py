@@ -12,21 +12,7 @@ class _Layer(Viewed):
     """The forward pass of the dense layer, seen through the compression where there is one."""
 
     def __call__(self, *args: Any, update: bool = False, **kwargs: Any) -> Any:
-        """The dense layer's forward pass on the viewed parameters.
-
-        Args:
-            *args: As for the dense layer.
-            update: Whether to update the state from the parameters first; needs `mutable=["compression"]`.
-            **kwargs: As for the dense layer.
-
-        Returns:
-            What the dense layer returns.
-
-        Raises:
-            ValueError: If the state is missing, or to be updated and not mutable.
-        """
-        if vars(self)["compression"] is None:
-            return _dense(self, *args, **kwargs)
+        """The dense layer's forward pass on the viewed parameters; arguments are as for `Compressed`."""
         return self.through(_dense, *args, update=update, **kwargs)
 
 
@@ -124,6 +110,4 @@ class Embed(_Layer, nn.Embed):
 
     def attend(self, query: Any) -> Any:
         """Scores of all rows against queries `[..., features]`, on the viewed table."""
-        if self.compression is None:
-            return super().attend(query)
         return self.through(nn.Embed.attend, query)

@@ -6,7 +6,7 @@ import jax
 from flax import nnx
 
 from compressjax.core import Compression
-from compressjax.modules._joined import joined
+from compressjax.modules._joined import doubled, joined
 from compressjax.modules._nnx import CompressionState, NNXViewed, stored
 
 
@@ -122,9 +122,7 @@ def nnx_layers(model: nnx.Module) -> dict[str, NNXViewed]:
             inner = () if node.seen() is node else ("module",)
             name = "/".join(map(str, (*path, *inner)))
             if name in found:
-                raise ValueError(
-                    f"a wrapper and what it wraps bring a compression each, at {name!r}; leave one out, or chain them"
-                )
+                raise doubled(name)
             found[name] = node
     return found
 
@@ -169,7 +167,7 @@ def nnx_set_compression(model: nnx.Module, state: Any) -> None:
     """
     layers = nnx_layers(model)
     for path, layer in layers.items():
-        own = state if set(layers) == {""} else state[path]
+        own = state[path] if path else state
         held, given = (
             [tuple(leaf.shape) for leaf in jax.tree.leaves(part)] for part in (layer.compression_state.get_value(), own)
         )
@@ -202,4 +200,4 @@ def nnx_encode(model: nnx.Module) -> dict[str, Any]:
     compression, layers = nnx_compression_of(model), nnx_layers(model)
     states = {path: layer.compression_state.get_value() for path, layer in layers.items()}
     params, rest = stored(model)
-    return {"params": compression.encode(params, states[""] if set(states) == {""} else states), "rest": rest}
+    return {"params": compression.encode(params, states.get("", states)), "rest": rest}

@@ -27,7 +27,7 @@ class Viewed(nn.Module):
         return self
 
     def through(self, fn: Callable[..., Any], *args: Any, update: bool = False, **kwargs: Any) -> Any:
-        """Calls a function of the module while its parameters are viewed.
+        """Calls a function of the module while its parameters are viewed, or as they are without a compression.
 
         Args:
             fn: `fn(module, *args, **kwargs)`.
@@ -41,6 +41,8 @@ class Viewed(nn.Module):
         Raises:
             ValueError: If the state is missing, or to be updated and not mutable.
         """
+        if self.compression is None:
+            return fn(self.seen(), *args, **kwargs)
         if self.is_initializing():
             out = fn(self.seen(), *args, **kwargs)
             self._put(self.compression.init(self._params()))

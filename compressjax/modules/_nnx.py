@@ -66,7 +66,7 @@ class NNXViewed(nnx.Module):
         if self.compression is None:
             return fn(self.seen(), *args, **kwargs)
         graph, params, rest = _split(self.seen(), nnx.Param, ...)
-        seen = nnx.merge(graph, self.own().view(params, self.compression_state.get_value()), rest)
+        seen = nnx.merge(graph, self.compression.view(params, self.compression_state.get_value()), rest)
         out = fn(seen, *args, **kwargs)
         # Variables are shared with the copy or not, depending on flax's mode; what the module lacks is written back.
         held = dict(nnx.to_flat_state(nnx.state(self.seen(), nnx.Not(nnx.Param))))
