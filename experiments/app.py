@@ -6,7 +6,7 @@ import platform
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from typing import Any, NamedTuple
 
@@ -18,6 +18,8 @@ import jax
 from absl import app, flags
 from absl import logging as absl_logging
 from ml_collections import config_flags
+
+from compressjax import recipe
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -86,6 +88,17 @@ def simple(main: Callable[[], None]) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     absl_logging.set_verbosity(absl_logging.ERROR)
     app.run(run, flags_parser=_parse)
+
+
+def write(folder: str, files: Mapping[str, str | bytes]) -> None:
+    """Writes what a run found, each file whole or not at all.
+
+    Args:
+        folder: of the run.
+        files: contents by name.
+    """
+    for name, content in files.items():
+        recipe.write_file(os.path.join(folder, name), content)
 
 
 def data_cache() -> str:

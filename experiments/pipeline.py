@@ -11,7 +11,7 @@ import numpy as np
 
 from compressjax import artifact, recipe
 from experiments import report
-from experiments.app import Launch, command, describe_machine
+from experiments.app import Launch, command, describe_machine, write
 from experiments.problem import Problem, make_problem
 from experiments.stages import STAGES
 from experiments.stages.patterns import check_patterns
@@ -195,6 +195,9 @@ def write_reports(found: dict[str, Any], workdir: str) -> None:
         found: the report.
         workdir: folder.
     """
-    recipe.write_file(os.path.join(workdir, "report.json"), json.dumps(found, indent=2) + "\n")
-    recipe.write_file(os.path.join(workdir, "report.md"), report.as_markdown(found))
-    recipe.write_file(os.path.join(workdir, "report.html"), report.page(found))
+    files = {
+        "report.json": json.dumps(found, indent=2) + "\n",
+        "report.md": report.as_markdown(found),
+        "report.html": report.page(found),
+    }
+    write(workdir, files)

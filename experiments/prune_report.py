@@ -7,7 +7,6 @@ pruned by several methods without training; masks, dead units and accuracies are
 """
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -53,8 +52,7 @@ def report(launch: app.Launch) -> None:
         "masks.png": plot_masks(rows),
         "prune_report.json": json.dumps(found, indent=2) + "\n",
     }
-    for name, content in files.items():
-        recipe.write_file(os.path.join(launch.workdir, name), content)
+    app.write(launch.workdir, files)
     console.print(f"written to {launch.workdir}: {', '.join(files)}", markup=False)
 
 

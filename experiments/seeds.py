@@ -13,7 +13,6 @@ from typing import Any
 
 from absl import flags
 
-from compressjax import recipe
 from experiments import app
 from experiments.view import make_console
 
@@ -54,8 +53,7 @@ def run_seeds(launch: app.Launch) -> None:
         with open(os.path.join(folder, "report.json"), encoding="utf-8") as file:
             reports.append(json.load(file))
     text = table(reports, _SEEDS.value)
-    recipe.write_file(os.path.join(launch.workdir, "seeds.md"), text)
-    recipe.write_file(os.path.join(launch.workdir, "seeds.json"), json.dumps(summary(reports), indent=2) + "\n")
+    app.write(launch.workdir, {"seeds.md": text, "seeds.json": json.dumps(summary(reports), indent=2) + "\n"})
     make_console().print(text, markup=False)
 
 

@@ -7,7 +7,6 @@ builds the Linen module of the smaller widths, trains it further, and times both
 
 import functools
 import json
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -167,8 +166,7 @@ def report(launch: app.Launch) -> None:
         "groups.csv": as_csv(structure.Cut._fields, small.cuts),
         "groups.png": plot_groups(small.cuts),
     }
-    for name, content in files.items():
-        recipe.write_file(os.path.join(launch.workdir, name), content)
+    app.write(launch.workdir, files)
     console.print(as_text(found), markup=False)
 
 

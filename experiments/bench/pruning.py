@@ -3,15 +3,12 @@
 from collections.abc import Callable, Iterator
 
 import jax
-import jax.numpy as jnp
 import ml_collections
-import numpy as np
 
 import compressjax
 from compressjax import prune
-from experiments import models
 from experiments.bench.harness import Case
-from experiments.bench.trainer import trainer
+from experiments.bench.trainer import contenders
 
 # By the number of steps between two masks; schedules end long after the measurement.
 END = 1_000_000
@@ -35,13 +32,6 @@ def cases(config: ml_collections.ConfigDict) -> Iterator[Case]:
     Yields:
         The case, with dense training as the baseline.
     """
-    draw = np.random.default_rng(config.seed)
-    x = jnp.asarray(draw.normal(size=config.shape), jnp.float32)
-    y = jnp.asarray(draw.integers(10, size=config.shape[0]))
-    model = models.create(config.model.name, config.model.settings)
-    params = jax.jit(model.init)(jax.random.key(config.seed), x)
-    thunks = {"dense": trainer(model.apply, params, None, x, y, config.steps)}
-    for method in config.methods:
-        thunks[method] = trainer(model.apply, params, METHODS[method](config.every), x, y, config.steps)
-    count = sum(leaf.size for leaf in jax.tree.leaves(params))
+    chosen = {method: METHODS[method](config.every) for method in config.methods}
+    thunks, count = contenders(config, chosen, config.steps)
     yield Case(f"{config.steps} steps of {config.model.name}", thunks, {"weights": count}, {}, config.steps)

@@ -1,14 +1,44 @@
 """Training as a thunk, dense or through a compression, for studies that time it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import ml_collections
+import numpy as np
 import optax
 
 import compressjax
+from experiments import models
 from experiments.problem import cross_entropy
+
+
+def contenders(
+    config: ml_collections.ConfigDict,
+    compressions: Mapping[str, compressjax.Compression],
+    steps: int | None = None,
+) -> tuple[dict[str, Callable], int]:
+    """Training of a model on random images, dense and with each compression.
+
+    Args:
+        config: `seed`, `model` `{name, settings}`, `shape` of a batch.
+        compressions: by method.
+        steps: as for `trainer`.
+
+    Returns:
+        Thunks by method, `dense` first; the number of weights.
+    """
+    draw = np.random.default_rng(config.seed)
+    x = jnp.asarray(draw.normal(size=config.shape), jnp.float32)
+    y = jnp.asarray(draw.integers(10, size=config.shape[0]))
+    model = models.create(config.model.name, config.model.settings)
+    params = jax.jit(model.init)(jax.random.key(config.seed), x)
+    thunks = {
+        name: trainer(model.apply, params, compression, x, y, steps)
+        for name, compression in {"dense": None, **compressions}.items()
+    }
+    return thunks, sum(leaf.size for leaf in jax.tree.leaves(params))
 
 
 def trainer(

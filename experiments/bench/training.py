@@ -3,15 +3,12 @@
 from collections.abc import Callable, Iterator
 
 import jax
-import jax.numpy as jnp
 import ml_collections
-import numpy as np
 
 import compressjax
 from compressjax import prune, quant
-from experiments import models
 from experiments.bench.harness import Case
-from experiments.bench.trainer import trainer
+from experiments.bench.trainer import contenders
 
 METHODS: dict[str, Callable[[int], compressjax.Compression]] = {
     "masked": lambda steps: prune.gradual(0.9, begin=0, end=steps),
@@ -31,14 +28,6 @@ def cases(config: ml_collections.ConfigDict) -> Iterator[Case]:
     Yields:
         The case, with the dense step as the baseline.
     """
-    draw = np.random.default_rng(config.seed)
-    x = jnp.asarray(draw.normal(size=config.shape), jnp.float32)
-    y = jnp.asarray(draw.integers(10, size=config.shape[0]))
-    model = models.create(config.model.name, config.model.settings)
-    params = jax.jit(model.init)(jax.random.key(config.seed), x)
-    thunks = {"dense": trainer(model.apply, params, None, x, y)}
-    for method in config.methods:
-        thunks[method] = trainer(model.apply, params, METHODS[method](config.steps), x, y)
-    count = sum(leaf.size for leaf in jax.tree.leaves(params))
+    thunks, count = contenders(config, {method: METHODS[method](config.steps) for method in config.methods})
     name = f"step of {config.model.name}, {config.shape[0]} images"
     yield Case(name, thunks, {"weights": count}, {}, config.shape[0])

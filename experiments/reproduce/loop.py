@@ -1,4 +1,4 @@
-"""A plain training loop on data that lies on the device: Adam along a cosine, seen through a compression."""
+"""A plain training loop on data that lies on the device: Adam or SGD, seen through a compression."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -54,6 +54,20 @@ def data_of(problem: Problem) -> Data:
     return Data(problem.images, problem.labels, *test)
 
 
+def test_error(apply: Apply, params: Any, data: Data) -> jax.Array:
+    """Per cent of the test set that a network gets wrong.
+
+    Args:
+        apply: `(params, inputs) -> logits`.
+        params: what the network computes with.
+        data: on the device.
+
+    Returns:
+        A number from 0 to 100.
+    """
+    return 100 * jnp.mean(jnp.argmax(apply(params, data.test), -1) != data.test_labels)
+
+
 def train(
     apply: Apply,
     params: Any,
@@ -72,8 +86,9 @@ def train(
         data: on the device.
         settings: `steps`, `batch`, `learning_rate`, `cosine` (whether the rate falls), `restart` (part
             of the training after which it falls anew; 0 or no field for never), `momentum` (SGD with that much
-            of it; Adam without the field), `weight_decay` (of SGD, added to the gradient), `chunk` (steps between two
-            evaluations), `scan` (whether a chunk is one compiled loop, in which XLA's CPU convolutions are slow).
+            of it; Adam when 0 or without the field), `weight_decay` (of SGD, added to the gradient), `chunk` (steps
+            between two evaluations), `scan` (whether a chunk is one compiled loop, in which XLA's CPU convolutions are
+            slow).
         seed: of the order of the data.
         compression: what acts in the training; none when None.
         loss: `(params, inputs, labels) -> loss`; the cross-entropy when None.
@@ -91,7 +106,7 @@ def train(
     rate = settings["learning_rate"]
     schedule = _falling(rate, steps, round(settings.get("restart", 0) * steps)) if settings["cosine"] else rate
     optimiser = optax.adam(schedule)
-    if "momentum" in settings:
+    if settings.get("momentum"):
         decay = optax.add_decayed_weights(settings["weight_decay"])
         optimiser = optax.chain(decay, optax.sgd(schedule, settings["momentum"]))
     tx = core.as_optax(compression, optimiser)
@@ -100,13 +115,13 @@ def train(
     loss = loss or (lambda params, x, y: entropy(params, (x, y)))
     run = jax.jit(functools.partial(_chunk, loss, compression, tx), donate_argnums=(0, 1))
     params = jax.tree.map(jnp.copy, params)
-    wrong = jax.jit(lambda p, s, x, y: 100 * jnp.mean(jnp.argmax(apply(compression.view(p, s), x), -1) != y))
+    wrong = jax.jit(lambda p, s, held: test_error(apply, compression.view(p, s), held))
     errors = []
     for first in range(0, steps, chunk):
         rows = batch_indices(seed, "train", first, chunk, settings["batch"], len(data.train_labels))
         for part in [rows] if settings.get("scan", True) else np.split(rows, chunk):
             params, state = run(params, state, data.train, data.train_labels, part)
-        errors.append(float(wrong(params, state.compression, data.test, data.test_labels)))
+        errors.append(float(wrong(params, state.compression, data)))
         if not np.isfinite(jax.tree.leaves(params)[0]).all():
             raise ValueError(f"the weights are no numbers after {first + chunk} steps; lower --config.learning_rate")
     return Trained(params, state.compression, errors, compression.encode(params, state.compression))

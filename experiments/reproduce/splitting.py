@@ -10,7 +10,7 @@ import numpy as np
 from compressjax import prune, structure
 from experiments import app
 from experiments.problem import Problem, cross_entropy, make_problem
-from experiments.reproduce.loop import Data, data_of, train
+from experiments.reproduce.loop import data_of, test_error, train
 from experiments.reproduce.table import Claim
 
 
@@ -61,7 +61,7 @@ def _split(problem: Problem, config: Mapping[str, Any], seed: int, blocks: int, 
     found, info = structure.split_chain(chain, blocks, key=problem.key("split"), assigned=assigned)
     masks = {f"{name}/kernel": _inside(part) for name, part in zip(names, found, strict=True)}
     cut = prune.static(masks=masks)
-    before = _error(problem, cut.view(trained["net"], cut.init(trained["net"])), data)
+    before = float(test_error(problem.apply, cut.view(trained["net"], cut.init(trained["net"])), data))
     done = train(problem.apply, trained["net"], data, config["recovery"], seed=seed, compression=cut)
     sizes = [np.size(leaf) for leaf in jax.tree.leaves([params[name]["kernel"] for name in params])]
     left = sum(sizes) - sum(int((~mask).sum()) for mask in masks.values())
@@ -76,10 +76,6 @@ def _split(problem: Problem, config: Mapping[str, Any], seed: int, blocks: int, 
 def _inside(part: structure.Split) -> jax.Array:
     ones = part._replace(weights=jnp.ones_like(part.weights))
     return structure.merge(ones) > 0
-
-
-def _error(problem: Problem, params: Any, data: Data) -> float:
-    return 100 * float(jnp.mean(jnp.argmax(jax.jit(problem.apply)(params, data.test), -1) != data.test_labels))
 
 
 def _exits(problem: Problem, config: Mapping[str, Any], seed: int) -> dict[str, float]:
