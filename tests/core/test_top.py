@@ -55,23 +55,50 @@ def test_not_a_number_comes_last():
     assert top_mask(jnp.array([jnp.nan, -jnp.inf, 0.0]), 3).all()
 
 
-@pytest.mark.parametrize(("scores", "exact"), [(np.arange(1.0, 1025.0), True), (np.ones(1024), False)])
+def search(numbers, wanted, passes=None):
+    """The search for the threshold that `wanted` of some numbers reach, at most the largest of them."""
+
+    def gap(key):
+        if passes is not None:
+            jax.debug.callback(lambda: passes.append(1))
+        return jnp.sum(numbers >= key) - wanted
+
+    low, high = jnp.min(numbers), jnp.max(numbers) + 1
+    found, surplus = _search(gap, low, high, jnp.int32(numbers.size - wanted), jnp.int32(-wanted))
+    jax.effects_barrier()
+    return int(found), int(surplus)
+
+
+@pytest.mark.parametrize(
+    ("scores", "exact"), [(np.arange(1.0, 1025.0), True), (np.repeat(np.arange(1.0, 5.0), 256), False)]
+)
 def test_the_search_ends_early_exactly_when_the_count_is_met(scores, exact):
     keys = jnp.asarray(scores, jnp.float32).view(jnp.uint32)
-    for count in (1, 300, 512, 1023):
+    for count in (1, 300, 511, 1023):
         passes = []
+        found, surplus = search(keys, count, passes)
+        assert surplus == int((keys >= found).sum()) - count >= 0
+        assert (surplus == 0) is exact
+        assert len(passes) <= 56
+        if exact:  # 1 to 1024 in 24 bits: neighbours differ above the last 13, so 19 bits have to be found
+            assert len(passes) < 19
+    assert search(keys, 1024) == (int(keys.min()), 0)
+    assert search(keys, 0) == (int(keys.max()) + 1, 0)
 
-        def number(key, passes=passes):
-            jax.debug.callback(lambda: passes.append(1))
-            return jnp.sum(keys >= key)
 
-        found, reached = _search(number, count, 1024, jnp.greater_equal)
-        jax.effects_barrier()
-        assert int(reached) == int((keys >= found).sum()) >= count
-        assert (int(reached) == count) is exact
-        # 1 to 1024 in 24 bits: neighbours differ above the last 13, so 19 counts suffice.
-        assert len(passes) <= 19 if exact else len(passes) == 32
-    assert int(_search(lambda key: jnp.sum(keys >= key), 1024, 1024, jnp.greater_equal)[0]) == 0
+EXTREME = st.sampled_from([0, 1, 2, 7, 2**16, 2**31 - 1, 2**31, 2**32 - 3, 2**32 - 2])
+
+
+@given(st.lists(EXTREME, min_size=9, max_size=9), st.integers(0, 9))
+def test_the_search_on_lopsided_numbers_ends_where_sorting_does(numbers, wanted):
+    """Interpolation is of no use among these; the halving that follows must find the same place."""
+    passes = []
+    found, surplus = search(jnp.asarray(np.array(numbers, np.uint32)), wanted, passes)
+    reached = sorted(numbers, reverse=True)
+    assert len(passes) <= 56
+    assert surplus == sum(x >= found for x in numbers) - wanted >= 0
+    if surplus:
+        assert found == reached[wanted - 1]
 
 
 def test_masks_go_through_other_transformations(key):
