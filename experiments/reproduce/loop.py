@@ -113,13 +113,14 @@ def train(
     state = jax.jit(tx.init)(params)
     entropy = cross_entropy(apply)
     loss = loss or (lambda params, x, y: entropy(params, (x, y)))
-    run = jax.jit(functools.partial(_chunk, loss, compression, tx), donate_argnums=(0, 1))
+    looped = settings.get("scan", True)
+    run = jax.jit(functools.partial(_chunk if looped else _step, loss, compression, tx), donate_argnums=(0, 1))
     params = jax.tree.map(jnp.copy, params)
     wrong = jax.jit(lambda p, s, held: test_error(apply, compression.view(p, s), held))
     errors = []
     for first in range(0, steps, chunk):
         rows = batch_indices(seed, "train", first, chunk, settings["batch"], len(data.train_labels))
-        for part in [rows] if settings.get("scan", True) else np.split(rows, chunk):
+        for part in [rows] if looped else rows:
             params, state = run(params, state, data.train, data.train_labels, part)
         errors.append(float(wrong(params, state.compression, data)))
         if not np.isfinite(jax.tree.leaves(params)[0]).all():
@@ -135,12 +136,17 @@ def _falling(rate: float, steps: int, restart: int) -> optax.Schedule:
 def _chunk(
     loss: Callable, compression: core.Compression, tx: Any, params: Any, state: Any, x: Any, y: Any, rows: Any
 ) -> tuple[Any, Any]:
-    def seen(params: Any, state: Any, row: jax.Array) -> jax.Array:
-        return loss(compression.view(params, state.compression), x[row], y[row])
-
     def step(carry: tuple[Any, Any], row: jax.Array) -> tuple[tuple[Any, Any], None]:
-        params, state = carry
-        updates, state = tx.update(jax.grad(seen)(params, state, row), state, params)
-        return (optax.apply_updates(params, updates), state), None
+        return _step(loss, compression, tx, *carry, x, y, row), None
 
     return jax.lax.scan(step, (params, state), rows)[0]
+
+
+def _step(
+    loss: Callable, compression: core.Compression, tx: Any, params: Any, state: Any, x: Any, y: Any, row: Any
+) -> tuple[Any, Any]:
+    def seen(params: Any) -> jax.Array:
+        return loss(compression.view(params, state.compression), x[row], y[row])
+
+    updates, state = tx.update(jax.grad(seen)(params), state, params)
+    return optax.apply_updates(params, updates), state
