@@ -1,6 +1,7 @@
 """Harsher conditions than users run under: several devices, no rank promotion, fixed examples, one thread a worker."""
 
 import os
+import pathlib
 
 # Read by XLA at its first use, so they are set before anything imports jax. Workers of pytest-xdist already share the
 # cores: a thread pool in each would only make them wait for one another. Four devices on one host suffice for a 2 x 2
@@ -8,7 +9,12 @@ import os
 _FLAGS = "--xla_force_host_platform_device_count=4 --xla_cpu_multi_thread_eigen=false"
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_FLAGS}".strip()
 os.environ["JAX_PLATFORMS"] = "cpu"
-os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"
+# Most of the suite's time goes into compiling. Workers, child processes and later runs share what they compile; the key
+# of an entry is the program, the compiler and its flags, so a change of the code is never hidden.
+os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "true"
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(pathlib.Path(__file__).resolve().parents[1] / ".pytest_cache" / "xla")
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 

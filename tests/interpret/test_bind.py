@@ -15,7 +15,14 @@ from tests.interpret import samples
 
 def scopes(f: Any, *args: Any) -> set[str]:
     """The scope paths of a program's operations, without what the compiler adds."""
-    names = re.findall(r'op_name="([^"]*)"', jax.jit(f).lower(*args).compile().as_text())
+    # Else an equal program with other names might come from the cache.
+    before = jax.config.jax_compilation_cache_include_metadata_in_key
+    jax.config.update("jax_compilation_cache_include_metadata_in_key", True)
+    try:
+        text = jax.jit(f).lower(*args).compile().as_text()
+    finally:
+        jax.config.update("jax_compilation_cache_include_metadata_in_key", before)
+    names = re.findall(r'op_name="([^"]*)"', text)
     return {name.split("/", 1)[1].rsplit("/", 1)[0] for name in names if "/" in name}
 
 
