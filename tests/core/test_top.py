@@ -1,4 +1,4 @@
-"""Bisection against sorting."""
+"""The search for a threshold against sorting."""
 
 import jax
 import jax.numpy as jnp
