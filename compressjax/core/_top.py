@@ -12,6 +12,8 @@ import numpy as np
 
 # Steps of false position after which a search halves.
 _TRIES = 24
+# Rows up to this length are ranked by comparing all pairs.
+_SHORT = 32
 
 
 def top_mask(scores: jax.Array, count: jax.Array | int) -> jax.Array:
@@ -35,6 +37,38 @@ def top_mask(scores: jax.Array, count: jax.Array | int) -> jax.Array:
         [False, True, False]
     """
     return top_masks({"": scores}, count)[""]
+
+
+def top_rows(scores: jax.Array, count: int) -> jax.Array:
+    """Mask of the `count` largest scores of every row, as `top_mask` finds them.
+
+    Where rows are short, as the groups of N:M patterns are, an entry stays when fewer than `count` others beat it:
+
+    .. math:: |\\{j : s_{rj} > s_{ri}\\} \\cup \\{j < i : s_{rj} = s_{ri}\\}| < count
+
+    Args:
+        scores: `[rows, n]`, floating.
+        count: How many to keep, 0 to `n`.
+
+    Returns:
+        Bool array of the scores' shape with exactly `count` True entries in every row.
+
+    Example:
+        >>> top_rows(jnp.array([[1.0, 3.0, 3.0], [0.0, -1.0, -2.0]]), 1).tolist()
+        [[False, True, False], [True, False, False]]
+    """
+    length = scores.shape[1]
+    if len(scores) == 1:
+        return top_mask(scores, count)
+    if length > _SHORT:
+        return jax.vmap(lambda row: top_mask(row, count))(scores)
+    keys, places = _keys(scores), jnp.arange(length)[None]
+    beaten = jnp.zeros(keys.shape, jnp.int32)
+    # One by one, not as an array of all pairs: this way the compiler makes one pass over the scores of it.
+    for place in range(length):
+        other = keys[:, place : place + 1]
+        beaten += jnp.where(places > place, other >= keys, other > keys)
+    return beaten < count
 
 
 def top_masks(scores: Mapping[str, jax.Array], count: jax.Array | int) -> dict[str, jax.Array]:

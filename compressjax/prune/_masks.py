@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import top_mask, top_masks
+from compressjax.core import top_mask, top_masks, top_rows
 from compressjax.prune._densities import Distribution, densities, kept_counts
 from compressjax.prune._masking import Arrays, shapes_of
 from compressjax.prune._patterns import Pattern, as_pattern
@@ -47,7 +47,7 @@ def pattern_mask(
     count = round(wanted * parts.shape[1])
     if parts.shape[2] > 1:
         count = max(count, 1)
-    return _expand(chosen, path, scores.shape, _top(jnp.mean(parts, axis=2), count), parts.shape[2])
+    return _expand(chosen, path, scores.shape, top_rows(jnp.mean(parts, axis=2), count), parts.shape[2])
 
 
 def masks_of(
@@ -123,12 +123,6 @@ def _pooled(scores: Arrays, budget: int, pattern: Pattern) -> Arrays:
         found[path] = _expand(pattern, path, scores[path].shape, mine, x.shape[2])
         start += x.shape[1]
     return found
-
-
-def _top(scores: jax.Array, count: int) -> jax.Array:
-    if len(scores) == 1:
-        return top_mask(scores, count)
-    return jax.vmap(lambda row: top_mask(row, count))(scores)
 
 
 def _expand(pattern: Pattern, path: str, shape: tuple[int, ...], kept: jax.Array, weights: int) -> jax.Array:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compressjax.core import top_mask, top_masks
+from compressjax.core import top_mask, top_masks, top_rows
 from compressjax.core._top import _search
 
 # Compiled once: outside of jit, the loops inside would be compiled anew at every call.
@@ -99,6 +99,15 @@ def test_the_search_on_lopsided_numbers_ends_where_sorting_does(numbers, wanted)
     assert surplus == sum(x >= found for x in numbers) - wanted >= 0
     if surplus:
         assert found == reached[wanted - 1]
+
+
+@pytest.mark.parametrize("length", [1, 4, 32, 33])
+def test_rows_are_ranked_alone(length, draw):
+    """Short and long ones, ties and what is no number among them."""
+    rows = draw.choice([*SPECIAL, np.nan], size=(50, length)).astype(np.float32)
+    for count in {0, 1, length // 2, length}:
+        want = np.stack([top(jnp.asarray(row), count) for row in rows])
+        np.testing.assert_array_equal(top_rows(jnp.asarray(rows), count), want)
 
 
 def test_masks_go_through_other_transformations(key):
