@@ -80,8 +80,8 @@ def reproduce(launch: app.Launch) -> None:
         console.print(f"{i + 1}/{len(cells)} {cell.name}, seed {cell.seed}: {_say(found)}{left}", markup=False)
     about = app.describe_machine()
     text = render(results, study.claims(config), about)
-    found = json.dumps({"results": results, **about}, indent=2) + "\n"
-    app.write(launch.workdir, {"table.md": text, "results.json": found})
+    numbers = json.dumps({"results": results, **about}, indent=2) + "\n"
+    app.write(launch.workdir, {"table.md": text, "results.json": numbers})
     console.print(text, markup=False)
 
 
