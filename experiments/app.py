@@ -82,7 +82,10 @@ def simple(main: Callable[[], None]) -> None:
         except KeyboardInterrupt:
             # The bars of a live display end without a newline.
             print(f"\nstopped; every checkpoint is on disk. To resume: {command()}", file=sys.stderr)
-            return INTERRUPTED
+            sys.stdout.flush()
+            sys.stderr.flush()
+            # Not through the interpreter's own end: XLA's threads still compute, and crash when it is gone.
+            os._exit(INTERRUPTED)
         return 0
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -168,7 +171,7 @@ def _complain(error: Exception) -> int:
 def command() -> str:
     """The command line of this process, as one would type it."""
     module = getattr(sys.modules["__main__"], "__spec__", None)
-    program = ["-m", module.name] if module else sys.argv[:1]
+    program = ["-m", module.name.removesuffix(".__main__")] if module else sys.argv[:1]
     return shlex.join(["python", *program, *sys.argv[1:]])
 
 
