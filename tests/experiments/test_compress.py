@@ -120,7 +120,16 @@ def test_another_config_is_refused(workdir, flags):
     assert "another --workdir" in done.stderr
 
 
+@pytest.fixture
+def interruptible():
+    """A shell starts what runs in the background with interrupts ignored, which children of the suite would inherit."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.usefixtures("interruptible")
 def test_stopped_and_resumed_it_ends_bit_equal(workdir, flags, tmp_path, how):
     folder = tmp_path / "stopped"
     with subprocess.Popen(
