@@ -21,8 +21,8 @@ def top_mask(scores: jax.Array, count: jax.Array | int) -> jax.Array:
 
     The order of floats is the order of their bits, among which false position finds the threshold, and then the index
     up to which ties at it are kept; each takes at most 56 counts. The search ends at the first number that exactly
-    `count` scores reach: of some 100,000 different weights, mostly after 10 to 15 counts. On CPUs this is many times
-    faster than sorting, and on sharded arrays every count is one small sum.
+    `count` scores reach, among different weights mostly long before. On CPUs this is faster than sorting, and on
+    sharded arrays every count is one small sum.
 
     Args:
         scores: Any shape, floating, fewer than 2^31 entries; compared in float32, where numbers below 1.2e-38 may
