@@ -3,7 +3,7 @@
 import functools
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -93,32 +93,38 @@ def top_masks(scores: Mapping[str, jax.Array], count: jax.Array | int) -> dict[s
         >>> {name: mask.tolist() for name, mask in masks.items()}
         {'a': [False, True], 'b': [True, False]}
     """
-    keys = {name: _keys(x) for name, x in scores.items()}
+    return dict(zip(scores, _top_masks(list(scores.values()), count), strict=True))
 
-    def total(where: Callable[[str], jax.Array]) -> jax.Array:
-        return sum((jnp.sum(where(name)) for name in keys), jnp.zeros((), jnp.int32))
 
-    size = sum(x.size for x in scores.values())
+# Outside of jit, the loops inside would be compiled anew at every call; inside, nothing changes.
+@functools.partial(jax.jit, inline=True)
+def _top_masks(scores: Sequence[jax.Array], count: jax.Array | int) -> list[jax.Array]:
+    keys = [_keys(x) for x in scores]
+
+    def total(where: Callable[[int], jax.Array]) -> jax.Array:
+        return sum((jnp.sum(where(i)) for i in range(len(keys))), jnp.zeros((), jnp.int32))
+
+    size = sum(x.size for x in scores)
     wanted = jnp.asarray(count, jnp.int32)
-    ends = [(jnp.min(x), jnp.max(x)) for x in keys.values() if x.size]
+    ends = [(jnp.min(x), jnp.max(x)) for x in keys if x.size]
     low = functools.reduce(jnp.minimum, (least for least, _ in ends), jnp.uint32(2**32 - 2))
     high = functools.reduce(jnp.maximum, (most for _, most in ends), low) + jnp.uint32(1)
     threshold, surplus = _search(
-        lambda key: total(lambda name: keys[name] >= key) - wanted, low, high, size - wanted, -wanted
+        lambda key: total(lambda i: keys[i] >= key) - wanted, low, high, size - wanted, -wanted
     )
-    first = dict(zip(scores, itertools.accumulate((x.size for x in scores.values()), initial=0)))
+    first = list(itertools.accumulate((x.size for x in scores), initial=0))
 
-    def tied(name: str, stop: jax.Array) -> jax.Array:
-        return (keys[name] == threshold) & (_positions(keys[name].shape, first[name]) < stop)
+    def tied(i: int, stop: jax.Array) -> jax.Array:
+        return (keys[i] == threshold) & (_positions(keys[i].shape, first[i]) < stop)
 
     def break_ties() -> jax.Array:
-        missing = wanted - total(lambda name: keys[name] > threshold)
+        missing = wanted - total(lambda i: keys[i] > threshold)
         least, most = jnp.uint32(0), jnp.uint32(size)
-        return _search(lambda stop: missing - total(lambda name: tied(name, stop)), least, most, missing, -surplus)[0]
+        return _search(lambda stop: missing - total(lambda i: tied(i, stop)), least, most, missing, -surplus)[0]
 
     # Mostly the scores that reach the threshold are as many as asked for, and no tie has to be broken.
     stop = jax.lax.cond(surplus == 0, lambda: jnp.uint32(2**32 - 1), break_ties)
-    return {name: (x > threshold) | tied(name, stop) for name, x in keys.items()}
+    return [(x > threshold) | tied(i, stop) for i, x in enumerate(keys)]
 
 
 def _keys(scores: jax.Array) -> jax.Array:
