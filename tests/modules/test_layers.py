@@ -32,7 +32,8 @@ class Net(nn.Module):
 FAMILIES = {
     "gradual": prune.gradual(0.5, end=4, every=1),
     "topkast": prune.topkast(0.75, 0.5, every=2),
-    "movement": prune.movement(0.5, end=4),
+    # Not Adam, whose first step is of one size for all scores: rounding would then rank them.
+    "movement": prune.movement(0.5, end=4, optimiser=optax.sgd(1.0)),
     "soft threshold": prune.soft_threshold(initial=-2.0),
     "quantised": quant.fake(8),
 }
@@ -63,7 +64,9 @@ def test_a_model_of_layers_trains_as_the_tree_does(name):
     start = jax.jit(dense.init)(jax.random.key(0), X)
     variables = jax.jit(layers.init)(jax.random.key(0), X)
     for a, b in zip(jax.tree.leaves(start["params"]), jax.tree.leaves(variables["params"]), strict=True):
-        np.testing.assert_array_equal(a, b)
+        np.testing.assert_allclose(a, b, rtol=1e-6)
+    # Two programs may round their draws differently; from here on both train the same numbers.
+    variables = {**variables, "params": start["params"]}
     joint = modules.compression_of(layers, X)
     ours, _ = train(
         lambda v, s: layers.apply(v, X), joint, variables, lambda v, s: modules.with_state(v, s.compression)
