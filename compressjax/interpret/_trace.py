@@ -10,6 +10,7 @@ import numpy as np
 from compressjax.core import is_node, path_string
 from compressjax.interpret._evaluate import evaluate
 from compressjax.interpret._explicit import dense_sharding
+from compressjax.interpret._shapes import computed
 from compressjax.interpret._weight import Weight, varying_axes
 
 
@@ -23,7 +24,7 @@ def _is_leaf(x: Any) -> bool:
 
 def _stand_in(weight: Weight) -> jax.ShapeDtypeStruct:
     """An abstract dense array, with the mesh axes over which the node's arrays vary, and their sharding if typed."""
-    shape, dtype = weight.shape, jnp.dtype(weight.node.dtype)
+    shape, dtype = weight.shape, computed(weight.node.dtype)
     axes = frozenset().union(*(varying_axes(leaf) for leaf in jax.tree.leaves(weight)))
     if axes:
         return jax.eval_shape(lambda: jax.lax.pcast(jnp.zeros(shape, dtype), tuple(sorted(axes)), to="varying"))
