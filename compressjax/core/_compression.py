@@ -3,8 +3,6 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import jax
-
 from compressjax.core._node import dense
 from compressjax.core._numerics import straight_through
 from compressjax.core._select import Selector, kernels, matches, select
@@ -30,8 +28,6 @@ class Compression(NamedTuple):
         receiver: What `receive` calls; None for methods that constrain gradients and learn nothing from them.
         projector: What `project` calls; None for methods that leave parameters where the optimiser puts them.
         settler: What `settle` calls; None for methods whose `constrain` already says which entries are zero.
-        pauser: `pauser(state) -> (due, state)`: whether `update` and `project` do more at the coming step than count,
-            and the state after a step at which they do not; None where every step may.
     """
 
     init: Callable[[Any], State]
@@ -46,7 +42,6 @@ class Compression(NamedTuple):
     receiver: Callable[[Any, Any, State], tuple[Any, State]] | None = None
     projector: Callable[[Any, State], Any] | None = None
     settler: Callable[[Any, Any, State], Any] | None = None
-    pauser: Callable[[State], tuple[jax.Array, State]] | None = None
 
     def receive(self, grads: Any, params: Any, state: State) -> tuple[Any, State]:
         """Turns the cotangent that the view passes back into the gradient that the optimiser gets.
@@ -105,7 +100,6 @@ def on_values(
     receive: Callable[[Values, Values, State], tuple[Mapping[str, Any], State]] | None = None,
     project: Callable[[Values, State], Mapping[str, Any]] | None = None,
     settle: Callable[[Values, Values, State], Mapping[str, Any]] | None = None,
-    pause: Callable[[State], tuple[jax.Array, State]] | None = None,
     selectors: tuple[Selector, ...] = (),
     needs: tuple[str, ...] = (),
 ) -> Compression:
@@ -121,7 +115,6 @@ def on_values(
         receive: `(grads, values before the step, state) -> (grads, state)`; `constrain` when None.
         project: `(values after the step, state) -> values`; identity when None.
         settle: `(values after later views, values of the own view, state) -> values`; `constrain` when None.
-        pause: `state -> (due, state)`, see `Compression.pauser`: spares `as_optax` the passes of steps that only count.
         selectors: All must select a value; kernels when empty.
         needs: Names of the statistics that `update` reads.
 
@@ -178,13 +171,13 @@ def on_values(
     def restrict(selector: Selector) -> Compression:
         return on_values(
             name, encode=encode, init=init, update=update, view=view, constrain=constrain, receive=receive,
-            project=project, settle=settle, pause=pause, selectors=(*selectors, selector), needs=needs,
+            project=project, settle=settle, selectors=(*selectors, selector), needs=needs,
         )  # fmt: skip
 
     return Compression(
         init_tree, update_tree, view_tree, encode_tree, constrain_tree, chosen, restrict, name, needs,
         receiver=receive_tree if receive else None, projector=project_tree if project else None,
-        settler=settle_tree if settle else None, pauser=pause,
+        settler=settle_tree if settle else None,
     )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ def as_optax(
 ) -> optax.GradientTransformationExtraArgs:
     """Joins a compression and an optimiser: masked weights never move, moments included.
 
-    .. math:: (g', s') = receive(g_t, \\theta_t, s_t), \\quad u = C_{s'}\\,opt(g'; C_{s_t} m_t), \\quad
+    .. math:: (g', s') = receive(g_t, \\theta_t, s_t), \\quad u = C_{s'}\\,opt(g'; C_{s'} m_t), \\quad
         s_{t+1} = update(s', \\theta_t + u), \\quad \\theta_{t+1} = project(\\theta_t + u, s_{t+1})
 
     with `C` the method's `constrain` and `m` the optimiser's moments: what a mask takes out is forgotten before they
@@ -59,26 +59,16 @@ def as_optax(
         received, learned = compression.receive(grads, params, state.compression)
         # Before the step, not after the last one: the trajectory is the same, and here the compiler fuses it into the
         # optimiser's own pass over its moments.
-        inner = _constrain_moments(compression, state.inner, params, state.compression)
+        inner = _constrain_moments(compression, state.inner, params, learned)
         # Weights under a mask are shown to the optimiser as the zeros that they count as: decay must not feed moments.
-        shown = compression.constrain(params, state.compression)
+        shown = compression.constrain(params, learned)
         updates, inner = optimiser.update(received, inner, shown, **extra)
         updates = compression.constrain(updates, learned)
-
-        def act() -> tuple[Any, Any]:
-            moved = optax.apply_updates(params, updates)
-            after = compression.update(learned, moved, grads, stats)
-            if compression.projector is None:
-                return updates, after
-            return _land(updates, params, moved, compression.project(moved, after)), after
-
-        if compression.pauser is None:
-            landed, after = act()
-        else:
-            # Most steps only count, and are spared two passes over the parameters.
-            due, counted = compression.pauser(learned)
-            landed, after = jax.lax.cond(due, act, lambda: (updates, counted))
-        return landed, CompressedState(inner, after)
+        moved = optax.apply_updates(params, updates)
+        after = compression.update(learned, moved, grads, stats)
+        if compression.projector is not None:
+            updates = _land(updates, params, moved, compression.project(moved, after))
+        return updates, CompressedState(inner, after)
 
     return optax.GradientTransformationExtraArgs(init, update)
 

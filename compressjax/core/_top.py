@@ -102,7 +102,7 @@ def _top_masks(scores: Sequence[jax.Array], count: jax.Array | int) -> list[jax.
     keys = [_keys(x) for x in scores]
 
     def total(where: Callable[[int], jax.Array]) -> jax.Array:
-        return sum((jnp.sum(where(i)) for i in range(len(keys))), jnp.zeros((), jnp.int32))
+        return sum((_count(where(i)) for i in range(len(keys))), jnp.zeros((), jnp.int32))
 
     size = sum(x.size for x in scores)
     wanted = jnp.asarray(count, jnp.int32)
@@ -125,6 +125,11 @@ def _top_masks(scores: Sequence[jax.Array], count: jax.Array | int) -> list[jax.
     # Mostly the scores that reach the threshold are as many as asked for, and no tie has to be broken.
     stop = jax.lax.cond(surplus == 0, lambda: jnp.uint32(2**32 - 1), break_ties)
     return [(x > threshold) | tied(i, stop) for i, x in enumerate(keys)]
+
+
+def _count(mask: jax.Array) -> jax.Array:
+    # Sums of floats are vectorised on CPUs, twice as fast as those of integers, and exact up to 2^24.
+    return jnp.sum(mask, dtype=jnp.float32 if mask.size <= 2**24 else jnp.int32).astype(jnp.int32)
 
 
 def _keys(scores: jax.Array) -> jax.Array:

@@ -3,9 +3,6 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-
 from compressjax.core import Compression, Selector, values, with_values
 
 Layers = Mapping[str, Compression]
@@ -111,17 +108,11 @@ def _joined(layers: Layers) -> Compression:
             "`compression` of the other layers None"
         )
 
-    def pause(state: Any) -> tuple[jax.Array, Any]:
-        answers = {path: pauser(state[path]) for path, pauser in pausers.items()}
-        due = jnp.any(jnp.stack([now for now, _ in answers.values()]))
-        return due, {path: counted for path, (_, counted) in answers.items()}
-
-    pausers = {path: c.pauser for path, c in layers.items() if c.pauser is not None}
     needs = tuple(dict.fromkeys(need for c in layers.values() for need in c.needs))
     name = ", ".join(f"{path}: {c.name}" for path, c in layers.items())
     return Compression(
         init, update, layerwise("view"), layerwise("encode"), layerwise("constrain"), select, restrict, name, needs,
-        receive, layerwise("project"), settle, pause if len(pausers) == len(layers) else None,
+        receive, layerwise("project"), settle,
     )  # fmt: skip
 
 

@@ -1,7 +1,6 @@
 """Dropping the weakest connections and growing others, at a constant count: what SET and RigL share."""
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -84,27 +83,6 @@ def due(step: jax.Array, every: int, end: int) -> jax.Array:
     return (step % every == 0) & (step < end) & (step > 1)  # the first step puts zeros where masks are
 
 
-def pause(state: Any, every: int, end: int) -> tuple[jax.Array, Any]:
-    """Whether the coming step moves connections or puts the first zeros in place; between, masks and zeros stay.
-
-    Args:
-        state: One with a `count`, before the step.
-        every: Steps between exchanges.
-        end: Step from which masks stay.
-
-    Returns:
-        Bool scalar, and the state after a step that does neither.
-
-    Example:
-        >>> from typing import NamedTuple
-        >>> Counted = NamedTuple("Counted", [("count", int)])
-        >>> [bool(pause(Counted(jnp.int32(count)), 2, 6)[0]) for count in range(6)]
-        [True, True, False, True, False, False]
-    """
-    step = state.count + 1
-    return due(step, every, end) | (step == 1), state._replace(count=step)
-
-
 def exchanged(
     flat: Arrays,
     masks: Arrays,
@@ -112,10 +90,10 @@ def exchanged(
     share: Callable[[], jax.Array],
     when: jax.Array,
 ) -> Arrays:
-    """Masks after a step: those of before, or, when an exchange is due, those of `exchange`.
+    """Masks of a step: those of before, or, when an exchange is due, those of `exchange`.
 
     Args:
-        flat: `{path: array}` after the step.
+        flat: `{path: array}` before the step.
         masks: `{path: bool array}`.
         growth: `path -> scores`; larger grows first. Computed only when an exchange is due.
         share: `() -> fraction` of the kept weights that moves, likewise.

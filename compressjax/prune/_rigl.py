@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from compressjax.core import Compression
 from compressjax.prune._densities import Distribution
-from compressjax.prune._exchange import check_exchange, drop_fraction, due, exchanged, pause
+from compressjax.prune._exchange import check_exchange, drop_fraction, due, exchanged
 from compressjax.prune._masking import Arrays, apply_masks, masking
 from compressjax.prune._random import drawn_masks, key_data
 
@@ -38,9 +38,10 @@ def rigl(
     .. math:: M' = (M \\setminus \\text{k smallest } |w|) \\cup (\\text{k largest } |\\partial L / \\partial (M W)|
         \\text{ outside } M), \\qquad k = \\tfrac{\\alpha}{2}(1 + \\cos \\tfrac{\\pi t}{T_{end}}) |M|
 
-    Every `every` steps and before `end`. The view passes the dense gradient through; `as_optax` gives the optimiser
-    its kept entries only, and `update` reads all of it. Grown weights start at exactly 0, as dropped ones end there,
-    moments included; what was dropped just now does not grow back. The number kept never changes.
+    Every `every` steps and before `end`. The view passes the dense gradient through; `receive` moves connections by it,
+    at the weights at which it was taken, and gives the optimiser the entries that are kept from then on. Grown weights
+    start at exactly 0 and take their first step at once; dropped ones are exactly 0 after it, moments included, and do
+    not grow back at once. The number kept never changes.
 
     What it buys: bytes as `gradual`, usually at a better accuracy than `set_` and `static`; no speed-up by itself.
 
@@ -56,16 +57,17 @@ def rigl(
         Compression whose nodes are `Masked`.
 
     Raises:
-        ValueError: If a setting is out of its range; from `update`, when `grads` is absent.
+        ValueError: If a setting is out of its range.
 
     Example:
         >>> params = {"kernel": jnp.arange(1.0, 9.0).reshape(2, 4)}
         >>> method = rigl(0.5, jax.random.key(0), end=8, every=4, fraction=0.8)
         >>> state = method.init(params)
         >>> for _ in range(4):
-        ...     state = method.update(state, params, {"kernel": jnp.ones((2, 4))})
-        >>> int(state.masks["kernel"].sum()), int(state.count)
-        (4, 4)
+        ...     received, state = method.receive({"kernel": jnp.ones((2, 4))}, params, state)
+        ...     state = method.update(state, params)
+        >>> int(state.masks["kernel"].sum()), int(received["kernel"].sum()), int(state.count)
+        (4, 4, 4)
 
     Source: Evci et al., arXiv:1911.11134 (evci2020).
     """
@@ -75,10 +77,7 @@ def rigl(
     def init(flat: Arrays) -> RiglState:
         return RiglState(jnp.zeros((), jnp.int32), drawn_masks(data, flat, sparsity, distribution))
 
-    def update(state: RiglState, flat: Arrays, grads: Arrays | None, stats: Any) -> RiglState:
-        del stats
-        if grads is None:
-            raise ValueError("rigl grows where gradients are large: pass grads= to update, or train with as_optax")
+    def receive(grads: Arrays, flat: Arrays, state: RiglState) -> tuple[Arrays, RiglState]:
         step = state.count + 1
 
         def growth(path: str) -> jax.Array:
@@ -87,14 +86,18 @@ def rigl(
         def share() -> jax.Array:
             return drop_fraction(step, fraction, end)
 
-        return RiglState(step, exchanged(flat, state.masks, growth, share, due(step, every, end)))
+        masks = exchanged(flat, state.masks, growth, share, due(step, every, end))
+        return apply_masks(grads, masks), state._replace(masks=masks)
+
+    def update(state: RiglState, flat: Arrays, grads: Any, stats: Any) -> RiglState:
+        del flat, grads, stats
+        return state._replace(count=state.count + 1)
 
     return masking(
         f"rigl(sparsity={sparsity}, end={end})",
         straight=True,  # the gradient at weights that are out says where to grow
         land=True,
         init=init,
+        receive=receive,
         update=update,
-        pause=lambda state: pause(state, every, end),
-        receive=lambda grads, flat, state: (apply_masks(grads, state.masks), state),
     )

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 
 from compressjax.core import Compression
 from compressjax.prune._densities import Distribution
-from compressjax.prune._exchange import check_exchange, drop_fraction, due, exchanged, pause
-from compressjax.prune._masking import Arrays, masking
+from compressjax.prune._exchange import check_exchange, drop_fraction, due, exchanged
+from compressjax.prune._masking import Arrays, apply_masks, masking
 from compressjax.prune._random import drawn_masks, key_data, stream
 
 
@@ -41,8 +41,9 @@ def set_(
     .. math:: M' = (M \\setminus \\text{k smallest } |w|) \\cup (\\text{k random outside } M), \\qquad k = f_t |M|
 
     Every `every` steps and before `end`, each leaf drops the fraction `f_t` of its kept weights and grows as many
-    elsewhere. Dropped weights and grown ones are exactly 0, moments included, and the number kept never changes. The
-    paper drops the smallest positive and the largest negative weights, which are those nearest to zero.
+    elsewhere, in `receive`, before the step. Grown weights start at exactly 0 and learn from the next step on; dropped
+    ones are exactly 0 after it, moments included. The number kept never changes. The paper drops the smallest positive
+    and the largest negative weights, which are those nearest to zero.
 
     What it buys: bytes as `gradual`, and training state that is as sparse as the result; no speed-up by itself.
 
@@ -65,7 +66,7 @@ def set_(
         >>> params = {"kernel": jnp.arange(20.0).reshape(4, 5)}
         >>> evolve = set_(0.5, jax.random.key(0), end=10, every=1)
         >>> before = evolve.update(evolve.init(params), params)
-        >>> after = evolve.update(before, params)
+        >>> _, after = evolve.receive(params, params, before)
         >>> int(after.masks["kernel"].sum()), int((after.masks["kernel"] & ~before.masks["kernel"]).sum())
         (10, 2)
 
@@ -77,22 +78,30 @@ def set_(
     def init(flat: Arrays) -> SetState:
         return SetState(jnp.zeros((), jnp.int32), data, drawn_masks(data, flat, sparsity, distribution))
 
-    def update(state: SetState, flat: Arrays, grads: Any, stats: Any) -> SetState:
-        del grads, stats
+    def receive(grads: Arrays, flat: Arrays, state: SetState) -> tuple[Arrays, SetState]:
         step = state.count + 1
 
         def growth(path: str) -> jax.Array:
-            return jax.random.uniform(stream(state.key, path, step), flat[path].shape)
+            # Reading the gradient orders the exchange after the last use of the old masks, which the compiler would
+            # otherwise copy at every step; and a weight without a gradient is no good one to grow.
+            chance = jax.random.uniform(stream(state.key, path, step), flat[path].shape)
+            return jnp.where(jnp.isnan(grads[path]), -1.0, chance)
 
         def share() -> jax.Array:
             return drop_fraction(step, fraction, end) if anneal else jnp.float32(fraction)
 
-        return SetState(step, state.key, exchanged(flat, state.masks, growth, share, due(step, every, end)))
+        masks = exchanged(flat, state.masks, growth, share, due(step, every, end))
+        return apply_masks(grads, masks), state._replace(masks=masks)
+
+    def update(state: SetState, flat: Arrays, grads: Any, stats: Any) -> SetState:
+        del flat, grads, stats
+        return state._replace(count=state.count + 1)
 
     return masking(
         f"set_(sparsity={sparsity}, end={end})",
+        straight=True,
         land=True,
         init=init,
+        receive=receive,
         update=update,
-        pause=lambda state: pause(state, every, end),
     )

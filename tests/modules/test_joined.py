@@ -1,6 +1,5 @@
 """One compression out of those of layers: each acts on its own part, under its own names."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -51,15 +50,3 @@ def test_statistics_reach_their_layers():
 def test_restriction_is_refused():
     with pytest.raises(ValueError, match="restricted"):
         joined(LAYERS, "Net").restrict(".*")
-
-
-def test_steps_at_which_nothing_is_due_are_spared_when_all_layers_agree():
-    moves = prune.rigl(0.5, jax.random.key(0), end=9, every=3)
-    both = joined({"a/b": moves, "c": prune.set_(0.5, jax.random.key(0), end=9, every=2)}, "Net")
-    state = both.init(PARAMS)
-    answers = []
-    for _ in range(6):
-        due, state = both.pauser(state)
-        answers.append(bool(due))
-    assert answers == [True, True, True, True, False, True]
-    assert joined({"a/b": moves, "c": prune.magnitude(0.5)}, "Net").pauser is None

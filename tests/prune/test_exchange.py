@@ -66,25 +66,26 @@ def test_masks_move_only_when_due():
     assert run(True)["b"].tolist() == [False, True, True]
 
 
-@pytest.mark.parametrize("name", ["set_", "rigl"])
-def test_pauses_change_nothing(name, key):
-    """Trained with pauses and without: parameters, updates, masks and moments agree bit for bit at every step."""
-    method = getattr(prune, name)(0.6, key, end=10, every=3)
-    params = {"a": {"kernel": helpers.array(0, (6, 5))}, "b": {"kernel": helpers.array(1, (5, 4)), "bias": jnp.ones(4)}}
-
-    def train(method):
-        tx, now, seen = core.as_optax(method, optax.adamw(0.1, weight_decay=0.1)), params, []
-        state, step = tx.init(now), jax.jit(tx.update)
-        for t in range(12):
-            grads = jax.tree.map(lambda x, t=t: jnp.cos(x * (t + 1)), now)
-            updates, state = step(grads, state, now)
-            now = optax.apply_updates(now, updates)
-            seen.append((now, updates, state))
-        return seen
-
-    whole = train(method._replace(pauser=None))
-    for one, other in zip(train(method), whole, strict=True):
-        jax.tree.map(np.testing.assert_array_equal, one, other)
-    masks = [state.compression.masks["a/kernel"] for _, _, state in whole]
-    moved = [t + 1 for t in range(1, 12) if (masks[t] != masks[t - 1]).any()]
-    assert moved == [3, 6]  # at step 9 the share is less than one weight
+def test_an_exchange_and_a_step_under_the_new_masks(key):
+    """RigL with momentum, against the same training written down in NumPy."""
+    method = prune.rigl(0.6, key, end=10, every=3, distribution="uniform")
+    now, slope = {"kernel": helpers.array(0, (6, 5))}, helpers.array(1, (6, 5))
+    tx = core.as_optax(method, optax.sgd(0.1, momentum=0.9))
+    state, step = tx.init(now), jax.jit(tx.update)
+    weight, mask, momentum = np.asarray(now["kernel"]), np.asarray(state.compression.masks["kernel"]), np.zeros((6, 5))
+    exchanges = []
+    for t in range(1, 13):
+        grads = {"kernel": jnp.cos(now["kernel"] * t) * slope}
+        updates, state = step(grads, state, now)
+        if t in (3, 6, 9):
+            share = 0.15 * (1 + np.cos(np.pi * t / 10))
+            new = brute(weight, mask, np.abs(grads["kernel"]), share).reshape(mask.shape)
+            exchanges.append(int((new & ~mask).sum()))
+            mask = new
+        momentum = np.where(mask, 0.9 * momentum + np.asarray(grads["kernel"]), 0)
+        weight = np.where(mask, weight - 0.1 * momentum, 0)
+        now = optax.apply_updates(now, updates)
+        np.testing.assert_array_equal(state.compression.masks["kernel"], mask)
+        np.testing.assert_allclose(now["kernel"], weight, rtol=1e-5, atol=1e-6)
+        np.testing.assert_array_equal(np.asarray(now["kernel"])[~mask], 0)
+    assert exchanges == [2, 1, 0]
