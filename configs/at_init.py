@@ -57,6 +57,7 @@ def get_config(text: str = "") -> ConfigDict:
         config.model = {"name": "lenet5", "settings": {}}
         config.scan = False  # XLA runs convolutions in loops slowly on a CPU
         config.sparsities, config.steps, config.chunk = (0.98, 0.99), 10_000, 1000
+        config.learning_rate = 0.02  # at 0.1 the weights become no numbers
     if "smoke" in words:
         known = ()
         pruned("digits", config)

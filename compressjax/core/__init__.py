@@ -3,6 +3,7 @@
 from compressjax.core._combine import ChainState, SequenceState, chain, sequence
 from compressjax.core._compress import compress
 from compressjax.core._compression import Compression, from_encode, identity, on_values, only
+from compressjax.core._explicit import automatic, explicit
 from compressjax.core._node import Node, dense, entry_bits, frame, is_node, meta, node, value
 from compressjax.core._numerics import straight_through
 from compressjax.core._optax import CompressedState, as_optax
@@ -29,10 +30,12 @@ __all__ = [
     "Selector",
     "SequenceState",
     "as_optax",
+    "automatic",
     "chain",
     "compress",
     "dense",
     "entry_bits",
+    "explicit",
     "frame",
     "from_encode",
     "identity",

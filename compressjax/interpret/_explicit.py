@@ -6,27 +6,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Node, dense
+from compressjax.core import Node, dense, explicit
 from compressjax.interpret._weight import Dense, Weight
 from compressjax.tensors import Codebook, LowRank, Masked, Quantized, Sum, storage_order
-
-
-def explicit(aval: Any) -> Any:
-    """The sharding of an abstract array, if its mesh has explicit axes.
-
-    Args:
-        aval: Abstract array, as `jax.typeof` gives it.
-
-    Returns:
-        `NamedSharding`, or None.
-
-    Example:
-        >>> explicit(jax.typeof(jnp.ones(2))) is None
-        True
-    """
-    sharding = getattr(aval, "sharding", None)
-    kinds = getattr(getattr(sharding, "mesh", None), "axis_types", None) or ()
-    return sharding if jax.sharding.AxisType.Explicit in kinds else None
 
 
 def _spec(node: Any) -> list[Any]:

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression
+from compressjax.core import Compression, automatic
 from compressjax.prune._densities import Distribution, densities
-from compressjax.prune._masking import Arrays, apply_masks, masked_nodes, masking, shapes_of
+from compressjax.prune._masking import Arrays, apply_masks, masked_nodes, masking, shapes_of, whole_masks
 
 
 class LayerwiseState(NamedTuple):
@@ -60,8 +60,8 @@ def layerwise(
 
     def init(flat: Arrays) -> LayerwiseState:
         _sparsities(flat, sparsity, distribution)  # refuses what does not fit, before statistics are taken
-        zeros = {path: jnp.zeros(x.shape, jnp.float32) for path, x in flat.items()} if shifts else {}
-        return LayerwiseState({path: jnp.ones(x.shape, bool) for path, x in flat.items()}, zeros, jnp.array(False))
+        zeros = {path: jnp.zeros_like(x, jnp.float32) for path, x in flat.items()} if shifts else {}
+        return LayerwiseState(whole_masks(flat), zeros, jnp.array(False))
 
     def update(state: LayerwiseState, flat: Arrays, grads: Any, stats: Any) -> LayerwiseState:
         del grads
@@ -71,13 +71,14 @@ def layerwise(
         if missing:
             raise ValueError(f"{name} reads statistics {needs}, absent for {missing[:8]}; run observe and pass stats=")
 
-        def decide() -> LayerwiseState:
+        def decide(flat: Arrays, stats: Any) -> LayerwiseState:
             shares = _sparsities(flat, sparsity, distribution)
             found = {path: prune_leaf(path, x, stats[path], shares[path]) for path, x in flat.items()}
             moved = {path: shift for path, (_, shift) in found.items() if shift is not None}
             return LayerwiseState({path: mask for path, (mask, _) in found.items()}, moved, jnp.array(True))
 
-        return jax.lax.cond(state.decided, lambda: state, decide)
+        read = {path: stats[path] for path in flat}
+        return jax.lax.cond(state.decided, lambda: state, lambda: automatic(decide, state)(flat, read))
 
     return shifting(name, init=init, update=update, needs=needs)
 

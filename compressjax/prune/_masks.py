@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import top_mask, top_masks, top_rows
+from compressjax.core import automatic, top_mask, top_masks, top_rows
 from compressjax.prune._densities import Distribution, densities, kept_counts
 from compressjax.prune._masking import Arrays, shapes_of
 from compressjax.prune._patterns import Pattern, as_pattern
@@ -43,11 +43,15 @@ def pattern_mask(
         )
     if not 0.0 <= wanted <= 1.0:
         raise ValueError(f"density={wanted} of {path} is outside [0, 1]: it is the fraction of units that is kept")
-    parts = chosen.split(path, scores)
-    count = round(wanted * parts.shape[1])
-    if parts.shape[2] > 1:
-        count = max(count, 1)
-    return _expand(chosen, path, scores.shape, top_rows(jnp.mean(parts, axis=2), count), parts.shape[2])
+
+    def mask(scores: jax.Array) -> jax.Array:
+        parts = chosen.split(path, scores)
+        count = round(wanted * parts.shape[1])
+        if parts.shape[2] > 1:
+            count = max(count, 1)
+        return _expand(chosen, path, scores.shape, top_rows(jnp.mean(parts, axis=2), count), parts.shape[2])
+
+    return automatic(mask, scores)(scores)
 
 
 def masks_of(
@@ -83,11 +87,14 @@ def masks_of(
     if sparsity is None:
         raise ValueError(f"sparsity is missing: pattern {chosen.name} fixes none; give the fraction of zeros in [0, 1)")
     shapes = shapes_of(scores)
-    if distribution == "global":
-        return _pooled(scores, kept_counts(shapes, sparsity, "global")[""], chosen)
     if chosen.name == "unstructured":
         counts = kept_counts(shapes, sparsity, distribution)
+        if distribution == "global":
+            return top_masks(scores, counts[""])
         return {path: top_mask(x, counts[path]) for path, x in scores.items()}
+    if distribution == "global":
+        budget = kept_counts(shapes, sparsity, "global")[""]
+        return automatic(lambda scores: _pooled(scores, budget, chosen), scores)(scores)
     shares = densities(shapes, sparsity, distribution)
     return {path: pattern_mask(x, shares[path], chosen, path=path) for path, x in scores.items()}
 

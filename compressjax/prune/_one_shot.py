@@ -89,7 +89,7 @@ def _deciding(base: Compression, decide: Any, saliency: Saliency) -> Compression
         if not saliency.needs:
             return OneShotState(masks(params, None), jnp.array(True))
         flat = values(params)
-        kept = {path: jnp.ones(flat[path].shape, bool) for path in base.select(params)}
+        kept = {path: jnp.ones_like(flat[path], bool) for path in base.select(params)}
         jax.eval_shape(decide, {path: jnp.zeros(mask.shape) for path, mask in kept.items()})
         return OneShotState(kept, jnp.array(False))
 

@@ -5,7 +5,7 @@ import zlib
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import top_mask
+from compressjax.core import automatic, top_mask
 from compressjax.prune._densities import Distribution, densities, kept_counts
 from compressjax.prune._masking import Arrays, shapes_of
 
@@ -92,7 +92,8 @@ def drawn_masks(data: jax.Array, flat: Arrays, sparsity: float, distribution: Di
         3
     """
     shapes = shapes_of(flat)
-    return random_masks(data, shapes, kept_counts(shapes, sparsity, distribution))
+    counts = kept_counts(shapes, sparsity, distribution)
+    return automatic(lambda data: random_masks(data, shapes, counts), flat)(data)
 
 
 def check_random(distribution: Distribution, who: str) -> None:

@@ -1,12 +1,13 @@
 """The contract of a saliency: how much every weight matters."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import kernels, values
+from compressjax.core import automatic, kernels, values
 
 Scores = dict[str, jax.Array]
 
@@ -73,7 +74,8 @@ def on_inputs(name: str, needs: tuple[str, ...], score_leaf: Callable[[str, jax.
         flat = values(params)
         if not stats or not set(stats) & set(flat):
             raise ValueError(f"{name} reads statistics {needs}, absent for {_few(flat)}; run observe and pass stats=")
-        return {path: score_leaf(path, wide(x), stats[path]) for path, x in flat.items() if path in stats}
+        leaves = {path: x for path, x in flat.items() if path in stats}
+        return {path: automatic(partial(score_leaf, path), x)(wide(x), stats[path]) for path, x in leaves.items()}
 
     return Saliency(score, name, needs)
 

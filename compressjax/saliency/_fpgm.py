@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import values
+from compressjax.core import automatic, values
 from compressjax.saliency._contract import Saliency, Scores, wide
 
 
@@ -29,7 +29,7 @@ def fpgm() -> Saliency:
 
     def score(params: Any, stats: Any = None) -> Scores:
         del stats
-        return {path: _spread(wide(x)) for path, x in values(params).items() if x.ndim > 1}
+        return {path: automatic(_spread, x)(wide(x)) for path, x in values(params).items() if x.ndim > 1}
 
     return Saliency(score, "fpgm")
 

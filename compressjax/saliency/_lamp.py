@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from compressjax.core import automatic
 from compressjax.saliency._contract import Saliency, on_leaves
 
 
@@ -24,8 +25,7 @@ def lamp() -> Saliency:
     Source: Lee et al., arXiv:2010.07611 (lee2021).
     """
 
-    def score(path: str, x: jax.Array) -> jax.Array:
-        del path
+    def score(x: jax.Array) -> jax.Array:
         squares = jnp.square(x).ravel()
         order = jnp.argsort(squares)
         ascending = squares[order]
@@ -34,4 +34,4 @@ def lamp() -> Saliency:
         ratio = ascending / jnp.where(rest > 0, rest, 1.0)
         return jnp.zeros_like(squares).at[order].set(ratio).reshape(x.shape)
 
-    return on_leaves("lamp", score)
+    return on_leaves("lamp", lambda path, x: automatic(score, x)(x))

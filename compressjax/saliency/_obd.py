@@ -1,13 +1,13 @@
 """Optimal Brain Damage: the diagonal of the Hessian."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.flatten_util import ravel_pytree
 
-from compressjax.core import values
+from compressjax.core import automatic, values
 from compressjax.saliency._contract import Saliency, Scores, wide
 from compressjax.saliency._gradients import Loss, hessian_product, mean_over
 
@@ -46,20 +46,33 @@ def obd(loss: Loss, batches: Sequence[Any], *, probes: int = 0, key: jax.Array |
     def score(params: Any, stats: Any = None) -> Scores:
         del stats
         flat = {path: wide(x) for path, x in values(params).items()}
-        vector, unravel = ravel_pytree(flat)
+        size = sum(x.size for x in flat.values())
 
-        def product(batch: Any, direction: jax.Array) -> jax.Array:
-            return ravel_pytree(hessian_product(loss, params, batch, unravel(direction)))[0]
+        def from_vector(vector: jax.Array) -> Scores:
+            ends = list(itertools.accumulate(x.size for x in flat.values()))
+            parts = zip(flat.items(), jnp.split(vector, ends[:-1]), strict=True)
+            return {path: part.reshape(x.shape).astype(x.dtype) for (path, x), part in parts}
 
-        def exact(batch: Any) -> jax.Array:
-            index = jnp.arange(vector.size)
-            return jax.lax.map(lambda i: product(batch, (index == i).astype(vector.dtype))[i], index)
+        def products(batch: Any, direction: Scores) -> Scores:
+            found = hessian_product(loss, params, batch, direction)
+            return {path: direction[path] * found[path] for path in flat}
 
-        def estimate(batch: Any) -> jax.Array:
-            signs = jax.random.rademacher(jnp.asarray(key), (probes, vector.size), vector.dtype)
-            return jnp.mean(jax.lax.map(lambda z: z * product(batch, z), signs), axis=0)
+        def exact(batch: Any) -> Scores:
+            def entry(i: jax.Array) -> jax.Array:
+                unit = automatic(lambda i: from_vector(jnp.arange(size) == i), flat)(i)
+                return sum((jnp.sum(x) for x in products(batch, unit).values()), jnp.zeros(()))
 
-        diagonal = unravel(mean_over(batches, estimate if probes else exact, "obd"))
+            return automatic(from_vector, flat)(jax.lax.map(entry, jnp.arange(size)))
+
+        def estimate(batch: Any) -> Scores:
+            def probe(key: jax.Array) -> Scores:
+                signs = automatic(lambda key: from_vector(jax.random.rademacher(key, (size,))), flat)(key)
+                return products(batch, signs)
+
+            found = jax.lax.map(probe, jax.random.split(jnp.asarray(key), probes))
+            return {path: jnp.mean(x, axis=0) for path, x in found.items()}
+
+        diagonal = mean_over(batches, estimate if probes else exact, "obd")
         return {path: diagonal[path] * x * x / 2 for path, x in flat.items()}
 
     return Saliency(score, f"obd(probes={probes})")

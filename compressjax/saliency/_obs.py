@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import values
+from compressjax.core import automatic, values
 from compressjax.saliency._contract import Saliency, Scores, wide
 from compressjax.saliency._gradients import Loss, stacked_gradients
 from compressjax.saliency._woodbury import woodbury_inverse
@@ -47,9 +47,12 @@ def obs(loss: Loss, batches: Sequence[Any], *, block: int = 64, damping: float =
         del stats
         grads, found = stacked_gradients(loss, params, batches, "obs"), {}
         for path, x in values(params).items():
-            inverse = _diagonals(grads[path].reshape(-1, x.size), min(block, x.size), damping)
-            found[path] = wide(x) ** 2 / (2 * inverse.reshape(x.shape))
+            found[path] = automatic(costs, x)(wide(x), grads[path])
         return found
+
+    def costs(x: jax.Array, grads: jax.Array) -> jax.Array:
+        inverse = _diagonals(grads.reshape(-1, x.size), min(block, x.size), damping)
+        return x**2 / (2 * inverse.reshape(x.shape))
 
     return Saliency(score, f"obs(block={block})")
 

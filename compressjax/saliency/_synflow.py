@@ -74,7 +74,7 @@ def synflow(
 
         size = sum(x.size for x in chosen.values())
         counts = jnp.array([round(size * (1.0 - sparsity) ** (k / steps)) for k in range(steps)])
-        masks = {path: jnp.ones(x.shape, bool) for path, x in chosen.items()}
+        masks = {path: jnp.ones_like(x, bool) for path, x in chosen.items()}
         if sparsity:
             masks = jax.lax.fori_loop(1, steps, lambda k, masks: _top(scored(masks), masks, counts[k]), masks)
         return scored(masks)

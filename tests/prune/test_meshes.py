@@ -1,0 +1,152 @@
+"""Every method on a mesh, with axes that the compiler shards and with axes that types hold, against one device."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+from compressjax import core, prune, saliency
+from compressjax.interpret import observe
+from tests import helpers
+
+KEY = jax.random.key(0)
+PARAMS = {
+    "a": {"kernel": helpers.array(0, (16, 8)), "bias": helpers.array(1, (8,))},
+    "b": {"kernel": helpers.array(2, (8, 12)), "bias": helpers.array(3, (12,))},
+}
+X, Y = helpers.array(4, (24, 16)), helpers.array(5, (24, 12))
+SPECS = {"kernel": PartitionSpec("data", "model"), "bias": PartitionSpec("model")}
+
+
+def forward(params, x):
+    hidden = jnp.tanh(x @ params["a"]["kernel"] + params["a"]["bias"][None])
+    return hidden @ params["b"]["kernel"] + params["b"]["bias"][None]
+
+
+def loss(params, batch):
+    return jnp.mean(jnp.square(forward(params, batch[0]) - batch[1]))
+
+
+def sharded_forward(params, x):
+    """The same where types hold shardings: contracting a sharded axis has to say how its result lies."""
+    out = PartitionSpec(None, "model")
+
+    def product(x, w):
+        return jnp.dot(jax.sharding.reshard(x, PartitionSpec()), w, out_sharding=out)
+
+    hidden = jnp.tanh(product(x, params["a"]["kernel"]) + params["a"]["bias"][None])
+    return product(hidden, params["b"]["kernel"]) + params["b"]["bias"][None]
+
+
+def sharded_loss(params, batch):
+    return jnp.mean(jnp.square(sharded_forward(params, batch[0]) - batch[1]))
+
+
+def placed(mesh, params):
+    return {
+        name: {leaf: jax.device_put(x, NamedSharding(mesh, SPECS[leaf])) for leaf, x in layer.items()}
+        for name, layer in params.items()
+    }
+
+
+TRAINED = {
+    "gradual": prune.gradual(0.5, end=3, every=1),
+    "gradual, global": prune.gradual(0.5, end=3, every=1, distribution="global"),
+    "static": prune.static(0.5, KEY),
+    "set": prune.set_(0.5, KEY, end=7, every=1),
+    "rigl": prune.rigl(0.5, KEY, end=7, every=1),
+    "ste": prune.ste(0.5, distribution="global"),
+    "sr_ste": prune.sr_ste(pattern="2:4"),
+    "topkast": prune.topkast(0.6, 0.3, every=1),
+    "acdc": prune.acdc(0.5, begin=1, every=1, end=4),
+    "movement": prune.movement(0.5, end=2, optimiser=optax.sgd(1.0)),
+    "soft_movement": prune.soft_movement(penalty=100.0, optimiser=optax.sgd(0.1)),
+    "l0": prune.l0(1000.0, KEY, end=2, optimiser=optax.sgd(0.1)),
+    "l0, units": prune.l0(50.0, KEY, end=2, units=0, optimiser=optax.sgd(0.1)),
+    "variational": prune.variational(8, KEY, end=3, warmup=2, initial=-3.0),
+    "soft_threshold": prune.soft_threshold(initial=-2.0),
+    "proximal_l1": prune.proximal_l1(0.01),
+    "proximal_group": prune.proximal_group(0.5, axis=0),
+    "proximal_nuclear": prune.proximal_nuclear(0.05),
+}
+
+
+def trained(method, params, lost):
+    tx = core.as_optax(method, optax.sgd(0.1, momentum=0.9))
+    state = jax.jit(tx.init)(params)
+
+    @jax.jit
+    def step(params, state):
+        grads = jax.grad(lambda p: lost(method.view(p, state.compression), (X, Y)))(params)
+        updates, state = tx.update(grads, state, params)
+        return optax.apply_updates(params, updates), state
+
+    for _ in range(4):
+        params, state = step(params, state)
+    return jax.jit(method.view)(params, state.compression), jax.jit(method.encode)(params, state.compression)
+
+
+@pytest.mark.parametrize("kind", ["auto", "explicit"])
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_training_on_a_mesh_equals_one_on_a_device(name, kind):
+    mesh = jax.make_mesh((2, 2), ("data", "model"), axis_types=(AxisType[kind.capitalize()],) * 2)
+    want, _ = trained(TRAINED[name], PARAMS, loss)
+    with jax.set_mesh(mesh):
+        got, stored = trained(TRAINED[name], placed(mesh, PARAMS), sharded_loss if kind == "explicit" else loss)
+    assert helpers.difference(core.materialize(stored), got) == ""
+    assert any((np.asarray(x) == 0).any() for x in core.values(want).values()) or name == "proximal_nuclear"
+    for path, x in core.values(want).items():
+        np.testing.assert_allclose(core.values(got)[path], x, rtol=1e-4, atol=1e-5, err_msg=path)
+
+
+AT_ONCE = {
+    "neurons, global": prune.one_shot(saliency.magnitude(), 0.5, "global", "neuron"),
+    "neurons": prune.one_shot(saliency.magnitude(), 0.5, "uniform", "neuron"),
+    "blocks": prune.one_shot(saliency.magnitude(), 0.5, "uniform", "block 4x4"),
+    "2:4": prune.one_shot(saliency.magnitude(), pattern="2:4"),
+    "balanced": prune.one_shot(saliency.magnitude(), 0.5, pattern="balanced"),
+    "layer": prune.one_shot(saliency.magnitude(), 0.5, "global", "layer"),
+    "wanda": prune.wanda(0.5),
+    "wanda, 2:4": prune.wanda(pattern="2:4"),
+    "sparsegpt": prune.sparsegpt(0.5),
+    "lamp": prune.one_shot(saliency.lamp(), 0.5, "global"),
+    "fpgm": prune.one_shot(saliency.fpgm(), 0.5, pattern="neuron"),
+    "random": prune.one_shot(saliency.random(KEY), 0.5, "global"),
+    "activation": prune.one_shot(saliency.activation(), 0.5),
+    "wanda scores": prune.one_shot(saliency.wanda(), 0.5),
+}
+SCORES = {
+    "snip": lambda f, lost: saliency.snip(lost, [(X, Y)]),
+    "grasp": lambda f, lost: saliency.grasp(lost, [(X, Y)]),
+    "gradient": lambda f, lost: saliency.gradient(lost, [(X, Y)]),
+    "taylor": lambda f, lost: saliency.taylor(lost, [(X, Y)]),
+    "fisher": lambda f, lost: saliency.fisher(lost, [(X, Y)]),
+    "movement": lambda f, lost: saliency.movement(lost, [(X, Y)] * 2, optax.sgd(0.1)),
+    "obd": lambda f, lost: saliency.obd(lost, [(X, Y)]),
+    "obd, probes": lambda f, lost: saliency.obd(lost, [(X, Y)], probes=2, key=KEY),
+    "obs": lambda f, lost: saliency.obs(lost, [(X, Y)], block=8, damping=0.01),
+    "synflow": lambda f, lost: saliency.synflow(f, jnp.zeros((1, 16)), 0.5, steps=3),
+}
+
+
+@pytest.mark.parametrize("kind", ["auto", "explicit"])
+@pytest.mark.parametrize("name", [*AT_ONCE, *SCORES])
+def test_masks_on_a_mesh_are_those_of_a_device(name, kind):
+    mesh = jax.make_mesh((2, 2), ("data", "model"), axis_types=(AxisType[kind.capitalize()],) * 2)
+    _, stats = observe(forward)(PARAMS, X)
+
+    def method(f, lost):
+        return AT_ONCE[name] if name in AT_ONCE else prune.one_shot(SCORES[name](f, lost), 0.5)
+
+    def masks(method, params):
+        return jax.jit(method.update)(jax.jit(method.init)(params), params, None, stats).masks
+
+    want = masks(method(forward, loss), PARAMS)
+    with jax.set_mesh(mesh):
+        typed = (sharded_forward, sharded_loss) if kind == "explicit" else (forward, loss)
+        got = masks(method(*typed), placed(mesh, PARAMS))
+    assert not all(mask.all() for mask in want.values())
+    for path, mask in want.items():
+        np.testing.assert_array_equal(got[path], mask, err_msg=path)
