@@ -86,6 +86,11 @@ def masks_of(
         return _fixed(scores, sparsity, distribution, chosen)
     if sparsity is None:
         raise ValueError(f"sparsity is missing: pattern {chosen.name} fixes none; give the fraction of zeros in [0, 1)")
+    if chosen.name == "layer" and distribution != "global":
+        raise ValueError(
+            f"pattern layer removes whole leaves, of which each has one, so distribution={distribution!r} removes none; "
+            'let them compete under distribution="global"'
+        )
     shapes = shapes_of(scores)
     if chosen.name == "unstructured":
         counts = kept_counts(shapes, sparsity, distribution)

@@ -63,12 +63,15 @@ def balanced() -> Pattern:
 def nm(n: int, m: int, *, axis: int = -2) -> Pattern:
     """At most `n` of every `m` successive weights along an axis: what sparse tensor cores run (2:4).
 
-    The pattern fixes the density at `n / m`, in every leaf alike.
+    The pattern fixes the density at `n / m`, in every leaf alike. A shape does not tell which of its axes are inputs:
+    the name `"2:4"` takes the last but one, as in kernels of dense layers and convolutions. In query, key and value
+    kernels `[features, heads, size]` that is the heads; for them, use `only(".*(query|key|value)/kernel",
+    ste(pattern=nm(2, 4, axis=0)))`. `wanda` and `sparsegpt` know the inputs from their statistics.
 
     Args:
         n: Weights kept, 1 to `m`.
         m: Weights a group.
-        axis: The input axis; -2 in kernels `[..., in, out]`.
+        axis: The input axis; -2 in kernels `[..., in, out]`, 0 in `[features, heads, size]`.
 
     Returns:
         The pattern; it refuses leaves whose axis `m` does not divide.

@@ -1,4 +1,4 @@
-"""Compiles a global mask update on a 4 x 2 mesh of eight fake devices and prints what the devices exchange.
+"""Compiles steps that update masks on a 4 x 2 mesh of eight fake devices and prints what the devices exchange.
 
 Run by `test_collectives`, in a process of its own because the number of devices is fixed at the start.
 """
@@ -12,9 +12,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from compressjax import prune
+from compressjax import core, prune
 
 COLLECTIVE = re.compile(
     r"= (\S+|\([^)]*\)) (all-gather|all-reduce|all-to-all|collective-permute|reduce-scatter)[-\w]*\("
@@ -32,34 +33,47 @@ def exchanged(hlo: str) -> dict[str, int]:
     return found
 
 
-def update(scale: int, explicit: bool) -> dict[str, Any]:
-    """One global update of two kernels with `scale^2` times as many entries as the smallest."""
+KEY = jax.random.key(0)
+METHODS = {
+    "gradual": prune.gradual(0.9, end=2, every=1, distribution="global", normalise=True),
+    "rigl": prune.rigl(0.9, KEY, end=9, every=1),
+    "topkast": prune.topkast(0.9, 0.8, every=1, distribution="global"),
+    "movement": prune.movement(0.9, end=2, every=1, distribution="global", optimiser=optax.sgd(1.0)),
+}
+
+
+def update(name: str, scale: int, explicit: bool) -> dict[str, Any]:
+    """The second step of a training of two kernels with `scale^2` times as many entries as the smallest."""
     axes = (AxisType.Explicit if explicit else AxisType.Auto,) * 2
     mesh = jax.make_mesh((4, 2), ("data", "model"), axis_types=axes)
     rng = np.random.default_rng(0)
     shapes = {"a": (32 * scale, 16 * scale), "b": (16 * scale, 48 * scale)}
-    dense = {name: jnp.asarray(rng.normal(size=shape), jnp.float32) for name, shape in shapes.items()}
+    params = {path: {"kernel": jnp.asarray(rng.normal(size=shape), jnp.float32)} for path, shape in shapes.items()}
+    grads = jax.tree.map(lambda x: jnp.sin(9 * x), params)
+    tx = core.as_optax(METHODS[name], optax.sgd(0.1))
+    state = tx.init(params)
+    state = state._replace(compression=state.compression._replace(count=jnp.int32(1)))
+
+    def step(params: Any, grads: Any, state: Any) -> Any:
+        updates, state = tx.update(grads, state, params)
+        return optax.apply_updates(params, updates), state.compression
+
     sharding = NamedSharding(mesh, PartitionSpec("data", "model"))
-    params = {name: {"kernel": jax.device_put(x, sharding)} for name, x in dense.items()}
-    method = prune.gradual(0.9, end=2, every=1, distribution="global", normalise=True)
+    given = (params, grads, state)
+    spread = jax.tree.map(lambda x: jax.device_put(x, sharding) if x.ndim > 1 else x, given)
     with jax.set_mesh(mesh):
-        state = jax.jit(method.init)(params)
-        if not explicit:  # there, types already say where the masks lie
-            state = state._replace(masks={path: jax.device_put(x, sharding) for path, x in state.masks.items()})
-        state = state._replace(count=jnp.int32(1))
-        compiled = jax.jit(method.update).lower(state, params).compile()
-        after = compiled(state, params)
-    plain = {name: {"kernel": x} for name, x in dense.items()}
-    alone = method.update(method.init(plain)._replace(count=jnp.int32(1)), plain)
-    same = all(np.array_equal(after.masks[path], mask) for path, mask in alone.masks.items())
-    return {
-        "bytes": exchanged(compiled.as_text()),
-        "same": same,
-        "kept": int(sum(m.sum() for m in alone.masks.values())),
-    }
+        compiled = jax.jit(step).lower(*spread).compile()
+        after = compiled(*spread)
+    alone = jax.jit(step)(*given)
+    one, many = (METHODS[name].view(*result) for result in (alone, after))
+    same = all(np.array_equal(a != 0, b != 0) for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(many), strict=True))
+    kept = int(sum((x != 0).sum() for x in jax.tree.leaves(one)))
+    return {"bytes": exchanged(compiled.as_text()), "same": same, "kept": kept}
 
 
 if __name__ == "__main__":
+    cases = [("gradual", "explicit"), *((name, "auto") for name in METHODS)]
     json.dump(
-        {kind: [update(scale, kind == "explicit") for scale in (1, 4)] for kind in ("auto", "explicit")}, sys.stdout
+        {f"{name}, {kind}": [update(name, scale, kind == "explicit") for scale in (1, 4)] for name, kind in cases},
+        sys.stdout,
     )

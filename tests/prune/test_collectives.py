@@ -1,4 +1,4 @@
-"""A global mask update on eight devices exchanges a few numbers, however many weights there are."""
+"""An update of masks on eight devices exchanges a few numbers, however many weights there are."""
 
 import json
 import os
@@ -11,6 +11,7 @@ import pytest
 from tests.prune import sharded_update
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+CASES = ["gradual, explicit", *(f"{name}, auto" for name in sharded_update.METHODS)]
 
 
 @pytest.fixture(scope="module")
@@ -23,18 +24,18 @@ def told():
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("axes", ["auto", "explicit"])
-def test_collective_bytes_do_not_grow_with_the_parameters(told, axes):
-    small, large = told[axes]
+@pytest.mark.parametrize("case", CASES)
+def test_collective_bytes_do_not_grow_with_the_parameters(told, case):
+    small, large = told[case]
     assert large["kept"] == 16 * small["kept"]
     assert set(small["bytes"]) == {"all-reduce"}
     assert small["bytes"] == large["bytes"]
     assert small["bytes"]["all-reduce"] < 1000
 
 
-@pytest.mark.parametrize("axes", ["auto", "explicit"])
-def test_eight_devices_equal_one(told, axes):
-    assert [run["same"] for run in told[axes]] == [True, True]
+@pytest.mark.parametrize("case", CASES)
+def test_eight_devices_equal_one(told, case):
+    assert [run["same"] for run in told[case]] == [True, True]
 
 
 def test_a_gather_would_be_seen():

@@ -28,6 +28,14 @@ def test_exactly_n_of_every_m_and_the_largest(scores, n, m):
             assert set(np.argsort(-group)[:n]) == set(np.flatnonzero(keep))
 
 
+def test_inputs_of_attention_kernels_lie_on_their_first_axis():
+    x = jnp.abs(helpers.array(0, (8, 3, 5)))
+    mask = np.asarray(prune.pattern_mask(x, pattern=prune.nm(2, 4, axis=0)))
+    assert (mask.reshape(2, 4, 15).sum(1) == 2).all()
+    kept = np.sort(np.where(mask, x, 0).reshape(2, 4, 15), axis=1)
+    np.testing.assert_array_equal(kept[:, 2:], np.sort(np.asarray(x).reshape(2, 4, 15), axis=1)[:, 2:])
+
+
 @pytest.mark.parametrize(("pattern", "axis"), [("neuron", 1), ("channel", 0), ("filter", 1)])
 def test_whole_slices_of_largest_mean(scores, pattern, axis):
     x = np.asarray(scores["a"])
@@ -84,6 +92,12 @@ def test_global_units_fit_the_budget_and_are_the_best(scores, sparsity):
     for mask in masks.values():
         flat = np.asarray(mask).reshape(-1, mask.shape[-1])
         assert (flat.all(0) | ~flat.any(0)).all()
+
+
+@pytest.mark.parametrize("distribution", ["uniform", "erk", {".*": 0.5}])
+def test_layers_that_cannot_compete_are_refused(scores, distribution):
+    with pytest.raises(ValueError, match='pattern layer removes whole leaves.*distribution="global"'):
+        prune.masks_of(scores, 0.5, distribution, "layer")
 
 
 def test_layers_compete_globally():
