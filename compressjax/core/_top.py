@@ -39,7 +39,7 @@ def top_mask(scores: jax.Array, count: jax.Array | int) -> jax.Array:
     return top_masks({"": scores}, count)[""]
 
 
-def top_rows(scores: jax.Array, count: int) -> jax.Array:
+def top_rows(scores: jax.Array, count: jax.Array | int) -> jax.Array:
     """Mask of the `count` largest scores of every row, as `top_mask` finds them.
 
     Where rows are short, as the groups of N:M patterns are, an entry stays when fewer than `count` others beat it:
@@ -48,7 +48,7 @@ def top_rows(scores: jax.Array, count: int) -> jax.Array:
 
     Args:
         scores: `[rows, n]`, floating.
-        count: How many to keep, 0 to `n`.
+        count: How many to keep, 0 to `n`; may be traced.
 
     Returns:
         Bool array of the scores' shape with exactly `count` True entries in every row.

@@ -9,6 +9,8 @@ from compressjax.core import Compression
 from compressjax.prune._densities import Distribution, check_distribution, check_sparsity, kept_counts
 from compressjax.prune._gradual import GradualState, largest
 from compressjax.prune._masking import Arrays, masking, shapes_of, whole_masks
+from compressjax.prune._patterns import Pattern
+from compressjax.prune._ranked import check_pattern
 
 
 def acdc(
@@ -18,6 +20,7 @@ def acdc(
     every: int,
     end: int,
     distribution: Distribution = "global",
+    pattern: str | Pattern = "unstructured",
 ) -> Compression:
     """Alternates between a sparse and a dense network, and ends sparse (AC/DC).
 
@@ -37,12 +40,13 @@ def acdc(
         every: Steps of a phase, at least 1; the paper has five epochs.
         end: Step from which the network stays compressed, at least `begin`.
         distribution: `"global"` as in the paper, `"uniform"`, `"erk"` or `{pattern: sparsity}`.
+        pattern: What is removed together, see `as_pattern`; N:M patterns need `"uniform"`.
 
     Returns:
         Compression whose nodes are `Masked`; its state is a `GradualState`.
 
     Raises:
-        ValueError: If a setting is out of its range.
+        ValueError: If a setting is out of its range, or the pattern fixes another sparsity.
 
     Example:
         >>> method = acdc(0.5, begin=1, every=2, end=5)
@@ -58,6 +62,7 @@ def acdc(
     """
     check_sparsity(sparsity, "sparsity")
     check_distribution(distribution)
+    units = check_pattern("acdc", pattern, sparsity, distribution)
     if begin < 0 or every < 1 or end < begin:
         raise ValueError(f"acdc: begin={begin} must be at least 0, every={every} at least 1, end={end} at least begin")
 
@@ -67,7 +72,7 @@ def acdc(
         odd = ((step - begin) // every) % 2 == 1
         dense = (step < begin) | (odd & (step < end))
         starts = (step >= begin) & (step <= end) & (((step - begin) % every == 0) | ((step == end) & odd))
-        kept = jax.lax.cond(starts & ~dense, lambda: largest(flat, whole, counts, False), lambda: masks)
+        kept = jax.lax.cond(starts & ~dense, lambda: largest(flat, whole, counts, False, units), lambda: masks)
         return {path: jnp.where(dense, whole[path], kept[path]) for path in flat}
 
     def init(flat: Arrays) -> GradualState:

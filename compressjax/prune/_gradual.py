@@ -5,9 +5,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression, top_mask, top_masks
+from compressjax.core import Compression
 from compressjax.prune._densities import Distribution, check_distribution, kept_counts
 from compressjax.prune._masking import Arrays, masking, shapes_of, whole_masks
+from compressjax.prune._patterns import Pattern
+from compressjax.prune._ranked import check_pattern, ranked
 from compressjax.prune._schedules import Schedule, polynomial
 
 
@@ -33,13 +35,15 @@ def gradual(
     distribution: Distribution = "uniform",
     power: float = 3,
     normalise: bool = False,
+    pattern: str | Pattern = "unstructured",
 ) -> Compression:
     """Removes the smallest weights bit by bit while the others are trained.
 
     .. math:: s_t = s_f + (s_i - s_f)(1 - \\tfrac{t - t_0}{t_1 - t_0})^3, \\qquad W_t = M_t \\odot W,
 
     where `M_t` keeps exactly the `(1 - s_t) N` largest magnitudes. Masks are taken anew every `every` steps from
-    `begin`, and at `end`; they only lose entries. A weight under a False mask gets no gradient and, through
+    `begin`, and at `end`; they only lose entries. Under a pattern whole units are ranked by their mean magnitude; an
+    N:M pattern goes from M of M to N of M. A weight under a False mask gets no gradient and, through
     `as_optax`, never moves again, momentum and weight decay included.
 
     What it buys: bytes. At 90 % zeros, positions cost 4.7 bits a kept weight (the binary entropy of the mask), so a
@@ -56,13 +60,15 @@ def gradual(
             `{pattern: sparsity}`.
         power: Exponent of the schedule.
         normalise: For `"global"`: rank magnitudes in units of the root mean square of each leaf's kept weights.
+        pattern: What is removed together, see `as_pattern`; `sparsity` is that of an N:M pattern, 0.5 for `"2:4"`.
 
     Returns:
         Compression whose nodes are `Masked(W * M, M)`.
 
     Raises:
         ValueError: If a sparsity is outside [0, 1), `initial` exceeds `sparsity`, `end` is before `begin`, `every` is
-            below 1, or the distribution is unknown; from `init`, if a pattern matches nothing.
+            below 1, the distribution is unknown, or the pattern fixes another sparsity; from `init`, if a pattern
+            matches nothing or does not fit a leaf.
 
     Example:
         >>> prune = gradual(0.5, end=1, every=1)
@@ -75,7 +81,8 @@ def gradual(
     """
     schedule = as_schedule("gradual", sparsity, begin, end, initial, power)
     name = f"gradual(sparsity={schedule.sparsity}, end={schedule.end})"
-    return scheduled(name, schedule, schedule.every or 100 if every is None else every, distribution, normalise)
+    steps = schedule.every or 100 if every is None else every
+    return scheduled(name, schedule, steps, distribution, normalise, pattern)
 
 
 def as_schedule(
@@ -139,7 +146,14 @@ def counts_at(
     return kept
 
 
-def scheduled(name: str, schedule: Schedule, every: int, distribution: Distribution, normalise: bool) -> Compression:
+def scheduled(
+    name: str,
+    schedule: Schedule,
+    every: int,
+    distribution: Distribution,
+    normalise: bool,
+    pattern: str | Pattern = "unstructured",
+) -> Compression:
     """`gradual` under any name.
 
     Args:
@@ -148,6 +162,7 @@ def scheduled(name: str, schedule: Schedule, every: int, distribution: Distribut
         every: Steps between masks.
         distribution: Name or patterns.
         normalise: Whether a global ranking measures each leaf by its own size.
+        pattern: Name or pattern.
 
     Returns:
         Compression whose state is a `GradualState`.
@@ -160,17 +175,17 @@ def scheduled(name: str, schedule: Schedule, every: int, distribution: Distribut
         'mine'
     """
     _check(schedule, every, distribution)
+    units = check_pattern(name.partition("(")[0], pattern, schedule.sparsity, distribution)
     begin, end = schedule.begin, schedule.end
 
     def masks_at(step: Any, flat: Arrays, masks: Arrays) -> Arrays:
-        return largest(flat, masks, counts_at(step, schedule, shapes_of(flat), distribution), normalise)
+        return largest(flat, masks, counts_at(step, schedule, shapes_of(flat), distribution), normalise, units)
 
     def init(flat: Arrays) -> GradualState:
         masks = whole_masks(flat)
+        jax.eval_shape(lambda: masks_at(0, flat, masks))  # refuses what does not fit before training begins
         if begin == 0 and (schedule.initial > 0 or end == 0):
             masks = masks_at(0, flat, masks)
-        else:
-            kept_counts(shapes_of(flat), schedule.sparsity, distribution)
         return GradualState(jnp.zeros((), jnp.int32), masks)
 
     def update(state: GradualState, flat: Arrays, grads: Any, stats: Any) -> GradualState:
@@ -183,7 +198,7 @@ def scheduled(name: str, schedule: Schedule, every: int, distribution: Distribut
     return masking(name, init=init, update=update)
 
 
-def largest(flat: Arrays, masks: Arrays, kept: dict[str, Any], normalise: bool) -> Arrays:
+def largest(flat: Arrays, masks: Arrays, kept: dict[str, Any], normalise: bool, pattern: Pattern) -> Arrays:
     """Masks of the largest magnitudes among the entries that are still kept.
 
     Args:
@@ -191,13 +206,14 @@ def largest(flat: Arrays, masks: Arrays, kept: dict[str, Any], normalise: bool) 
         masks: Masks that the new ones are to lie within.
         kept: Counts by pool: one a path, or `{"": total}` for one ranking over all.
         normalise: Whether one ranking measures each leaf by its own root mean square.
+        pattern: What is ranked together.
 
     Returns:
-        `{path: bool array}` with exactly the counts asked for.
+        `{path: bool array}` with the counts asked for: exactly, where every weight is a unit.
 
     Example:
         >>> w = {"a": jnp.array([1.0, -2.0])}
-        >>> largest(w, {"a": jnp.ones(2, bool)}, {"a": 1}, False)["a"].tolist()
+        >>> largest(w, {"a": jnp.ones(2, bool)}, {"a": 1}, False, as_pattern("unstructured"))["a"].tolist()
         [False, True]
     """
     scores = {path: jnp.abs(x).astype(jnp.float32) for path, x in flat.items()}
@@ -205,9 +221,7 @@ def largest(flat: Arrays, masks: Arrays, kept: dict[str, Any], normalise: bool) 
         scores = {path: x / _rms(x, masks[path]) for path, x in scores.items()}
     # Entries that are out stay out: every magnitude ranks above -1.
     scores = {path: jnp.where(masks[path], x, -1.0) for path, x in scores.items()}
-    if "" not in kept or "" in flat:
-        return {path: top_mask(x, kept[path]) for path, x in scores.items()}
-    return top_masks(scores, kept[""])
+    return ranked(scores, kept, pattern)
 
 
 def _rms(x: jax.Array, mask: jax.Array) -> jax.Array:

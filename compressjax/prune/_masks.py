@@ -49,7 +49,7 @@ def pattern_mask(
         count = round(wanted * parts.shape[1])
         if parts.shape[2] > 1:
             count = max(count, 1)
-        return _expand(chosen, path, scores.shape, top_rows(jnp.mean(parts, axis=2), count), parts.shape[2])
+        return expand(chosen, path, scores.shape, top_rows(jnp.mean(parts, axis=2), count), parts.shape[2])
 
     return automatic(mask, scores)(scores)
 
@@ -88,7 +88,7 @@ def masks_of(
         raise ValueError(f"sparsity is missing: pattern {chosen.name} fixes none; give the fraction of zeros in [0, 1)")
     if chosen.name == "layer" and distribution != "global":
         raise ValueError(
-            f"pattern layer removes whole leaves, of which each has one, so distribution={distribution!r} removes none; "
+            f"pattern layer removes whole leaves, so under distribution={distribution!r} each would keep itself; "
             'let them compete under distribution="global"'
         )
     shapes = shapes_of(scores)
@@ -99,7 +99,7 @@ def masks_of(
         return {path: top_mask(x, counts[path]) for path, x in scores.items()}
     if distribution == "global":
         budget = kept_counts(shapes, sparsity, "global")[""]
-        return automatic(lambda scores: _pooled(scores, budget, chosen), scores)(scores)
+        return automatic(lambda scores: pooled(scores, budget, chosen), scores)(scores)
     shares = densities(shapes, sparsity, distribution)
     return {path: pattern_mask(x, shares[path], chosen, path=path) for path, x in scores.items()}
 
@@ -114,7 +114,25 @@ def _fixed(scores: Arrays, sparsity: float | None, distribution: Distribution, p
     return {path: pattern_mask(x, None, pattern, path=path) for path, x in scores.items()}
 
 
-def _pooled(scores: Arrays, budget: int, pattern: Pattern) -> Arrays:
+def pooled(scores: Arrays, budget: jax.Array | int, pattern: Pattern) -> Arrays:
+    """Masks of the units of all leaves with the largest mean scores, as many as fit a budget.
+
+    Args:
+        scores: `{path: array}`.
+        budget: Number of entries that may stay, traced or not; the best unit always does.
+        pattern: A pattern without groups.
+
+    Returns:
+        `{path: bool array}`.
+
+    Raises:
+        ValueError: If the pattern compares within groups.
+
+    Example:
+        >>> scores = {"a": jnp.array([[1.0, 9.0]]), "b": jnp.array([[8.0], [2.0]])}
+        >>> {path: mask.tolist() for path, mask in pooled(scores, 2, as_pattern("neuron")).items()}
+        {'a': [[False, True]], 'b': [[False], [False]]}
+    """
     parts = {path: pattern.split(path, x) for path, x in scores.items()}
     grouped = sorted(path for path, x in parts.items() if x.shape[0] > 1)
     if grouped:
@@ -132,12 +150,28 @@ def _pooled(scores: Arrays, budget: int, pattern: Pattern) -> Arrays:
     found, start = {}, 0
     for path, x in parts.items():
         mine = kept[start : start + x.shape[1]][None]
-        found[path] = _expand(pattern, path, scores[path].shape, mine, x.shape[2])
+        found[path] = expand(pattern, path, scores[path].shape, mine, x.shape[2])
         start += x.shape[1]
     return found
 
 
-def _expand(pattern: Pattern, path: str, shape: tuple[int, ...], kept: jax.Array, weights: int) -> jax.Array:
+def expand(pattern: Pattern, path: str, shape: tuple[int, ...], kept: jax.Array, weights: int) -> jax.Array:
+    """The mask of a leaf from those of its units.
+
+    Args:
+        pattern: The pattern.
+        path: Of the leaf.
+        shape: Of the leaf.
+        kept: `[groups, units]`, bool.
+        weights: Weights a unit.
+
+    Returns:
+        Bool array of the leaf's shape.
+
+    Example:
+        >>> expand(as_pattern("neuron"), "w", (2, 2), jnp.array([[True, False]]), 2).tolist()
+        [[True, False], [True, False]]
+    """
     return pattern.join(path, jnp.broadcast_to(kept[..., None], (*kept.shape, weights)), shape)
 
 

@@ -7,11 +7,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from compressjax.core import Compression, top_mask, top_masks
+from compressjax.core import Compression
 from compressjax.prune._densities import Distribution, check_distribution
 from compressjax.prune._gradual import as_schedule, counts_at
 from compressjax.prune._learn import at_step, learn
 from compressjax.prune._masking import Arrays, apply_masks, masking, shapes_of, whole_masks
+from compressjax.prune._patterns import Pattern
+from compressjax.prune._ranked import check_pattern, ranked
 from compressjax.prune._schedules import Schedule
 
 Penalty = float | Callable[[jax.Array], jax.Array]
@@ -42,6 +44,7 @@ def movement(
     initial: float = 0.0,
     optimiser: optax.GradientTransformation | None = None,
     distribution: Distribution = "uniform",
+    pattern: str | Pattern = "unstructured",
 ) -> Compression:
     """Learns a score for every weight, and uses the weights with the largest scores (hard movement pruning).
 
@@ -64,12 +67,13 @@ def movement(
         initial: Fraction of zeros at `begin`.
         optimiser: Of the scores; `optax.adam(1e-2)` when None, as in the paper.
         distribution: `"uniform"`, `"global"`, `"erk"` or `{pattern: sparsity}`.
+        pattern: What is used together, by the mean of its scores, see `as_pattern`.
 
     Returns:
         Compression whose nodes are `Masked`.
 
     Raises:
-        ValueError: If a setting is out of its range.
+        ValueError: If a setting is out of its range, or the pattern fixes another sparsity.
 
     Example:
         >>> method = movement(0.5, end=1, optimiser=optax.sgd(1.0))
@@ -83,15 +87,13 @@ def movement(
     """
     check_distribution(distribution)
     schedule = as_schedule("movement", sparsity, begin, end, initial)
+    units = check_pattern("movement", pattern, schedule.sparsity, distribution)
     if every < 1:
         raise ValueError(f"movement: every={every} must be at least 1")
     start, last = schedule.begin, schedule.end
 
     def masks_at(step: jax.Array, scores: Arrays) -> Arrays:
-        kept = counts_at(step, schedule, shapes_of(scores), distribution)
-        if "" in kept and "" not in scores:
-            return top_masks(scores, kept[""])
-        return {path: top_mask(x, kept[path]) for path, x in scores.items()}
+        return ranked(scores, counts_at(step, schedule, shapes_of(scores), distribution), units)
 
     def update(state: MovementState, flat: Arrays, grads: Any, stats: Any) -> MovementState:
         del flat, grads, stats

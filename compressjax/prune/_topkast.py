@@ -9,6 +9,8 @@ from compressjax.core import Compression
 from compressjax.prune._densities import Distribution, check_distribution, check_sparsity, kept_counts
 from compressjax.prune._gradual import largest
 from compressjax.prune._masking import Arrays, apply_masks, masking, shapes_of, whole_masks
+from compressjax.prune._patterns import Pattern
+from compressjax.prune._ranked import check_pattern
 
 
 class TopkastState(NamedTuple):
@@ -34,6 +36,7 @@ def topkast(
     norm: int = 2,
     explore_until: int | None = None,
     distribution: Distribution = "uniform",
+    pattern: str | Pattern = "unstructured",
 ) -> Compression:
     """Uses the largest weights, and trains these and the next largest (Top-KAST).
 
@@ -56,6 +59,8 @@ def topkast(
         explore_until: Step from which `B` is `A`, so that only used weights are refined; None for never.
         distribution: `"uniform"`, `"erk"`, `"global"` or `{pattern: sparsity}` (then `backward_sparsity` holds
             everywhere).
+        pattern: What is used and learns together, see `as_pattern`; of an N:M pattern, weights that learn are M times
+            one minus `backward_sparsity` of M.
 
     Returns:
         Compression whose nodes are `Masked`.
@@ -72,6 +77,7 @@ def topkast(
     Source: Jayakumar et al., arXiv:2106.03517 (jayakumar2020).
     """
     _check(sparsity, backward_sparsity, every, penalty, norm, distribution)
+    units = check_pattern("topkast", pattern, sparsity, distribution)
 
     def choose(flat: Arrays, step: Any) -> tuple[Arrays, Arrays]:
         shapes, whole = shapes_of(flat), whole_masks(flat)
@@ -83,7 +89,7 @@ def topkast(
         }
         if explore_until is not None:
             learns = {pool: jnp.where(step >= explore_until, used[pool], n) for pool, n in learns.items()}
-        return largest(flat, whole, used, False), largest(flat, whole, learns, False)
+        return largest(flat, whole, used, False, units), largest(flat, whole, learns, False, units)
 
     def init(flat: Arrays) -> TopkastState:
         return TopkastState(jnp.zeros((), jnp.int32), *choose(flat, 0))
