@@ -212,6 +212,7 @@ def largest(flat: Arrays, masks: Arrays, kept: dict[str, Any], normalise: bool, 
         `{path: bool array}` with the counts asked for: exactly, where every weight is a unit.
 
     Example:
+        >>> from compressjax.prune import as_pattern
         >>> w = {"a": jnp.array([1.0, -2.0])}
         >>> largest(w, {"a": jnp.ones(2, bool)}, {"a": 1}, False, as_pattern("unstructured"))["a"].tolist()
         [False, True]

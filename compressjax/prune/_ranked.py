@@ -71,12 +71,12 @@ def check_pattern(who: str, pattern: str | Pattern, sparsity: float, distributio
     chosen = as_pattern(pattern)
     if chosen.density is not None and (distribution != "uniform" or abs(1 - chosen.density - sparsity) > 1e-9):
         raise ValueError(
-            f"{who}: pattern {chosen.name} leaves {1 - chosen.density:g} of every leaf zero, but sparsity={sparsity} and "
-            f"distribution={distribution!r} were given; ask for that sparsity, uniformly"
+            f"{who}: pattern {chosen.name} leaves {1 - chosen.density:g} of every leaf zero, but sparsity={sparsity} "
+            f"and distribution={distribution!r} were given; ask for that sparsity, uniformly"
         )
     if chosen.name == "layer" and distribution != "global":
         raise ValueError(
-            f"{who}: pattern layer removes whole leaves, so under distribution={distribution!r} each would keep itself; "
+            f"{who}: pattern layer removes whole leaves; under distribution={distribution!r} each keeps itself, so "
             'let them compete under distribution="global"'
         )
     return chosen
