@@ -149,7 +149,8 @@ def _rms(x: jax.Array, scale: jax.Array) -> jax.Array:
     return x * jax.lax.rsqrt((x * x).mean(-1, keepdims=True) + 1e-6) * scale[None, None]
 
 
-def _rope(x: jax.Array) -> jax.Array:
+def rope(x: jax.Array) -> jax.Array:
+    """Rotary positions of `[n, t, heads, size]`: the entries of the two halves are turned in pairs."""
     half = x.shape[-1] // 2
     angle = jnp.arange(x.shape[1])[:, None] / 10000.0 ** (jnp.arange(half)[None] / half)
     cos, sin = jnp.cos(angle)[None, :, None], jnp.sin(angle)[None, :, None]
@@ -164,8 +165,8 @@ def llama_apply(params: Any, tokens: jax.Array, heads: int = 4, kv: int = 2) -> 
         n, t, _ = x.shape
         y = _rms(x, w["n1"])
         q, k, v = ((y @ w[name]).reshape(n, t, count, -1) for name, count in (("q", heads), ("k", kv), ("v", kv)))
-        k, v = (jnp.repeat(z, heads // kv, axis=2) for z in (_rope(k), v))
-        logits = jnp.einsum("nqhd,nkhd->nhqk", _rope(q), k) / q.shape[-1] ** 0.5
+        k, v = (jnp.repeat(z, heads // kv, axis=2) for z in (rope(k), v))
+        logits = jnp.einsum("nqhd,nkhd->nhqk", rope(q), k) / q.shape[-1] ** 0.5
         logits = jnp.where(jnp.tril(jnp.ones((t, t), bool))[None, None], logits, -1e9)
         z = jnp.einsum("nhqk,nkhd->nqhd", jax.nn.softmax(logits), v)
         x = x + z.reshape(n, t, -1) @ w["o"]
