@@ -39,13 +39,15 @@ class Decoder(nn.Module):
 
 
 class Llama(nn.Module):
-    """A decoder whose two layers are a stack under Linen's own scan."""
+    """A decoder whose layers are a stack under Linen's own scan."""
+
+    layers: int = 2
 
     @nn.compact
     def __call__(self, tokens: jax.Array) -> jax.Array:
         """Logits of every token."""
         x = nn.Embed(11, 8)(tokens)
-        stack = nn.scan(Decoder, variable_axes={"params": 0}, split_rngs={"params": True}, length=2)
+        stack = nn.scan(Decoder, variable_axes={"params": 0}, split_rngs={"params": True}, length=self.layers)
         return nn.Dense(11, use_bias=False)(nn.RMSNorm()(stack(name="layers")(x, None)[0]))
 
 

@@ -1,14 +1,19 @@
 """Dropped blocks and layers against networks written without them."""
 
+import re
+
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from compressjax import interpret, measure, structure
 from compressjax.core import nodes
 from tests.interpret import cutting
 from tests.interpret.test_narrow import IMAGES, TOKENS, linen
+from tests.structure import families, nnx_nets
 
 DRAW = np.random.default_rng(0)
 SCALES = (1.0, 0.01, 2.0, 0.1)
@@ -39,13 +44,64 @@ def test_blocks_that_change_least_are_dropped():
     assert small.scores["b3"] == pytest.approx(float(((full - without) ** 2).sum() / (full**2).sum()), rel=1e-4)
 
 
-def test_a_residual_block_with_batch_norm():
+class LinenBlocks(nn.Module):
+    """Residual blocks of one width with BatchNorm; some of them can be left out."""
+
+    places: tuple[int, ...] = (0, 1, 2)
+
+    @nn.compact
+    def __call__(self, x):
+        x = nn.relu(nn.Conv(4, (3, 3))(x))
+        for place in self.places:
+            x = cutting.Block(4, 5, name=f"block{place}")(x)
+        return nn.Dense(3)(x.mean((1, 2)))
+
+
+class NnxBlocks(nnx.Module):
+    """The same in NNX."""
+
+    def __init__(self, rngs):
+        self.stem, self.out = nnx.Conv(1, 4, (3, 3), rngs=rngs), nnx.Linear(4, 3, rngs=rngs)
+        self.blocks = nnx.List([nnx_nets.Block(4, 5, 4, 1, rngs) for _ in range(3)])
+
+    def __call__(self, x, places=(0, 1, 2)):
+        x = nnx.relu(self.stem(x))
+        for place in places:
+            x = self.blocks[place](x)
+        return self.out(x.mean((1, 2)))
+
+
+def linen_blocks():
+    fn, params, x = linen(LinenBlocks(), IMAGES)
+    return fn, params, x, r"[^/]*/block(\d)/.*", lambda p, x, places: LinenBlocks(places).apply(p, x)
+
+
+def nnx_blocks():
+    fn, state = nnx_nets.split(NnxBlocks)
+    return fn, state, IMAGES, r"blocks/(\d)/.*", fn
+
+
+@pytest.mark.parametrize("make", [linen_blocks, nnx_blocks])
+def test_a_residual_block_with_batch_norm(make):
+    fn, params, x, pattern, without = make()
+    run = jax.jit(without, static_argnums=2)
+    full = run(params, x, (0, 1, 2))
+    lost = [float(((full - run(params, x, rest)) ** 2).sum() / (full**2).sum()) for rest in ((1, 2), (0, 2), (0, 1))]
+    small = structure.drop_blocks(fn, params, x, pattern=pattern, keep=2)
+    np.testing.assert_allclose([small.scores[name] for name in "012"], lost, rtol=1e-4)
+    places = tuple(int(name) for name in small.kept)
+    assert places == tuple(place for place in range(3) if place != np.argmin(lost))
+    np.testing.assert_allclose(jax.jit(small.fn)(small.params, x), run(params, x, places), rtol=1e-5, atol=1e-5)
+    assert min(lost) > 1e-4  # with the block the results would be others
+    gone = [path for path in nodes(params) if re.fullmatch(pattern.replace(r"\d", str(np.argmin(lost))), path)]
+    assert len(gone) == 10
+    assert set(small.params) == set(nodes(params)) - set(gone)
+
+
+def test_the_only_block_stays():
     fn, params, x = linen(cutting.ResNet(), IMAGES)
-    small = structure.drop_blocks(fn, params, x, pattern=r"[^/]*/(Block_0)/.*|[^/]*/(?:Block_1)/none", keep=["Block_0"])
-    assert set(small.params) == set(nodes(params))
-    pattern = r"[^/]*/(Block_0|Conv_0x)/.*"
     with pytest.raises(ValueError, match="1 blocks, and at least one"):
-        structure.drop_blocks(fn, params, x, pattern=pattern, keep=0)
+        structure.drop_blocks(fn, params, x, pattern=r"[^/]*/(Block_0)/.*", keep=0)
 
 
 def test_a_block_that_is_no_branch_is_refused():
@@ -81,6 +137,16 @@ def test_layers_of_a_transformer():
     want = {**params, "layers": jax.tree.map(lambda x: np.asarray(x)[[1]], params["layers"])}
     got = jax.jit(small.fn)(small.params, TOKENS)
     np.testing.assert_allclose(got, jax.jit(cutting.llama_apply)(want, TOKENS), rtol=1e-5, atol=1e-5)
+
+
+def test_layers_of_a_scan_in_linen():
+    fn, params, x = families.NETS["llama", "linen"]()
+    small = structure.drop_layers(fn, params, x, keep=[1])
+    stack = jax.tree.map(lambda w: np.asarray(w)[[1]], params["params"]["layers"])
+    shorter = {"params": {**params["params"], "layers": stack}}
+    assert jax.tree.map(jnp.shape, small.params) == jax.tree.map(jnp.shape, shorter)
+    want = jax.jit(families.Llama(layers=1).apply)(shorter, x)
+    np.testing.assert_allclose(jax.jit(small.fn)(small.params, x), want, rtol=1e-5, atol=1e-5)
 
 
 def test_stacks_are_told_from_loops_over_data():
