@@ -104,7 +104,8 @@ def resize(module: nn.Module, variables: Any, *args: Any, expected: Any = None, 
             for (where, _), value in zip(numbers, setting, strict=True):
                 smaller = _with(smaller, where, value)
             if _fits(smaller, wanted, rng, args):
-                _agree(smaller, variables, args, expected, tolerance)
+                if expected is not None:
+                    agree(jax.jit(smaller.apply)(variables, *args), expected, tolerance)
                 return smaller
     fields = {".".join(map(str, where)): number for where, number in numbers}
     raise ValueError(
@@ -120,10 +121,20 @@ def _fits(module: nn.Module, wanted: dict[str, tuple[int, ...]], rng: jax.Array,
         return False
 
 
-def _agree(module: nn.Module, variables: Any, args: tuple[Any, ...], expected: Any, tolerance: float) -> None:
-    if expected is None:
-        return
-    got = jax.jit(module.apply)(variables, *args)
+def agree(got: Any, expected: Any, tolerance: float) -> None:
+    """Compares what a resized module returns with what the shrunk model does.
+
+    Args:
+        got: Results of the module.
+        expected: Results of the model.
+        tolerance: Largest difference, relative to the largest entry expected if that is above 1.
+
+    Raises:
+        ValueError: If they differ by more.
+
+    Example:
+        >>> agree(np.ones(2), np.ones(2), 1e-5)
+    """
     for x, y in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
         a, b = np.asarray(x, np.float64), np.asarray(y, np.float64)
         gap = float(np.abs(a - b).max(initial=0.0)) / max(1.0, float(np.abs(b).max(initial=0.0)))

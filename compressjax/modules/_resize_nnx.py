@@ -1,75 +1,199 @@
 """An NNX module on a shrunk state, with the widths that its layers remember brought up to date."""
 
 import math
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import jax
 from flax import nnx
 
+from compressjax.core import path_string
+from compressjax.modules._resize import agree
 
-def _linear(layer: Any, kernel: tuple[int, ...]) -> None:
-    layer.in_features, layer.out_features = kernel
-
-
-def _general(layer: Any, kernel: tuple[int, ...]) -> None:
-    inputs = len(layer.in_features) if isinstance(layer.in_features, tuple) else 1
-    new = kernel[:inputs], kernel[inputs:]
-    layer.in_features, layer.out_features = new
+_WAY_OUT = "the function that shrink returned runs as it is"
+Shape = tuple[int, ...]
 
 
-def _conv(layer: Any, kernel: tuple[int, ...]) -> None:
+def _held(module: nnx.Module) -> dict[str, Shape]:
+    """Shapes of the arrays that a module holds itself."""
+    arrays = {name: value for name, value in vars(module).items() if isinstance(value, nnx.Variable)}
+    return {name: tuple(value.shape) for name, value in arrays.items() if hasattr(value, "shape")}
+
+
+def _linear(layer: Any) -> None:
+    layer.in_features, layer.out_features = layer.kernel.shape
+
+
+def _general(layer: Any) -> None:
+    shape, batch, inputs = tuple(layer.kernel.shape), len(layer.batch_axis), len(layer.axis)
+    layer.batch_axis = type(layer.batch_axis)(zip(layer.batch_axis, shape))
+    layer.in_features, layer.out_features = shape[batch : batch + inputs], shape[batch + inputs :]
+
+
+def _conv(layer: Any) -> None:
     """Of grouped convolutions whole groups are cut; each keeps its inputs and outputs."""
-    groups = layer.feature_group_count
+    kernel, groups = tuple(layer.kernel.shape), layer.feature_group_count
     if groups > 1:
         groups = kernel[-1] // (layer.out_features // groups) if kernel[-2] * groups == layer.in_features else groups
         layer.feature_group_count = groups
     layer.in_features, layer.out_features = kernel[-2] * groups, kernel[-1]
-    if hasattr(layer, "kernel_shape"):
-        layer.kernel_shape = kernel
+    layer.kernel_shape = kernel
 
 
-def _update(module: Any) -> None:
-    kernel = getattr(module, "kernel", None)
-    shape = tuple(kernel.shape) if isinstance(kernel, nnx.Variable) else ()
-    if isinstance(module, nnx.Linear):
-        _linear(module, shape)
-    elif isinstance(module, nnx.LinearGeneral):
-        _general(module, shape)
-    elif isinstance(module, nnx.Conv):
-        _conv(module, shape)
-    elif isinstance(module, nnx.Embed):
-        module.num_embeddings, module.features = module.embedding.shape
-    elif isinstance(module, nnx.MultiHeadAttention):
-        inputs, heads, size = module.query.kernel.shape
-        module.in_features, module.num_heads, module.head_dim = inputs, heads, size
-        module.qkv_features, module.out_features = heads * size, module.out.kernel.shape[-1]
-    elif hasattr(module, "num_features"):
-        sizes = [v.shape for v in vars(module).values() if isinstance(v, nnx.Variable) and hasattr(v, "shape")]
-        if sizes:
-            module.num_features = math.prod(sizes[0])
+def _conv_transpose(layer: Any) -> None:
+    layer.kernel_shape = kernel = tuple(layer.kernel.shape)
+    layer.in_features, layer.out_features = kernel[-2:][::-1] if layer.transpose_kernel else kernel[-2:]
 
 
-def resize_nnx(model: nnx.Module, state: Any) -> nnx.Module:
+def _einsum(layer: Any) -> None:
+    layer.kernel_shape = tuple(layer.kernel.shape)
+    layer.bias_shape = None if layer.bias is None else tuple(layer.bias.shape)
+
+
+def _embed(layer: Any) -> None:
+    layer.num_embeddings, layer.features = layer.embedding.shape
+
+
+def _lora(layer: Any) -> None:
+    layer.in_features, layer.out_features = layer.lora_a.shape[0], layer.lora_b.shape[-1]
+
+
+def _attention(layer: Any) -> None:
+    inputs, heads, size = layer.query.kernel.shape
+    layer.in_features, layer.num_heads, layer.head_dim = inputs, heads, size
+    layer.in_kv_features, layer.num_kv_heads = layer.key.kernel.shape[:2]
+    layer.qkv_features, layer.out_features = heads * size, layer.out.kernel.shape[-1]
+
+
+def _norm(layer: Any) -> None:
+    for shape in _held(layer).values():
+        layer.num_features = math.prod(shape)
+
+
+def _group_norm(layer: Any) -> None:
+    """Whole groups are cut: fewer channels in a group have another mean, which the layer does not compute."""
+    for (features,) in _held(layer).values():
+        groups, rest = divmod(features, layer.group_size)
+        if rest:
+            raise ValueError(f"{features} channels are no whole groups of {layer.group_size}; cut whole groups")
+        layer.num_groups = groups
+
+
+def _cell(layer: Any) -> None:
+    """The carry has a width of its own, which no array holds."""
+    inner = (layer.ii, layer.hi) if isinstance(layer, nnx.LSTMCell) else (layer.dense_i, layer.dense_h)
+    layer.in_features, layer.hidden_features = (dense.kernel.shape[0] for dense in inner)
+
+
+_RULES: dict[type[nnx.Module], Callable[[Any], None]] = {
+    nnx.Linear: _linear,
+    nnx.LinearGeneral: _general,
+    nnx.Conv: _conv,
+    nnx.ConvTranspose: _conv_transpose,
+    nnx.Einsum: _einsum,
+    nnx.Embed: _embed,
+    nnx.LoRA: _lora,
+    nnx.MultiHeadAttention: _attention,
+    nnx.GroupNorm: _group_norm,
+    **dict.fromkeys((nnx.BatchNorm, nnx.LayerNorm, nnx.RMSNorm, nnx.InstanceNorm), _norm),
+    **dict.fromkeys((nnx.LSTMCell, nnx.OptimizedLSTMCell, nnx.GRUCell, nnx.SimpleCell), _cell),
+}
+
+
+def _remembered(module: nnx.Module) -> Iterator[tuple[str, int]]:
+    """Integers above one among the attributes of a module, and in tuples there."""
+    for name, value in vars(module).items():
+        for number in value if isinstance(value, tuple | list) else (value,):
+            if isinstance(number, int) and not isinstance(number, bool) and number > 1:
+                yield name, number
+
+
+def _arrays(module: nnx.Module) -> dict[str, Shape]:
+    """Shapes that an unknown module may remember: of its own arrays; of all below a cell, as it makes a carry."""
+    if not isinstance(module, nnx.RNNCellBase):
+        return _held(module)
+    flat = jax.tree_util.tree_flatten_with_path(nnx.state(module))[0]
+    return {path_string(path): tuple(leaf.shape) for path, leaf in flat}
+
+
+def _unknown(module: nnx.Module, before: nnx.Module) -> None:
+    old, new = _arrays(before), _arrays(module)
+    lost = {a for path, shape in old.items() for a, b in zip(shape, new.get(path, shape)) if a != b}
+    for name, number in _remembered(module):
+        if number in lost:
+            raise ValueError(f"its {name} is {number}, a width that was cut, and what follows is not known; set the "
+                             "new one on the module first")  # fmt: skip
+
+
+def _named(path: tuple[Any, ...], module: nnx.Module) -> str:
+    return f"{type(module).__name__} at {'/'.join(map(str, path)) or 'the root'}"
+
+
+def _own(model: nnx.Module) -> str:
+    """The modules with integers that no rule sets."""
+    modules = [(path, node) for path, node in nnx.iter_graph(model) if isinstance(node, nnx.Module)]
+    found = [_named(path, m) for path, m in modules if not isinstance(m, tuple(_RULES)) and any(_remembered(m))]
+    return ", ".join(found) or "none"
+
+
+def _run(smaller: nnx.Module, args: tuple[Any, ...], expected: Any, tolerance: float) -> None:
+    """Calls the module as a function, so that what it counts or averages stays as it is."""
+    definition, state = nnx.split(smaller)
+
+    def call(state: Any, *args: Any) -> Any:
+        return nnx.merge(definition, state)(*args)
+
+    try:
+        jax.eval_shape(call, state, *args)
+    except Exception as refusal:  # shapes that do not fit raise what the module's code chooses
+        raise ValueError(
+            f"the resized module does not run: {str(refusal).splitlines()[0]}; modules with integers of their own: "
+            f"{_own(smaller)}; set new widths on them first, or {_WAY_OUT}"
+        ) from refusal
+    if expected is not None:
+        agree(jax.jit(call)(state, *args), expected, tolerance)
+
+
+def resize_nnx(model: nnx.Module, state: Any, *args: Any, expected: Any = None, tolerance: float = 1e-5) -> nnx.Module:
     """An NNX module that holds a shrunk state.
 
-    `Linear`, `LinearGeneral`, `Conv`, `Embed`, norms and `MultiHeadAttention` remember their widths; these are set to
-    what the arrays say. Widths that a module of your own remembers are yours to set.
+    The layers of Flax remember their widths; these are set to what the arrays say. A module of your own that remembers
+    a width of an array that was cut is refused: set the new one on it before.
 
     Args:
         model: The module of the full width; it stays as it is.
         state: Shrunk state, as `structure.shrink` returns it in `params` for a function that merges a state.
+        *args: Example arguments of the module; when given, it must run on them.
+        expected: What the shrunk model returns for them; when given, the new module must return the same.
+        tolerance: Largest difference from `expected`, relative to its largest entry if that is above 1.
 
     Returns:
         A new module.
 
+    Raises:
+        ValueError: If a module remembers a width that it is not known what to do with, does not run, or computes
+            something else because its code uses a width otherwise, as in a scale or a mean. The function that `shrink`
+            returns runs in all these cases.
+
     Example:
-        >>> import jax
         >>> model = nnx.Linear(2, 5, rngs=nnx.Rngs(0))
         >>> small = jax.tree.map(lambda x: x[..., :3], nnx.state(model))
         >>> resize_nnx(model, small).out_features
         3
     """
-    smaller = nnx.merge(nnx.graphdef(model), state)
-    for _, node in nnx.iter_graph(smaller):
-        if isinstance(node, nnx.Module):
-            _update(node)
+    smaller = nnx.merge(nnx.graphdef(model), state, copy=True)  # or training it would change the state
+    whole = dict(nnx.iter_graph(model))
+    for path, module in nnx.iter_graph(smaller):
+        if not isinstance(module, nnx.Module):
+            continue
+        rule = next((_RULES[kind] for kind in type(module).__mro__ if kind in _RULES), None)
+        try:
+            if rule is None:
+                _unknown(module, whole[path])
+            else:
+                rule(module)
+        except ValueError as reason:
+            raise ValueError(f"{_named(path, module)} cannot be resized: {reason}, or {_WAY_OUT}") from reason
+    if args:
+        _run(smaller, args, expected, tolerance)
     return smaller

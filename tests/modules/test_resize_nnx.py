@@ -1,13 +1,30 @@
 """NNX modules on shrunk states remember the new widths and compute what the shrunk function does."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from flax import nnx
 
 from compressjax import structure
 from compressjax.modules import resize_nnx
 from tests.interpret import cutting
+from tests.structure import nnx_nets
+
+SEQUENCES = cutting.filled(jnp.ones((2, 3, 5)))
+SQUARES = cutting.filled(jnp.ones((2, 4, 4, 1)))
+
+
+def shrunk(kind, x, **settings):
+    """The module without numbers, the smaller model, and what it returns."""
+    fn, state = nnx_nets.split(kind)
+    small = structure.shrink(fn, state, x, **settings)
+    return nnx.eval_shape(lambda: kind(nnx.Rngs(0))), small, jax.jit(small.fn)(small.params, x)
+
+
+run = nnx.jit(lambda model, x: model(x))
 
 
 class Net(nnx.Module):
@@ -28,17 +45,10 @@ class Net(nnx.Module):
 
 
 def test_resized_module_computes_what_the_shrunk_function_does():
-    model = Net(nnx.Rngs(0))
-    definition, state = nnx.split(model)
-    state = cutting.filled(state)
-    x = cutting.filled(jnp.ones((2, 4, 4, 1)))
-    heads = "att/key/kernel:1"
-    small = structure.shrink(lambda s, x: nnx.merge(definition, s)(x), state, x, keep=0.5,
-                             select=lambda name, group: name == heads or "conv/kernel" in name)  # fmt: skip
-    smaller = resize_nnx(model, small.params)
-    want = jax.jit(small.fn)(small.params, x)
-    np.testing.assert_allclose(nnx.jit(smaller)(x), want, rtol=1e-4, atol=1e-4)
-    assert smaller.att.num_heads == 2
+    model, small, want = shrunk(Net, SQUARES, keep=0.5, select="att/key/kernel:1|.*conv/kernel:3")
+    smaller = resize_nnx(model, small.params, SQUARES, expected=want)
+    np.testing.assert_allclose(run(smaller, SQUARES), want, rtol=1e-4, atol=1e-4)
+    assert smaller.att.num_heads == smaller.att.num_kv_heads == 2
     assert smaller.att.qkv_features == 8
     assert (smaller.conv.out_features, smaller.norm.num_features) == (3, 3)
     assert (smaller.deep.feature_group_count, smaller.deep.in_features, smaller.deep.out_features) == (3, 3, 6)
@@ -46,10 +56,150 @@ def test_resized_module_computes_what_the_shrunk_function_does():
     assert model.norm.num_features == 6
 
 
-def test_embeddings_and_general_layers():
-    general = nnx.LinearGeneral(4, (2, 3), rngs=nnx.Rngs(0))
-    cut = jax.tree.map(lambda x: x[..., :2], nnx.state(general))
-    assert resize_nnx(general, cut).out_features == (2, 2)
-    embed = nnx.Embed(5, 4, rngs=nnx.Rngs(0))
-    cut = jax.tree.map(lambda x: x[:, :3], nnx.state(embed))
-    assert resize_nnx(embed, cut).features == 3
+class Recurrent(nnx.Module):
+    """A cell in a loop over time, and a dense layer."""
+
+    def __init__(self, cell, rngs):
+        self.rnn, self.out = nnx.RNN(cell(5, 6, rngs=rngs)), nnx.Linear(6, 2, rngs=rngs)
+
+    def __call__(self, x):
+        return self.out(self.rnn(x))
+
+
+@pytest.mark.parametrize("cell", [nnx.LSTMCell, nnx.OptimizedLSTMCell, nnx.GRUCell, nnx.SimpleCell])
+def test_cells_make_a_carry_of_the_new_width(cell):
+    model, small, want = shrunk(functools.partial(Recurrent, cell), SEQUENCES, keep=0.5)
+    smaller = resize_nnx(model, small.params)
+    np.testing.assert_allclose(run(smaller, SEQUENCES), want, rtol=1e-5, atol=1e-5)
+    assert (smaller.rnn.cell.in_features, smaller.rnn.cell.hidden_features) == (5, 3)
+    assert smaller.out.in_features == 3
+
+
+class Upward(nnx.Module):
+    """Transposed convolutions, a norm of groups between them."""
+
+    def __init__(self, transposed, rngs):
+        self.up = nnx.ConvTranspose(1, 12, (3, 3), strides=(2, 2), transpose_kernel=transposed, rngs=rngs)
+        self.norm = nnx.GroupNorm(12, num_groups=4, rngs=rngs)
+        self.out = nnx.ConvTranspose(12, 2, (3, 3), transpose_kernel=transposed, rngs=rngs)
+
+    def __call__(self, x):
+        return self.out(nnx.relu(self.norm(self.up(x))))
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_transposed_convolutions_and_whole_groups(transposed):
+    model, small, want = shrunk(functools.partial(Upward, transposed), SQUARES, keep=0.5)
+    smaller = resize_nnx(model, small.params)
+    np.testing.assert_allclose(run(smaller, SQUARES), want, rtol=1e-5, atol=1e-5)
+    assert (smaller.up.in_features, smaller.up.out_features, smaller.out.in_features) == (1, 6, 6)
+    assert smaller.out.kernel_shape == tuple(small.params["out"]["kernel"].shape)
+    assert (smaller.norm.num_groups, smaller.norm.group_size) == (2, 3)
+
+
+def test_a_part_of_every_group_is_refused():
+    model, small, _ = shrunk(functools.partial(Upward, False), SQUARES, keep=0.5, noted=True)
+    with pytest.raises(ValueError, match=r"GroupNorm at norm cannot be resized: 4 channels are no whole groups of 3.*"
+                                         r"function that shrink returned"):  # fmt: skip
+        resize_nnx(model, small.params)
+
+
+def cut(kind, change):
+    """A module on a state whose arrays were changed by hand."""
+    model = nnx.eval_shape(lambda: kind(rngs=nnx.Rngs(0)))
+    return resize_nnx(model, jax.tree.map(change, cutting.filled(nnx.state(model))))
+
+
+def test_embeddings_general_layers_and_factors():
+    assert cut(functools.partial(nnx.LinearGeneral, 4, (2, 3)), lambda x: x[..., :2]).out_features == (2, 2)
+    batched = cut(functools.partial(nnx.LinearGeneral, 4, 3, batch_axis={0: 6}), lambda x: x[:5, ..., :2])
+    assert (dict(batched.batch_axis), batched.in_features, batched.out_features) == ({0: 5}, (4,), (2,))
+    assert run(batched, jnp.ones((5, 7, 4))).shape == (5, 7, 2)
+    assert cut(functools.partial(nnx.Embed, 5, 4), lambda x: x[:, :3]).features == 3
+    assert cut(functools.partial(nnx.Einsum, "ab,bc->ac", (4, 3)), lambda x: x[:, :2]).kernel_shape == (4, 2)
+    assert cut(functools.partial(nnx.LoRA, 4, 2, 5), lambda x: x[:2]).in_features == 2
+
+
+def test_queries_of_fewer_keys():
+    grouped = functools.partial(nnx.MultiHeadAttention, 4, 5, 12, num_kv_heads=2, decode=False)
+    model, small, _ = shrunk(lambda rngs: grouped(rngs=rngs), SEQUENCES, keep={"key/kernel:1": 1})
+    smaller = resize_nnx(model, small.params)
+    assert (smaller.num_heads, smaller.num_kv_heads) == (2, 1)
+
+
+def test_the_state_is_not_the_modules():
+    state = nnx.state(nnx.Linear(2, 3, rngs=nnx.Rngs(0)))
+    smaller = resize_nnx(nnx.eval_shape(lambda: nnx.Linear(2, 3, rngs=nnx.Rngs(0))), state)
+    smaller.bias[...] = jnp.ones(3)
+    np.testing.assert_array_equal(state["bias"][...], np.zeros(3))
+
+
+class Own(nnx.Module):
+    """A layer that remembers its width."""
+
+    def __init__(self, rngs):
+        self.width, self.kernel = 6, nnx.Param(jax.random.normal(rngs.params(), (5, 6)))
+        self.out = nnx.Linear(6, 2, rngs=rngs)
+
+    def __call__(self, x):
+        return self.out((x @ self.kernel).reshape(-1, self.width))
+
+
+class OwnCell(nnx.RNNCellBase):
+    """A cell that is not Flax's."""
+
+    def __init__(self, inputs, size, rngs):
+        self.size = size
+        self.up, self.turn = nnx.Linear(inputs, size, rngs=rngs), nnx.Linear(size, size, rngs=rngs)
+
+    num_feature_axes = 1
+
+    def initialize_carry(self, shape, rngs=None):
+        return jnp.zeros((*shape[:-1], self.size))
+
+    def __call__(self, carry, x):
+        carry = jnp.tanh(self.up(x) + self.turn(carry))
+        return carry, carry
+
+
+class Heads(nnx.Module):
+    """A number of heads in the code, which no array holds."""
+
+    def __init__(self, rngs):
+        self.heads, self.up, self.out = 3, nnx.Linear(5, 6, rngs=rngs), nnx.Linear(6, 2, rngs=rngs)
+
+    def __call__(self, x):
+        y = self.up(x).reshape(*x.shape[:-1], self.heads, 2)
+        return self.out(nnx.relu(y).reshape(*x.shape[:-1], 6))
+
+
+def test_widths_of_your_own_are_yours_to_set():
+    model, small, want = shrunk(Own, SEQUENCES[0], keep=0.5)
+    with pytest.raises(ValueError, match=r"Own at the root cannot be resized: its width is 6.*set the new one"):
+        resize_nnx(model, small.params)
+    model.width = 3
+    np.testing.assert_allclose(run(resize_nnx(model, small.params), SEQUENCES[0]), want, rtol=1e-5, atol=1e-5)
+
+
+def test_an_unknown_cell_is_named_before_it_runs():
+    model, small, want = shrunk(functools.partial(Recurrent, OwnCell), SEQUENCES, keep=0.5)
+    with pytest.raises(ValueError, match=r"OwnCell at rnn/cell cannot be resized: its size is 6.*shrink returned"):
+        resize_nnx(model, small.params)
+    model.rnn.cell.size = 3
+    resize_nnx(model, small.params, SEQUENCES, expected=want)
+
+
+def test_a_module_that_does_not_run_is_refused_with_the_suspects():
+    model, small, _ = shrunk(Heads, SEQUENCES, keep={"up/kernel:1": 2})
+    with pytest.raises(ValueError, match=r"does not run: .*of their own: Heads at the root; set new widths"):
+        resize_nnx(model, small.params, SEQUENCES)
+
+
+def test_a_scale_in_the_code_is_found_out():
+    attention = functools.partial(nnx.MultiHeadAttention, 2, 5, 12, decode=False)
+    model, small, want = shrunk(
+        lambda rngs: attention(rngs=rngs), SEQUENCES, keep={"key/kernel:2": 3, "value/kernel:2": 3}
+    )
+    assert resize_nnx(model, small.params, SEQUENCES).head_dim == 3
+    with pytest.raises(ValueError, match="scale or a mean"):
+        resize_nnx(model, small.params, SEQUENCES, expected=want)

@@ -1,5 +1,6 @@
 """The six families in NNX: the layers of Flax where it has them, and the state as the tree of weights."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -9,7 +10,7 @@ from flax import nnx
 from tests.interpret import cutting
 
 
-def split(kind: type[nnx.Module]) -> tuple[Any, Any]:
+def split(kind: Callable[[nnx.Rngs], nnx.Module]) -> tuple[Any, Any]:
     """A function of the state, and a state of random numbers; keys of random streams stay what they are."""
     definition, state = nnx.split(nnx.eval_shape(lambda: kind(nnx.Rngs(0))))
     streams = jax.jit(lambda: nnx.state(kind(nnx.Rngs(0)), nnx.RngState))()
