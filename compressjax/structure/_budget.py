@@ -143,10 +143,10 @@ def latency(
         clock: From a function without arguments to seconds; the median of 15 samples on this machine when None.
 
     Returns:
-        The budget; a search spends at most 8 measurements, each of which compiles.
+        The budget; besides the whole and the smallest model a search measures at most 8, each of which compiles.
 
     Raises:
-        ValueError: If not exactly one limit is given, or it is out of range.
+        ValueError: If not exactly one limit is given, it is out of range, or the arguments are abstract.
 
     Example:
         >>> latency(0.5, clock=lambda call: 1.0).name
@@ -155,6 +155,9 @@ def latency(
     seconds = clock or _median_seconds
 
     def cost(model: Model, kept: Kept) -> float:
+        if any(isinstance(x, jax.ShapeDtypeStruct) for x in jax.tree.leaves((model.params, model.args))):
+            raise ValueError("latency: weights or arguments are abstract, and only arrays take time; pass arrays, or "
+                             "give a budget in flops")  # fmt: skip
         small = cut(model.params, model.groups, kept)
         run = jax.jit(narrow(model.fn, model.params, kept))
         return seconds(lambda: run(small, *model.args))

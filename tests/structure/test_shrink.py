@@ -127,6 +127,60 @@ def test_budgets_are_kept_in_multiples(budget):
     assert all(len(units) % 2 == 0 for units in small.kept.values())
 
 
+class Clock:
+    """A machine that takes a microsecond a number: of the program that is timed, whatever time that really takes."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def __call__(self, call):
+        self.calls += 1
+        return 1e-6 * sum(x.size for x in jax.make_jaxpr(call)().consts)
+
+
+def wide():
+    p = cutting.filled({"a": jnp.ones((4, 30)), "b": jnp.ones((30, 40)), "c": jnp.ones((40, 3))})
+    return (lambda p, x: jnp.tanh(jnp.tanh(x @ p["a"]) @ p["b"]) @ p["c"]), p, jnp.ones((2, 4))
+
+
+@pytest.mark.parametrize("spread", ["global", "uniform"])
+def test_a_budget_in_seconds_is_kept_by_the_clock(spread):
+    fn, p, x = wide()
+    clock, limit = Clock(), 700
+    small = structure.shrink(fn, p, x, budget=structure.latency(most=1e-6 * limit, clock=clock), spread=spread)
+    assert clock.calls <= 1 + 8
+    # The data are in the program as well, so this budget in numbers has to choose the same units.
+    same = structure.shrink(fn, p, x, budget=structure.parameters(most=limit - x.size), spread=spread)
+    assert small.kept == same.kept
+    run = jax.jit(small.fn)
+    assert Clock()(lambda: run(small.params, x)) <= 1e-6 * limit
+    assert small.error <= 1e-5
+
+
+def test_seconds_of_this_machine_are_medians_and_shares_are_of_the_whole_model(monkeypatch):
+    fn, p, x = wide()
+    clock = Clock()
+
+    def interleaved(call, rounds):
+        seconds = clock(call)
+        return measure.Timings(np.full((1, rounds), np.inf), (seconds,), (), (1,))
+
+    monkeypatch.setattr("compressjax.structure._budget.interleaved", interleaved)
+    small = structure.shrink(fn, p, x, budget=structure.latency(0.5))
+    assert clock.calls <= 2 + 8
+    whole = sum(leaf.size for leaf in jax.tree.leaves(p)) + x.size
+    same = structure.shrink(fn, p, x, budget=structure.parameters(most=whole / 2 - x.size))
+    assert small.kept == same.kept
+
+
+def test_seconds_that_no_cut_reaches():
+    fn, p, x = wide()
+    with pytest.raises(ValueError, match="seconds: the limit is 1e-06, and the cost stays 1.6e-05"):
+        structure.shrink(fn, p, x, budget=structure.latency(most=1e-6, clock=Clock()))
+    with pytest.raises(ValueError, match="latency: weights or arguments are abstract"):
+        structure.shrink(fn, p, jax.ShapeDtypeStruct(x.shape, x.dtype), budget=structure.latency(0.5, clock=Clock()))
+
+
 def test_selection_by_pattern_and_by_function():
     fn, params, x = CASES["resnet"]()
     by_name = structure.shrink(fn, params, x, keep=0.5, select=r"params/Block_0/Conv_0/kernel:3")
