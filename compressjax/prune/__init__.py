@@ -6,7 +6,7 @@ from compressjax.prune._condition import Condition, hessian_condition
 from compressjax.prune._densities import densities
 from compressjax.prune._gradual import GradualState, gradual
 from compressjax.prune._l0 import L0State, l0
-from compressjax.prune._layerwise import LayerwiseState
+from compressjax.prune._layerwise import HessianInfo, LayerwiseState
 from compressjax.prune._lottery import Ticket, lottery_ticket
 from compressjax.prune._magnitude import magnitude
 from compressjax.prune._masks import masks_of, pattern_mask
@@ -31,6 +31,7 @@ from compressjax.prune._woodfisher import woodfisher
 __all__ = [
     "Condition",
     "GradualState",
+    "HessianInfo",
     "L0State",
     "LayerwiseState",
     "MovementState",

@@ -11,6 +11,18 @@ from compressjax.prune._densities import Distribution, densities
 from compressjax.prune._masking import Arrays, apply_masks, masked_nodes, masking, shapes_of, whole_masks
 
 
+class HessianInfo(NamedTuple):
+    """How far the second moments of a leaf's inputs could be trusted when the leaf was pruned.
+
+    Attributes:
+        condition: A lower bound of their condition number after damping, the largest of a stack's layers; 0 before.
+        fallback: Whether a factorisation failed, so that eigenvalues were clipped; see `hessian_condition` for more.
+    """
+
+    condition: jax.Array
+    fallback: jax.Array
+
+
 class LayerwiseState(NamedTuple):
     """State of `wanda`, `sparsegpt` and `woodfisher`.
 
@@ -19,19 +31,21 @@ class LayerwiseState(NamedTuple):
         shifts: `{path: float32 array}`, what is added to kept weights to make up for the others; empty for methods that
             leave them alone.
         decided: Whether the statistics have come, bool scalar.
+        info: `{path: HessianInfo}` of methods that invert second moments; empty for the others.
     """
 
     masks: Arrays
     shifts: Arrays
     decided: jax.Array
+    info: dict[str, HessianInfo]
 
 
 def layerwise(
     name: str,
-    prune_leaf: Callable[[str, jax.Array, Any, float | None], tuple[jax.Array, jax.Array | None]],
+    prune_leaf: Callable[[str, jax.Array, Any, float | None], tuple[jax.Array, jax.Array | None, HessianInfo | None]],
     needs: tuple[str, ...],
     *,
-    shifts: bool,
+    inverts: bool,
     sparsity: float | None = None,
     distribution: Distribution = "uniform",
 ) -> Compression:
@@ -39,9 +53,10 @@ def layerwise(
 
     Args:
         name: Static description.
-        prune_leaf: `(path, array, statistics, sparsity or None) -> (mask, shift or None)`, of the array's shape.
+        prune_leaf: `(path, array, statistics, sparsity or None) -> (mask, shift, info)`, the first two of the array's
+            shape; the others are None for methods that only choose.
         needs: Names of the statistics that are read.
-        shifts: Whether there are shifts.
+        inverts: Whether there are shifts and information on how they were found.
         sparsity: Fraction of zeros over all leaves, or None where a pattern fixes it.
         distribution: As for `densities`.
 
@@ -52,7 +67,7 @@ def layerwise(
         ValueError: From `update`, when statistics are missing.
 
     Example:
-        >>> keep = layerwise("keep", lambda path, x, s, _: (x > s, None), ("x",), shifts=False)
+        >>> keep = layerwise("keep", lambda path, x, s, _: (x > s, None, None), ("x",), inverts=False)
         >>> params = {"kernel": jnp.array([[1.0, 3.0]])}
         >>> keep.update(keep.init(params), params, None, {"kernel": 2.0}).masks["kernel"].tolist()
         [[False, True]]
@@ -60,8 +75,9 @@ def layerwise(
 
     def init(flat: Arrays) -> LayerwiseState:
         _sparsities(flat, sparsity, distribution)  # refuses what does not fit, before statistics are taken
-        zeros = {path: jnp.zeros_like(x, jnp.float32) for path, x in flat.items()} if shifts else {}
-        return LayerwiseState(whole_masks(flat), zeros, jnp.array(False))
+        zeros = {path: jnp.zeros_like(x, jnp.float32) for path, x in flat.items()} if inverts else {}
+        info = {path: HessianInfo(jnp.zeros(()), jnp.array(False)) for path in zeros}
+        return LayerwiseState(whole_masks(flat), zeros, jnp.array(False), info)
 
     def update(state: LayerwiseState, flat: Arrays, grads: Any, stats: Any) -> LayerwiseState:
         del grads
@@ -74,8 +90,10 @@ def layerwise(
         def decide(flat: Arrays, stats: Any) -> LayerwiseState:
             shares = _sparsities(flat, sparsity, distribution)
             found = {path: prune_leaf(path, x, stats[path], shares[path]) for path, x in flat.items()}
-            moved = {path: shift for path, (_, shift) in found.items() if shift is not None}
-            return LayerwiseState({path: mask for path, (mask, _) in found.items()}, moved, jnp.array(True))
+            masks, shifts, info = (
+                {path: part[i] for path, part in found.items() if part[i] is not None} for i in range(3)
+            )
+            return LayerwiseState(masks, shifts, jnp.array(True), info)
 
         read = {path: stats[path] for path in flat}
         return jax.lax.cond(state.decided, lambda: state, lambda: automatic(decide, state)(flat, read))

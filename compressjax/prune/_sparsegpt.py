@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from compressjax.core import Compression, inverse_root, top_mask
 from compressjax.prune._densities import Distribution
-from compressjax.prune._layerwise import layerwise
+from compressjax.prune._layerwise import HessianInfo, layerwise
 from compressjax.prune._patterns import Pattern
 from compressjax.prune._wanda import checked
 from compressjax.saliency import layout
@@ -32,8 +32,9 @@ def sparsegpt(
     `gram=True`), time `in^2 (in + out)` and memory `in^2`. Convolutions are `[h * w * in, out]`; layers of a stack and
     experts are pruned one by one.
 
-    What it buys: bytes, as `gradual`, without training; no speed-up here. `hessian_condition` says how far the
-    statistics can be trusted: with fewer examples than inputs, all depends on the damping.
+    What it buys: bytes, as `gradual`, without training; no speed-up here. The state's `info` says of every leaf how far
+    its statistics could be trusted, `hessian_condition` says more: with fewer examples than inputs, all depends on the
+    damping. Where a factorisation fails, eigenvalues are clipped.
 
     Args:
         sparsity: Fraction of zeros, in [0, 1); left out for N:M.
@@ -64,7 +65,9 @@ def sparsegpt(
     if block < 1 or damping < 0:
         raise ValueError(f"sparsegpt: block={block} must be at least 1 and damping={damping} at least 0; 0.01 is usual")
 
-    def prune_leaf(path: str, x: jax.Array, stats: Any, zeros: float | None) -> tuple[jax.Array, jax.Array]:
+    def prune_leaf(
+        path: str, x: jax.Array, stats: Any, zeros: float | None
+    ) -> tuple[jax.Array, jax.Array, HessianInfo]:
         shaped = layout(path, x.shape, stats)
         if stats.gram is None:
             raise ValueError(f"sparsegpt reads the Gram matrix of {path}, which observe(gram=False) left out")
@@ -73,17 +76,20 @@ def sparsegpt(
         if chosen.density is not None:
             chosen.split(path, kernel[0])  # refuses what M does not divide
 
-        def layer(pair: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        def layer(pair: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array, HessianInfo]:
             weights, hessian = pair
-            root = inverse_root(hessian, damping).root.astype(wide.dtype)
+            found = inverse_root(hessian, damping)
+            root = found.root.astype(wide.dtype)
             # An input that never occurs costs nothing: an infinite variance makes its scores and errors zero.
             scale = jnp.where(jnp.diagonal(hessian) > 0, jnp.diagonal(root), jnp.inf)
-            return prune_matrix(weights, root, scale, zeros, chosen, block)
+            info = HessianInfo(found.condition.astype(jnp.float32), found.fallback)
+            return *prune_matrix(weights, root, scale, zeros, chosen, block), info
 
-        new, mask = jax.lax.map(layer, (kernel, gram))
-        return shaped.leaf(mask), (shaped.leaf(new) - wide).astype(jnp.float32)
+        new, mask, info = jax.lax.map(layer, (kernel, gram))
+        worst = HessianInfo(jnp.max(info.condition), jnp.any(info.fallback))
+        return shaped.leaf(mask), (shaped.leaf(new) - wide).astype(jnp.float32), worst
 
-    return layerwise(name, prune_leaf, ("gram", "squares"), shifts=True, sparsity=sparsity, distribution=distribution)
+    return layerwise(name, prune_leaf, ("gram", "squares"), inverts=True, sparsity=sparsity, distribution=distribution)
 
 
 def prune_matrix(

@@ -52,15 +52,15 @@ def wanda(
     chosen, name = checked("wanda", sparsity, pattern, distribution)
     score = scores_by_wanda().score
 
-    def prune_leaf(path: str, x: jax.Array, stats: Any, zeros: float | None) -> tuple[jax.Array, None]:
+    def prune_leaf(path: str, x: jax.Array, stats: Any, zeros: float | None) -> tuple[jax.Array, None, None]:
         shaped = layout(path, x.shape, stats)
         scores = shaped.matrices(score({path: x}, {path: stats})[path])
         # Every output of every layer is a column of its own.
         columns = jnp.moveaxis(scores, 0, 1).reshape(shaped.inputs, -1)
         mask = pattern_mask(columns, None if zeros is None else 1 - zeros, chosen, path=path)
-        return shaped.leaf(jnp.moveaxis(mask.reshape(shaped.inputs, len(scores), -1), 1, 0)), None
+        return shaped.leaf(jnp.moveaxis(mask.reshape(shaped.inputs, len(scores), -1), 1, 0)), None, None
 
-    return layerwise(name, prune_leaf, ("squares",), shifts=False, sparsity=sparsity, distribution=distribution)
+    return layerwise(name, prune_leaf, ("squares",), inverts=False, sparsity=sparsity, distribution=distribution)
 
 
 def checked(

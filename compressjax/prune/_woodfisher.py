@@ -89,7 +89,7 @@ def woodfisher(
                 weights[path], inverses[path] = jax.lax.map(_cut, (weights[path], inverses[path], gone))
             masks = kept
         shifts = {path: parts[path].join(w) - flat[path].astype(jnp.float32) for path, w in weights.items()}
-        return LayerwiseState(masks, shifts, jnp.array(True))
+        return LayerwiseState(masks, shifts, jnp.array(True), {})
 
     return _deciding(shifting(f"woodfisher(sparsity={sparsity})"), decide)
 

@@ -92,6 +92,26 @@ def test_fewer_rows_than_inputs():
     )
 
 
+def test_the_state_says_how_far_the_statistics_could_be_trusted():
+    params = {"good": helpers.array(0, (6, 4)), "bad": helpers.array(1, (6, 4))}
+    x, y = helpers.array(2, (200, 6)), helpers.array(3, (200, 2)) @ helpers.array(4, (2, 6))
+    _, stats = observe(lambda p, x, y: x @ p["good"] + y @ p["bad"])(params, x, y)
+    info = {}
+    for damping in (0.0, 0.01):
+        method = prune.sparsegpt(0.5, damping=damping)
+        start = method.init(params)
+        assert not any(float(told.condition) or bool(told.fallback) for told in start.info.values())
+        info[damping] = method.update(start, params, None, stats).info
+    # Rank two: without damping the factorisation fails; with it, numbers lie within what the eigenvalues allow.
+    assert [bool(info[0.0][name].fallback) for name in ("good", "bad")] == [False, True]
+    assert not any(bool(told.fallback) for told in info[0.01].values())
+    for name, rows in (("good", x), ("bad", y)):
+        gram = np.asarray(rows, np.float64).T @ np.asarray(rows, np.float64)
+        exact = np.linalg.cond(gram + 0.01 * np.mean(np.diagonal(gram)) * np.eye(6))
+        assert 1 <= float(info[0.01][name].condition) <= 1.001 * exact
+    assert float(info[0.01]["bad"].condition) > 10 * float(info[0.01]["good"].condition)
+
+
 def test_inputs_that_never_occur_go_first():
     x, params = correlated(4)
     x = x.at[:, ::2].set(0.0)
