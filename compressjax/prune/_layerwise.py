@@ -90,9 +90,9 @@ def layerwise(
         def decide(flat: Arrays, stats: Any) -> LayerwiseState:
             shares = _sparsities(flat, sparsity, distribution)
             found = {path: prune_leaf(path, x, stats[path], shares[path]) for path, x in flat.items()}
-            masks, shifts, info = (
-                {path: part[i] for path, part in found.items() if part[i] is not None} for i in range(3)
-            )
+            masks = {path: mask for path, (mask, _, _) in found.items()}
+            shifts = {path: shift for path, (_, shift, _) in found.items() if shift is not None}
+            info = {path: told for path, (_, _, told) in found.items() if told is not None}
             return LayerwiseState(masks, shifts, jnp.array(True), info)
 
         read = {path: stats[path] for path in flat}
