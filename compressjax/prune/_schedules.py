@@ -124,6 +124,8 @@ def linear(sparsity: float, *, end: int, begin: int = 0, initial: float = 0.0) -
     Example:
         >>> linear(0.5, end=4)(jnp.arange(5)).tolist()
         [0.0, 0.125, 0.25, 0.375, 0.5]
+
+    Source: power 1 of the schedule of Zhu and Gupta, arXiv:1710.01878 (zhu2017).
     """
     return polynomial(sparsity, end=end, begin=begin, initial=initial, power=1, name="linear")
 
@@ -148,6 +150,8 @@ def exponential(sparsity: float, *, end: int, begin: int = 0, initial: float = 0
     Example:
         >>> exponential(0.75, end=2)(jnp.arange(3)).tolist()
         [0.0, 0.5, 0.75]
+
+    Source: the rounds of Tanaka et al., arXiv:2006.05467 (tanaka2020), one a step.
     """
     _check(sparsity, begin, end, initial)
     ratio = (1 - sparsity) / (1 - initial)
@@ -179,6 +183,8 @@ def at_once(sparsity: float, *, at: int = 0) -> Schedule:
     Example:
         >>> at_once(0.5, at=2)(jnp.arange(4)).tolist()
         [0.0, 0.0, 0.5, 0.5]
+
+    Source: the one-shot pruning of Frankle and Carbin, arXiv:1803.03635 (frankle2019).
     """
     return polynomial(sparsity, end=at, begin=at, power=1, name="at_once")
 

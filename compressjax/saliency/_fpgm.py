@@ -17,6 +17,10 @@ def fpgm() -> Saliency:
     for filters `F_j = W[..., j]`. A filter in the midst of the others is redundant, even when it is large. All its
     weights have its score; use a pattern of whole filters.
 
+    Costs no data; every filter is compared with every other, so a leaf takes its size times its outputs in operations;
+    one difference of the leaf's size is held at a time. Whole filters buy bytes in proportion, and speed only once they
+    are cut out of the arrays (`structure.shrink`).
+
     Returns:
         Saliency of every value with at least two axes.
 

@@ -18,6 +18,10 @@ def grasp(loss: Loss, batches: Sequence[Any]) -> Saliency:
     are signed: the most negative go first. The paper softens the loss with logits divided by 200, and draws ten
     examples a class.
 
+    Costs two passes over the batches, one of gradients and one of Hessian products, each of which is a backward pass
+    with its tangent; `g`, a product and the sum so far are held. Bytes and speed are those of the zeros that it
+    chooses: see `one_shot`.
+
     Args:
         loss: `(params, batch) -> scalar`, twice differentiable; put the temperature here.
         batches: List of batches; `g` and `H` are those of the mean over all of them.

@@ -10,6 +10,9 @@ def magnitude() -> Saliency:
 
     .. math:: s = |w|
 
+    Costs no data: the weights are read once, and the scores take their memory once more. Bytes and speed are those of
+    the zeros that it chooses: see `one_shot`.
+
     Returns:
         Saliency of every value; it needs nothing.
 

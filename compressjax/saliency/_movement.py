@@ -21,6 +21,9 @@ def movement(loss: Loss, batches: Sequence[Any], optimiser: optax.GradientTransf
     signed: weights that shrink are negative and go first, however large they are. For transfer: the batches are those
     of the new task.
 
+    Costs one training step a batch, and the memory of a training: a copy of the parameters, the optimiser's moments,
+    and the sum of the scores. Bytes and speed are those of the zeros that it chooses: see `one_shot`.
+
     Args:
         loss: `(params, batch) -> scalar`.
         batches: List of batches, one a step.

@@ -14,6 +14,9 @@ def random(key: jax.Array) -> Saliency:
 
     Each leaf draws with a key of its own, folded from its path, so that a leaf's scores do not depend on the others.
 
+    Costs no data, and one random number a weight. Bytes and speed are those of the zeros that it chooses: see
+    `one_shot`.
+
     Args:
         key: PRNG key.
 

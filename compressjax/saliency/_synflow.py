@@ -30,6 +30,10 @@ def synflow(
     Every kernel is divided by its mean flow into an output before the pass. In a network that is homogeneous in each
     kernel this multiplies all scores by one number, and no depth overflows.
 
+    Costs no data, but `steps` passes forward and backward (one, at sparsity 0), each followed by a ranking of all
+    weights; the masks and one gradient are held. Bytes and speed are those of the zeros that it chooses: see
+    `one_shot`.
+
     Args:
         forward: `(params, inputs) -> outputs`; the sum of all outputs is `R`. Normalisation layers are to be left out
             of it, or to run with fixed statistics.

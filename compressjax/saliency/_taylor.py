@@ -16,6 +16,9 @@ def taylor(loss: Loss, batches: Sequence[Any]) -> Saliency:
     `snip` averages gradients first and takes the size then; here batches that pull in opposite directions do not
     cancel, so it also serves trained networks. A unit's score is the sum of its weights' (`unit_scores(..., "sum")`).
 
+    Costs one backward pass a batch; a gradient, its squares and their sum so far are held. Bytes and speed are those of
+    the zeros that it chooses: see `one_shot`.
+
     Args:
         loss: `(params, batch) -> scalar`.
         batches: List of batches.

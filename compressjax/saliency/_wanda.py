@@ -16,6 +16,9 @@ def wanda() -> Saliency:
 
     for a kernel `[in, out]` and inputs `X`. Scores compare the weights of one output: use `pattern="balanced"`.
 
+    Costs one pass of `observe` over the data (`gram=False` suffices), a few numbers an input, and no gradient. Bytes
+    and speed are those of the zeros that it chooses: see `one_shot`.
+
     Returns:
         Saliency of the values that have statistics; it needs `squares`.
 

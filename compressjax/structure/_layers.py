@@ -89,6 +89,9 @@ def drop_blocks(
     The operations of a dropped block are taken out of the jaxpr. A block that is no residual branch (something behind
     it would read only zeros) is refused.
 
+    What it buys: the bytes and the operations of the dropped blocks, which do not run; no bench of ours times it.
+    Scores cost one program a block, compiled and run once.
+
     Args:
         fn: Any JAX function whose first argument is the tree of weights.
         params: The weights.
@@ -151,6 +154,9 @@ def drop_layers(
     fn: Callable[..., Any], params: Any, *args: Any, keep: Any, saliency: Any = None, stack: str | None = None
 ) -> Dropped:
     """Drops layers of a stack that a scan runs over: shorter stacks, and a loop with fewer turns.
+
+    What it buys: the bytes and the operations of the dropped layers, in a loop of fewer turns; no bench of ours times
+    it. Without a saliency, scores cost one program a layer, compiled and run once.
 
     Args:
         fn: Any JAX function whose first argument is the tree of weights.

@@ -88,6 +88,10 @@ def shrink(
     is checked on the example arguments. If the function given runs the smaller weights and agrees, it is returned
     itself; where widths are written into the code, `interpret.narrow` gives the function that does.
 
+    What it buys: `after` against `before`, in plain arrays. Both sides of a cut shrink: a residual network with half
+    its channels has 25 % of the bytes and is 2.92 times faster at 256 images, 1.17 at one (`experiments.shrink`,
+    docs/results.md).
+
     Args:
         fn: Any JAX function whose first argument is the tree of weights (BatchNorm's statistics included).
         params: The weights.
