@@ -4,6 +4,7 @@ import importlib.util
 import pathlib
 
 import jax
+import numpy as np
 import pytest
 
 from third_party.jaxpruner import compare
@@ -16,9 +17,18 @@ README = pathlib.Path(compare.__file__).with_name("README.md").read_text(encodin
 def test_ours_runs_where_the_peer_was_seen_to_crash(optimiser):
     params, gradient = compare.problem(biases=True)
     for name in ("rigl", "set"):
-        said = compare.outcome(lambda: compare.ours(name, compare.OPTIMISERS[optimiser](), params, gradient))  # noqa: B023
-        assert said.startswith("runs, ")
+        trained = compare.ours(name, compare.OPTIMISERS[optimiser](), params, gradient)
+        assert all(np.isfinite(x).all() for x in jax.tree.leaves(trained))
+        first = compare.our_method(name).init(params).masks
+        for layer in params:
+            kept = np.asarray(trained[layer]["kernel"]) != 0
+            # Exactly half, whatever moved; and connections did move, both ways.
+            assert kept.sum() == kept.size // 2
+            grown = (kept & ~np.asarray(first[f"{layer}/kernel"])).sum()
+            assert 0 < grown == (~kept & np.asarray(first[f"{layer}/kernel"])).sum()
+            assert (np.asarray(trained[layer]["bias"]) != 0).all()
         row = next(line for line in README.splitlines() if line.startswith(f"| {name} | yes | {optimiser} |"))
+        assert row.split(" | ")[3] == compare.outcome(lambda: trained) == "runs, 50% zeros"  # noqa: B023
         assert "AttributeError: module 'jax' has no attribute 'tree_map'" in row
         assert "ValueError: pytree structure error" in row
 

@@ -45,10 +45,15 @@ def problem(biases: bool) -> tuple[Any, Callable[[Any], Any]]:
     return params, jax.grad(loss)
 
 
+def our_method(name: str) -> core.Compression:
+    """RigL or SET of this library, in the setting that is compared."""
+    make = {"rigl": prune.rigl, "set": prune.set_}[name]
+    return make(0.5, jax.random.key(0), end=100, every=2, distribution="uniform")
+
+
 def ours(name: str, optimiser: optax.GradientTransformation, params: Any, gradient: Callable[[Any], Any]) -> Any:
     """The same loop with this library."""
-    make = {"rigl": prune.rigl, "set": prune.set_}[name]
-    method = make(0.5, jax.random.key(0), end=100, every=2, distribution="uniform")
+    method = our_method(name)
     tx = core.as_optax(method, optimiser)
     state = tx.init(params)
 
