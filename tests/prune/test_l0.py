@@ -1,11 +1,11 @@
-"""Hard-concrete gates: closed forms, exact gradients, and what is left when the noise ends."""
+"""Hard-concrete gates: SciPy's closed forms, Monte Carlo, gradients by hand, and what is left when the noise ends."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from scipy import integrate
+from scipy import integrate, special
 
 from compressjax import core, prune
 from compressjax.prune import _l0
@@ -13,46 +13,89 @@ from tests import helpers
 
 PARAMS = {"a": {"kernel": helpers.array(0, (10, 8)), "bias": helpers.array(1, (8,))}, "b": helpers.array(2, (8, 6))}
 X, Y = helpers.array(3, (12, 10)), helpers.array(4, (12, 6))
+BETA, GAMMA, ZETA = 2 / 3, -0.1, 1.1  # the paper's
 
 
 def loss(params):
     return jnp.mean(jnp.square(jnp.tanh(X @ params["a"]["kernel"] + params["a"]["bias"][None]) @ params["b"] - Y))
 
 
+def above(t, log_alpha):
+    """P(z > t) for 0 <= t < 1: the stretched sigmoid exceeds t where logistic noise exceeds a bound."""
+    return special.expit(log_alpha - BETA * special.logit((t - GAMMA) / (ZETA - GAMMA)))
+
+
+def mean_gate(log_alpha):
+    """E z, the integral of P(z > t)."""
+    return integrate.quad(above, 0, 1, args=(log_alpha,))[0]
+
+
 @pytest.mark.parametrize("where", [-3.0, 0.0, 1.5])
-def test_the_penalty_is_the_probability_of_an_open_gate(where):
-    """P(z > 0), from the distribution of the noise: the gate is open where u exceeds a bound."""
-    u = (np.arange(200_000) + 0.5) / 200_000
-    gates = np.asarray(_l0.hard_concrete(jnp.full(u.shape, where), jnp.asarray(u, jnp.float32)))
-    assert abs((gates > 0).mean() - float(_l0.expected_l0(jnp.array([where])))) < 1e-4
-    closed, opened = (gates == 0).mean(), (gates == 1).mean()
-    assert closed > 0.01
-    assert opened > 0.001
-    mean = integrate.quad(lambda v: float(np.interp(v, u, gates)), 0, 1, limit=200)[0]
-    assert abs(gates.mean() - mean) < 1e-3
+def test_the_penalty_is_the_probability_of_an_open_gate(where, draw):
+    """In closed form, and as the share of open gates among many that NumPy draws."""
+    want = above(0.0, where)
+    np.testing.assert_allclose(_l0.expected_l0(jnp.array([where])), want, rtol=1e-6)
+    s = special.expit((draw.logistic(size=200_000) + where) / BETA)
+    gates = np.clip(s * (ZETA - GAMMA) + GAMMA, 0, 1)
+    assert abs((gates > 0).mean() - want) < 4 * np.sqrt(want * (1 - want) / gates.size)
+    assert abs(gates.mean() - mean_gate(where)) < 4 * gates.std() / np.sqrt(gates.size)
+
+
+def gates_of(method, kernel, state):
+    """What the view multiplies a kernel with."""
+    return helpers.float64(method.view({"k": kernel}, state)["k"]) / helpers.float64(kernel)
+
+
+@pytest.mark.parametrize("keep", [0.2, 0.5, 0.8])
+def test_gates_are_drawn_from_the_distribution(key, keep):
+    """Shares of closed, open and full gates among 40,000, and their mean; noise of the start is too small to show."""
+    kernel = jnp.ones((200, 200))
+    method = prune.l0(0.0, key, end=10, keep=keep)
+    found = gates_of(method, kernel, method.init({"k": kernel}))
+    where = special.logit(keep)
+    error = 5 * 0.5 / np.sqrt(found.size)
+    assert abs((found == 0).mean() - (1 - above(0.0, where))) < error
+    assert abs((found == 1).mean() - above(1.0, where)) < error
+    assert abs((found > 0.5).mean() - above(0.5, where)) < error
+    assert abs(found.mean() - mean_gate(where)) < error
 
 
 @pytest.mark.parametrize("units", [None, 0, -1])
 def test_gradients_are_exact(units, key):
+    """By hand: a gate's derivative follows from its value, s(1 - s) (zeta - gamma) / beta where it is not 0 or 1."""
     method = prune.l0(0.01, key, end=10, units=units, optimiser=optax.sgd(1.0))
     state = method.update(method.init(PARAMS), PARAMS)
-    noise = {path: _l0._uniform(state, path, a.shape) for path, a in state.log_alpha.items()}
-
-    def formula(params, log_alpha):
-        gates = {path: _l0.hard_concrete(a, noise[path]) for path, a in log_alpha.items()}
-        gated = {**params, "b": params["b"] * gates["b"]}
-        gated["a"] = {**params["a"], "kernel": params["a"]["kernel"] * gates["a/kernel"]}
-        sizes = {"a/kernel": 80, "b": 48}
-        cost = sum(_l0.expected_l0(a) * sizes[path] / a.size for path, a in log_alpha.items())
-        return loss(gated) + 0.01 * cost
-
+    flat, seen = core.values(PARAMS), core.values(method.view(PARAMS, state))
+    dense = jax.grad(loss)(core.with_values(PARAMS, {path: seen[path] for path in state.log_alpha}))
     received, after = method.receive(jax.grad(lambda p: loss(method.view(p, state)))(PARAMS), PARAMS, state)
-    weights, gates = jax.grad(formula, argnums=(0, 1))(PARAMS, state.log_alpha)
-    for x, y in zip(jax.tree.leaves(received), jax.tree.leaves(weights), strict=True):
-        np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-6)
-    for path, g in gates.items():
-        assert g.shape == state.log_alpha[path].shape
-        np.testing.assert_allclose(state.log_alpha[path] - after.log_alpha[path], g, rtol=1e-3, atol=1e-6)
+    got, dense = core.values(received), core.values(dense)
+    np.testing.assert_allclose(got["a/bias"], dense["a/bias"], rtol=1e-5)
+    inside = 0
+    for path, log_alpha in state.log_alpha.items():
+        w, g, a = (helpers.float64(x) for x in (flat[path], dense[path], log_alpha))
+        z = helpers.float64(seen[path]) / w
+        shared = tuple(i for i, n in enumerate(a.shape) if n == 1 and z.shape[i] > 1)
+        if shared:
+            assert np.ptp(z, axis=shared).max() < 1e-5
+        np.testing.assert_allclose(got[path], g * z, rtol=1e-4, atol=1e-6)
+        s = (z - GAMMA) / (ZETA - GAMMA)
+        slope = np.where((z > 0) & (z < 1), s * (1 - s) * (ZETA - GAMMA) / BETA, 0.0)
+        share, p = w.size // a.size, above(0.0, a)
+        want = np.sum(g * w * slope, axis=shared, keepdims=True) + 0.01 * share * p * (1 - p)
+        np.testing.assert_allclose(state.log_alpha[path] - after.log_alpha[path], want, rtol=2e-3, atol=1e-5)
+        inside += ((z > 0) & (z < 1)).any()
+    assert inside == 2
+
+
+def test_the_gradient_of_the_mean_is_the_mean_of_gradients(key):
+    """Over 40,000 gates, the derivative by log alpha is that of E z."""
+    kernel, where = jnp.ones((200, 200)), special.logit(0.5)
+    method = prune.l0(0.0, key, end=10, optimiser=optax.sgd(1.0))
+    state = method.init({"k": kernel})
+    _, after = method.receive({"k": kernel}, {"k": kernel}, state)
+    slopes = helpers.float64(state.log_alpha["k"] - after.log_alpha["k"])
+    want = (mean_gate(where + 1e-3) - mean_gate(where - 1e-3)) / 2e-3
+    assert abs(slopes.mean() - want) < 5 * slopes.std() / np.sqrt(slopes.size)
 
 
 def test_every_step_draws_anew_until_the_end(key):
