@@ -22,6 +22,9 @@ def test_full_rank_and_singular():
     assert np.isinf(found["few"].number).all()
     assert found["few"].fallback.tolist() == [False]
     assert np.isfinite(prune.hessian_condition(stats, 0.0)["many"].damped).all()
+    # Without damping, only the singular one has eigenvalues to be raised.
+    bare = prune.hessian_condition(stats, 0.0)
+    assert [bare[name].fallback.tolist() for name in ("many", "few")] == [[False], [True]]
 
 
 def test_layers_of_a_stack():

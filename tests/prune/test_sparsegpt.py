@@ -12,12 +12,12 @@ from tests import helpers
 from tests.prune.layers import correlated, error, pruned
 
 
-def by_definition(w, gram, sparsity, block, damping, nm=None):
+def by_definition(w, gram, sparsity, block, damping, nm=None, inverse=np.linalg.inv):
     """Column by column as the paper has it, the inverse taken directly: no root, no deferred updates."""
     w, (inputs, outputs) = w.astype(np.float64).copy(), w.shape
     h = gram.astype(np.float64) + damping * np.mean(np.diagonal(gram)) * np.eye(inputs)
     # (H_{j:, j:})^-1 for every j: what is left to choose from when the inputs before j are fixed.
-    left = [np.linalg.inv(h[j:, j:]) for j in range(inputs)]
+    left = [inverse(h[j:, j:]) for j in range(inputs)]
     keep = np.ones(w.shape, bool)
     for i in range(inputs):
         scores = lambda rows: np.stack([w[r] ** 2 / left[r][0, 0] for r in rows])  # noqa: E731
@@ -110,6 +110,34 @@ def test_the_state_says_how_far_the_statistics_could_be_trusted():
         exact = np.linalg.cond(gram + 0.01 * np.mean(np.diagonal(gram)) * np.eye(6))
         assert 1 <= float(info[0.01][name].condition) <= 1.001 * exact
     assert float(info[0.01]["bad"].condition) > 10 * float(info[0.01]["good"].condition)
+
+
+def pseudo_inverse(h):
+    """The limit of small damping: what is never seen moves freely, the rest by the pseudo-inverse."""
+    values, vectors = np.linalg.eigh(h)
+    free = vectors[:, values < 1e-9 * values[-1]]
+    return np.linalg.pinv(h, rcond=1e-9, hermitian=True) + 1e9 * free @ free.T
+
+
+@pytest.mark.parametrize(("sparsity", "block", "pattern"), [(0.5, 128, None), (0.3, 5, None), (None, 128, (2, 4))])
+def test_a_singular_hessian_without_damping_is_the_limit(sparsity, block, pattern, draw):
+    """With fewer rows than inputs the factorisation fails, and eigenvalues are raised: too little to be seen."""
+    x, w = draw.normal(size=(4, 12)), draw.normal(size=(12, 5))
+    params, rows = {"kernel": jnp.asarray(w, jnp.float32)}, jnp.asarray(x, jnp.float32)
+    stats = {"kernel": of_rows(rows, gram=True)}
+    assert prune.hessian_condition(stats, 0.0)["kernel"].fallback.tolist() == [True]
+    assert prune.hessian_condition(stats, 0.01)["kernel"].fallback.tolist() == [False]
+    name = "unstructured" if pattern is None else "{}:{}".format(*pattern)
+    node = pruned(prune.sparsegpt(sparsity, name, block=block, damping=0.0), params, rows)
+    want, keep = by_definition(w, x.T @ x, sparsity, block, 0.0, pattern, pseudo_inverse)
+    np.testing.assert_array_equal(node.mask, keep)
+    # Eigenvalues raised to n eps are not nothing: ratios of the limit hold to some 1e-4.
+    np.testing.assert_allclose(node.materialize(), want, atol=1e-3 * np.abs(want).max())
+    if sparsity == 0.5:
+        # Eight of twelve directions are free: all outputs stay what they were, which magnitudes do not achieve.
+        outputs = x @ w
+        np.testing.assert_allclose(x @ helpers.float64(node.materialize()), outputs, atol=1e-3 * np.abs(outputs).max())
+        assert error(pruned(prune.magnitude(0.5), params, rows), params, rows) > 1
 
 
 def test_inputs_that_never_occur_go_first():
