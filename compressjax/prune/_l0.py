@@ -82,8 +82,10 @@ def l0(
 
     Source: Louizos et al., arXiv:1712.01312 (louizos2018).
     """
-    if not callable(penalty) and penalty < 0:
-        raise ValueError(f"l0: penalty={penalty} is negative, and would reward open gates")
+    if not callable(penalty) and not 0 <= penalty < math.inf:
+        raise ValueError(
+            f"l0: penalty={penalty} must be finite and at least 0, or open gates would pay; the paper has 0.1 / N"
+        )
     if not 0.0 < keep < 1.0 or end < 0:
         raise ValueError(f"l0: keep={keep} must be in (0, 1) and end={end} at least 0")
     return _gated(penalty, key_data(key), end, units, keep, optax.adam(1e-3) if optimiser is None else optimiser)

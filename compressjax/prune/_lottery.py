@@ -56,7 +56,7 @@ def lottery_ticket(
         train: `train(params, compression) -> params`; the compression holds the masks (`static`), for `as_optax` and
             for the view. From `theta_k` it takes the remaining steps.
         params: Parameters at the start.
-        rounds: Rounds after the dense one; None with `sparsities`.
+        rounds: Rounds after the dense one, at least 0; None with `sparsities`.
         rate: Fraction of the kept weights that every round removes, in (0, 1).
         rates: `{pattern: rate}` for some leaves, tried in order; `{".*head/kernel": 0.1}` for the paper's half rate at
             the output. With `scope="layer"` only.
@@ -148,7 +148,9 @@ def _targets(
         if not 0.0 < number < 1.0:
             raise ValueError(f"lottery_ticket: {name}={number} is outside (0, 1): the share that a round removes")
     if sparsities is None:
-        return [None] * max(rounds or 0, 0)
+        if (rounds or 0) < 0:
+            raise ValueError(f"lottery_ticket: rounds={rounds} is negative; give 0 for the dense training alone")
+        return [None] * (rounds or 0)
     for sparsity in sparsities:
         check_sparsity(sparsity, "sparsities")
     if list(sparsities) != sorted(sparsities):

@@ -214,6 +214,7 @@ def iterative(sparsity: float, *, rounds: int, end: int, begin: int = 0) -> Sche
 
     Source: Han et al., arXiv:1506.02626 (han2015).
     """
+    check_sparsity(sparsity, "sparsity")  # above 1, the root below is no real number
     first = 1 - (1 - sparsity) ** (1 / max(rounds, 1))
     _check(sparsity, begin, end, min(first, sparsity))
     gaps = max(rounds - 1, 1)

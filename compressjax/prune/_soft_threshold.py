@@ -1,5 +1,6 @@
 """Soft threshold reparametrisation (STR): every layer learns how far its weights are pulled in."""
 
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -49,7 +50,7 @@ def soft_threshold(
         Compression whose nodes are `Masked`.
 
     Raises:
-        ValueError: If `decay` is negative.
+        ValueError: If `decay` is negative, or a setting not finite.
 
     Example:
         >>> method = soft_threshold(initial=0.0)
@@ -59,8 +60,12 @@ def soft_threshold(
 
     Source: Kusupati et al., arXiv:2002.03231 (kusupati2020).
     """
-    if decay < 0:
-        raise ValueError(f"soft_threshold: decay={decay} is negative, and would drive every threshold to zero")
+    if not 0 <= decay < math.inf:
+        raise ValueError(
+            f"soft_threshold: decay={decay} must be finite and at least 0, as below it every threshold would go to zero"
+        )
+    if not math.isfinite(initial):
+        raise ValueError(f"soft_threshold: initial={initial} must be finite; -10 is a threshold near zero")
     moves = optax.sgd(0.1, momentum=0.875) if optimiser is None else optimiser
 
     def sigmoids(logits: Arrays) -> Arrays:

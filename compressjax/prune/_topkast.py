@@ -1,5 +1,6 @@
 """Top-KAST: a sparse forward pass, and a larger set of weights that learns."""
 
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -56,7 +57,7 @@ def topkast(
         every: Steps between rankings, at least 1.
         penalty: The factor `lambda`, at least 0.
         norm: 1 or 2, as written above.
-        explore_until: Step from which `B` is `A`, so that only used weights are refined; None for never.
+        explore_until: Step from which `B` is `A`, at least 0, so that only used weights are refined; None for never.
         distribution: `"uniform"`, `"erk"`, `"global"` or `{pattern: sparsity}` (then `backward_sparsity` holds
             everywhere).
         pattern: What is used and learns together, see `as_pattern`; of an N:M pattern, weights that learn are M times
@@ -78,6 +79,11 @@ def topkast(
     """
     _check(sparsity, backward_sparsity, every, penalty, norm, distribution)
     units = check_pattern("topkast", pattern, sparsity, distribution)
+    if explore_until is not None and explore_until < 0:
+        raise ValueError(
+            f"topkast: explore_until={explore_until} is before the first step; give 0 to train used weights alone, or "
+            "None to explore to the end"
+        )
 
     def choose(flat: Arrays, step: Any) -> tuple[Arrays, Arrays]:
         shapes, whole = shapes_of(flat), whole_masks(flat)
@@ -135,5 +141,5 @@ def _check(sparsity: float, backward: float, every: int, penalty: float, norm: i
     check_distribution(distribution)
     if backward > sparsity:
         raise ValueError(f"backward_sparsity={backward} exceeds sparsity={sparsity}: what is used must also learn")
-    if every < 1 or penalty < 0 or norm not in (1, 2):
+    if every < 1 or not 0 <= penalty < math.inf or norm not in (1, 2):
         raise ValueError(f"topkast: every={every} must be at least 1, penalty={penalty} at least 0, norm={norm} 1 or 2")

@@ -1,5 +1,6 @@
 """Sparse variational dropout: noise that grows until a weight says nothing."""
 
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -61,7 +62,7 @@ def variational(
         examples: Size `N` of the training set, when the loss is a mean over examples.
         key: PRNG key of the noise.
         end: Step from which weights have no noise.
-        warmup: Steps over which the divergence comes in, at least 0.
+        warmup: Steps over which the divergence comes in, in [0, `end`].
         threshold: Largest `log alpha` of a weight that stays; 3 in the paper, where 95 % of the noisy weight is noise.
         initial: `log sigma^2` at the start.
         strength: Final `beta`; 1 is the variational bound.
@@ -81,10 +82,20 @@ def variational(
 
     Source: Molchanov et al., arXiv:1701.05369 (molchanov2017).
     """
-    if examples < 1 or end < 0 or warmup < 0 or strength < 0:
+    if examples < 1 or end < 0 or warmup < 0 or not 0 <= strength < math.inf:
         raise ValueError(
             f"variational: examples={examples} must be at least 1, end={end}, warmup={warmup} and strength={strength} "
-            "at least 0"
+            "at least 0 and finite"
+        )
+    if warmup > end:
+        raise ValueError(
+            f"variational: warmup={warmup} goes on after end={end}, so the divergence would never have its full "
+            "weight; give warmup <= end"
+        )
+    if not math.isfinite(initial) or math.isnan(threshold):
+        raise ValueError(
+            f"variational: initial={initial} must be a finite log sigma^2, as -10, and threshold={threshold} a number, "
+            "as 3"
         )
     moves = optax.adam(1e-3) if optimiser is None else optimiser
     return _noisy(examples, key_data(key), end, warmup, threshold, initial, strength, moves)

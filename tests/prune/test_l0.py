@@ -137,7 +137,13 @@ def test_what_the_loss_does_not_need_is_closed_and_the_rest_stays_open(key):
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"penalty": -1.0}, "penalty=-1.0"), ({"keep": 1.0}, "keep=1.0"), ({"end": -1}, "end=-1")],
+    [
+        ({"penalty": -1.0}, "penalty=-1.0"),
+        ({"penalty": float("nan")}, "penalty=nan must be finite and at least 0"),
+        ({"penalty": float("inf")}, "penalty=inf"),
+        ({"keep": 1.0}, "keep=1.0"),
+        ({"end": -1}, "end=-1"),
+    ],
 )
 def test_bad_settings(key, settings, message):
     with pytest.raises(ValueError, match=message):

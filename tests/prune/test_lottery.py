@@ -90,6 +90,7 @@ def test_rounds_are_made_when_they_are_asked_for():
         ({"rounds": 1, "scope": "all"}, "scope='all'"),
         ({"sparsities": [0.5, 0.4]}, "must rise"),
         ({"sparsities": [1.0]}, "sparsities=1.0"),
+        ({"rounds": -1}, "rounds=-1 is negative; give 0"),
     ],
 )
 def test_bad_settings(settings, message):

@@ -67,3 +67,7 @@ def test_shrink_by_hand(dtype):
 def test_bad_settings():
     with pytest.raises(ValueError, match="decay=-1"):
         prune.soft_threshold(decay=-1.0)
+    with pytest.raises(ValueError, match="decay=nan"):
+        prune.soft_threshold(decay=float("nan"))
+    with pytest.raises(ValueError, match="initial=nan must be finite; -10 is"):
+        prune.soft_threshold(initial=float("nan"))

@@ -111,6 +111,16 @@ def test_what_the_data_do_not_need_is_removed(key):
 
 
 def test_bad_settings(key):
-    for settings in ({"examples": 0}, {"end": -1}, {"warmup": -1}, {"strength": -1.0}):
-        with pytest.raises(ValueError, match=f"{next(iter(settings))}="):
+    nan = float("nan")
+    for settings in (
+        {"examples": 0}, {"end": -1}, {"warmup": -1}, {"strength": -1.0}, {"strength": nan}, {"initial": nan},
+        {"threshold": nan},
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=f"{next(iter(settings))}={next(iter(settings.values()))}"):
             prune.variational(**{"examples": 10, "key": key, "end": 5, **settings})
+
+
+def test_a_divergence_that_never_has_its_full_weight_is_refused(key):
+    with pytest.raises(ValueError, match="warmup=50 goes on after end=5, .* give warmup <= end"):
+        prune.variational(10, key, end=5, warmup=50)
+    prune.variational(10, key, end=5, warmup=5)
