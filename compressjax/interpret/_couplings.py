@@ -18,6 +18,7 @@ from compressjax.interpret._walk import effective
 _RULES = ENTRIES | LAYOUT_LABELS | PRODUCT_LABELS | FLOW
 _LAST = "it is the only unit of its kind, and at least one stays"
 _UNUSED = "the function does not use this weight"
+_UNREAD = "never read by the example: other inputs may read it; an example that reads the whole axis tells more"
 _ENDS = "it reaches a result of the function"
 
 
@@ -115,6 +116,7 @@ def studied(fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any])
     study.freeze(results, _ENDS)
     for loop in study.loops:
         study.atoms.freeze(loop, LOOP_AXIS)
+    study.freeze_unread(list(weights.values()), _UNREAD)
     return Studied(program, study, weights, inputs)
 
 
@@ -179,7 +181,8 @@ def couplings(fn: Callable[..., Any]) -> Callable[..., list[Group]]:
 
     so heads, queries of a head and the channels within heads are groups of their own. Calls, loops, branches and
     custom derivatives are entered. A group is frozen when its axis reaches data, a result, a maximum, an unknown
-    operation, or a sum in which masked units do not vanish.
+    operation, or a sum in which masked units do not vanish. Positions that the arguments given do not read, such as
+    those behind a slice up to the length of the input, are frozen as well: others may read them.
 
     Args:
         fn: Any JAX function whose first argument is the tree of weights, statistics of BatchNorm included.

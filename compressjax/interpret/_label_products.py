@@ -20,6 +20,7 @@ def _dot(study: Study, eqn: Any, inputs: Sequence[Labels], place: Place) -> list
     for i, j in zip((*a_sum, *a_batch), (*b_sum, *b_batch), strict=True):
         study.atoms.unify(a.axes[i], b.axes[j])
     for i, j in zip(a_sum, b_sum, strict=True):
+        study.sum(a.axes[i])
         if not (a.vanishes(i) or b.vanishes(j)):
             study.atoms.freeze(a.axes[i], INEXACT.format("dot_general"))
     parts = [(a.axes[i], a.vanishes(i) or b.vanishes(j)) for i, j in zip(a_batch, b_batch, strict=True)]
@@ -47,6 +48,7 @@ def _conv(study: Study, eqn: Any, inputs: Sequence[Labels], place: Place) -> lis
         atoms.unify(group, k_group)
         out_axis = atoms.merge([group, outer])
         out_zero = kernel.vanishes(k_out)
+    study.sum(kernel.axes[k_in])
     if not (x.vanishes(channel) or kernel.vanishes(k_in)):
         atoms.freeze(x.axes[channel], INEXACT.format("a convolution"))
     out = study.blank(eqn.outvars[0].aval.shape, "a spatial axis of a convolution")
@@ -60,6 +62,7 @@ def _conv(study: Study, eqn: Any, inputs: Sequence[Labels], place: Place) -> lis
 def _sum(study: Study, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
     x = inputs[0]
     for axis in eqn.params["axes"]:
+        study.sum(x.axes[axis])
         if x.vanishes(axis):
             study.atoms.remark(x.axes[axis], SUMMED.format("reduce_sum"))
         else:

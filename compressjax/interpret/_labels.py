@@ -54,6 +54,7 @@ class Study:
         self.records: dict[Place, tuple[list[Labels], list[Labels]]] = {}
         self.constants: dict[Place, list[Labels]] = {}
         self.loops: list[Vector] = []
+        self._summed: list[Vector] = []
 
     def new(self, shape: Sequence[int], *, zero: bool = False, value: float | None = None) -> Labels:
         """Labels of an array any of whose positions may be cut; an axis of length 1 keeps its one position."""
@@ -74,6 +75,20 @@ class Study:
         for each in labels:
             for axis in each.axes:
                 self.atoms.freeze(axis, reason)
+
+    def sum(self, vector: Vector) -> None:
+        """Notes that an axis is summed over: one way in which its positions reach a result."""
+        self._summed.append(vector)
+
+    def freeze_unread(self, weights: Sequence[Labels], reason: str) -> None:
+        """Keeps positions whole that reach no result; to be called last, as earlier reasons say more.
+
+        An axis is handed on from array to array until it is summed over, or frozen because a result or a rule that
+        needs all of it meets it. A position that some slice left out gets to neither.
+        """
+        summed = {root for vector in self._summed for a in np.unique(vector) for root in self.atoms.resolve(a)}
+        roots = {r for x in weights for axis in x.axes for a in np.unique(axis) for r in self.atoms.resolve(a)}
+        self.atoms.freeze(np.array(sorted(roots - summed), int), reason)
 
     def align(self, a: Labels, b: Labels) -> None:
         """Couples two arrays of one shape."""

@@ -3,6 +3,7 @@
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from flax import nnx
 
@@ -187,6 +188,74 @@ def test_only_units_that_are_touched_are_frozen():
     assert "alone" in found["a:1#2"].frozen
     assert found["a:1#2"].members[0].positions.tolist() == [[1]]
     assert found["a:1"].units == 3
+
+
+ROWS = {
+    "slice": lambda w, i: w[:3],
+    "stride": lambda w, i: w[::2][:3],
+    "single": lambda w, i: w[2],
+    "reverse": lambda w, i: w[::-1][:3],
+    "split": lambda w, i: jnp.split(w, [3])[0],
+    "reshape": lambda w, i: w[:6].reshape(3, 2, -1)[:2].reshape(4, -1),
+    "scan": lambda w, i: jax.lax.scan(lambda c, row: (c, jnp.sin(row)), 0, w[1:4])[1],
+    "jit": lambda w, i: jax.jit(lambda w: w[:3])(w),
+    "dynamic_slice": lambda w, i: jax.lax.dynamic_slice_in_dim(w, i[0], 3),
+    "dynamic_slice, static": lambda w, i: jax.lax.dynamic_slice_in_dim(w, 1, 3),
+    "gather": lambda w, i: w[i],
+    "gather, static": lambda w, i: jnp.take(w, jnp.arange(3), axis=0),
+    "none": lambda w, i: w[:0].sum(0),
+    "a loop that passes it": lambda w, i: jax.lax.fori_loop(0, 2, lambda _, c: (c[0] + 1, c[1]), (i, w))[0] * 1.0,
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_positions_that_the_example_does_not_read_stay(name):
+    """Which ones these are, gradients say: another example, a longer one, may read them."""
+    p = {"w": cutting.filled(jnp.ones((7, 4))), "a": cutting.filled(jnp.ones((4, 6)))}
+    index = jnp.array([1, 2])
+
+    def fn(p, i):
+        rows = ROWS[name](p["w"], i)
+        return jnp.sin(rows).sum(), (jnp.tanh(p["w"][:1] @ p["a"]) ** 2).sum()
+
+    grads = jax.jacobian(fn)(p, index)
+    read = np.any([np.asarray(g["w"]).any(1) for g in grads], axis=0)
+    assert 0 < read.sum() < 7
+    found = interpret.couplings(fn)(p, index)
+    rows = [(g.frozen, m.positions) for g in found for m in g.members if (m.path, m.axis) == ("w", 0)]
+    units = [(unit, reason) for reason, positions in rows for unit in positions]
+    assert {row for unit, _ in units for row in unit} == set(range(7))
+    why = [reason for unit, reason in units if not read[unit].any()]
+    assert why
+    assert all(reason and ("never read by the example" in reason or "indexed by data" in reason) for reason in why)
+    assert {"w:1", "a:1"} == {f"{m.path}:{m.axis}" for g in found if not g.frozen for m in g.members} - {"w:0", "a:0"}
+
+
+def test_only_the_units_that_the_example_does_not_read_are_frozen():
+    def fn(p, x):
+        return (x @ p["a"])[:, :5] @ p["b"][:5]
+
+    p = {"a": jnp.ones((2, 8)), "b": jnp.ones((8, 1))}
+    found = {g.name: g for g in interpret.couplings(fn)(p, jnp.ones((1, 2)))}
+    assert (found["a:1"].units, found["a:1"].frozen) == (5, None)
+    assert {m.path: m.positions.reshape(-1).tolist() for m in found["a:1#2"].members} == {"a": [5, 6, 7]}
+    assert {m.path: m.positions.reshape(-1).tolist() for m in found["b:0"].members} == {"b": [5, 6, 7]}
+    assert "never read by the example" in found["a:1#2"].frozen
+    assert "never read by the example" in found["b:0"].frozen
+
+
+def test_leaves_that_the_function_does_not_use_stay_whole():
+    def fn(p, x):
+        h, _ = jax.lax.scan(lambda h, layer: (jnp.tanh(h @ layer["a"] @ layer["b"]), None), x, p["layers"])
+        return h
+
+    layers = {"a": jnp.ones((3, 4, 6)), "b": jnp.ones((3, 6, 4)), "none": jnp.ones((3, 5))}
+    p, x = {"layers": layers, "none": jnp.ones((3, 5))}, jnp.ones((1, 4))
+    assert list(free(fn, p, x)) == ["layers/a:2"]
+    why = reasons(fn, p, x)
+    assert why["none:0"] == why["none:1"] == "the function does not use this weight"
+    assert "never read" in why["layers/none:1"]
+    assert why["layers/a:0"] == interpret.LOOP_AXIS
 
 
 def test_a_sum_over_zeros_is_exact():

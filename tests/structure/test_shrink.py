@@ -181,6 +181,22 @@ def test_seconds_that_no_cut_reaches():
         structure.shrink(fn, p, jax.ShapeDtypeStruct(x.shape, x.dtype), budget=structure.latency(0.5, clock=Clock()))
 
 
+def test_positions_behind_the_example_are_there_for_longer_inputs():
+    def fn(p, x):
+        return jnp.tanh((p["tokens"][x] + p["positions"][None, : x.shape[1]]) @ p["a"]) @ p["b"]
+
+    p = cutting.filled({"tokens": jnp.ones((11, 4)), "positions": jnp.ones((7, 4)), "a": jnp.ones((4, 6)),
+                        "b": jnp.ones((6, 2))})  # fmt: skip
+    small = structure.shrink(fn, p, TOKENS, keep=0.5)
+    assert small.native
+    assert small.params["positions"].shape == (7, 2)
+    assert "never read by the example" in {c.group: c.reason for c in small.cuts}["positions:0#2"]
+    masked = structure.mask(p, interpret.couplings(fn)(p, TOKENS), small.kept)
+    for length in (3, 5, 7):
+        x = jnp.arange(length)[None]
+        np.testing.assert_allclose(fn(small.params, x), fn(masked, x), rtol=1e-5, atol=1e-6)
+
+
 def test_selection_by_pattern_and_by_function():
     fn, params, x = CASES["resnet"]()
     by_name = structure.shrink(fn, params, x, keep=0.5, select=r"params/Block_0/Conv_0/kernel:3")
