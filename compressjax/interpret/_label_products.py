@@ -6,7 +6,10 @@ from typing import Any
 from compressjax.interpret._labels import Labels, Place, Rule, Study, unknown
 
 SUMMED = "summed over {}: a mean divides by the full width still, where the code counts again it would not"
-INEXACT = "summed over by {}, where masked positions are not zero"
+INEXACT = (
+    "summed over by {}, where masked positions are not zero; make them zero before the sum (a variance of centred "
+    "units: write mean(x * x) - mean(x) ** 2, as Flax's norms have it with use_fast_variance)"
+)
 
 
 def _whole(study: Study, x: Labels, axes: Iterable[int], reason: str) -> None:

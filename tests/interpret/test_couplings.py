@@ -96,6 +96,40 @@ def test_a_residual_stream_under_layer_norm_carries_a_note():
     assert notes["params/Dense_1/kernel:1"] is None
 
 
+def two_passes(x):
+    centred = x - x.mean(-1, keepdims=True)
+    return centred * jax.lax.rsqrt((centred * centred).mean(-1, keepdims=True) + 1e-6)
+
+
+def library_variance(x):
+    return (x - x.mean(-1, keepdims=True)) * jax.lax.rsqrt(jnp.var(x, -1, keepdims=True) + 1e-6)
+
+
+def one_pass(x):
+    mean = x.mean(-1, keepdims=True)
+    return (x - mean) * jax.lax.rsqrt((x * x).mean(-1, keepdims=True) - mean * mean + 1e-6)
+
+
+def stream(norm):
+    """A residual stream with a norm of one's own."""
+
+    def fn(p, x):
+        x = x @ p["in"]
+        return (x + jnp.tanh((norm(x) * p["scale"][None] + p["bias"][None]) @ p["up"]) @ p["down"]) @ p["out"]
+
+    shapes = {"in": (5, 8), "scale": (8,), "bias": (8,), "up": (8, 12), "down": (12, 8), "out": (8, 2)}
+    return fn, cutting.filled({name: jnp.ones(shape) for name, shape in shapes.items()})
+
+
+@pytest.mark.parametrize("norm", [two_passes, library_variance])
+def test_a_variance_of_centred_units_is_refused_with_the_way_out(norm):
+    (fn, p), x = stream(norm), cutting.filled(jnp.ones((3, 5)))
+    np.testing.assert_allclose(fn(p, x), stream(one_pass)[0](p, x), rtol=1e-4)
+    assert "mean(x * x) - mean(x) ** 2" in reasons(fn, p, x)["down:1"]
+    assert cutting.agrees(fn, p, x) == ["up:1"]
+    assert cutting.agrees(stream(one_pass)[0], p, x) == ["down:1", "up:1"]  # the way out is one
+
+
 def test_grouped_queries_rotary_positions_gates_and_a_scan_of_layers():
     found = free(cutting.llama_apply, cutting.llama(), TOKENS)
     assert found["layers/gate:2"] == {"layers/gate:2*1", "layers/up:2*1", "layers/down:1*1"}
