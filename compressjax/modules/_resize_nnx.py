@@ -11,6 +11,7 @@ from compressjax.core import path_string
 from compressjax.modules._resize import agree
 
 _WAY_OUT = "the function that shrink returned runs as it is"
+_WHOLE = "shrink the whole state, as definition, state = nnx.split(model) gives it"
 Shape = tuple[int, ...]
 
 
@@ -18,6 +19,20 @@ def _held(module: nnx.Module) -> dict[str, Shape]:
     """Shapes of the arrays that a module holds itself."""
     arrays = {name: value for name, value in vars(module).items() if isinstance(value, nnx.Variable)}
     return {name: tuple(value.shape) for name, value in arrays.items() if hasattr(value, "shape")}
+
+
+def _flat(state: Any) -> dict[str, Any]:
+    return {path_string(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(state)[0]}
+
+
+def _same_paths(model: nnx.Module, state: Any) -> None:
+    """Flax only counts the leaves, and what a filter left out was not cut."""
+    asked, given = _flat(nnx.state(model)), _flat(state)
+    if lacks := [path for path in asked if path not in given]:
+        raise ValueError(f"resize_nnx: the state lacks {lacks[:4]}, {len(lacks)} of the module's {len(asked)} arrays; "
+                         f"{_WHOLE}, or {_WAY_OUT}")  # fmt: skip
+    if more := [path for path in given if path not in asked]:
+        raise ValueError(f"resize_nnx: the state has {more[:4]}, which the module does not hold; {_WHOLE}")
 
 
 def _linear(layer: Any) -> None:
@@ -66,8 +81,11 @@ def _attention(layer: Any) -> None:
 
 
 def _norm(layer: Any) -> None:
-    for shape in _held(layer).values():
-        layer.num_features = math.prod(shape)
+    widths = sorted({math.prod(shape) for shape in _held(layer).values()})
+    if len(widths) > 1:
+        raise ValueError(f"its arrays have the widths {widths}; {_WHOLE}")
+    for width in widths:
+        layer.num_features = width
 
 
 def _group_norm(layer: Any) -> None:
@@ -112,8 +130,7 @@ def _arrays(module: nnx.Module) -> dict[str, Shape]:
     """Shapes that an unknown module may remember: of its own arrays; of all below a cell, as it makes a carry."""
     if not isinstance(module, nnx.RNNCellBase):
         return _held(module)
-    flat = jax.tree_util.tree_flatten_with_path(nnx.state(module))[0]
-    return {path_string(path): tuple(leaf.shape) for path, leaf in flat}
+    return {path: tuple(leaf.shape) for path, leaf in _flat(nnx.state(module)).items()}
 
 
 def _unknown(module: nnx.Module, before: nnx.Module) -> None:
@@ -162,7 +179,8 @@ def resize_nnx(model: nnx.Module, state: Any, *args: Any, expected: Any = None, 
 
     Args:
         model: The module of the full width; it stays as it is.
-        state: Shrunk state, as `structure.shrink` returns it in `params` for a function that merges a state.
+        state: Shrunk state, as `structure.shrink` returns it in `params` for a function that merges a state; all of it,
+            with statistics and keys.
         *args: Example arguments of the module; when given, it must run on them.
         expected: What the shrunk model returns for them; when given, the new module must return the same.
         tolerance: Largest difference from `expected`, relative to its largest entry if that is above 1.
@@ -171,9 +189,9 @@ def resize_nnx(model: nnx.Module, state: Any, *args: Any, expected: Any = None, 
         A new module.
 
     Raises:
-        ValueError: If a module remembers a width that it is not known what to do with, does not run, or computes
-            something else because its code uses a width otherwise, as in a scale or a mean. The function that `shrink`
-            returns runs in all these cases.
+        ValueError: If the state is not the whole one (filtered to `nnx.Param`, say), or if a module remembers a width
+            that it is not known what to do with, does not run, or computes something else because its code uses a width
+            otherwise, as in a scale or a mean. The function that `shrink` returns runs in all these cases.
 
     Example:
         >>> model = nnx.Linear(2, 5, rngs=nnx.Rngs(0))
@@ -181,6 +199,7 @@ def resize_nnx(model: nnx.Module, state: Any, *args: Any, expected: Any = None, 
         >>> resize_nnx(model, small).out_features
         3
     """
+    _same_paths(model, state)
     smaller = nnx.merge(nnx.graphdef(model), state, copy=True)  # or training it would change the state
     whole = dict(nnx.iter_graph(model))
     for path, module in nnx.iter_graph(smaller):

@@ -134,6 +134,40 @@ def test_the_state_is_not_the_modules():
     np.testing.assert_array_equal(state["bias"][...], np.zeros(3))
 
 
+class Normed(nnx.Module):
+    """A norm whose statistics are no parameters, and dropout, whose key is none either."""
+
+    def __init__(self, rngs):
+        self.up, self.norm = nnx.Linear(5, 6, rngs=rngs), nnx.BatchNorm(6, use_running_average=True, rngs=rngs)
+        self.drop, self.out = nnx.Dropout(0.5, deterministic=True, rngs=rngs), nnx.Linear(6, 3, rngs=rngs)
+
+    def __call__(self, x):
+        return self.out(self.drop(nnx.relu(self.norm(self.up(x)))))
+
+
+def test_a_part_of_the_state_is_refused_with_the_way_out():
+    model = Normed(nnx.Rngs(0))
+    definition, params, rest = nnx.split(model, nnx.Param, ...)
+    small = structure.shrink(lambda p, x: nnx.merge(definition, p, rest)(x), params, SEQUENCES, keep=0.5)
+    with pytest.raises(ValueError, match=r"state lacks .*norm/mean.*shrink the whole state.*nnx\.split\(model\)"):
+        resize_nnx(model, small.params)
+    with pytest.raises(ValueError, match=r"state has \['more'\], which the module does not hold"):
+        resize_nnx(model, {**nnx.to_pure_dict(nnx.state(model)), "more": jnp.ones(2)})
+    # Put together again, the statistics are too wide, as nothing cut them.
+    with pytest.raises(ValueError, match=r"BatchNorm at norm cannot be resized: .*\[3, 6\].*whole state"):
+        resize_nnx(model, nnx.merge_state(small.params, rest))
+
+
+def test_the_whole_state_is_what_the_refusal_asks_for():
+    model, x = Normed(nnx.Rngs(0)), SEQUENCES
+    definition, state = nnx.split(model)
+    small = structure.shrink(lambda s, x: nnx.merge(definition, s)(x), state, x, keep=0.5)
+    smaller = resize_nnx(model, small.params, x, expected=small.fn(small.params, x))
+    assert smaller.norm.mean.shape == (3,)
+    pure = resize_nnx(model, nnx.to_pure_dict(small.params))
+    np.testing.assert_allclose(run(pure, x), run(smaller, x))
+
+
 class Own(nnx.Module):
     """A layer that remembers its width."""
 
