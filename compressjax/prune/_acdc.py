@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from compressjax.core import Compression
 from compressjax.prune._densities import Distribution, check_distribution, check_sparsity, kept_counts
 from compressjax.prune._gradual import GradualState, largest
-from compressjax.prune._masking import Arrays, masking, shapes_of, whole_masks
+from compressjax.prune._masking import Arrays, apply_masks, masking, shapes_of, whole_masks
 from compressjax.prune._patterns import Pattern
 from compressjax.prune._ranked import check_pattern
 
@@ -28,9 +28,9 @@ def acdc(
         top_{(1 - s) N}(|W|) \\text{ at the start of the phase} & \\text{otherwise} \\end{cases}
 
     A compressed phase begins by setting all but the largest weights to exactly 0, and trains the others; a
-    decompressed one trains all, the zeros from 0. From `end` on the network stays compressed, under masks that are
-    chosen at `end` if that step would lie in a decompressed phase. One training yields a sparse network and, at the
-    end of a decompressed phase, a dense one.
+    decompressed one trains all, the zeros from 0. Phases change in `receive`, before a step. From `end` on the network
+    stays compressed, under masks that are chosen at `end` if that step would lie in a decompressed phase. One training
+    yields a sparse network and, at the end of a decompressed phase, a dense one.
 
     Bytes as for `gradual`; no speed-up by itself.
 
@@ -53,6 +53,7 @@ def acdc(
         >>> params = {"kernel": jnp.array([[3.0, -1.0]])}
         >>> state, kept = method.init(params), []
         >>> for _ in range(6):
+        ...     _, state = method.receive(params, params, state)
         ...     state = method.update(state, params)
         ...     kept.append(int(state.masks["kernel"].sum()))
         >>> kept
@@ -71,17 +72,24 @@ def acdc(
         counts = kept_counts(shapes_of(flat), sparsity, distribution)
         odd = ((step - begin) // every) % 2 == 1
         dense = (step < begin) | (odd & (step < end))
-        starts = (step >= begin) & (step <= end) & (((step - begin) % every == 0) | ((step == end) & odd))
-        kept = jax.lax.cond(starts & ~dense, lambda: largest(flat, whole, counts, False, units), lambda: masks)
-        return {path: jnp.where(dense, whole[path], kept[path]) for path in flat}
+        changes = (step >= begin) & (step <= end) & (((step - begin) % every == 0) | ((step == end) & odd))
+
+        def phase() -> Arrays:
+            return jax.lax.cond(dense, lambda: whole, lambda: largest(flat, whole, counts, False, units))
+
+        return jax.lax.cond(changes, phase, lambda: masks)
 
     def init(flat: Arrays) -> GradualState:
         start = jnp.zeros((), jnp.int32)
         return GradualState(start, masks_at(start, flat, whole_masks(flat)))
 
-    def update(state: GradualState, flat: Arrays, grads: Any, stats: Any) -> GradualState:
-        del grads, stats
-        step = state.count + 1
-        return GradualState(step, masks_at(step, flat, state.masks))
+    def receive(grads: Arrays, flat: Arrays, state: GradualState) -> tuple[Arrays, GradualState]:
+        masks = masks_at(state.count + 1, flat, state.masks)
+        return apply_masks(grads, masks), state._replace(masks=masks)
 
-    return masking(f"acdc(sparsity={sparsity}, end={end})", land=True, init=init, update=update)
+    def update(state: GradualState, flat: Arrays, grads: Any, stats: Any) -> GradualState:
+        del flat, grads, stats
+        return state._replace(count=state.count + 1)
+
+    name = f"acdc(sparsity={sparsity}, end={end})"
+    return masking(name, straight=True, land=True, init=init, receive=receive, update=update)

@@ -7,22 +7,23 @@ import optax
 import pytest
 
 from compressjax import core, prune
-from compressjax.prune._layerwise import layerwise, settled
+from compressjax.prune._layerwise import HessianInfo, layerwise, settled
 from tests import helpers
 
 
 def halved(path, x, stats, sparsity):
     """Keeps entries above the statistic, and halves them."""
-    return x > stats, -x.astype(jnp.float32) / 2
+    return x > stats, -x.astype(jnp.float32) / 2, HessianInfo(jnp.sum(x).astype(jnp.float32), stats > 1)
 
 
-METHOD = layerwise("half", halved, ("limit",), shifts=True)
+METHOD = layerwise("half", halved, ("limit",), inverts=True)
 
 
 @pytest.mark.parametrize("dtype", helpers.FLOATS)
 def test_kept_weights_are_shifted(dtype):
     params = {"kernel": jnp.array([[1.0, 3.0], [-2.0, 8.0]], dtype)}
-    state = METHOD.update(METHOD.init(params), params, None, {"kernel": 2.0})
+    state = METHOD.update(METHOD.init(params), params, None, {"kernel": jnp.float32(2)})
+    assert (float(state.info["kernel"].condition), bool(state.info["kernel"].fallback)) == (10.0, True)
     node = METHOD.encode(params, state)["kernel"]
     assert node.materialize().tolist() == [[0.0, 1.5], [0.0, 4.0]]
     assert node.dtype == jnp.dtype(dtype)
@@ -58,13 +59,13 @@ def test_every_leaf_gets_its_share():
 
     def leaf(path, x, stats, sparsity):
         asked[path] = sparsity
-        return jnp.ones(x.shape, bool), None
+        return jnp.ones(x.shape, bool), None, None
 
     params = {"a": jnp.ones((40, 40)), "b": jnp.ones((4, 4))}
     for distribution in ("uniform", "erk", {"a": 0.7}):
-        method = layerwise("x", leaf, ("y",), shifts=False, sparsity=0.5, distribution=distribution)
+        method = layerwise("x", leaf, ("y",), inverts=False, sparsity=0.5, distribution=distribution)
         method.update(method.init(params), params, None, {"a": 0, "b": 0})
         shares = prune.densities({"a": (40, 40), "b": (4, 4)}, 0.5, distribution)
         assert asked == pytest.approx({path: 1 - share for path, share in shares.items()})
     with pytest.raises(ValueError, match="matches none of"):
-        layerwise("x", leaf, ("y",), shifts=False, sparsity=0.5, distribution={"c": 0.7}).init(params)
+        layerwise("x", leaf, ("y",), inverts=False, sparsity=0.5, distribution={"c": 0.7}).init(params)

@@ -14,10 +14,11 @@ PARAMS = {"a": {"kernel": helpers.array(0, (12, 8))}, "b": {"kernel": helpers.ar
 
 def states(method, steps):
     """States after every update of weights that wander."""
-    update, state, seen, rows = jax.jit(method.update), method.init(PARAMS), PARAMS, []
+    step = jax.jit(lambda state, seen: method.update(method.receive(seen, seen, state)[1], seen))
+    state, seen, rows = method.init(PARAMS), PARAMS, []
     for t in range(1, steps + 1):
         seen = jax.tree.map(lambda x, t=t: x + 0.3 * jnp.sin(5 * x + t), seen)
-        state = update(state, seen)
+        state = step(state, seen)
         rows.append((seen, state))
     return rows
 
