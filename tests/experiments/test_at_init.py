@@ -69,3 +69,11 @@ def test_what_is_asked_has_its_cells():
         asked = [row for row in config["asked"] if not row[1].startswith("random")]
         assert len(pruned.claims(config)) == len(config["asked"]) > len(asked)
         assert len(pruned.claims({**config, "methods": ("snip",)})) == len([r for r in asked if r[0][0] == "s"])
+
+
+def test_what_is_asked_speaks_of_what_is_run():
+    for text in ("", "mnist", "mnist,lenet5"):
+        chosen = config_file.get_config(text)
+        rows = {"dense", "", *(f"{method} {s}" for method in chosen.methods for s in chosen.sparsities)}
+        assert {name for asked in chosen.asked for name in asked[:2]} <= rows
+    assert (chosen.model.name, chosen.scan) == ("lenet5", False)
