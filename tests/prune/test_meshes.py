@@ -44,6 +44,11 @@ def sharded_loss(params, batch):
     return jnp.mean(jnp.square(sharded_forward(params, batch[0]) - batch[1]))
 
 
+def both(names, *automatic):
+    """All with axes of types; with axes of the compiler some, as the laws of methods have them on two devices."""
+    return [(name, "explicit") for name in names] + [(name, "auto") for name in automatic]
+
+
 def placed(mesh, params):
     return {
         name: {leaf: jax.device_put(x, NamedSharding(mesh, SPECS[leaf])) for leaf, x in layer.items()}
@@ -88,8 +93,7 @@ def trained(method, params, lost):
     return jax.jit(method.view)(params, state.compression), jax.jit(method.encode)(params, state.compression)
 
 
-@pytest.mark.parametrize("kind", ["auto", "explicit"])
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize(("name", "kind"), both(TRAINED, "gradual, global", "rigl", "sr_ste", "proximal_nuclear"))
 def test_a_training_on_a_mesh_equals_one_on_a_device(name, kind):
     mesh = jax.make_mesh((2, 2), ("data", "model"), axis_types=(AxisType[kind.capitalize()],) * 2)
     want, _ = trained(TRAINED[name], PARAMS, loss)
@@ -131,8 +135,7 @@ SCORES = {
 }
 
 
-@pytest.mark.parametrize("kind", ["auto", "explicit"])
-@pytest.mark.parametrize("name", [*AT_ONCE, *SCORES])
+@pytest.mark.parametrize(("name", "kind"), both([*AT_ONCE, *SCORES], "neurons, global", "2:4", "sparsegpt", "lamp"))
 def test_masks_on_a_mesh_are_those_of_a_device(name, kind):
     mesh = jax.make_mesh((2, 2), ("data", "model"), axis_types=(AxisType[kind.capitalize()],) * 2)
     _, stats = observe(forward)(PARAMS, X)
