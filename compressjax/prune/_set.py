@@ -41,9 +41,9 @@ def set_(
     .. math:: M' = (M \\setminus \\text{k smallest } |w|) \\cup (\\text{k random outside } M), \\qquad k = f_t |M|
 
     Every `every` steps and before `end`, each leaf drops the fraction `f_t` of its kept weights and grows as many
-    elsewhere, in `receive`, before the step. Grown weights start at exactly 0 and take their first step at
-    once; dropped ones are exactly 0 after it, moments included. The number kept never changes. The paper drops the smallest positive
-    and the largest negative weights, which are those nearest to zero.
+    elsewhere, in `receive`, before the step. Grown weights start at exactly 0 and take their first step at once;
+    dropped ones are exactly 0 after it, moments included. The number kept never changes. The paper drops the smallest
+    positive and the largest negative weights, which are those nearest to zero.
 
     What it buys: bytes as `gradual`, and training state that is as sparse as the result; no speed-up by itself.
 
