@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
-from compressjax.core import automatic, top_mask, top_masks, top_rows
+from compressjax.core import automatic
 from compressjax.prune._densities import Distribution, densities, kept_counts
 from compressjax.prune._masking import Arrays, shapes_of
 from compressjax.prune._patterns import Pattern, as_pattern
+from compressjax.prune._ranked import best_units, check_competition, ranked
 
 
 def pattern_mask(
@@ -43,15 +43,9 @@ def pattern_mask(
         )
     if not 0.0 <= wanted <= 1.0:
         raise ValueError(f"density={wanted} of {path} is outside [0, 1]: it is the fraction of units that is kept")
-
-    def mask(scores: jax.Array) -> jax.Array:
-        parts = chosen.split(path, scores)
-        count = round(wanted * parts.shape[1])
-        if parts.shape[2] > 1:
-            count = max(count, 1)
-        return expand(chosen, path, scores.shape, top_rows(jnp.mean(parts, axis=2), count), parts.shape[2])
-
-    return automatic(mask, scores)(scores)
+    return automatic(
+        lambda x: best_units(chosen, path, x, lambda groups, units, weights: round(wanted * units)), scores
+    )(scores)
 
 
 def masks_of(
@@ -86,20 +80,10 @@ def masks_of(
         return _fixed(scores, sparsity, distribution, chosen)
     if sparsity is None:
         raise ValueError(f"sparsity is missing: pattern {chosen.name} fixes none; give the fraction of zeros in [0, 1)")
-    if chosen.name == "layer" and distribution != "global":
-        raise ValueError(
-            f"pattern layer removes whole leaves, so under distribution={distribution!r} each would keep itself; "
-            'let them compete under distribution="global"'
-        )
+    check_competition(chosen, distribution)
     shapes = shapes_of(scores)
-    if chosen.name == "unstructured":
-        counts = kept_counts(shapes, sparsity, distribution)
-        if distribution == "global":
-            return top_masks(scores, counts[""])
-        return {path: top_mask(x, counts[path]) for path, x in scores.items()}
-    if distribution == "global":
-        budget = kept_counts(shapes, sparsity, "global")[""]
-        return automatic(lambda scores: pooled(scores, budget, chosen), scores)(scores)
+    if chosen.name == "unstructured" or distribution == "global":
+        return ranked(scores, kept_counts(shapes, sparsity, distribution), chosen)
     shares = densities(shapes, sparsity, distribution)
     return {path: pattern_mask(x, shares[path], chosen, path=path) for path, x in scores.items()}
 
@@ -112,67 +96,6 @@ def _fixed(scores: Arrays, sparsity: float | None, distribution: Distribution, p
             f"distribution={distribution!r} were given; leave both out"
         )
     return {path: pattern_mask(x, None, pattern, path=path) for path, x in scores.items()}
-
-
-def pooled(scores: Arrays, budget: jax.Array | int, pattern: Pattern) -> Arrays:
-    """Masks of the units of all leaves with the largest mean scores, as many as fit a budget.
-
-    Args:
-        scores: `{path: array}`.
-        budget: Number of entries that may stay, traced or not; the best unit always does.
-        pattern: A pattern without groups.
-
-    Returns:
-        `{path: bool array}`.
-
-    Raises:
-        ValueError: If the pattern compares within groups.
-
-    Example:
-        >>> scores = {"a": jnp.array([[1.0, 9.0]]), "b": jnp.array([[8.0], [2.0]])}
-        >>> {path: mask.tolist() for path, mask in pooled(scores, 2, as_pattern("neuron")).items()}
-        {'a': [[False, True]], 'b': [[False], [False]]}
-    """
-    parts = {path: pattern.split(path, x) for path, x in scores.items()}
-    grouped = sorted(path for path, x in parts.items() if x.shape[0] > 1)
-    if grouped:
-        raise ValueError(
-            f"pattern {pattern.name} compares weights within groups of {grouped}, so distribution 'global' has no "
-            "meaning; use 'uniform'"
-        )
-    if all(x.shape[2] == 1 for x in parts.values()):
-        return top_masks(scores, budget)
-    pool = jnp.concatenate([jnp.mean(x, axis=2)[0] for x in parts.values()])
-    sizes = jnp.concatenate([jnp.full(x.shape[1], x.shape[2], jnp.int32) for x in parts.values()])
-    order = jnp.argsort(-pool, stable=True)
-    fits = (jnp.cumsum(sizes[order]) <= budget).at[0].set(True)
-    kept = jnp.zeros(pool.shape, bool).at[order].set(fits)
-    found, start = {}, 0
-    for path, x in parts.items():
-        mine = kept[start : start + x.shape[1]][None]
-        found[path] = expand(pattern, path, scores[path].shape, mine, x.shape[2])
-        start += x.shape[1]
-    return found
-
-
-def expand(pattern: Pattern, path: str, shape: tuple[int, ...], kept: jax.Array, weights: int) -> jax.Array:
-    """The mask of a leaf from those of its units.
-
-    Args:
-        pattern: The pattern.
-        path: Of the leaf.
-        shape: Of the leaf.
-        kept: `[groups, units]`, bool.
-        weights: Weights a unit.
-
-    Returns:
-        Bool array of the leaf's shape.
-
-    Example:
-        >>> expand(as_pattern("neuron"), "w", (2, 2), jnp.array([[True, False]]), 2).tolist()
-        [[True, False], [True, False]]
-    """
-    return pattern.join(path, jnp.broadcast_to(kept[..., None], (*kept.shape, weights)), shape)
 
 
 def scores_of(found: Mapping[str, Any], paths: tuple[str, ...], name: str) -> Arrays:

@@ -1,6 +1,7 @@
 """Masks by counts that a schedule gives, under a pattern: what methods that rank again and again share."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +9,6 @@ import jax.numpy as jnp
 from compressjax.core import automatic, top_mask, top_masks, top_rows
 from compressjax.prune._densities import Distribution
 from compressjax.prune._masking import Arrays
-from compressjax.prune._masks import expand, pooled
 from compressjax.prune._patterns import Pattern, as_pattern
 
 
@@ -36,17 +36,68 @@ def ranked(scores: Arrays, kept: Mapping[str, jax.Array | int], pattern: Pattern
             top_masks(scores, kept[""]) if together else {path: top_mask(x, kept[path]) for path, x in scores.items()}
         )
     if together:
-        return automatic(lambda scores, budget: pooled(scores, budget, pattern), scores)(scores, kept[""])
+        return automatic(lambda scores, budget: _pooled(scores, budget, pattern), scores)(scores, kept[""])
 
-    def units(path: str, x: jax.Array, entries: jax.Array) -> jax.Array:
-        parts = pattern.split(path, x)
-        groups, length, weights = parts.shape
-        least = 1 if weights > 1 else 0
-        count = jnp.round(jnp.asarray(entries, jnp.float32) / (groups * weights)).astype(jnp.int32)
-        count = jnp.clip(count, least, length)
-        return expand(pattern, path, x.shape, top_rows(jnp.mean(parts, axis=2), count), weights)
+    def mask(path: str, x: jax.Array, entries: jax.Array) -> jax.Array:
+        def count(groups: int, units: int, weights: int) -> jax.Array:
+            wanted = jnp.round(jnp.asarray(entries, jnp.float32) / (groups * weights)).astype(jnp.int32)
+            return jnp.minimum(wanted, units)
 
-    return {path: automatic(lambda x, n, path=path: units(path, x, n), x)(x, kept[path]) for path, x in scores.items()}
+        return best_units(pattern, path, x, count)
+
+    return {path: automatic(partial(mask, path), x)(x, kept[path]) for path, x in scores.items()}
+
+
+def best_units(
+    pattern: Pattern, path: str, scores: jax.Array, count: Callable[[int, int, int], jax.Array | int]
+) -> jax.Array:
+    """Mask of one leaf: in every group, the units with the largest mean score.
+
+    Args:
+        pattern: The pattern.
+        path: Of the leaf.
+        scores: Array of its shape.
+        count: `(groups, units a group, weights a unit) -> units that a group keeps`, traced or not; of units of several
+            weights at least one stays.
+
+    Returns:
+        Bool array of the leaf's shape.
+
+    Example:
+        >>> best_units(as_pattern("neuron"), "w", jnp.array([[1.0, 2.0]] * 2), lambda *sizes: 1).tolist()
+        [[False, True], [False, True]]
+    """
+    parts = pattern.split(path, scores)
+    kept = jnp.maximum(count(*parts.shape), 1 if parts.shape[2] > 1 else 0)
+    return _expand(pattern, path, scores.shape, top_rows(jnp.mean(parts, axis=2), kept), parts.shape[2])
+
+
+def _pooled(scores: Arrays, budget: jax.Array | int, pattern: Pattern) -> Arrays:
+    """The units of all leaves with the largest mean scores, as many as fit a budget; the best unit always does."""
+    parts = {path: pattern.split(path, x) for path, x in scores.items()}
+    grouped = sorted(path for path, x in parts.items() if x.shape[0] > 1)
+    if grouped:
+        raise ValueError(
+            f"pattern {pattern.name} compares weights within groups of {grouped}, so distribution 'global' has no "
+            "meaning; use 'uniform'"
+        )
+    if all(x.shape[2] == 1 for x in parts.values()):
+        return top_masks(scores, budget)
+    pool = jnp.concatenate([jnp.mean(x, axis=2)[0] for x in parts.values()])
+    sizes = jnp.concatenate([jnp.full(x.shape[1], x.shape[2], jnp.int32) for x in parts.values()])
+    order = jnp.argsort(-pool, stable=True)
+    fits = (jnp.cumsum(sizes[order]) <= budget).at[0].set(True)
+    kept = jnp.zeros(pool.shape, bool).at[order].set(fits)
+    found, start = {}, 0
+    for path, x in parts.items():
+        mine = kept[start : start + x.shape[1]][None]
+        found[path] = _expand(pattern, path, scores[path].shape, mine, x.shape[2])
+        start += x.shape[1]
+    return found
+
+
+def _expand(pattern: Pattern, path: str, shape: tuple[int, ...], kept: jax.Array, weights: int) -> jax.Array:
+    return pattern.join(path, jnp.broadcast_to(kept[..., None], (*kept.shape, weights)), shape)
 
 
 def check_pattern(who: str, pattern: str | Pattern, sparsity: float, distribution: Distribution) -> Pattern:
@@ -74,9 +125,25 @@ def check_pattern(who: str, pattern: str | Pattern, sparsity: float, distributio
             f"{who}: pattern {chosen.name} leaves {1 - chosen.density:g} of every leaf zero, but sparsity={sparsity} "
             f"and distribution={distribution!r} were given; ask for that sparsity, uniformly"
         )
-    if chosen.name == "layer" and distribution != "global":
+    check_competition(chosen, distribution)
+    return chosen
+
+
+def check_competition(pattern: Pattern, distribution: Distribution) -> None:
+    """Refuses units of which every leaf has one, where leaves do not compete.
+
+    Args:
+        pattern: The pattern.
+        distribution: How zeros are shared out.
+
+    Raises:
+        ValueError: For the pattern `"layer"` under any distribution but `"global"`.
+
+    Example:
+        >>> check_competition(as_pattern("layer"), "global")
+    """
+    if pattern.name == "layer" and distribution != "global":
         raise ValueError(
-            f"{who}: pattern layer removes whole leaves; under distribution={distribution!r} each keeps itself, so "
+            f"pattern layer removes whole leaves, so under distribution={distribution!r} each would keep itself; "
             'let them compete under distribution="global"'
         )
-    return chosen
