@@ -63,7 +63,7 @@ def acdc(
     """
     check_sparsity(sparsity, "sparsity")
     check_distribution(distribution)
-    units = check_pattern("acdc", pattern, sparsity, distribution)
+    units = check_pattern(pattern, sparsity, distribution, "acdc")
     if begin < 0 or every < 1 or end < begin:
         raise ValueError(f"acdc: begin={begin} must be at least 0, every={every} at least 1, end={end} at least begin")
 

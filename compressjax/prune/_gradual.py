@@ -175,7 +175,7 @@ def scheduled(
         'mine'
     """
     _check(schedule, every, distribution)
-    units = check_pattern(name.partition("(")[0], pattern, schedule.sparsity, distribution)
+    units = check_pattern(pattern, schedule.sparsity, distribution, name.partition("(")[0])
     begin, end = schedule.begin, schedule.end
 
     def masks_at(step: Any, flat: Arrays, masks: Arrays) -> Arrays:

@@ -9,7 +9,7 @@ from compressjax.core import automatic
 from compressjax.prune._densities import Distribution, densities, kept_counts
 from compressjax.prune._masking import Arrays, shapes_of
 from compressjax.prune._patterns import Pattern, as_pattern
-from compressjax.prune._ranked import best_units, check_competition, ranked
+from compressjax.prune._ranked import best_units, check_pattern, ranked
 
 
 def pattern_mask(
@@ -31,6 +31,7 @@ def pattern_mask(
         ValueError: If there is no density, another than the pattern's, or the pattern does not fit the leaf.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> pattern_mask(jnp.array([[1.0, 2.0], [5.0, 1.0]]), 0.5, "neuron").tolist()
         [[True, False], [True, False]]
     """
@@ -43,9 +44,11 @@ def pattern_mask(
         )
     if not 0.0 <= wanted <= 1.0:
         raise ValueError(f"density={wanted} of {path} is outside [0, 1]: it is the fraction of units that is kept")
-    return automatic(
-        lambda x: best_units(chosen, path, x, lambda groups, units, weights: round(wanted * units)), scores
-    )(scores)
+
+    def mask(x: jax.Array) -> jax.Array:
+        return best_units(chosen, path, x, lambda groups, units, weights: round(wanted * units))
+
+    return automatic(mask, scores)(scores)
 
 
 def masks_of(
@@ -71,31 +74,21 @@ def masks_of(
             or as `densities` and `pattern_mask`.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> scores = {"a": jnp.array([[1.0, 9.0]]), "b": jnp.array([[8.0, 2.0]])}
         >>> {path: mask.tolist() for path, mask in masks_of(scores, 0.5, "global").items()}
         {'a': [[False, True]], 'b': [[True, False]]}
     """
-    chosen = as_pattern(pattern)
+    chosen = check_pattern(pattern, sparsity, distribution)
     if chosen.density is not None:
-        return _fixed(scores, sparsity, distribution, chosen)
+        return {path: pattern_mask(x, None, chosen, path=path) for path, x in scores.items()}
     if sparsity is None:
         raise ValueError(f"sparsity is missing: pattern {chosen.name} fixes none; give the fraction of zeros in [0, 1)")
-    check_competition(chosen, distribution)
     shapes = shapes_of(scores)
     if chosen.name == "unstructured" or distribution == "global":
         return ranked(scores, kept_counts(shapes, sparsity, distribution), chosen)
     shares = densities(shapes, sparsity, distribution)
     return {path: pattern_mask(x, shares[path], chosen, path=path) for path, x in scores.items()}
-
-
-def _fixed(scores: Arrays, sparsity: float | None, distribution: Distribution, pattern: Pattern) -> Arrays:
-    free = 1.0 - (pattern.density or 0.0)
-    if distribution != "uniform" or (sparsity is not None and abs(sparsity - free) > 1e-9):
-        raise ValueError(
-            f"pattern {pattern.name} leaves {free:g} of every leaf zero, but sparsity={sparsity} and "
-            f"distribution={distribution!r} were given; leave both out"
-        )
-    return {path: pattern_mask(x, None, pattern, path=path) for path, x in scores.items()}
 
 
 def scores_of(found: Mapping[str, Any], paths: tuple[str, ...], name: str) -> Arrays:

@@ -87,7 +87,7 @@ def movement(
     """
     check_distribution(distribution)
     schedule = as_schedule("movement", sparsity, begin, end, initial)
-    units = check_pattern("movement", pattern, schedule.sparsity, distribution)
+    units = check_pattern(pattern, schedule.sparsity, distribution, "movement")
     if every < 1:
         raise ValueError(f"movement: every={every} must be at least 1")
     start, last = schedule.begin, schedule.end

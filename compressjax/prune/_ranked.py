@@ -100,50 +100,37 @@ def _expand(pattern: Pattern, path: str, shape: tuple[int, ...], kept: jax.Array
     return pattern.join(path, jnp.broadcast_to(kept[..., None], (*kept.shape, weights)), shape)
 
 
-def check_pattern(who: str, pattern: str | Pattern, sparsity: float, distribution: Distribution) -> Pattern:
-    """The pattern of a method that reaches a sparsity.
+def check_pattern(pattern: str | Pattern, sparsity: float | None, distribution: Distribution, who: str = "") -> Pattern:
+    """The pattern by which zeros are placed, if it can give what is asked.
 
     Args:
-        who: Name of the method.
         pattern: Name or pattern.
-        sparsity: Its final fraction of zeros.
+        sparsity: The final fraction of zeros; None for the one that the pattern fixes.
         distribution: How they are shared out.
+        who: Name of the method, for the message.
 
     Returns:
         The pattern.
 
     Raises:
-        ValueError: If the pattern itself fixes another sparsity, or removes nothing under the distribution.
+        ValueError: If the pattern itself fixes another sparsity, or removes whole leaves that do not compete.
 
     Example:
-        >>> check_pattern("gradual", "2:4", 0.5, "uniform").name
+        >>> check_pattern("2:4", 0.5, "uniform").name
         '2:4'
     """
     chosen = as_pattern(pattern)
-    if chosen.density is not None and (distribution != "uniform" or abs(1 - chosen.density - sparsity) > 1e-9):
+    prefix = who and f"{who}: "
+    if chosen.density is not None:
+        free = 1.0 - chosen.density
+        if distribution != "uniform" or (sparsity is not None and abs(sparsity - free) > 1e-9):
+            raise ValueError(
+                f"{prefix}pattern {chosen.name} leaves {free:g} of every leaf zero, but sparsity={sparsity} and "
+                f"distribution={distribution!r} were given; ask for sparsity {free:g} under 'uniform'"
+            )
+    if chosen.name == "layer" and distribution != "global":
         raise ValueError(
-            f"{who}: pattern {chosen.name} leaves {1 - chosen.density:g} of every leaf zero, but sparsity={sparsity} "
-            f"and distribution={distribution!r} were given; ask for that sparsity, uniformly"
+            f"{prefix}pattern layer removes whole leaves, so under distribution={distribution!r} each would keep "
+            'itself; let them compete under distribution="global"'
         )
-    check_competition(chosen, distribution)
     return chosen
-
-
-def check_competition(pattern: Pattern, distribution: Distribution) -> None:
-    """Refuses units of which every leaf has one, where leaves do not compete.
-
-    Args:
-        pattern: The pattern.
-        distribution: How zeros are shared out.
-
-    Raises:
-        ValueError: For the pattern `"layer"` under any distribution but `"global"`.
-
-    Example:
-        >>> check_competition(as_pattern("layer"), "global")
-    """
-    if pattern.name == "layer" and distribution != "global":
-        raise ValueError(
-            f"pattern layer removes whole leaves, so under distribution={distribution!r} each would keep itself; "
-            'let them compete under distribution="global"'
-        )

@@ -78,7 +78,7 @@ def topkast(
     Source: Jayakumar et al., arXiv:2106.03517 (jayakumar2020).
     """
     _check(sparsity, backward_sparsity, every, penalty, norm, distribution)
-    units = check_pattern("topkast", pattern, sparsity, distribution)
+    units = check_pattern(pattern, sparsity, distribution, "topkast")
     if explore_until is not None and explore_until < 0:
         raise ValueError(
             f"topkast: explore_until={explore_until} is before the first step; give 0 to train used weights alone, or "
