@@ -9,7 +9,7 @@ from compressjax.core._numerics import straight_through
 from compressjax.core._optax import CompressedState, as_optax
 from compressjax.core._second_order import InverseRoot, inverse_root
 from compressjax.core._select import Selector, kernels, matches, select
-from compressjax.core._top import top_mask, top_masks, top_rows
+from compressjax.core._top import top_along, top_mask, top_masks
 from compressjax.core._tree import (
     is_value,
     map_values,
@@ -56,9 +56,9 @@ __all__ = [
     "sequence",
     "storage",
     "straight_through",
+    "top_along",
     "top_mask",
     "top_masks",
-    "top_rows",
     "value",
     "values",
     "with_values",

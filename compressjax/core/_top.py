@@ -12,7 +12,7 @@ import numpy as np
 
 # Steps of false position after which a search halves.
 _TRIES = 24
-# Rows up to this length are ranked by comparing all pairs.
+# Along axes up to this length entries are ranked by comparing all pairs.
 _SHORT = 32
 
 
@@ -39,34 +39,38 @@ def top_mask(scores: jax.Array, count: jax.Array | int) -> jax.Array:
     return top_masks({"": scores}, count)[""]
 
 
-def top_rows(scores: jax.Array, count: jax.Array | int) -> jax.Array:
-    """Mask of the `count` largest scores of every row, as `top_mask` finds them.
+def top_along(scores: jax.Array, count: jax.Array | int, axis: int) -> jax.Array:
+    """Mask of the `count` largest scores along an axis, everywhere for itself, as `top_mask` finds them.
 
-    Where rows are short, as the groups of N:M patterns are, an entry stays when fewer than `count` others beat it:
+    Where the axis is short, as in the groups of N:M patterns, an entry stays when fewer than `count` others beat it:
 
-    .. math:: |\\{j : s_{rj} > s_{ri}\\} \\cup \\{j < i : s_{rj} = s_{ri}\\}| < count
+    .. math:: |\\{j : s_j > s_i\\} \\cup \\{j < i : s_j = s_i\\}| < count
 
     Args:
-        scores: `[rows, n]`, floating.
-        count: How many to keep, 0 to `n`; may be traced.
+        scores: Any shape, floating.
+        count: How many to keep, 0 to the length of the axis; may be traced.
+        axis: Along which they compete.
 
     Returns:
-        Bool array of the scores' shape with exactly `count` True entries in every row.
+        Bool array of the scores' shape with exactly `count` True entries along the axis.
 
     Example:
-        >>> top_rows(jnp.array([[1.0, 3.0, 3.0], [0.0, -1.0, -2.0]]), 1).tolist()
+        >>> top_along(jnp.array([[1.0, 3.0, 3.0], [0.0, -1.0, -2.0]]), 1, 1).tolist()
         [[False, True, False], [True, False, False]]
     """
-    length = scores.shape[1]
-    if len(scores) == 1:
+    length = scores.shape[axis]
+    if length == scores.size:
         return top_mask(scores, count)
     if length > _SHORT:
-        return jax.vmap(lambda row: top_mask(row, count))(scores)
-    keys, places = _keys(scores), jnp.arange(length)[None]
+        rows = jnp.moveaxis(scores, axis, -1)
+        found = jax.vmap(lambda row: top_mask(row, count))(rows.reshape(-1, length))
+        return jnp.moveaxis(found.reshape(rows.shape), -1, axis)
+    keys = _keys(scores)
+    places = jax.lax.broadcasted_iota(jnp.int32, keys.shape, axis % keys.ndim)
     beaten = jnp.zeros(keys.shape, jnp.int32)
     # One by one, not as an array of all pairs: this way the compiler makes one pass over the scores of it.
     for place in range(length):
-        other = keys[:, place : place + 1]
+        other = jax.lax.slice_in_dim(keys, place, place + 1, axis=axis)
         beaten += jnp.where(places > place, other >= keys, other > keys)
     return beaten < count
 

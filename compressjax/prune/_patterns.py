@@ -5,25 +5,26 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
-
 Shape = tuple[int, ...]
 
 
 class Pattern(NamedTuple):
     """How a leaf falls into units that are kept or removed whole, and in which groups units compete.
 
+    Nothing is rearranged: the leaf is read in longer shape, and every axis of it has a role. So masks lie in memory as
+    the leaf does, which the compiler would not give them by itself if they came out of a transposition, and reading
+    both together would be slow at every step.
+
     Attributes:
         name: As it is written in manifests.
-        split: `split(path, x) -> [groups, units, weights]`: the leaf's entries, rearranged.
-        join: `join(path, x, shape) -> array of that shape`: the inverse, for `[groups, units, weights]`.
+        read: `read(path, shape) -> (sizes, roles)`: the leaf's shape, axes split into successive factors where needed,
+            and a letter for each: `g` runs over groups, `u` over the units of a group, `w` over the weights of a unit.
+            Where there are groups, one axis runs over units.
         density: Fraction that the pattern itself fixes, or None where the sparsity decides.
     """
 
     name: str
-    split: Callable[[str, jax.Array], jax.Array]
-    join: Callable[[str, jax.Array, Shape], jax.Array]
+    read: Callable[[str, Shape], tuple[Shape, str]]
     density: float | None = None
 
 
@@ -34,10 +35,10 @@ def unstructured() -> Pattern:
         The pattern.
 
     Example:
-        >>> unstructured().split("w", jnp.zeros((2, 3))).shape
-        (1, 6, 1)
+        >>> unstructured().read("w", (2, 3))
+        ((2, 3), 'uu')
     """
-    return Pattern("unstructured", lambda path, x: x.reshape(1, -1, 1), lambda path, x, shape: x.reshape(shape))
+    return Pattern("unstructured", lambda path, shape: (shape, "u" * len(shape)))
 
 
 def balanced() -> Pattern:
@@ -47,17 +48,17 @@ def balanced() -> Pattern:
         The pattern.
 
     Example:
-        >>> balanced().split("w", jnp.zeros((2, 3))).shape
-        (3, 2, 1)
+        >>> balanced().read("w", (3, 3, 2, 8))
+        ((18, 8), 'ug')
 
     Source: the comparison groups of Sun et al., arXiv:2306.11695 (sun2024).
     """
 
-    def split(path: str, x: jax.Array) -> jax.Array:
-        _axis("balanced", path, x.shape, -1)
-        return x.reshape(-1, x.shape[-1]).T[..., None]
+    def read(path: str, shape: Shape) -> tuple[Shape, str]:
+        where = _axis("balanced", path, shape, -1)
+        return (math.prod(shape[:where]), shape[where]), "ug"
 
-    return Pattern("balanced", split, lambda path, x, shape: x[..., 0].T.reshape(shape))
+    return Pattern("balanced", read)
 
 
 def nm(n: int, m: int, *, axis: int = -2) -> Pattern:
@@ -80,29 +81,25 @@ def nm(n: int, m: int, *, axis: int = -2) -> Pattern:
         ValueError: If `n` is not between 1 and `m`.
 
     Example:
-        >>> nm(2, 4).split("w", jnp.zeros((8, 3))).shape
-        (6, 4, 1)
+        >>> nm(2, 4).read("w", (8, 3))
+        ((2, 4, 3), 'gug')
 
     Source: Mishra et al., arXiv:2104.08378 (mishra2021).
     """
     if not 1 <= n <= m:
         raise ValueError(f"pattern {n}:{m} keeps {n} of every {m} weights; give 1 <= N <= M, as in 2:4")
 
-    def split(path: str, x: jax.Array) -> jax.Array:
-        where = _axis(f"{n}:{m}", path, x.shape, axis)
-        if x.shape[where] % m:
+    def read(path: str, shape: Shape) -> tuple[Shape, str]:
+        where = _axis(f"{n}:{m}", path, shape, axis)
+        if shape[where] % m:
             raise ValueError(
-                f"pattern {n}:{m}: axis {where} of {path} {tuple(x.shape)} is not divisible by {m}; "
+                f"pattern {n}:{m}: axis {where} of {path} {tuple(shape)} is not divisible by {m}; "
                 "choose another M or axis=, or leave the leaf out with only()"
             )
-        return jnp.moveaxis(x, where, -1).reshape(-1, m, 1)
+        before, after = math.prod(shape[:where]), math.prod(shape[where + 1 :])
+        return (before * (shape[where] // m), m, after), "gug"
 
-    def join(path: str, x: jax.Array, shape: Shape) -> jax.Array:
-        where = _axis(f"{n}:{m}", path, shape, axis)
-        moved = (*shape[:where], *shape[where + 1 :], shape[where])
-        return jnp.moveaxis(x.reshape(moved), -1, where)
-
-    return Pattern(f"{n}:{m}", split, join, n / m)
+    return Pattern(f"{n}:{m}", read, n / m)
 
 
 def block(rows: int, columns: int) -> Pattern:
@@ -119,29 +116,22 @@ def block(rows: int, columns: int) -> Pattern:
         ValueError: If a side is below 1.
 
     Example:
-        >>> block(2, 3).split("w", jnp.zeros((4, 9))).shape
-        (1, 6, 6)
+        >>> block(2, 3).read("w", (4, 9))
+        ((1, 2, 2, 3, 3), 'uuwuw')
     """
     if rows < 1 or columns < 1:
         raise ValueError(f"block {rows}x{columns} has no weights; give sides of at least 1")
 
-    def parts(path: str, shape: Shape) -> Shape:
+    def read(path: str, shape: Shape) -> tuple[Shape, str]:
         _axis(f"block {rows}x{columns}", path, shape, -2)
         if shape[-2] % rows or shape[-1] % columns:
             raise ValueError(
                 f"block {rows}x{columns} does not divide {path} {tuple(shape)}; choose sides that divide its last two "
                 "axes, or leave the leaf out with only()"
             )
-        return math.prod(shape[:-2]), shape[-2] // rows, rows, shape[-1] // columns, columns
+        return (math.prod(shape[:-2]), shape[-2] // rows, rows, shape[-1] // columns, columns), "uuwuw"
 
-    def split(path: str, x: jax.Array) -> jax.Array:
-        return x.reshape(parts(path, x.shape)).transpose(0, 1, 3, 2, 4).reshape(1, -1, rows * columns)
-
-    def join(path: str, x: jax.Array, shape: Shape) -> jax.Array:
-        lead, down, _, across, _ = parts(path, shape)
-        return x.reshape(lead, down, across, rows, columns).transpose(0, 1, 3, 2, 4).reshape(shape)
-
-    return Pattern(f"block {rows}x{columns}", split, join)
+    return Pattern(f"block {rows}x{columns}", read)
 
 
 def slices(axis: int, name: str = "") -> Pattern:
@@ -156,23 +146,18 @@ def slices(axis: int, name: str = "") -> Pattern:
         The pattern.
 
     Example:
-        >>> slices(-1).split("w", jnp.zeros((3, 3, 2, 8))).shape
-        (1, 8, 18)
+        >>> slices(-1).read("w", (3, 3, 2, 8))
+        ((3, 3, 2, 8), 'wwwu')
 
     Source: filters: Li et al., arXiv:1608.08710 (li2017).
     """
     called = name or f"slices({axis})"
 
-    def split(path: str, x: jax.Array) -> jax.Array:
-        where = _axis(called, path, x.shape, axis)
-        return jnp.moveaxis(x, where, 0).reshape(1, x.shape[where], -1)
-
-    def join(path: str, x: jax.Array, shape: Shape) -> jax.Array:
+    def read(path: str, shape: Shape) -> tuple[Shape, str]:
         where = _axis(called, path, shape, axis)
-        moved = (shape[where], *shape[:where], *shape[where + 1 :])
-        return jnp.moveaxis(x.reshape(moved), 0, where)
+        return shape, "".join("u" if i == where else "w" for i in range(len(shape)))
 
-    return Pattern(called, split, join)
+    return Pattern(called, read)
 
 
 def layer() -> Pattern:
@@ -182,10 +167,10 @@ def layer() -> Pattern:
         The pattern.
 
     Example:
-        >>> layer().split("w", jnp.zeros((2, 3))).shape
-        (1, 1, 6)
+        >>> layer().read("w", (2, 3))
+        ((2, 3), 'ww')
     """
-    return Pattern("layer", lambda path, x: x.reshape(1, 1, -1), lambda path, x, shape: x.reshape(shape))
+    return Pattern("layer", lambda path, shape: (shape, "w" * len(shape)))
 
 
 def as_pattern(pattern: str | Pattern) -> Pattern:

@@ -1,12 +1,13 @@
 """Masks by counts that a schedule gives, under a pattern: what methods that rank again and again share."""
 
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import automatic, top_mask, top_masks, top_rows
+from compressjax.core import automatic, top_along, top_mask, top_masks
 from compressjax.prune._densities import Distribution
 from compressjax.prune._masking import Arrays
 from compressjax.prune._patterns import Pattern, as_pattern
@@ -67,37 +68,44 @@ def best_units(
         >>> best_units(as_pattern("neuron"), "w", jnp.array([[1.0, 2.0]] * 2), lambda *sizes: 1).tolist()
         [[False, True], [False, True]]
     """
-    parts = pattern.split(path, scores)
-    kept = jnp.maximum(count(*parts.shape), 1 if parts.shape[2] > 1 else 0)
-    return _expand(pattern, path, scores.shape, top_rows(jnp.mean(parts, axis=2), kept), parts.shape[2])
+    sizes, roles = pattern.read(path, tuple(scores.shape))
+    weights = _sizes_of("w", sizes, roles)
+    kept = jnp.maximum(count(_sizes_of("g", sizes, roles), _sizes_of("u", sizes, roles), weights), int(weights > 1))
+    means = _means(scores, sizes, roles)
+    best = top_along(means, kept, roles.index("u")) if "g" in roles else top_mask(means, kept)
+    return jnp.broadcast_to(best, sizes).reshape(scores.shape)
+
+
+def _means(scores: jax.Array, sizes: tuple[int, ...], roles: str) -> jax.Array:
+    """Mean score of every unit, ones in place of the axes of its weights."""
+    return jnp.mean(scores.reshape(sizes), axis=tuple(i for i, x in enumerate(roles) if x == "w"), keepdims=True)
+
+
+def _sizes_of(role: str, sizes: tuple[int, ...], roles: str) -> int:
+    return math.prod(n for n, x in zip(sizes, roles, strict=True) if x == role)
 
 
 def _pooled(scores: Arrays, budget: jax.Array | int, pattern: Pattern) -> Arrays:
     """The units of all leaves with the largest mean scores, as many as fit a budget; the best unit always does."""
-    parts = {path: pattern.split(path, x) for path, x in scores.items()}
-    grouped = sorted(path for path, x in parts.items() if x.shape[0] > 1)
+    read = {path: pattern.read(path, tuple(x.shape)) for path, x in scores.items()}
+    grouped = sorted(path for path, (_, roles) in read.items() if "g" in roles)
     if grouped:
         raise ValueError(
             f"pattern {pattern.name} compares weights within groups of {grouped}, so distribution 'global' has no "
             "meaning; use 'uniform'"
         )
-    if all(x.shape[2] == 1 for x in parts.values()):
-        return top_masks(scores, budget)
-    pool = jnp.concatenate([jnp.mean(x, axis=2)[0] for x in parts.values()])
-    sizes = jnp.concatenate([jnp.full(x.shape[1], x.shape[2], jnp.int32) for x in parts.values()])
+    means = {path: _means(x, *read[path]) for path, x in scores.items()}
+    pool = jnp.concatenate([x.ravel() for x in means.values()])
+    weights = jnp.concatenate([jnp.full(x.size, _sizes_of("w", *read[path]), jnp.int32) for path, x in means.items()])
     order = jnp.argsort(-pool, stable=True)
-    fits = (jnp.cumsum(sizes[order]) <= budget).at[0].set(True)
+    fits = (jnp.cumsum(weights[order]) <= budget).at[0].set(True)
     kept = jnp.zeros(pool.shape, bool).at[order].set(fits)
     found, start = {}, 0
-    for path, x in parts.items():
-        mine = kept[start : start + x.shape[1]][None]
-        found[path] = _expand(pattern, path, scores[path].shape, mine, x.shape[2])
-        start += x.shape[1]
+    for path, x in means.items():
+        mine = kept[start : start + x.size].reshape(x.shape)
+        found[path] = jnp.broadcast_to(mine, read[path][0]).reshape(scores[path].shape)
+        start += x.size
     return found
-
-
-def _expand(pattern: Pattern, path: str, shape: tuple[int, ...], kept: jax.Array, weights: int) -> jax.Array:
-    return pattern.join(path, jnp.broadcast_to(kept[..., None], (*kept.shape, weights)), shape)
 
 
 def check_pattern(pattern: str | Pattern, sparsity: float | None, distribution: Distribution, who: str = "") -> Pattern:

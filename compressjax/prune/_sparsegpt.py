@@ -74,7 +74,7 @@ def sparsegpt(
         wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
         kernel, gram = shaped.matrices(wide), stats.gram.reshape(-1, shaped.inputs, shaped.inputs)
         if chosen.density is not None:
-            chosen.split(path, kernel[0])  # refuses what M does not divide
+            chosen.read(path, tuple(kernel.shape[1:]))  # refuses what M does not divide
 
         def layer(pair: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array, HessianInfo]:
             weights, hessian = pair

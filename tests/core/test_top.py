@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compressjax.core import top_mask, top_masks, top_rows
+from compressjax.core import top_along, top_mask, top_masks
 from compressjax.core._top import _search
 
 # Compiled once: outside of jit, the loops inside would be compiled anew at every call.
@@ -103,11 +103,13 @@ def test_the_search_on_lopsided_numbers_ends_where_sorting_does(numbers, wanted)
 
 @pytest.mark.parametrize("length", [1, 4, 32, 33])
 def test_rows_are_ranked_alone(length, draw):
-    """Short and long ones, ties and what is no number among them."""
+    """Short and long ones, along any axis, ties and what is no number among them."""
     rows = draw.choice([*SPECIAL, np.nan], size=(50, length)).astype(np.float32)
     for count in {0, 1, length // 2, length}:
         want = np.stack([top(jnp.asarray(row), count) for row in rows])
-        np.testing.assert_array_equal(top_rows(jnp.asarray(rows), count), want)
+        np.testing.assert_array_equal(top_along(jnp.asarray(rows), count, 1), want)
+        cube = jnp.asarray(rows.reshape(5, 10, length).transpose(0, 2, 1))
+        np.testing.assert_array_equal(top_along(cube, count, -2), want.reshape(5, 10, length).transpose(0, 2, 1))
 
 
 def test_masks_go_through_other_transformations(key):
