@@ -1,14 +1,17 @@
 """Dropping the weakest connections and growing others, at a constant count: what SET and RigL share."""
 
+import functools
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import top_mask
+from compressjax.core import automatic
 from compressjax.prune._densities import Distribution, check_sparsity
 from compressjax.prune._masking import Arrays
+from compressjax.prune._patterns import Pattern, unstructured
 from compressjax.prune._random import check_random
+from compressjax.prune._ranked import best_units, check_free
 
 
 def drop_fraction(step: jax.Array | int, alpha: float, end: int) -> jax.Array:
@@ -33,19 +36,29 @@ def drop_fraction(step: jax.Array | int, alpha: float, end: int) -> jax.Array:
     return jnp.where(jnp.asarray(step) >= end, 0.0, alpha / 2 * (1 + jnp.cos(jnp.pi * way)))
 
 
-def exchange(weight: jax.Array, mask: jax.Array, growth: jax.Array, fraction: jax.Array) -> jax.Array:
+def exchange(
+    weight: jax.Array,
+    mask: jax.Array,
+    growth: jax.Array,
+    fraction: jax.Array,
+    pattern: Pattern = unstructured(),  # noqa: B008  # a constant
+    path: str = "the leaf",
+) -> jax.Array:
     """The mask after dropping the smallest kept weights and growing as many that were out.
 
     .. math:: k = \\min(\\lfloor f\\,|M| \\rfloor,\\ N - |M|), \\quad
         M' = (M \\setminus \\text{k smallest } |w|) \\cup (\\text{k largest growth scores outside } M)
 
-    What was dropped just now cannot grow back at once.
+    What was dropped just now cannot grow back at once. Units of a pattern move whole, by their means, and in every
+    group equally many.
 
     Args:
         weight: Array.
-        mask: Bool array of the same shape.
-        growth: Score of the same shape; larger grows first. NaN grows last.
+        mask: Bool array of the same shape, of whole units.
+        growth: Score of the same shape, at least 0; larger grows first. NaN grows last.
         fraction: Scalar, in [0, 1].
+        pattern: What moves together.
+        path: Of the leaf, for messages.
 
     Returns:
         Bool array with as many True entries as `mask`.
@@ -56,13 +69,20 @@ def exchange(weight: jax.Array, mask: jax.Array, growth: jax.Array, fraction: ja
         [True, False, False, True]
     """
     active = jnp.sum(mask)
-    # Half of 10 must be 5 also where a half is 0.49999997.
-    moved = jnp.floor(fraction * active.astype(jnp.float32) + 1e-4).astype(jnp.int32)
-    moved = jnp.minimum(moved, mask.size - active)
+
+    def moved(groups: int, units: int, weights: int) -> jax.Array:
+        kept = active // (groups * weights)
+        # Half of 10 must be 5 also where a half is 0.49999997.
+        wanted = jnp.floor(fraction * kept.astype(jnp.float32) + 1e-4).astype(jnp.int32)
+        return jnp.minimum(wanted, units - kept)
+
+    def left(groups: int, units: int, weights: int) -> jax.Array:
+        return active // (groups * weights) - moved(groups, units, weights)
+
     size = jnp.nan_to_num(jnp.abs(weight).astype(jnp.float32), nan=0.0)
-    stay = top_mask(jnp.where(mask, size, -1.0), active - moved)
-    score = jnp.where(jnp.isnan(growth), jnp.finfo(jnp.float32).min, growth.astype(jnp.float32))
-    return stay | top_mask(jnp.where(mask, -jnp.inf, score), moved)
+    score = jnp.where(jnp.isnan(growth), -1.0, growth.astype(jnp.float32))
+    stay = best_units(pattern, path, jnp.where(mask, size, -1.0), left)
+    return stay | best_units(pattern, path, jnp.where(mask, -jnp.inf, score), moved)
 
 
 def due(step: jax.Array, every: int, end: int) -> jax.Array:
@@ -89,6 +109,7 @@ def exchanged(
     growth: Callable[[str], jax.Array],
     share: Callable[[], jax.Array],
     when: jax.Array,
+    pattern: Pattern = unstructured(),  # noqa: B008  # a constant
 ) -> Arrays:
     """Masks of a step: those of before, or, when an exchange is due, those of `exchange`.
 
@@ -98,6 +119,7 @@ def exchanged(
         growth: `path -> scores`; larger grows first. Computed only when an exchange is due.
         share: `() -> fraction` of the kept weights that moves, likewise.
         when: Bool scalar.
+        pattern: What moves together.
 
     Returns:
         `{path: bool array}`, of as many True entries each.
@@ -110,15 +132,25 @@ def exchanged(
     """
 
     def moved() -> Arrays:
-        part = share()
-        return {path: exchange(x, masks[path], growth(path), part) for path, x in flat.items()}
+        part, found = share(), {}
+        for path, x in flat.items():
+            move = functools.partial(exchange, pattern=pattern, path=path)
+            regroups = pattern.name != "unstructured"
+            found[path] = (automatic(move, x) if regroups else move)(x, masks[path], growth(path), part)
+        return found
 
     return jax.lax.cond(when, moved, lambda: masks)
 
 
 def check_exchange(
-    who: str, sparsity: float, end: int, every: int, fraction: float, distribution: Distribution
-) -> None:
+    who: str,
+    sparsity: float,
+    end: int,
+    every: int,
+    fraction: float,
+    distribution: Distribution,
+    pattern: str | Pattern = "unstructured",
+) -> Pattern:
     """Refuses settings of an exchange of connections that are out of range.
 
     Args:
@@ -128,12 +160,17 @@ def check_exchange(
         every: Steps between exchanges.
         fraction: Share that is exchanged.
         distribution: Name or patterns.
+        pattern: What moves together.
+
+    Returns:
+        The pattern.
 
     Raises:
         ValueError: If one is.
 
     Example:
-        >>> check_exchange("rigl", 0.9, 100, 10, 0.3, "erk")
+        >>> check_exchange("rigl", 0.9, 100, 10, 0.3, "erk", "balanced").name
+        'balanced'
     """
     check_sparsity(sparsity, "sparsity")
     check_random(distribution, who)
@@ -143,3 +180,4 @@ def check_exchange(
         raise ValueError(
             f"{who}: fraction={fraction} is outside (0, 1): it is the share of kept weights exchanged, 0.3"
         )
+    return check_free(who, pattern, distribution)

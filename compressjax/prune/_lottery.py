@@ -4,11 +4,14 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression, Selector, identity, matches, select, top_mask, top_masks, values
+from compressjax.core import Compression, Selector, identity, matches, select, values
 from compressjax.prune._densities import check_sparsity
 from compressjax.prune._masking import Arrays
+from compressjax.prune._patterns import Pattern
+from compressjax.prune._ranked import check_free, ranked
 from compressjax.prune._static import static
 
 Train = Callable[[Any, Compression], Any]
@@ -39,6 +42,7 @@ def lottery_ticket(
     rates: Mapping[Selector, float] | None = None,
     sparsities: Sequence[float] | None = None,
     scope: str = "layer",
+    pattern: str | Pattern = "unstructured",
     early: Callable[[Any], Any] | None = None,
     selector: Selector | None = None,
 ) -> Iterator[Ticket]:
@@ -63,6 +67,8 @@ def lottery_ticket(
         sparsities: Fractions of zeros of the rounds after the dense one, rising, in place of `rounds` and `rate`; as
             the MNIST-1D notebook has them.
         scope: `"layer"`: every leaf by itself; `"global"`: one ranking over all.
+        pattern: What is removed together, by its mean size: whole neurons, blocks. A round that would remove less than
+            half a unit of a leaf removes none of it.
         early: `params -> theta_k`, the first `k` steps of dense training; the identity when None.
         selector: Leaves to prune; kernels when None.
 
@@ -70,7 +76,8 @@ def lottery_ticket(
         A `Ticket` for every round, the dense one first.
 
     Raises:
-        ValueError: If the settings contradict each other or are out of their range.
+        ValueError: If the settings contradict each other or are out of their range, or the pattern does not fit a leaf
+            or fixes a density of its own.
 
     Example:
         >>> def train(params, compression):
@@ -84,28 +91,34 @@ def lottery_ticket(
     (frankle2020); the sparsities of MNIST-1D: Greydanus and Kobak, arXiv:2011.14439 (greydanus2024).
     """
     targets = _targets(rounds, rate, rates, sparsities, scope)
-    return _rounds(train, params, targets, rate, dict(rates or {}), scope, early, selector)
+    units = check_free("lottery_ticket", pattern, "global" if scope == "global" else "uniform")
+    chosen = select(params, () if selector is None else (selector,), "lottery_ticket")
+    flat = {path: values(params)[path] for path in chosen}
+    # What does not fit is told before the first training, not after it.
+    jax.eval_shape(lambda: ranked(flat, {"": 1} if scope == "global" else dict.fromkeys(flat, 1), units))
+
+    def prune(flat: Arrays, masks: Arrays, target: float | None) -> Arrays:
+        return _prune(flat, masks, target, rate, dict(rates or {}), scope, units)
+
+    masks = {path: jnp.ones(x.shape, bool) for path, x in flat.items()}
+    return _rounds(train, params, masks, targets, prune, early)
 
 
 def _rounds(
     train: Train,
     params: Any,
+    masks: Arrays,
     targets: list[float | None],
-    rate: float,
-    rates: Mapping[Selector, float],
-    scope: str,
+    prune: Callable[[Arrays, Arrays, float | None], Arrays],
     early: Callable[[Any], Any] | None,
-    selector: Selector | None,
 ) -> Iterator[Ticket]:
-    chosen = select(params, () if selector is None else (selector,), "lottery_ticket")
-    flat = values(params)
-    masks: Arrays = {path: jnp.ones(flat[path].shape, bool) for path in chosen}
+    chosen = set(masks)
     # The early weights are those of a dense training, once for all rounds.
     start = params if early is None else early(params)
     trained = train(start, identity())
     yield Ticket(masks, start, trained, 0.0)
     for target in targets:
-        masks = _prune(values(trained), masks, target, rate, rates, scope)
+        masks = prune(values(trained), masks, target)
         ticket = static(masks=masks).restrict(lambda path, leaf: path in chosen)
         trained = train(start, ticket)
         kept = sum(int(mask.sum()) for mask in masks.values())
@@ -113,16 +126,21 @@ def _rounds(
 
 
 def _prune(
-    flat: Arrays, masks: Arrays, target: float | None, rate: float, rates: Mapping[Selector, float], scope: str
+    flat: Arrays,
+    masks: Arrays,
+    target: float | None,
+    rate: float,
+    rates: Mapping[Selector, float],
+    scope: str,
+    pattern: Pattern,
 ) -> Arrays:
     scores = {path: jnp.where(mask, jnp.abs(flat[path]).astype(jnp.float32), -1.0) for path, mask in masks.items()}
     if scope == "global":
         size, kept = (sum(int(f(m)) for m in masks.values()) for f in (jnp.size, jnp.sum))
-        return top_masks(scores, _left(size, kept, rate, target))
+        return ranked(scores, {"": _left(size, kept, rate, target)}, pattern)
     shares = {path: next((r for s, r in rates.items() if matches(s, path, flat[path])), rate) for path in masks}
-    return {
-        path: top_mask(x, _left(x.size, int(masks[path].sum()), shares[path], target)) for path, x in scores.items()
-    }
+    left = {path: _left(x.size, int(masks[path].sum()), shares[path], target) for path, x in scores.items()}
+    return ranked(scores, left, pattern)
 
 
 def _left(size: int, kept: int, rate: float, target: float | None) -> int:

@@ -46,7 +46,7 @@ def pattern_mask(
         raise ValueError(f"density={wanted} of {path} is outside [0, 1]: it is the fraction of units that is kept")
 
     def mask(x: jax.Array) -> jax.Array:
-        return best_units(chosen, path, x, lambda groups, units, weights: round(wanted * units))
+        return best_units(chosen, path, x, lambda groups, units, weights: max(round(wanted * units), int(weights > 1)))
 
     return automatic(mask, scores)(scores)
 

@@ -5,9 +5,11 @@ import zlib
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import automatic, top_mask
-from compressjax.prune._densities import Distribution, densities, kept_counts
+from compressjax.core import automatic
+from compressjax.prune._densities import Distribution, densities
 from compressjax.prune._masking import Arrays, shapes_of
+from compressjax.prune._masks import masks_of
+from compressjax.prune._patterns import Pattern
 
 
 def key_data(key: jax.Array) -> jax.Array:
@@ -55,27 +57,13 @@ def stream(data: jax.Array, path: str, step: jax.Array | int = 0) -> jax.Array:
     return jax.random.fold_in(jax.random.fold_in(jax.random.wrap_key_data(data), number), step)
 
 
-def random_masks(data: jax.Array, shapes: dict[str, tuple[int, ...]], counts: dict[str, int]) -> dict[str, jax.Array]:
-    """Masks with exactly `counts[path]` True entries at random places.
-
-    Args:
-        data: What `key_data` returned.
-        shapes: `{path: shape}`.
-        counts: `{path: number of kept entries}`.
-
-    Returns:
-        `{path: bool array}`.
-
-    Example:
-        >>> int(random_masks(key_data(jax.random.key(0)), {"a": (3, 4)}, {"a": 5})["a"].sum())
-        5
-    """
-    return {
-        path: top_mask(jax.random.uniform(stream(data, path), shape), counts[path]) for path, shape in shapes.items()
-    }
-
-
-def drawn_masks(data: jax.Array, flat: Arrays, sparsity: float, distribution: Distribution) -> Arrays:
+def drawn_masks(
+    data: jax.Array,
+    flat: Arrays,
+    sparsity: float,
+    distribution: Distribution,
+    pattern: str | Pattern = "unstructured",
+) -> Arrays:
     """Random masks of a sparsity: where trainings that are sparse from the first step begin.
 
     Args:
@@ -83,6 +71,7 @@ def drawn_masks(data: jax.Array, flat: Arrays, sparsity: float, distribution: Di
         flat: `{path: array}`.
         sparsity: Fraction of zeros over all leaves, in [0, 1).
         distribution: `"erk"`, `"uniform"` or `{pattern: sparsity}`.
+        pattern: What is kept together.
 
     Returns:
         `{path: bool array}`.
@@ -92,8 +81,12 @@ def drawn_masks(data: jax.Array, flat: Arrays, sparsity: float, distribution: Di
         3
     """
     shapes = shapes_of(flat)
-    counts = kept_counts(shapes, sparsity, distribution)
-    return automatic(lambda data: random_masks(data, shapes, counts), flat)(data)
+
+    def draw(data: jax.Array) -> Arrays:
+        chances = {path: jax.random.uniform(stream(data, path), shape) for path, shape in shapes.items()}
+        return masks_of(chances, sparsity, distribution, pattern)
+
+    return automatic(draw, flat)(data)
 
 
 def check_random(distribution: Distribution, who: str) -> None:

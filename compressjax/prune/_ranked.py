@@ -42,7 +42,7 @@ def ranked(scores: Arrays, kept: Mapping[str, jax.Array | int], pattern: Pattern
     def mask(path: str, x: jax.Array, entries: jax.Array) -> jax.Array:
         def count(groups: int, units: int, weights: int) -> jax.Array:
             wanted = jnp.round(jnp.asarray(entries, jnp.float32) / (groups * weights)).astype(jnp.int32)
-            return jnp.minimum(wanted, units)
+            return jnp.clip(wanted, int(weights > 1), units)
 
         return best_units(pattern, path, x, count)
 
@@ -58,8 +58,7 @@ def best_units(
         pattern: The pattern.
         path: Of the leaf.
         scores: Array of its shape.
-        count: `(groups, units a group, weights a unit) -> units that a group keeps`, traced or not; of units of several
-            weights at least one stays.
+        count: `(groups, units a group, weights a unit) -> units that a group keeps`, traced or not.
 
     Returns:
         Bool array of the leaf's shape.
@@ -69,8 +68,7 @@ def best_units(
         [[False, True], [False, True]]
     """
     sizes, roles = pattern.read(path, tuple(scores.shape))
-    weights = _sizes_of("w", sizes, roles)
-    kept = jnp.maximum(count(_sizes_of("g", sizes, roles), _sizes_of("u", sizes, roles), weights), int(weights > 1))
+    kept = count(*(_sizes_of(role, sizes, roles) for role in "guw"))
     means = _means(scores, sizes, roles)
     best = top_along(means, kept, roles.index("u")) if "g" in roles else top_mask(means, kept)
     return jnp.broadcast_to(best, sizes).reshape(scores.shape)
@@ -78,7 +76,8 @@ def best_units(
 
 def _means(scores: jax.Array, sizes: tuple[int, ...], roles: str) -> jax.Array:
     """Mean score of every unit, ones in place of the axes of its weights."""
-    return jnp.mean(scores.reshape(sizes), axis=tuple(i for i, x in enumerate(roles) if x == "w"), keepdims=True)
+    axes = tuple(i for i, x in enumerate(roles) if x == "w")
+    return jnp.mean(scores.reshape(sizes), axis=axes, keepdims=True) if axes else scores.reshape(sizes)
 
 
 def _sizes_of(role: str, sizes: tuple[int, ...], roles: str) -> int:
@@ -142,3 +141,30 @@ def check_pattern(pattern: str | Pattern, sparsity: float | None, distribution: 
             'itself; let them compete under distribution="global"'
         )
     return chosen
+
+
+def check_free(who: str, pattern: str | Pattern, distribution: Distribution) -> Pattern:
+    """The pattern of a method that removes a share of what is left.
+
+    Args:
+        who: Name of the method.
+        pattern: Name or pattern.
+        distribution: How zeros are shared out.
+
+    Returns:
+        The pattern.
+
+    Raises:
+        ValueError: If the pattern itself fixes how many weights stay, or removes whole leaves that do not compete.
+
+    Example:
+        >>> check_free("rigl", "balanced", "erk").name
+        'balanced'
+    """
+    chosen = as_pattern(pattern)
+    if chosen.density is not None:
+        raise ValueError(
+            f"{who}: pattern {chosen.name} itself fixes how many weights of a group stay, which leaves no share to "
+            "choose; use gradual, ste, sr_ste or one_shot"
+        )
+    return check_pattern(chosen, None, distribution, who)

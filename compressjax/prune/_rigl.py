@@ -9,6 +9,7 @@ from compressjax.core import Compression
 from compressjax.prune._densities import Distribution
 from compressjax.prune._exchange import check_exchange, drop_fraction, due, exchanged
 from compressjax.prune._masking import Arrays, apply_masks, masking
+from compressjax.prune._patterns import Pattern
 from compressjax.prune._random import drawn_masks, key_data
 
 
@@ -32,6 +33,7 @@ def rigl(
     every: int = 100,
     fraction: float = 0.3,
     distribution: Distribution = "erk",
+    pattern: str | Pattern = "unstructured",
 ) -> Compression:
     """Trains sparse from the start, and moves connections to where the dense gradient is largest.
 
@@ -52,12 +54,16 @@ def rigl(
         every: Steps between exchanges, at least 1.
         fraction: Share of the kept weights that the first exchange would move, in (0, 1).
         distribution: `"erk"`, `"uniform"` or `{pattern: sparsity}`.
+        pattern: What is dropped and grown together, by its mean: `"balanced"` gives every output equally many
+            connections (constant fan-in), `"block 4x4"` moves blocks. A share of a few units rounds down, to none of
+            less than `1 / fraction` of them. Patterns with a density of their own, such as `"2:4"`, leave nothing to
+            exchange.
 
     Returns:
         Compression whose nodes are `Masked`.
 
     Raises:
-        ValueError: If a setting is out of its range.
+        ValueError: If a setting is out of its range, or the pattern fixes a density.
 
     Example:
         >>> params = {"kernel": jnp.arange(1.0, 9.0).reshape(2, 4)}
@@ -69,13 +75,13 @@ def rigl(
         >>> int(state.masks["kernel"].sum()), int(received["kernel"].sum()), int(state.count)
         (4, 4, 4)
 
-    Source: Evci et al., arXiv:1911.11134 (evci2020).
+    Source: Evci et al., arXiv:1911.11134 (evci2020); constant fan-in: Lasby et al., arXiv:2305.02299 (lasby2024).
     """
-    check_exchange("rigl", sparsity, end, every, fraction, distribution)
+    units = check_exchange("rigl", sparsity, end, every, fraction, distribution, pattern)
     data = key_data(key)
 
     def init(flat: Arrays) -> RiglState:
-        return RiglState(jnp.zeros((), jnp.int32), drawn_masks(data, flat, sparsity, distribution))
+        return RiglState(jnp.zeros((), jnp.int32), drawn_masks(data, flat, sparsity, distribution, units))
 
     def receive(grads: Arrays, flat: Arrays, state: RiglState) -> tuple[Arrays, RiglState]:
         step = state.count + 1
@@ -86,7 +92,7 @@ def rigl(
         def share() -> jax.Array:
             return drop_fraction(step, fraction, end)
 
-        masks = exchanged(flat, state.masks, growth, share, due(step, every, end))
+        masks = exchanged(flat, state.masks, growth, share, due(step, every, end), units)
         return apply_masks(grads, masks), state._replace(masks=masks)
 
     def update(state: RiglState, flat: Arrays, grads: Any, stats: Any) -> RiglState:

@@ -9,6 +9,7 @@ from compressjax.core import Compression
 from compressjax.prune._densities import Distribution
 from compressjax.prune._exchange import check_exchange, drop_fraction, due, exchanged
 from compressjax.prune._masking import Arrays, apply_masks, masking
+from compressjax.prune._patterns import Pattern
 from compressjax.prune._random import drawn_masks, key_data, stream
 
 
@@ -35,6 +36,7 @@ def set_(
     fraction: float = 0.3,
     anneal: bool = True,
     distribution: Distribution = "erk",
+    pattern: str | Pattern = "unstructured",
 ) -> Compression:
     """Trains sparse from the start, and moves connections at random (SET).
 
@@ -55,12 +57,13 @@ def set_(
         fraction: Share of the kept weights that is exchanged, in (0, 1); 0.3 in the paper.
         anneal: Whether the share falls to 0 along a half cosine, as RigL has it; the paper keeps it constant.
         distribution: `"erk"`, `"uniform"` or `{pattern: sparsity}`.
+        pattern: What is dropped and grown together, as for `rigl`.
 
     Returns:
         Compression whose nodes are `Masked`.
 
     Raises:
-        ValueError: If a setting is out of its range.
+        ValueError: If a setting is out of its range, or the pattern fixes a density.
 
     Example:
         >>> params = {"kernel": jnp.arange(20.0).reshape(4, 5)}
@@ -72,11 +75,11 @@ def set_(
 
     Source: Mocanu et al., arXiv:1707.04780 (mocanu2018); schedule: Evci et al., arXiv:1911.11134 (evci2020).
     """
-    check_exchange("set_", sparsity, end, every, fraction, distribution)
+    units = check_exchange("set_", sparsity, end, every, fraction, distribution, pattern)
     data = key_data(key)
 
     def init(flat: Arrays) -> SetState:
-        return SetState(jnp.zeros((), jnp.int32), data, drawn_masks(data, flat, sparsity, distribution))
+        return SetState(jnp.zeros((), jnp.int32), data, drawn_masks(data, flat, sparsity, distribution, units))
 
     def receive(grads: Arrays, flat: Arrays, state: SetState) -> tuple[Arrays, SetState]:
         step = state.count + 1
@@ -90,7 +93,7 @@ def set_(
         def share() -> jax.Array:
             return drop_fraction(step, fraction, end) if anneal else jnp.float32(fraction)
 
-        masks = exchanged(flat, state.masks, growth, share, due(step, every, end))
+        masks = exchanged(flat, state.masks, growth, share, due(step, every, end), units)
         return apply_masks(grads, masks), state._replace(masks=masks)
 
     def update(state: SetState, flat: Arrays, grads: Any, stats: Any) -> SetState:

@@ -9,7 +9,9 @@ import jax.numpy as jnp
 from compressjax.core import Compression
 from compressjax.prune._densities import Distribution, check_sparsity
 from compressjax.prune._masking import Arrays, masking
+from compressjax.prune._patterns import Pattern
 from compressjax.prune._random import check_random, drawn_masks, key_data
+from compressjax.prune._ranked import check_pattern
 
 
 class StaticState(NamedTuple):
@@ -23,6 +25,7 @@ def static(
     key: jax.Array | None = None,
     *,
     distribution: Distribution = "erk",
+    pattern: str | Pattern = "unstructured",
     masks: Mapping[str, jax.Array] | None = None,
 ) -> Compression:
     """Trains a network whose zeros were chosen before the first step: at random, or as given.
@@ -36,13 +39,16 @@ def static(
         sparsity: Fraction of zeros over all leaves, in [0, 1); with `key`, for random masks.
         key: PRNG key of the random masks.
         distribution: `"erk"`, `"uniform"` or `{pattern: sparsity}`; see `densities`.
+        pattern: What of the random masks is kept together, see `as_pattern`; for `"N:M"`, with their sparsity and
+            `distribution="uniform"`.
         masks: `{value path: bool array}` in place of `sparsity` and `key`; leaves that are not named are kept whole.
 
     Returns:
         Compression whose nodes are `Masked`.
 
     Raises:
-        ValueError: If neither or both ways to choose are given, or the sparsity is outside [0, 1); from `init`, if a
+        ValueError: If neither or both ways to choose are given, or the sparsity is outside [0, 1) or not
+            the pattern's; from `init`, if a
             given mask has another shape than its leaf, or no leaf.
 
     Example:
@@ -61,10 +67,11 @@ def static(
         raise ValueError(f"static: random masks need sparsity (got {sparsity}) and key, jax.random.key(seed)")
     check_sparsity(sparsity, "sparsity")
     check_random(distribution, "static")
+    units = check_pattern(pattern, sparsity, distribution, "static")
     data = key_data(key)
 
     def init(flat: Arrays) -> StaticState:
-        return StaticState(drawn_masks(data, flat, sparsity, distribution))
+        return StaticState(drawn_masks(data, flat, sparsity, distribution, units))
 
     return masking(f"static(sparsity={sparsity})", init=init)
 

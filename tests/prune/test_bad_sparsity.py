@@ -28,7 +28,7 @@ CALLS = {
     "gradual, initial": lambda s: prune.cubic(0.5, end=1, initial=s),
     "iterative": lambda s: prune.iterative(s, rounds=2, end=4),
     "linear": lambda s: prune.linear(s, end=1),
-    "lottery_ticket": lambda s: prune.lottery_ticket(no_loss, {}, sparsities=[s]),
+    "lottery_ticket": lambda s: prune.lottery_ticket(no_loss, {"kernel": jnp.ones((2, 2))}, sparsities=[s]),
     "magnitude": prune.magnitude,
     "magnitude, neurons": lambda s: prune.magnitude(s, pattern="neuron"),
     "movement": lambda s: prune.movement(s, end=1),

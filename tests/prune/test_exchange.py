@@ -89,3 +89,54 @@ def test_an_exchange_and_a_step_under_the_new_masks(key):
         np.testing.assert_allclose(now["kernel"], weight, rtol=1e-5, atol=1e-6)
         np.testing.assert_array_equal(np.asarray(now["kernel"])[~mask], 0)
     assert exchanges == [2, 1, 0]
+
+
+@pytest.mark.parametrize("pattern", ["balanced", "neuron", "block 3x2"])
+def test_units_move_whole_and_in_every_group_equally_many(pattern, draw):
+    """Against `brute` on the means of units, group by group."""
+    chosen = prune.as_pattern(pattern)
+    sizes, roles = chosen.read("w", (12, 10))
+    order = [i for role in "guw" for i, mine in enumerate(roles) if mine == role]
+    groups, weights = (int(np.prod([n for n, r in zip(sizes, roles) if r == role])) for role in "gw")
+
+    def units(x):
+        return np.asarray(x).reshape(sizes).transpose(order).reshape(groups, -1, weights)
+
+    weight, growth = (draw.normal(size=(12, 10)) for _ in range(2))
+    mask = prune.pattern_mask(jnp.asarray(draw.normal(size=(12, 10))), 0.5, pattern)
+    got = exchange(jnp.asarray(weight), mask, jnp.abs(growth), 0.5, chosen)
+    kept = units(got)
+    np.testing.assert_array_equal(kept.any(2), kept.all(2))
+    parts = zip(kept, units(np.abs(weight)).mean(2), units(mask), units(np.abs(growth)).mean(2))
+    for now, size, before, score in parts:
+        np.testing.assert_array_equal(now.all(1), brute(size, before.all(1), score, 0.5))
+        assert not (now.all(1) == before.all(1)).all()
+
+
+@pytest.mark.parametrize("method", [prune.rigl, prune.set_])
+def test_the_fan_in_stays_constant(method, key):
+    """As Lasby et al. (arXiv:2305.02299) have it: every output keeps equally many inputs through all exchanges."""
+    tx = core.as_optax(
+        method(0.5, key, end=9, every=2, fraction=0.9, distribution="uniform", pattern="balanced"), optax.adam(0.1)
+    )
+    now = {"kernel": helpers.array(0, (12, 6)), "out": {"kernel": helpers.array(1, (6, 4))}}
+    state, step, seen = tx.init(now), jax.jit(tx.update), set()
+    for t in range(1, 10):
+        updates, state = step(jax.tree.map(lambda x, t=t: jnp.sin(7 * x + t), now), state, now)
+        now = optax.apply_updates(now, updates)
+        masks = {path: np.asarray(mask) for path, mask in state.compression.masks.items()}
+        assert all(len(set(mask.sum(0).tolist())) == 1 for mask in masks.values())
+        assert not np.asarray(now["kernel"])[~masks["kernel"]].any()
+        seen.add(masks["kernel"].tobytes())
+    assert len(seen) == 4  # of 6 inputs, 4, 3, 1 and 0 are exchanged
+
+
+@pytest.mark.parametrize("method", [prune.rigl, prune.set_])
+def test_patterns_that_leave_nothing_to_exchange(method, key):
+    with pytest.raises(ValueError, match=r"(rigl|set_): pattern 2:4 itself fixes how many weights .* use gradual"):
+        method(0.5, key, end=9, pattern="2:4")
+    with pytest.raises(ValueError, match="pattern layer removes whole leaves"):
+        method(0.5, key, end=9, pattern="layer")
+    params = {"kernel": jnp.ones((5, 4))}
+    with pytest.raises(ValueError, match=r"block 2x2 does not divide kernel \(5, 4\)"):
+        method(0.5, key, end=9, pattern="block 2x2").init(params)

@@ -106,3 +106,36 @@ def test_masks_and_compression_agree():
     dense, sparse = prune.lottery_ticket(train, PARAMS, rounds=1, rate=0.5)
     assert helpers.difference(dense.trained, PARAMS) == ""
     np.testing.assert_array_equal(np.asarray(sparse.trained["head"]["kernel"]) != 0, sparse.masks["head/kernel"])
+
+
+@pytest.mark.parametrize("scope", ["layer", "global"])
+def test_whole_neurons_go_by_their_mean(scope):
+    tickets = list(prune.lottery_ticket(Trainer(), PARAMS, rounds=3, rate=0.3, scope=scope, pattern="neuron"))
+    counts = []
+    for before, after in zip(tickets, tickets[1:]):
+        means, kept = {}, set()
+        for name in ("body", "head"):
+            was, mask = (np.asarray(t.masks[f"{name}/kernel"]) for t in (before, after))
+            assert (mask.any(0) == mask.all(0)).all()
+            assert not (mask & ~was).any()
+            sizes = np.abs(np.asarray(before.trained[name]["kernel"])).mean(0)
+            means |= {(name, j): x for j, x in enumerate(sizes) if was[0, j]}
+            kept |= {(name, j) for j in np.flatnonzero(mask[0])}
+        counts.append(tuple(sum(name == unit[0] for unit in kept) for name in ("body", "head")))
+        pools = [("body", "head")] if scope == "global" else [("body",), ("head",)]
+        for pool in pools:
+            mine = [unit for unit in means if unit[0] in pool]
+            assert min(means[u] for u in mine if u in kept) >= max(means[u] for u in mine if u not in kept)
+    # Of 10 and 5 units with 10 weights each: 7 and 3.5, and of all 15 as many as fit into 105 entries.
+    assert counts[0] == (7, 4) if scope == "layer" else sum(counts[0]) == 10
+
+
+def test_patterns_that_do_not_fit_are_told_before_any_training():
+    for settings, message in (
+        ({"pattern": "2:4"}, "lottery_ticket: pattern 2:4 itself fixes how many"),
+        ({"pattern": "layer"}, "pattern layer removes whole leaves"),
+        ({"pattern": "balanced", "scope": "global"}, "balanced compares weights within groups"),
+        ({"pattern": "block 4x4"}, "block 4x4 does not divide body/kernel"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            prune.lottery_ticket(Trainer(), PARAMS, rounds=1, **settings)

@@ -62,6 +62,7 @@ TRAINED = {
     "static": prune.static(0.5, KEY),
     "set": prune.set_(0.5, KEY, end=7, every=1),
     "rigl": prune.rigl(0.5, KEY, end=7, every=1),
+    "rigl, balanced": prune.rigl(0.5, KEY, end=7, every=1, pattern="balanced"),
     "ste": prune.ste(0.5, distribution="global"),
     "sr_ste": prune.sr_ste(pattern="2:4"),
     "topkast": prune.topkast(0.6, 0.3, every=1),

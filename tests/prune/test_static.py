@@ -26,6 +26,15 @@ def test_masks_depend_on_the_key_and_never_on_the_weights(key):
     np.testing.assert_array_equal(method.view(PARAMS, state)["b"], np.where(state.masks["b"], PARAMS["b"], 0))
 
 
+def test_whole_units(key):
+    """ERK by hand, as above: 100 of 600 entries are 5 of 30 neurons, 80 of 300 are 8 of 30 inputs."""
+    for pattern, axis in (("neuron", 0), ("channel", 1)):
+        state = prune.static(0.8, key, pattern=pattern).init(PARAMS)
+        for path, kept in (("a/kernel", (5, 3)), ("b", (3, 8))):
+            mask = np.asarray(state.masks[path])
+            assert mask.any(axis).sum() == mask.all(axis).sum() == kept[axis]
+
+
 def test_given_masks():
     mask = np.arange(300).reshape(30, 10) % 3 == 0
     method = prune.static(masks={"b": mask})
@@ -42,6 +51,8 @@ def test_bad_settings(key):
         ({"sparsity": 0.5, "key": key, "distribution": "global"}, "'global' needs a ranking"),
         ({"sparsity": 0.5, "key": key, "distribution": "layer"}, "unknown distribution 'layer'"),
         ({"sparsity": 0.5, "key": key, "masks": {}}, "either masks"),
+        ({"sparsity": 0.5, "key": key, "pattern": "2:4"}, "static: pattern 2:4 .* under 'uniform'"),
+        ({"sparsity": 0.5, "key": key, "pattern": "layer"}, "static: pattern layer removes whole leaves"),
     ):
         with pytest.raises(ValueError, match=message):
             prune.static(**settings)
