@@ -183,10 +183,11 @@ def _search(
         middle = low + jnp.clip(way, jnp.uint32(1), width - jnp.uint32(1))
         here = gap(middle)
         up, weight = here >= 0, here.astype(jnp.float32)
-        again = jnp.where(stayed == jnp.where(up, 1, -1), 0.5, 1.0)
+        side = jnp.where(up, jnp.int32(1), jnp.int32(-1))
+        again = jnp.where(stayed == side, jnp.float32(0.5), jnp.float32(1.0))
         return (
             tries + 1, jnp.where(up, middle, low), jnp.where(up, high, middle), jnp.where(up, here, value),
-            jnp.where(up, weight, above * again), jnp.where(up, below * again, weight), jnp.where(up, 1, -1),
+            jnp.where(up, weight, above * again), jnp.where(up, below * again, weight), side,
         )  # fmt: skip
 
     exact = at_high == 0

@@ -6,15 +6,15 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression
-from compressjax.prune._densities import Distribution, check_distribution, check_sparsity, kept_counts
+from compressjax.prune._densities import Distribution, kept_counts
 from compressjax.prune._gradual import GradualState, largest
 from compressjax.prune._masking import Arrays, apply_masks, masking, shapes_of, whole_masks
 from compressjax.prune._patterns import Pattern
-from compressjax.prune._ranked import check_pattern
+from compressjax.prune._ranked import check_pattern, own_sparsity
 
 
 def acdc(
-    sparsity: float,
+    sparsity: float | None,
     *,
     begin: int,
     every: int,
@@ -40,7 +40,8 @@ def acdc(
         every: Steps of a phase, at least 1; the paper has five epochs.
         end: Step from which the network stays compressed, at least `begin`.
         distribution: `"global"` as in the paper, `"uniform"`, `"erk"` or `{pattern: sparsity}`.
-        pattern: What is removed together, see `as_pattern`; N:M patterns need `"uniform"`.
+        pattern: What is removed together, see `as_pattern`; N:M patterns need `"uniform"`, and `sparsity` is their
+            own, or None.
 
     Returns:
         Compression whose nodes are `Masked`; its state is a `GradualState`.
@@ -61,15 +62,14 @@ def acdc(
 
     Source: Peste et al., arXiv:2106.12379 (peste2021).
     """
-    check_sparsity(sparsity, "sparsity")
-    check_distribution(distribution)
-    units = check_pattern(pattern, sparsity, distribution, "acdc")
+    zeros = own_sparsity(sparsity, pattern)
+    units = check_pattern(pattern, zeros, distribution, "acdc")
     if begin < 0 or every < 1 or end < begin:
         raise ValueError(f"acdc: begin={begin} must be at least 0, every={every} at least 1, end={end} at least begin")
 
     def masks_at(step: Any, flat: Arrays, masks: Arrays) -> Arrays:
         whole = whole_masks(flat)
-        counts = kept_counts(shapes_of(flat), sparsity, distribution)
+        counts = kept_counts(shapes_of(flat), zeros, distribution, whole=units.name == "unstructured")
         odd = ((step - begin) // every) % 2 == 1
         dense = (step < begin) | (odd & (step < end))
         changes = (step >= begin) & (step <= end) & (((step - begin) % every == 0) | ((step == end) & odd))
@@ -91,5 +91,5 @@ def acdc(
         del flat, grads, stats
         return state._replace(count=state.count + 1)
 
-    name = f"acdc(sparsity={sparsity}, end={end})"
+    name = f"acdc(sparsity={zeros}, end={end})"
     return masking(name, straight=True, land=True, init=init, receive=receive, update=update)

@@ -56,16 +56,20 @@ def densities(
     raise ValueError(f"unknown distribution {distribution!r}; use {known}, or 'global' in prune.gradual")
 
 
-def kept_counts(shapes: Mapping[str, tuple[int, ...]], sparsity: float, distribution: Distribution) -> dict[str, int]:
+def kept_counts(
+    shapes: Mapping[str, tuple[int, ...]], sparsity: float, distribution: Distribution, *, whole: bool = True
+) -> dict[str, Any]:
     """Number of entries that each pool keeps; a pool is a leaf, or all leaves (key `""`) for `"global"`.
 
     Args:
         shapes: `{path: shape}`.
         sparsity: Fraction of zeros over all leaves, in [0, 1).
         distribution: As for `densities`, or `"global"`.
+        whole: Whether counts of leaves are integers; False where units are still to be counted, since rounding twice
+            is not rounding to the nearest.
 
     Returns:
-        Counts; for `"erk"` and `"global"` they add up to `N - round(sparsity N)`.
+        Counts; where whole, for `"erk"` and `"global"` they add up to `N - round(sparsity N)`.
 
     Raises:
         ValueError: As `densities`.
@@ -80,6 +84,8 @@ def kept_counts(shapes: Mapping[str, tuple[int, ...]], sparsity: float, distribu
         check_sparsity(sparsity, "sparsity")
         return {"": total - round(sparsity * total)}
     exact = {path: d * sizes[path] for path, d in densities(shapes, sparsity, distribution).items()}
+    if not whole:
+        return exact
     if distribution != "erk":
         return {path: round(x) for path, x in exact.items()}
     counts = {path: math.floor(x + 1e-9) for path, x in exact.items()}
@@ -90,19 +96,21 @@ def kept_counts(shapes: Mapping[str, tuple[int, ...]], sparsity: float, distribu
     return counts
 
 
-def check_sparsity(sparsity: float, name: str) -> None:
-    """Refuses sparsities outside [0, 1).
+def check_sparsity(sparsity: float | None, name: str) -> None:
+    """Refuses sparsities outside [0, 1), and none at all.
 
     Args:
         sparsity: Fraction of zeros.
         name: Of the argument, for the message.
 
     Raises:
-        ValueError: If outside.
+        ValueError: If outside or None.
 
     Example:
         >>> check_sparsity(0.5, "sparsity")
     """
+    if sparsity is None:
+        raise ValueError(f"{name} is missing; give the fraction of zeros in [0, 1), or a pattern 'N:M', which fixes it")
     if not 0.0 <= sparsity < 1.0:
         raise ValueError(f"{name}={sparsity} is outside [0, 1): it is the fraction of zeros, 0.9 for 90 %")
 

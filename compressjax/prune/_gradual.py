@@ -9,7 +9,7 @@ from compressjax.core import Compression
 from compressjax.prune._densities import Distribution, check_distribution, kept_counts
 from compressjax.prune._masking import Arrays, masking, shapes_of, whole_masks
 from compressjax.prune._patterns import Pattern
-from compressjax.prune._ranked import check_pattern, ranked
+from compressjax.prune._ranked import check_pattern, own_sparsity, ranked
 from compressjax.prune._schedules import Schedule, polynomial
 
 
@@ -26,7 +26,7 @@ class GradualState(NamedTuple):
 
 
 def gradual(
-    sparsity: float | Schedule,
+    sparsity: float | Schedule | None,
     *,
     begin: int = 0,
     end: int | None = None,
@@ -60,7 +60,7 @@ def gradual(
             `{pattern: sparsity}`.
         power: Exponent of the schedule.
         normalise: For `"global"`: rank magnitudes in units of the root mean square of each leaf's kept weights.
-        pattern: What is removed together, see `as_pattern`; `sparsity` is that of an N:M pattern, 0.5 for `"2:4"`.
+        pattern: What is removed together, see `as_pattern`; of N:M patterns `sparsity` is their own, or None.
 
     Returns:
         Compression whose nodes are `Masked(W * M, M)`.
@@ -79,15 +79,13 @@ def gradual(
 
     Source: Zhu and Gupta, arXiv:1710.01878 (zhu2017); ERK: Evci et al., arXiv:1911.11134 (evci2020).
     """
-    schedule = as_schedule("gradual", sparsity, begin, end, initial, power)
+    schedule = as_schedule("gradual", own_sparsity(sparsity, pattern), begin, end, initial, power)
     name = f"gradual(sparsity={schedule.sparsity}, end={schedule.end})"
     steps = schedule.every or 100 if every is None else every
     return scheduled(name, schedule, steps, distribution, normalise, pattern)
 
 
-def as_schedule(
-    who: str, sparsity: float | Schedule, begin: int, end: int | None, initial: float, power: float = 3
-) -> Schedule:
+def as_schedule(who: str, sparsity: Any, begin: int, end: int | None, initial: float, power: float = 3) -> Schedule:
     """The schedule of a method's arguments.
 
     Args:
@@ -118,7 +116,7 @@ def as_schedule(
 
 
 def counts_at(
-    step: Any, schedule: Schedule, shapes: dict[str, tuple[int, ...]], distribution: Distribution
+    step: Any, schedule: Schedule, shapes: dict[str, tuple[int, ...]], distribution: Distribution, whole: bool = True
 ) -> dict[str, jax.Array]:
     """Number of entries that every pool keeps after `step` steps, `begin` or later.
 
@@ -127,22 +125,26 @@ def counts_at(
         schedule: The schedule.
         shapes: `{path: shape}`.
         distribution: As for `gradual`.
+        whole: Whether counts of leaves are integers, as for `kept_counts`.
 
     Returns:
-        `{pool: int32 scalar}`; pools as for `kept_counts`.
+        `{pool: scalar}`, int32 or float32; pools as for `kept_counts`.
 
     Example:
         >>> counts_at(5, polynomial(0.5, end=5), {"a": (10,)}, "uniform")["a"].item()
         5
     """
-    last = kept_counts(shapes, schedule.sparsity, distribution)
+    last = kept_counts(shapes, schedule.sparsity, distribution, whole=whole)
     # Patterns give final sparsities, so every leaf starts from `initial` alike.
-    first = kept_counts(shapes, schedule.initial, distribution if isinstance(distribution, str) else "uniform")
+    everywhere = distribution if isinstance(distribution, str) else "uniform"
+    first = kept_counts(shapes, schedule.initial, everywhere, whole=whole)
     way, kept = schedule.way(step), {}
     for pool, n in last.items():
         # Interpolated in float32, which is exact enough on the way; the final count is an integer from the start.
-        between = jnp.round(first[pool] + (n - first[pool]) * way).astype(jnp.int32)
-        kept[pool] = jnp.where(jnp.asarray(step) >= schedule.end, jnp.int32(n), between)
+        between, final = first[pool] + (n - first[pool]) * way, jnp.float32(n)
+        if isinstance(n, int):
+            between, final = jnp.round(between).astype(jnp.int32), jnp.int32(n)
+        kept[pool] = jnp.where(jnp.asarray(step) >= schedule.end, final, between)
     return kept
 
 
@@ -179,7 +181,8 @@ def scheduled(
     begin, end = schedule.begin, schedule.end
 
     def masks_at(step: Any, flat: Arrays, masks: Arrays) -> Arrays:
-        return largest(flat, masks, counts_at(step, schedule, shapes_of(flat), distribution), normalise, units)
+        counts = counts_at(step, schedule, shapes_of(flat), distribution, units.name == "unstructured")
+        return largest(flat, masks, counts, normalise, units)
 
     def init(flat: Arrays) -> GradualState:
         masks = whole_masks(flat)

@@ -11,6 +11,7 @@ import optax
 from compressjax.core import Compression, on_values
 from compressjax.prune._learn import at_step, learn
 from compressjax.prune._masking import Arrays, apply_masks, dense_gradient, masked_nodes
+from compressjax.prune._numbers import check_strength
 from compressjax.prune._random import key_data, stream
 from compressjax.tensors import Masked
 
@@ -82,10 +83,7 @@ def l0(
 
     Source: Louizos et al., arXiv:1712.01312 (louizos2018).
     """
-    if not callable(penalty) and not 0 <= penalty < math.inf:
-        raise ValueError(
-            f"l0: penalty={penalty} must be finite and at least 0, or open gates would pay; the paper has 0.1 / N"
-        )
+    check_strength("l0", "penalty", penalty, "below, open gates would pay; the paper has 0.1 / N")
     if not 0.0 < keep < 1.0 or end < 0:
         raise ValueError(f"l0: keep={keep} must be in (0, 1) and end={end} at least 0")
     return _gated(penalty, key_data(key), end, units, keep, optax.adam(1e-3) if optimiser is None else optimiser)
@@ -99,7 +97,9 @@ def _gated(
         log_alpha = {}
         for path, x in flat.items():
             # A little noise, so that equal gates do not stay equal.
-            noise = jax.random.normal(stream(data, path, 2**31 - 1), gate_shape(path, tuple(x.shape), units))
+            noise = jax.random.normal(
+                stream(data, path, 2**31 - 1), gate_shape(path, tuple(x.shape), units), jnp.float32
+            )
             log_alpha[path] = start + 0.01 * noise
         gates = {path: final_gate(a) for path, a in log_alpha.items()}
         return L0State(jnp.zeros((), jnp.int32), data, log_alpha, gates, moves.init(log_alpha))
@@ -233,7 +233,7 @@ def gate_shape(path: str, shape: tuple[int, ...], units: int | None) -> tuple[in
 
 def _uniform(state: L0State, path: str, shape: tuple[int, ...]) -> jax.Array:
     # Away from 0 and 1, where the logarithms are infinite.
-    return jax.random.uniform(stream(state.key, path, state.count), shape, minval=1e-6, maxval=1 - 1e-6)
+    return jax.random.uniform(stream(state.key, path, state.count), shape, jnp.float32, minval=1e-6, maxval=1 - 1e-6)
 
 
 def _times(flat: Arrays, gates: Arrays) -> Arrays:

@@ -31,7 +31,7 @@ class LayerwiseState(NamedTuple):
         shifts: `{path: float32 array}`, what is added to kept weights to make up for the others; empty for methods that
             leave them alone.
         decided: Whether the statistics have come, bool scalar.
-        info: `{path: HessianInfo}` of methods that invert second moments; empty for the others.
+        info: `{path: HessianInfo}` of `sparsegpt`, which inverts second moments; empty for the others.
     """
 
     masks: Arrays
@@ -76,7 +76,7 @@ def layerwise(
     def init(flat: Arrays) -> LayerwiseState:
         _sparsities(flat, sparsity, distribution)  # refuses what does not fit, before statistics are taken
         zeros = {path: jnp.zeros_like(x, jnp.float32) for path, x in flat.items()} if inverts else {}
-        info = {path: HessianInfo(jnp.zeros(()), jnp.array(False)) for path in zeros}
+        info = {path: HessianInfo(jnp.zeros((), jnp.float32), jnp.array(False)) for path in zeros}
         return LayerwiseState(whole_masks(flat), zeros, jnp.array(False), info)
 
     def update(state: LayerwiseState, flat: Arrays, grads: Any, stats: Any) -> LayerwiseState:

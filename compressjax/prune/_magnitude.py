@@ -3,10 +3,9 @@
 from compressjax.core import Compression
 from compressjax.prune._densities import Distribution
 from compressjax.prune._gradual import scheduled
-from compressjax.prune._one_shot import one_shot
 from compressjax.prune._patterns import Pattern
+from compressjax.prune._ranked import check_pattern, own_sparsity
 from compressjax.prune._schedules import at_once
-from compressjax.saliency import magnitude as size
 
 
 def magnitude(
@@ -26,14 +25,14 @@ def magnitude(
     Args:
         sparsity: Fraction of zeros, in [0, 1); left out where the pattern fixes it (N:M).
         distribution: As for `gradual`.
-        normalise: As for `gradual`; of single weights only.
+        normalise: As for `gradual`.
         pattern: What is removed together, see `as_pattern`; units count with their mean magnitude.
 
     Returns:
-        Compression whose nodes are `Masked`; its state is a `GradualState`, or, with a pattern, a `OneShotState`.
+        Compression whose nodes are `Masked`; its state is a `GradualState`.
 
     Raises:
-        ValueError: As `gradual` and `one_shot`.
+        ValueError: As `gradual`.
 
     Example:
         >>> import jax.numpy as jnp
@@ -43,11 +42,8 @@ def magnitude(
 
     Source: Han et al., arXiv:1506.02626 (han2015).
     """
-    if pattern != "unstructured":
-        if normalise:
-            raise ValueError(f"normalise=True ranks single weights; leave it out with pattern={pattern!r}")
-        named = one_shot(size(), sparsity, distribution, pattern)
-        return named._replace(name=named.name.replace("one_shot(", "", 1)[:-1])
-    if sparsity is None:
-        raise ValueError("magnitude: sparsity is missing; give the fraction of zeros in [0, 1), or a pattern 'N:M'")
-    return scheduled(f"magnitude(sparsity={sparsity})", at_once(sparsity), 1, distribution, normalise)
+    wanted = own_sparsity(sparsity, pattern)
+    units = check_pattern(pattern, wanted, distribution, "magnitude")
+    shown = "" if units.name == "unstructured" else f", pattern={units.name}"
+    name = f"magnitude(sparsity={wanted:g}{shown})"
+    return scheduled(name, at_once(wanted), 1, distribution, normalise, units)

@@ -5,11 +5,10 @@ from typing import Any
 
 import jax
 
-from compressjax.core import automatic
-from compressjax.prune._densities import Distribution, densities, kept_counts
+from compressjax.prune._densities import Distribution, kept_counts
 from compressjax.prune._masking import Arrays, shapes_of
 from compressjax.prune._patterns import Pattern, as_pattern
-from compressjax.prune._ranked import best_units, check_pattern, ranked
+from compressjax.prune._ranked import check_pattern, own_sparsity, ranked
 
 
 def pattern_mask(
@@ -45,10 +44,9 @@ def pattern_mask(
     if not 0.0 <= wanted <= 1.0:
         raise ValueError(f"density={wanted} of {path} is outside [0, 1]: it is the fraction of units that is kept")
 
-    def mask(x: jax.Array) -> jax.Array:
-        return best_units(chosen, path, x, lambda groups, units, weights: max(round(wanted * units), int(weights > 1)))
-
-    return automatic(mask, scores)(scores)
+    entries = wanted * scores.size
+    kept = round(entries) if chosen.name == "unstructured" else entries
+    return ranked({path: scores}, {path: kept}, chosen)[path]
 
 
 def masks_of(
@@ -62,8 +60,8 @@ def masks_of(
     Args:
         scores: `{path: array of the leaf's shape}`.
         sparsity: Fraction of zeros over all leaves, in [0, 1); None where the pattern fixes it.
-        distribution: As for `densities`, or `"global"`: units of all leaves compete by their mean score, and the best
-            are kept as long as their weights fit the budget.
+        distribution: As for `densities`, or `"global"`: units of all leaves compete by their mean score, and are kept
+            in this order up to the first whose weights no longer fit, at least one.
         pattern: Name or pattern.
 
     Returns:
@@ -80,15 +78,10 @@ def masks_of(
         {'a': [[False, True]], 'b': [[True, False]]}
     """
     chosen = check_pattern(pattern, sparsity, distribution)
-    if chosen.density is not None:
-        return {path: pattern_mask(x, None, chosen, path=path) for path, x in scores.items()}
-    if sparsity is None:
-        raise ValueError(f"sparsity is missing: pattern {chosen.name} fixes none; give the fraction of zeros in [0, 1)")
-    shapes = shapes_of(scores)
-    if chosen.name == "unstructured" or distribution == "global":
-        return ranked(scores, kept_counts(shapes, sparsity, distribution), chosen)
-    shares = densities(shapes, sparsity, distribution)
-    return {path: pattern_mask(x, shares[path], chosen, path=path) for path, x in scores.items()}
+    counts = kept_counts(
+        shapes_of(scores), own_sparsity(sparsity, chosen), distribution, whole=chosen.name == "unstructured"
+    )
+    return ranked(scores, counts, chosen)
 
 
 def scores_of(found: Mapping[str, Any], paths: tuple[str, ...], name: str) -> Arrays:

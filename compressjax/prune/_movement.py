@@ -12,8 +12,9 @@ from compressjax.prune._densities import Distribution, check_distribution
 from compressjax.prune._gradual import as_schedule, counts_at
 from compressjax.prune._learn import at_step, learn
 from compressjax.prune._masking import Arrays, apply_masks, masking, shapes_of, whole_masks
+from compressjax.prune._numbers import check_strength
 from compressjax.prune._patterns import Pattern
-from compressjax.prune._ranked import check_pattern, ranked
+from compressjax.prune._ranked import check_pattern, own_sparsity, ranked
 from compressjax.prune._schedules import Schedule
 
 Penalty = float | Callable[[jax.Array], jax.Array]
@@ -36,7 +37,7 @@ class MovementState(NamedTuple):
 
 
 def movement(
-    sparsity: float | Schedule,
+    sparsity: float | Schedule | None,
     *,
     end: int | None = None,
     begin: int = 0,
@@ -67,7 +68,8 @@ def movement(
         initial: Fraction of zeros at `begin`.
         optimiser: Of the scores; `optax.adam(1e-2)` when None, as in the paper.
         distribution: `"uniform"`, `"global"`, `"erk"` or `{pattern: sparsity}`.
-        pattern: What is used together, by the mean of its scores, see `as_pattern`.
+        pattern: What is used together, by the mean of its scores, see `as_pattern`; of N:M patterns `sparsity` is
+            their own, or None.
 
     Returns:
         Compression whose nodes are `Masked`.
@@ -86,14 +88,15 @@ def movement(
     Source: Sanh et al., arXiv:2005.07683 (sanh2020).
     """
     check_distribution(distribution)
-    schedule = as_schedule("movement", sparsity, begin, end, initial)
+    schedule = as_schedule("movement", own_sparsity(sparsity, pattern), begin, end, initial)
     units = check_pattern(pattern, schedule.sparsity, distribution, "movement")
     if every < 1:
         raise ValueError(f"movement: every={every} must be at least 1")
     start, last = schedule.begin, schedule.end
 
     def masks_at(step: jax.Array, scores: Arrays) -> Arrays:
-        return ranked(scores, counts_at(step, schedule, shapes_of(scores), distribution), units)
+        counts = counts_at(step, schedule, shapes_of(scores), distribution, units.name == "unstructured")
+        return ranked(scores, counts, units)
 
     def update(state: MovementState, flat: Arrays, grads: Any, stats: Any) -> MovementState:
         del flat, grads, stats
@@ -143,8 +146,7 @@ def soft_movement(
     """
     if not 0.0 < threshold < 1.0:
         raise ValueError(f"soft_movement: threshold={threshold} is outside (0, 1), where the sigmoid of a score lies")
-    if not callable(penalty) and penalty < 0:
-        raise ValueError(f"soft_movement: penalty={penalty} is negative, and would reward every kept weight")
+    check_strength("soft_movement", "penalty", penalty, "below, every kept weight would be rewarded")
 
     def update(state: MovementState, flat: Arrays, grads: Any, stats: Any) -> MovementState:
         del flat, grads, stats

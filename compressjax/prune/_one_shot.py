@@ -6,11 +6,12 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression, values
-from compressjax.prune._densities import Distribution, check_distribution, check_sparsity
+from compressjax.prune._densities import Distribution
 from compressjax.prune._layerwise import settled
 from compressjax.prune._masking import Arrays, masking
 from compressjax.prune._masks import masks_of, scores_of
-from compressjax.prune._patterns import Pattern, as_pattern
+from compressjax.prune._patterns import Pattern
+from compressjax.prune._ranked import check_pattern
 from compressjax.saliency import Saliency
 
 
@@ -66,12 +67,7 @@ def one_shot(
 
     Source: Lee et al., arXiv:1810.02340 (lee2019), for pruning before training; each saliency and pattern has its own.
     """
-    chosen = as_pattern(pattern)
-    check_distribution(distribution)
-    if sparsity is not None:
-        check_sparsity(sparsity, "sparsity")
-    elif chosen.density is None:
-        raise ValueError(f"sparsity is missing: pattern {chosen.name} fixes none; give the fraction of zeros in [0, 1)")
+    chosen = check_pattern(pattern, sparsity, distribution, "one_shot")
     zeros = f"sparsity={sparsity}, " if sparsity is not None else ""
     name = f"one_shot({saliency.name}, {zeros}pattern={chosen.name})"
 

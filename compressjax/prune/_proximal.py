@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from compressjax.core import Compression, automatic, on_values
 from compressjax.prune._learn import at_step
 from compressjax.prune._masking import Arrays, dense_gradient
+from compressjax.prune._numbers import check_strength
 from compressjax.prune._soft_threshold import keep_zeros, shrink
 from compressjax.tensors import Masked
 
@@ -132,8 +133,7 @@ def proximal_nuclear(strength: Strength, *, every: int = 1) -> Compression:
 def _proximal(
     name: str, strength: Strength, every: int, step: Callable[[jax.Array, jax.Array], jax.Array], sparse: bool = True
 ) -> Compression:
-    if not callable(strength) and strength < 0:
-        raise ValueError(f"{name}: strength={strength} is negative, and would push weights away from zero")
+    check_strength(name, "strength", strength, "below, weights would be pushed away from zero")
     if every < 1:
         raise ValueError(f"{name}: every={every} must be at least 1")
 

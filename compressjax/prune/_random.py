@@ -16,13 +16,13 @@ def key_data(key: jax.Array) -> jax.Array:
     """The array that a state holds for a key: files, counters and devices know no key types.
 
     Args:
-        key: A key of `jax.random.key`, or of `jax.random.PRNGKey`.
+        key: A key of `jax.random.key`, or of `jax.random.PRNGKey`, of JAX's default implementation.
 
     Returns:
         uint32 array.
 
     Raises:
-        ValueError: If it is no single key.
+        ValueError: If it is no single key, or of another implementation.
 
     Example:
         >>> key_data(jax.random.key(7)).tolist()
@@ -33,7 +33,10 @@ def key_data(key: jax.Array) -> jax.Array:
     typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
     if key.ndim != (0 if typed else 1):
         raise ValueError(f"key has shape {key.shape}; pass a single one, jax.random.key(seed)")
-    return jax.random.key_data(key) if typed else key
+    data = jax.random.key_data(key) if typed else key
+    if data.shape != (2,):
+        raise ValueError(f"key holds {data.size} numbers; methods draw with the default, jax.random.key(seed)")
+    return data
 
 
 def stream(data: jax.Array, path: str, step: jax.Array | int = 0) -> jax.Array:
@@ -83,7 +86,7 @@ def drawn_masks(
     shapes = shapes_of(flat)
 
     def draw(data: jax.Array) -> Arrays:
-        chances = {path: jax.random.uniform(stream(data, path), shape) for path, shape in shapes.items()}
+        chances = {path: jax.random.uniform(stream(data, path), shape, jnp.float32) for path, shape in shapes.items()}
         return masks_of(chances, sparsity, distribution, pattern)
 
     return automatic(draw, flat)(data)

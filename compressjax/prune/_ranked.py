@@ -3,24 +3,25 @@
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from compressjax.core import automatic, top_along, top_mask, top_masks
-from compressjax.prune._densities import Distribution
+from compressjax.prune._densities import Distribution, check_distribution, check_sparsity
 from compressjax.prune._masking import Arrays
 from compressjax.prune._patterns import Pattern, as_pattern
 
 
-def ranked(scores: Arrays, kept: Mapping[str, jax.Array | int], pattern: Pattern) -> Arrays:
+def ranked(scores: Arrays, kept: Mapping[str, Any], pattern: Pattern) -> Arrays:
     """Masks of the units with the largest mean scores.
 
     Args:
         scores: `{path: array}`; higher means keep.
         kept: Entries that every pool keeps, traced or not: one count a path, or `{"": total}` for one ranking over all.
-            Units are whole, so of a leaf the nearest number of them stays, at least one of several weights each; of one
-            ranking over all, as many as fit.
+            Units are whole: of a leaf the nearest number of them stays, at least one where they have several weights;
+            of one ranking over all, the best in their order up to the first that no longer fits, at least one.
         pattern: The pattern.
 
     Returns:
@@ -85,7 +86,7 @@ def _sizes_of(role: str, sizes: tuple[int, ...], roles: str) -> int:
 
 
 def _pooled(scores: Arrays, budget: jax.Array | int, pattern: Pattern) -> Arrays:
-    """The units of all leaves with the largest mean scores, as many as fit a budget; the best unit always does."""
+    """The units of all leaves in the order of their mean scores up to the first beyond the budget, at least one."""
     read = {path: pattern.read(path, tuple(x.shape)) for path, x in scores.items()}
     grouped = sorted(path for path, (_, roles) in read.items() if "g" in roles)
     if grouped:
@@ -120,7 +121,8 @@ def check_pattern(pattern: str | Pattern, sparsity: float | None, distribution: 
         The pattern.
 
     Raises:
-        ValueError: If the pattern itself fixes another sparsity, or removes whole leaves that do not compete.
+        ValueError: If the sparsity is missing, outside [0, 1), or not that of the pattern, the distribution is unknown,
+            or whole leaves do not compete.
 
     Example:
         >>> check_pattern("2:4", 0.5, "uniform").name
@@ -128,9 +130,13 @@ def check_pattern(pattern: str | Pattern, sparsity: float | None, distribution: 
     """
     chosen = as_pattern(pattern)
     prefix = who and f"{who}: "
+    check_distribution(distribution)
+    if sparsity is not None or chosen.density is None:
+        check_sparsity(sparsity, f"{prefix}sparsity")
     if chosen.density is not None:
         free = 1.0 - chosen.density
-        if distribution != "uniform" or (sparsity is not None and abs(sparsity - free) > 1e-9):
+        # Nobody writes more digits of two thirds than it takes to know what is meant.
+        if distribution != "uniform" or (sparsity is not None and abs(sparsity - free) > 1e-3):
             raise ValueError(
                 f"{prefix}pattern {chosen.name} leaves {free:g} of every leaf zero, but sparsity={sparsity} and "
                 f"distribution={distribution!r} were given; ask for sparsity {free:g} under 'uniform'"
@@ -141,6 +147,24 @@ def check_pattern(pattern: str | Pattern, sparsity: float | None, distribution: 
             'itself; let them compete under distribution="global"'
         )
     return chosen
+
+
+def own_sparsity(sparsity: Any, pattern: str | Pattern) -> Any:
+    """The sparsity asked for, or that of the pattern where none is given.
+
+    Args:
+        sparsity: Fraction of zeros, a schedule, or None.
+        pattern: Name or pattern.
+
+    Returns:
+        The sparsity; None where neither says one.
+
+    Example:
+        >>> own_sparsity(None, "2:4"), own_sparsity(0.9, "neuron")
+        (0.5, 0.9)
+    """
+    own = as_pattern(pattern).density
+    return 1.0 - own if sparsity is None and own is not None else sparsity
 
 
 def check_free(who: str, pattern: str | Pattern, distribution: Distribution) -> Pattern:
@@ -167,4 +191,4 @@ def check_free(who: str, pattern: str | Pattern, distribution: Distribution) -> 
             f"{who}: pattern {chosen.name} itself fixes how many weights of a group stay, which leaves no share to "
             "choose; use gradual, ste, sr_ste or one_shot"
         )
-    return check_pattern(chosen, None, distribution, who)
+    return check_pattern(chosen, 0.0, distribution, who)

@@ -1,5 +1,7 @@
 """How sparsity grows over the steps of a training."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 
@@ -56,8 +58,8 @@ def progress(step: jax.Array | int, begin: int, end: int, power: float) -> jax.A
     """
     if end < begin:
         raise ValueError(f"pruning would end at step {end}, before it begins at {begin}; give end >= begin")
-    if power <= 0:
-        raise ValueError(f"power={power} must be positive; the paper has 3")
+    if not 0 < power < math.inf:
+        raise ValueError(f"power={power} must be positive and finite; the paper has 3")
     left = jnp.clip((end - jnp.asarray(step, jnp.float32)) / max(end - begin, 1), 0.0, 1.0)
     # With end == begin the schedule is a jump; the division above cannot tell the step itself from the one before.
     left = jnp.where(jnp.asarray(step) >= end, 0.0, left)

@@ -87,7 +87,7 @@ def set_(
         def growth(path: str) -> jax.Array:
             # Reading the gradient orders the exchange after the last use of the old masks, which the compiler would
             # otherwise copy at every step; and a weight without a gradient is no good one to grow.
-            chance = jax.random.uniform(stream(state.key, path, step), flat[path].shape)
+            chance = jax.random.uniform(stream(state.key, path, step), flat[path].shape, jnp.float32)
             return jnp.where(jnp.isnan(grads[path]), -1.0, chance)
 
         def share() -> jax.Array:

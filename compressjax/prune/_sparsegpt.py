@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from compressjax.core import Compression, inverse_root, top_mask
 from compressjax.prune._densities import Distribution
 from compressjax.prune._layerwise import HessianInfo, layerwise
+from compressjax.prune._numbers import check_strength
 from compressjax.prune._patterns import Pattern
 from compressjax.prune._wanda import checked
 from compressjax.saliency import layout
@@ -62,8 +63,9 @@ def sparsegpt(
     Source: Frantar and Alistarh, arXiv:2301.00774 (frantar2023).
     """
     chosen, name = checked("sparsegpt", sparsity, pattern, distribution)
-    if block < 1 or damping < 0:
-        raise ValueError(f"sparsegpt: block={block} must be at least 1 and damping={damping} at least 0; 0.01 is usual")
+    check_strength("sparsegpt", "damping", damping, "0.01 is usual")
+    if block < 1:
+        raise ValueError(f"sparsegpt: block={block} must be at least 1; 128 is usual")
 
     def prune_leaf(
         path: str, x: jax.Array, stats: Any, zeros: float | None

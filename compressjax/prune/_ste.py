@@ -6,10 +6,12 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression
-from compressjax.prune._densities import Distribution, check_distribution, check_sparsity
+from compressjax.prune._densities import Distribution
 from compressjax.prune._masking import Arrays, masking
 from compressjax.prune._masks import masks_of
-from compressjax.prune._patterns import Pattern, as_pattern
+from compressjax.prune._numbers import check_strength
+from compressjax.prune._patterns import Pattern
+from compressjax.prune._ranked import check_pattern
 
 
 class SteState(NamedTuple):
@@ -106,8 +108,7 @@ def sr_ste(
 
     Source: Zhou et al., arXiv:2102.04010 (zhou2021).
     """
-    if decay < 0:
-        raise ValueError(f"sr_ste: decay={decay} is negative, and would push weights that are out away from zero")
+    check_strength("sr_ste", "decay", decay, "below, weights that are out would be pushed away from zero")
     return _ste("sr_ste", decay, sparsity, pattern, distribution, every, end)
 
 
@@ -120,14 +121,9 @@ def _ste(
     every: int,
     end: int | None,
 ) -> Compression:
-    shape = as_pattern(pattern)
+    shape = check_pattern(pattern, sparsity, distribution, name)
     if every < 1 or (end is not None and end < 0):
         raise ValueError(f"{name}: every={every} must be at least 1 and end={end} at least 0")
-    if sparsity is not None:
-        check_sparsity(sparsity, "sparsity")
-    elif shape.density is None:
-        raise ValueError(f"{name}: pattern {shape.name} fixes no sparsity; give the fraction of zeros in [0, 1)")
-    check_distribution(distribution)
 
     def choose(flat: Arrays) -> Arrays:
         sizes = {path: jnp.abs(x).astype(jnp.float32) for path, x in flat.items()}

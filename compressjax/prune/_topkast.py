@@ -1,17 +1,18 @@
 """Top-KAST: a sparse forward pass, and a larger set of weights that learns."""
 
-import math
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression
-from compressjax.prune._densities import Distribution, check_distribution, check_sparsity, kept_counts
+from compressjax.prune._densities import Distribution, check_sparsity, kept_counts
 from compressjax.prune._gradual import largest
 from compressjax.prune._masking import Arrays, apply_masks, masking, shapes_of, whole_masks
+from compressjax.prune._numbers import check_strength
 from compressjax.prune._patterns import Pattern
-from compressjax.prune._ranked import check_pattern
+from compressjax.prune._ranked import check_pattern, own_sparsity
 
 
 class TopkastState(NamedTuple):
@@ -29,7 +30,7 @@ class TopkastState(NamedTuple):
 
 
 def topkast(
-    sparsity: float,
+    sparsity: float | None,
     backward_sparsity: float,
     *,
     every: int = 100,
@@ -52,7 +53,8 @@ def topkast(
     Bytes as for `gradual`; gradients and moments are needed on `B` alone. No speed-up by itself.
 
     Args:
-        sparsity: Fraction of weights that are not used, in [0, 1); `D` is one minus it.
+        sparsity: Fraction of weights that are not used, in [0, 1); `D` is one minus it. None for that of an N:M
+            pattern.
         backward_sparsity: Fraction that does not learn, in [0, `sparsity`].
         every: Steps between rankings, at least 1.
         penalty: The factor `lambda`, at least 0.
@@ -77,8 +79,9 @@ def topkast(
 
     Source: Jayakumar et al., arXiv:2106.03517 (jayakumar2020).
     """
-    _check(sparsity, backward_sparsity, every, penalty, norm, distribution)
-    units = check_pattern(pattern, sparsity, distribution, "topkast")
+    zeros = own_sparsity(sparsity, pattern)
+    units = check_pattern(pattern, zeros, distribution, "topkast")
+    _check(zeros, backward_sparsity, every, penalty, norm)
     if explore_until is not None and explore_until < 0:
         raise ValueError(
             f"topkast: explore_until={explore_until} is before the first step; give 0 to train used weights alone, or "
@@ -86,16 +89,15 @@ def topkast(
         )
 
     def choose(flat: Arrays, step: Any) -> tuple[Arrays, Arrays]:
-        shapes, whole = shapes_of(flat), whole_masks(flat)
-        used = kept_counts(shapes, sparsity, distribution)
+        everything, single = whole_masks(flat), units.name == "unstructured"
+        counts = partial(kept_counts, shapes_of(flat), whole=single)
+        used = counts(zeros, distribution)
         wide = distribution if isinstance(distribution, str) else "uniform"
         # Densities of a distribution are not nested by themselves where leaves are full, so the larger count holds.
-        learns: dict[str, Any] = {
-            pool: max(n, used[pool]) for pool, n in kept_counts(shapes, backward_sparsity, wide).items()
-        }
+        learns: dict[str, Any] = {pool: max(n, used[pool]) for pool, n in counts(backward_sparsity, wide).items()}
         if explore_until is not None:
             learns = {pool: jnp.where(step >= explore_until, used[pool], n) for pool, n in learns.items()}
-        return largest(flat, whole, used, False, units), largest(flat, whole, learns, False, units)
+        return largest(flat, everything, used, False, units), largest(flat, everything, learns, False, units)
 
     def init(flat: Arrays) -> TopkastState:
         return TopkastState(jnp.zeros((), jnp.int32), *choose(flat, 0))
@@ -112,13 +114,13 @@ def topkast(
 
     def receive(grads: Arrays, flat: Arrays, state: TopkastState) -> tuple[Arrays, TopkastState]:
         explored = {
-            path: g + _slope(flat[path], state.forward[path], penalty, norm, 1.0 - sparsity).astype(g.dtype)
+            path: g + _slope(flat[path], state.forward[path], penalty, norm, 1.0 - zeros).astype(g.dtype)
             for path, g in grads.items()
         }
         return learning(explored, state), state
 
     return masking(
-        f"topkast(sparsity={sparsity}, backward_sparsity={backward_sparsity})",
+        f"topkast(sparsity={zeros}, backward_sparsity={backward_sparsity})",
         masks=lambda state: state.forward,
         straight=True,
         settles=True,
@@ -135,11 +137,10 @@ def _slope(x: jax.Array, used: jax.Array, penalty: float, norm: int, density: fl
     return penalty * jnp.where(used, 1.0, 1.0 / density) * (jnp.sign(wide) if norm == 1 else wide)
 
 
-def _check(sparsity: float, backward: float, every: int, penalty: float, norm: int, distribution: Distribution) -> None:
-    check_sparsity(sparsity, "sparsity")
+def _check(sparsity: float, backward: float, every: int, penalty: float, norm: int) -> None:
     check_sparsity(backward, "backward_sparsity")
-    check_distribution(distribution)
     if backward > sparsity:
         raise ValueError(f"backward_sparsity={backward} exceeds sparsity={sparsity}: what is used must also learn")
-    if every < 1 or not 0 <= penalty < math.inf or norm not in (1, 2):
-        raise ValueError(f"topkast: every={every} must be at least 1, penalty={penalty} at least 0, norm={norm} 1 or 2")
+    check_strength("topkast", "penalty", penalty)
+    if every < 1 or norm not in (1, 2):
+        raise ValueError(f"topkast: every={every} must be at least 1, norm={norm} 1 or 2")

@@ -126,7 +126,7 @@ def _noisy(
         return state._replace(count=step, masks=masks)
 
     def noise(state: VariationalState, path: str) -> jax.Array:
-        return jax.random.normal(stream(state.key, path, state.count), state.log_sigma2[path].shape)
+        return jax.random.normal(stream(state.key, path, state.count), state.log_sigma2[path].shape, jnp.float32)
 
     def view(flat: Arrays, state: VariationalState) -> Arrays:
         final, seen = apply_masks(flat, state.masks), {}
@@ -137,7 +137,9 @@ def _noisy(
 
     def receive(grads: Arrays, flat: Arrays, state: VariationalState) -> tuple[Arrays, VariationalState]:
         sampling = state.count < end
-        weight = strength / examples * jnp.where(state.count < warmup, state.count / max(warmup, 1), 1.0)
+        weight = (
+            strength / examples * jnp.where(state.count < warmup, state.count.astype(jnp.float32) / max(warmup, 1), 1.0)
+        )
         received, slopes = {}, {}
         for path, g in grads.items():
             x, wide = flat[path].astype(jnp.float32), g.astype(jnp.float32)

@@ -6,10 +6,11 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression
-from compressjax.prune._densities import Distribution, check_distribution, check_sparsity
+from compressjax.prune._densities import Distribution
 from compressjax.prune._layerwise import layerwise
 from compressjax.prune._masks import pattern_mask
-from compressjax.prune._patterns import Pattern, as_pattern
+from compressjax.prune._patterns import Pattern
+from compressjax.prune._ranked import check_pattern
 from compressjax.saliency import layout
 from compressjax.saliency import wanda as scores_by_wanda
 
@@ -84,19 +85,12 @@ def checked(
         >>> checked("wanda", 0.5, "balanced")[1]
         'wanda(sparsity=0.5)'
     """
-    chosen = as_pattern(pattern)
-    check_distribution(distribution)
-    if distribution != "uniform" and (chosen.density is not None or distribution == "global"):
-        raise ValueError(
-            f"{method}: distribution {distribution!r} with pattern {pattern!r} has no meaning; leave it out"
-        )
+    if not isinstance(pattern, str):
+        raise ValueError(f"{method}: give the pattern by name, as '2:4'; statistics say which axes are inputs")
+    chosen = check_pattern(pattern, sparsity, distribution, method)
+    if distribution == "global":
+        raise ValueError(f"{method}: distribution 'global' has no meaning layer by layer; use 'uniform' or 'erk'")
     free = "balanced" if method == "wanda" else "unstructured"
     if chosen.density is None and chosen.name != free:
         raise ValueError(f"{method}: pattern {pattern!r} is not for single layers; use {free!r} or 'N:M'")
-    if chosen.density is None and sparsity is None:
-        raise ValueError(f"{method}: sparsity is missing; give the fraction of zeros in [0, 1), or a pattern 'N:M'")
-    if sparsity is not None:
-        check_sparsity(sparsity, "sparsity")
-        if chosen.density is not None and abs(1 - sparsity - chosen.density) > 1e-9:
-            raise ValueError(f"{method}: {pattern} leaves {1 - chosen.density:g} zero, not {sparsity}; leave it out")
     return chosen, f"{method}(sparsity={sparsity})" if chosen.density is None else f"{method}({chosen.name})"

@@ -1,12 +1,13 @@
 """WoodFisher: Optimal Brain Surgeon on blocks; what is kept makes up for what is removed."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression, values
+from compressjax.core import Compression, automatic, values
 from compressjax.prune._densities import Distribution, check_distribution, check_sparsity
 from compressjax.prune._layerwise import LayerwiseState, shifting
 from compressjax.prune._masking import Arrays
@@ -65,7 +66,7 @@ def woodfisher(
     """
     check_sparsity(sparsity, "sparsity")
     check_distribution(distribution)
-    if block < 1 or damping <= 0 or rounds < 1:
+    if block < 1 or not 0 < damping < math.inf or rounds < 1:
         raise ValueError(
             f"woodfisher: block={block} and rounds={rounds} must be at least 1 and damping={damping} positive; "
             "the paper has 1e-5"
@@ -73,8 +74,14 @@ def woodfisher(
 
     def decide(params: Any, paths: tuple[str, ...]) -> LayerwiseState:
         flat = values(params)
-        # The largest parts first: inverses of each leaf's blocks, [blocks, block, block].
         rows = _gradients(loss, params, batches, paths)
+        chosen = {path: flat[path] for path in paths}
+        like = LayerwiseState(chosen, chosen, jnp.array(True), {})
+        return automatic(solve, like)(chosen, rows)
+
+    def solve(flat: Arrays, rows: Arrays) -> LayerwiseState:
+        paths = tuple(flat)
+        # The largest parts first: inverses of each leaf's blocks, [blocks, block, block].
         parts = {path: _Blocks(flat[path], block) for path in paths}
         inverses = {path: jax.lax.map(lambda g: woodbury_inverse(g, damping), parts[path].rows(rows[path]))
                     for path in paths}  # fmt: skip

@@ -120,3 +120,10 @@ def test_masks_go_through_other_transformations(key):
         np.testing.assert_array_equal(mask, top(row, count))
     grads = jax.grad(lambda x: jnp.sum(jnp.where(top_mask(x, 7), x, 0.0)))(rows[0])
     np.testing.assert_array_equal(grads, top(rows[0], 7).astype(jnp.float32))
+
+
+def test_double_precision_is_ranked_in_single():
+    with jax.enable_x64(True):
+        scores = jnp.array([0.1, 3.0, 3.0 + 1e-12, -1.0], jnp.float64)
+        assert jax.jit(top_mask)(scores, 2).tolist() == [False, True, True, False]
+        assert top_along(scores[None].repeat(2, 0), 1, 1).tolist() == [[False, True, False, False]] * 2

@@ -38,7 +38,7 @@ CALLS = {
     "set_": lambda s: prune.set_(s, KEY, end=1),
     "sparsegpt": prune.sparsegpt,
     "sparsegpt, patterns": lambda s: prune.sparsegpt(0.5, distribution={".*": s}),
-    "sr_ste": prune.sr_ste,
+    "sr_ste": lambda s: prune.sr_ste(s, pattern="unstructured"),
     "static": lambda s: prune.static(s, KEY),
     "ste": prune.ste,
     "synflow": lambda s: saliency.synflow(no_loss, jnp.ones((1, 2)), s),

@@ -59,6 +59,7 @@ def placed(mesh, params):
 TRAINED = {
     "gradual": prune.gradual(0.5, end=3, every=1),
     "gradual, global": prune.gradual(0.5, end=3, every=1, distribution="global"),
+    "gradual, neurons of all": prune.gradual(0.5, end=3, every=1, distribution="global", pattern="neuron"),
     "static": prune.static(0.5, KEY),
     "set": prune.set_(0.5, KEY, end=7, every=1),
     "rigl": prune.rigl(0.5, KEY, end=7, every=1),
@@ -94,7 +95,9 @@ def trained(method, params, lost):
     return jax.jit(method.view)(params, state.compression), jax.jit(method.encode)(params, state.compression)
 
 
-@pytest.mark.parametrize(("name", "kind"), both(TRAINED, "gradual, global", "rigl", "sr_ste", "proximal_nuclear"))
+@pytest.mark.parametrize(
+    ("name", "kind"), both(TRAINED, "gradual, global", "rigl, balanced", "sr_ste", "proximal_nuclear")
+)
 def test_a_training_on_a_mesh_equals_one_on_a_device(name, kind):
     mesh = jax.make_mesh((2, 2), ("data", "model"), axis_types=(AxisType[kind.capitalize()],) * 2)
     want, _ = trained(TRAINED[name], PARAMS, loss)
@@ -136,12 +139,16 @@ SCORES = {
 }
 
 
-@pytest.mark.parametrize(("name", "kind"), both([*AT_ONCE, *SCORES], "neurons, global", "2:4", "sparsegpt", "lamp"))
+@pytest.mark.parametrize(
+    ("name", "kind"), both([*AT_ONCE, *SCORES, "woodfisher"], "neurons, global", "2:4", "sparsegpt", "lamp")
+)
 def test_masks_on_a_mesh_are_those_of_a_device(name, kind):
     mesh = jax.make_mesh((2, 2), ("data", "model"), axis_types=(AxisType[kind.capitalize()],) * 2)
     _, stats = observe(forward)(PARAMS, X)
 
     def method(f, lost):
+        if name == "woodfisher":
+            return prune.woodfisher(lost, [(X, Y)], 0.5, block=8, damping=0.01)
         return AT_ONCE[name] if name in AT_ONCE else prune.one_shot(SCORES[name](f, lost), 0.5)
 
     def masks(method, params):

@@ -88,7 +88,7 @@ def test_values_inside_nodes(params):
 
 def test_bad_settings():
     for settings in ({"sparsity": 1.0}, {}, {"sparsity": 0.5, "pattern": "x"}, {"sparsity": 0.5, "distribution": "x"}):
-        with pytest.raises(ValueError, match="sparsity|unknown"):
+        with pytest.raises(ValueError, match=r"sparsity|unknown"):
             prune.one_shot(saliency.magnitude(), **settings)
 
 
@@ -96,8 +96,9 @@ def test_magnitude_takes_patterns(params):
     tree = core.compress(params, {".*kernel": prune.magnitude(pattern="1:2")})
     mask = np.asarray(tree["a"]["kernel"].mask)
     assert (mask.reshape(4, 2, 6).sum(1) == 1).all()
-    assert prune.magnitude(0.5, pattern="neuron").name == "magnitude, sparsity=0.5, pattern=neuron"
-    with pytest.raises(ValueError, match="normalise=True"):
-        prune.magnitude(0.5, normalise=True, pattern="neuron")
+    assert prune.magnitude(0.5, pattern="neuron").name == "magnitude(sparsity=0.5, pattern=neuron)"
+    named, given = (prune.magnitude(0.5, "global", normalise=True, pattern=p) for p in ("neuron", prune.slices(-1)))
+    masks = [method.init(core.values(params)).masks for method in (named, given)]
+    assert helpers.difference(*masks) == ""
     with pytest.raises(ValueError, match="sparsity is missing"):
         prune.magnitude()

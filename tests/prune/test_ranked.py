@@ -6,7 +6,8 @@ import numpy as np
 import optax
 import pytest
 
-from compressjax import core, prune
+from compressjax import core, prune, saliency
+from compressjax.prune._ranked import ranked
 from tests import helpers
 
 PARAMS = {"a": {"kernel": helpers.array(0, (12, 8))}, "b": {"kernel": helpers.array(1, (8, 16))}}
@@ -35,8 +36,7 @@ def test_neurons_go_bit_by_bit_and_the_smallest_first():
         assert set(np.flatnonzero(kept)) == set(alive[np.argsort(-means[alive])[: kept.sum()]])
         before = mask
         counts.append(int(kept.sum()))
-    entries = [round(96 * (1 - 0.75 * (1 - (1 - t / 4) ** 3))) for t in (1, 2, 3, 4)]
-    assert counts == [round(n / 12) for n in entries] == [4, 3, 2, 2]
+    assert counts == [round(8 * (1 - 0.75 * (1 - (1 - t / 4) ** 3))) for t in (1, 2, 3, 4)] == [5, 3, 2, 2]
 
 
 def test_n_of_m_goes_from_all_to_n():
@@ -92,6 +92,55 @@ def test_training_leaves_whole_units_at_zero():
         params = optax.apply_updates(params, updates)
     stored = np.asarray(core.materialize(method.encode(params, state.compression))["b"]["kernel"])
     assert (stored == 0).all(0).sum() == 8
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (3, 3), (4, 6)])
+@pytest.mark.parametrize("pattern", ["neuron", "balanced", "channel"])
+def test_units_are_rounded_once(pattern, shape):
+    """To the nearest number of them, by a schedule as at once; of 30 % of 2 neurons nearly 1 goes, not 0."""
+    params = {"kernel": helpers.array(3, shape)}
+    units = {"neuron": shape[1], "channel": shape[0], "balanced": shape[0]}[pattern]
+    for sparsity in (0.1, 0.3, 0.5, 0.7, 0.9):
+        once = prune.magnitude(sparsity, pattern=pattern).init(params).masks["kernel"]
+        masks = [
+            prune.gradual(sparsity, end=0, pattern=pattern).init(params).masks["kernel"],
+            prune.one_shot(saliency.magnitude(), sparsity, pattern=pattern).init(params).masks["kernel"],
+            prune.topkast(sparsity, sparsity, pattern=pattern).init(params).forward["kernel"],
+            prune.acdc(sparsity, begin=0, every=1, end=3, distribution="uniform", pattern=pattern)
+            .init(params).masks["kernel"],
+        ]  # fmt: skip
+        assert all(np.array_equal(mask, once) for mask in masks)
+        kept = np.asarray(once).sum() / once.size * units
+        least = 0 if pattern == "balanced" else 1
+        assert abs(kept - units * (1 - sparsity)) <= 0.5 + 1e-6 or kept == least
+
+
+def test_a_global_ranking_of_units_ends_before_the_first_that_does_not_fit():
+    """As `ranked` says: nothing is skipped for the sake of what comes later, and the best stays whatever it weighs."""
+    sizes = {"a": 1, "b": 10, "c": 1}
+    scores = {name: jnp.full((1, n), 9.0 - i) for i, (name, n) in enumerate(sizes.items())}
+    kept = {n: {path for path, mask in ranked(scores, {"": n}, prune.layer()).items() if mask.any()} for n in range(13)}
+    assert [len(kept[n]) for n in range(13)] == [1] * 11 + [2, 3]
+    big = {"a": jnp.full((1, 10), 9.0), "b": jnp.ones((1, 1))}
+    assert [bool(mask.any()) for mask in ranked(big, {"": 3}, prune.layer()).values()] == [True, False]
+
+
+def test_n_of_m_needs_no_number():
+    """As `ste`, `one_shot` and `magnitude` have it; and two thirds need not be written to the last digit."""
+    params = {"kernel": helpers.array(3, (12, 4))}
+    for method in (
+        prune.gradual(None, end=0, pattern="1:3"),
+        prune.gradual(0.667, end=0, pattern="1:3"),
+        prune.movement(None, end=0, pattern="1:3"),
+        prune.acdc(None, begin=0, every=1, end=0, distribution="uniform", pattern="1:3"),
+        prune.magnitude(0.6667, pattern="1:3"),
+    ):
+        mask = np.asarray(method.init(params).masks["kernel"])
+        assert (mask.reshape(4, 3, 4).sum(1) == 1).all()
+    assert int(prune.topkast(None, 0.3, pattern="1:3").init(params).forward["kernel"].sum()) == 16
+    for make in (prune.gradual, prune.movement, lambda s, end: prune.acdc(s, begin=0, every=1, end=end)):
+        with pytest.raises(ValueError, match="sparsity is missing; give the fraction of zeros"):
+            make(None, end=3)
 
 
 @pytest.mark.parametrize("make", [prune.gradual, prune.movement])

@@ -71,12 +71,12 @@ def test_masks_at_intervals_and_to_an_end():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (prune.ste, "fixes no sparsity"),
+        (prune.ste, "ste: sparsity is missing"),
         (lambda: prune.ste(1.0), "sparsity=1.0"),
         (lambda: prune.ste(0.5, every=0), "every=0"),
         (lambda: prune.ste(0.5, distribution="layer"), "unknown distribution"),
-        (lambda: prune.sr_ste(decay=-1.0), "decay=-1.0 is negative"),
-        (lambda: prune.ste(0.75, pattern="2:4").init(PARAMS), "leave"),
+        (lambda: prune.sr_ste(decay=-1.0), "decay=-1.0 must be finite"),
+        (lambda: prune.ste(0.75, pattern="2:4"), "leaves 0.5 of every leaf"),
         (lambda: prune.ste(pattern="3:5").init(PARAMS), "5"),
     ],
 )
