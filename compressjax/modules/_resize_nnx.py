@@ -8,6 +8,7 @@ import jax
 from flax import nnx
 
 from compressjax.core import path_string
+from compressjax.modules._grouped_nnx import counting, group_counts
 from compressjax.modules._resize import agree
 
 _WAY_OUT = "the function that shrink returned runs as it is"
@@ -46,11 +47,14 @@ def _general(layer: Any) -> None:
 
 
 def _conv(layer: Any) -> None:
-    """Of grouped convolutions whole groups are cut; each keeps its inputs and outputs."""
-    kernel, groups = tuple(layer.kernel.shape), layer.feature_group_count
-    if groups > 1:
-        groups = kernel[-1] // (layer.out_features // groups) if kernel[-2] * groups == layer.in_features else groups
-        layer.feature_group_count = groups
+    kernel, counts = tuple(layer.kernel.shape), group_counts(layer)
+    if len(counts) != 1:
+        raise ValueError(
+            f"its kernel {tuple(layer.kernel_shape)} of {layer.feature_group_count} groups is now {kernel}, which "
+            f"fits {' or '.join(map(str, counts)) or 'no number of'} groups; give example arguments that reach it, or "
+            "set its new out_features and feature_group_count on the module first"
+        )
+    layer.feature_group_count = groups = counts[0]
     layer.in_features, layer.out_features = kernel[-2] * groups, kernel[-1]
     layer.kernel_shape = kernel
 
@@ -153,7 +157,7 @@ def _own(model: nnx.Module) -> str:
     return ", ".join(found) or "none"
 
 
-def _run(smaller: nnx.Module, args: tuple[Any, ...], expected: Any, tolerance: float) -> None:
+def _run(smaller: nnx.Module, args: tuple[Any, ...], expected: Any = None, tolerance: float = 0.0) -> None:
     """Calls the module as a function, so that what it counts or averages stays as it is."""
     definition, state = nnx.split(smaller)
 
@@ -171,6 +175,17 @@ def _run(smaller: nnx.Module, args: tuple[Any, ...], expected: Any, tolerance: f
         agree(jax.jit(call)(state, *args), expected, tolerance)
 
 
+def _set(path: tuple[Any, ...], module: nnx.Module, before: nnx.Module) -> None:
+    rule = next((_RULES[kind] for kind in type(module).__mro__ if kind in _RULES), None)
+    try:
+        if rule is None:
+            _unknown(module, before)
+        else:
+            rule(module)
+    except ValueError as reason:
+        raise ValueError(f"{_named(path, module)} cannot be resized: {reason}, or {_WAY_OUT}") from reason
+
+
 def resize_nnx(model: nnx.Module, state: Any, *args: Any, expected: Any = None, tolerance: float = 1e-5) -> nnx.Module:
     """An NNX module that holds a shrunk state.
 
@@ -181,7 +196,8 @@ def resize_nnx(model: nnx.Module, state: Any, *args: Any, expected: Any = None, 
         model: The module of the full width; it stays as it is.
         state: Shrunk state, as `structure.shrink` returns it in `params` for a function that merges a state; all of it,
             with statistics and keys.
-        *args: Example arguments of the module; when given, it must run on them.
+        *args: Example arguments of the module; when given, it must run on them. They also say how many groups a
+            convolution has kept whose kernel fits several numbers, as whole groups may be gone or outputs of each.
         expected: What the shrunk model returns for them; when given, the new module must return the same.
         tolerance: Largest difference from `expected`, relative to its largest entry if that is above 1.
 
@@ -190,8 +206,9 @@ def resize_nnx(model: nnx.Module, state: Any, *args: Any, expected: Any = None, 
 
     Raises:
         ValueError: If the state is not the whole one (filtered to `nnx.Param`, say), or if a module remembers a width
-            that it is not known what to do with, does not run, or computes something else because its code uses a width
-            otherwise, as in a scale or a mean. The function that `shrink` returns runs in all these cases.
+            that it is not known what to do with, has groups that nothing counts, does not run, or computes something
+            else because its code uses a width otherwise, as in a scale or a mean. The function that `shrink` returns
+            runs in all these cases.
 
     Example:
         >>> model = nnx.Linear(2, 5, rngs=nnx.Rngs(0))
@@ -202,17 +219,15 @@ def resize_nnx(model: nnx.Module, state: Any, *args: Any, expected: Any = None, 
     _same_paths(model, state)
     smaller = nnx.merge(nnx.graphdef(model), state, copy=True)  # or training it would change the state
     whole = dict(nnx.iter_graph(model))
-    for path, module in nnx.iter_graph(smaller):
-        if not isinstance(module, nnx.Module):
-            continue
-        rule = next((_RULES[kind] for kind in type(module).__mro__ if kind in _RULES), None)
-        try:
-            if rule is None:
-                _unknown(module, whole[path])
-            else:
-                rule(module)
-        except ValueError as reason:
-            raise ValueError(f"{_named(path, module)} cannot be resized: {reason}, or {_WAY_OUT}") from reason
+    modules = {path: module for path, module in nnx.iter_graph(smaller) if isinstance(module, nnx.Module)}
+    unclear = {path: m for path, m in modules.items() if args and isinstance(m, nnx.Conv) and len(group_counts(m)) != 1}
+    for path in [path for path in modules if path not in unclear]:
+        _set(path, modules[path], whole[path])
+    if unclear:
+        with counting(list(unclear.values())):
+            _run(smaller, args)
+    for path in unclear:
+        _set(path, modules[path], whole[path])
     if args:
         _run(smaller, args, expected, tolerance)
     return smaller

@@ -97,6 +97,78 @@ def test_transposed_convolutions_and_whole_groups(transposed):
     assert (smaller.norm.num_groups, smaller.norm.group_size) == (2, 3)
 
 
+class Grouped(nnx.Module):
+    """A convolution of groups between two ordinary ones."""
+
+    def __init__(self, groups, outputs, rngs):
+        self.c, self.o = nnx.Conv(4, 8, (3, 3), rngs=rngs), nnx.Conv(outputs, 2, (3, 3), rngs=rngs)
+        self.g = nnx.Conv(8, outputs, (3, 3), feature_group_count=groups, rngs=rngs)
+
+    def __call__(self, x):
+        return self.o(nnx.relu(self.g(nnx.relu(self.c(x)))))
+
+
+PLANES = cutting.filled(jnp.ones((2, 4, 4, 4)))
+INPUTS, OUTPUTS, GROUPS = "c/kernel:3#2", "g/kernel:3", "c/kernel:3"  # what is cut of a grouped convolution
+
+
+@pytest.mark.parametrize(
+    ("groups", "outputs", "keep", "widths"),
+    [
+        (2, 8, {INPUTS: 2}, (2, 4, 8)),
+        (2, 8, {OUTPUTS: 3}, (2, 8, 6)),
+        (2, 8, {INPUTS: 1, OUTPUTS: 3}, (2, 2, 6)),
+        (4, 8, {GROUPS: 3}, (3, 6, 6)),
+        (4, 8, {GROUPS: 3, INPUTS: 1}, (3, 3, 6)),
+        (8, 8, 0.5, (4, 4, 4)),
+        (8, 16, {GROUPS: 5}, (5, 5, 10)),
+    ],
+)
+def test_groups_are_counted_where_shapes_determine_them(groups, outputs, keep, widths):
+    model, small, want = shrunk(functools.partial(Grouped, groups, outputs), PLANES, keep=keep)
+    smaller = resize_nnx(model, small.params)
+    assert (smaller.g.feature_group_count, smaller.g.in_features, smaller.g.out_features) == widths
+    np.testing.assert_allclose(run(smaller, PLANES), want, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("groups", "outputs", "keep", "widths"),
+    [
+        (2, 8, 0.5, (1, 2, 2)),
+        (2, 8, {GROUPS: 1}, (1, 4, 4)),
+        (2, 8, {OUTPUTS: 2}, (2, 8, 4)),
+        (4, 8, {OUTPUTS: 1}, (4, 8, 4)),
+        (8, 16, 0.5, (4, 4, 4)),
+    ],
+)
+def test_groups_that_shapes_leave_open_are_counted_on_example_arguments(groups, outputs, keep, widths):
+    model, small, want = shrunk(functools.partial(Grouped, groups, outputs), PLANES, keep=keep)
+    with pytest.raises(ValueError, match=r"Conv at g cannot be resized: its kernel \(3, 3, .* is now \(3, 3, .* which "
+                                         r"fits . or . groups; give example arguments.*shrink returned"):  # fmt: skip
+        resize_nnx(model, small.params)
+    smaller = resize_nnx(model, small.params, PLANES, expected=want)
+    assert (smaller.g.feature_group_count, smaller.g.in_features, smaller.g.out_features) == widths
+    assert smaller.g.conv_general_dilated is model.g.conv_general_dilated
+    model.g.feature_group_count, _, model.g.out_features = widths
+    np.testing.assert_allclose(run(resize_nnx(model, small.params), PLANES), want, rtol=1e-5, atol=1e-4)
+
+
+def test_a_grouped_convolution_that_the_example_does_not_reach_is_refused():
+    class Idle(Grouped):
+        def __call__(self, x):
+            return self.c(x)
+
+    small = shrunk(functools.partial(Grouped, 2, 8), PLANES, keep=0.5)[1]
+    idle = nnx.eval_shape(lambda: Idle(2, 8, nnx.Rngs(0)))
+    with pytest.raises(ValueError, match=r"Conv at g cannot be resized: .*fits 1 or 2 groups"):
+        resize_nnx(idle, small.params, PLANES)
+
+
+def test_kernels_of_no_number_of_groups_are_refused():
+    with pytest.raises(ValueError, match=r"\(1, 4, 7\), which fits no number of groups"):
+        cut(functools.partial(nnx.Conv, 8, 8, (1,), feature_group_count=2), lambda x: x[..., :7])
+
+
 def test_a_part_of_every_group_is_refused():
     model, small, _ = shrunk(functools.partial(Upward, False), SQUARES, keep=0.5, noted=True)
     with pytest.raises(ValueError, match=r"GroupNorm at norm cannot be resized: 4 channels are no whole groups of 3.*"
