@@ -167,8 +167,9 @@ def _run(smaller: nnx.Module, args: tuple[Any, ...], expected: Any = None, toler
     try:
         jax.eval_shape(call, state, *args)
     except Exception as refusal:  # shapes that do not fit raise what the module's code chooses
+        said = next(iter(str(refusal).splitlines()), "no message")  # as of an assertion
         raise ValueError(
-            f"the resized module does not run: {str(refusal).splitlines()[0]}; modules with integers of their own: "
+            f"the resized module does not run: {type(refusal).__name__}: {said}; modules with integers of their own: "
             f"{_own(smaller)}; set new widths on them first, or {_WAY_OUT}"
         ) from refusal
     if expected is not None:

@@ -176,10 +176,10 @@ def test_a_part_of_every_group_is_refused():
         resize_nnx(model, small.params)
 
 
-def cut(kind, change):
+def cut(kind, change, *args):
     """A module on a state whose arrays were changed by hand."""
     model = nnx.eval_shape(lambda: kind(rngs=nnx.Rngs(0)))
-    return resize_nnx(model, jax.tree.map(change, cutting.filled(nnx.state(model))))
+    return resize_nnx(model, jax.tree.map(change, cutting.filled(nnx.state(model))), *args)
 
 
 def test_embeddings_general_layers_and_factors():
@@ -299,6 +299,18 @@ def test_a_module_that_does_not_run_is_refused_with_the_suspects():
     model, small, _ = shrunk(Heads, SEQUENCES, keep={"up/kernel:1": 2})
     with pytest.raises(ValueError, match=r"does not run: .*of their own: Heads at the root; set new widths"):
         resize_nnx(model, small.params, SEQUENCES)
+
+
+@pytest.mark.parametrize(("message", "said"), [((), "no message"), (("of heads\nand more",), "of heads")])
+def test_what_a_module_raises_is_named_with_its_type(message, said):
+    class Strict(nnx.Linear):
+        def __call__(self, x):
+            if self.out_features % 3:
+                raise AssertionError(*message)
+            return super().__call__(x)
+
+    with pytest.raises(ValueError, match=f"does not run: AssertionError: {said}; modules with"):
+        cut(functools.partial(Strict, 5, 6), lambda x: x[..., :4], jnp.ones((2, 5)))
 
 
 def test_a_scale_in_the_code_is_found_out():
