@@ -81,6 +81,21 @@ def test_one_field_for_two_widths_must_keep_one_count():
         resize(Net(), other.params, x)
 
 
+def test_widths_in_a_dict():
+    class Net(nn.Module):
+        widths: dict
+
+        @nn.compact
+        def __call__(self, x):
+            for width in self.widths["hidden"]:
+                x = nn.relu(nn.Dense(width)(x))
+            return nn.Dense(self.widths["out"])(x)
+
+    model, x = Net({"hidden": (6, 8), "out": 3}), jnp.ones((1, 2))
+    small, expected = shrunk(model, x, keep={"params/Dense_0/kernel:1": 2, "params/Dense_1/kernel:1": 5})
+    assert dict(resize(model, small.params, x, expected=expected).widths) == {"hidden": (2, 5), "out": 3}
+
+
 class Grouped(nn.Module):
     """A convolution of groups between two ordinary ones."""
 

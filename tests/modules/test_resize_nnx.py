@@ -287,6 +287,66 @@ def test_widths_of_your_own_are_yours_to_set():
     np.testing.assert_allclose(run(resize_nnx(model, small.params), SEQUENCES[0]), want, rtol=1e-5, atol=1e-5)
 
 
+class Wide(nnx.Linear):
+    """A subclass of a layer of Flax that remembers its width once more."""
+
+    def __init__(self, inputs, outputs, rngs):
+        super().__init__(inputs, outputs, rngs=rngs)
+        self.width = outputs
+
+    def __call__(self, x):
+        return super().__call__(x).reshape(-1, self.width)
+
+
+class Above(nnx.Module):
+    """A width that the module of the array does not remember, but the one above."""
+
+    def __init__(self, rngs):
+        self.width, self.up, self.out = 6, nnx.Linear(5, 6, rngs=rngs), nnx.Linear(6, 2, rngs=rngs)
+
+    def __call__(self, x):
+        return self.out(nnx.relu(self.up(x)).reshape(-1, self.width))
+
+
+class Layers(nnx.Module):
+    """As many layers as units, and no number that is a width."""
+
+    def __init__(self, rngs):
+        self.all = nnx.List([nnx.Linear(5, 6, rngs=rngs), *(nnx.Linear(6, 6, rngs=rngs) for _ in range(5))])
+
+    def __call__(self, x):
+        for layer in self.all:
+            x = layer(x)
+        return x
+
+
+def test_a_subclass_of_a_layer_is_refused_for_what_it_adds():
+    wide = functools.partial(Wide, 5, 6)
+    with pytest.raises(ValueError, match=r"Wide at the root cannot be resized: its width is 6.*set the new one"):
+        cut(wide, lambda x: x[..., :3])
+    # What Flax itself remembers is none of it, a kernel's size for one.
+    assert cut(functools.partial(type("Same", (nnx.Conv,), {}), 4, 3, (3, 3)), lambda x: x[..., :2]).out_features == 2
+
+
+def test_widths_above_the_array_are_refused_unless_results_agree():
+    model, small, want = shrunk(Above, SEQUENCES[0], keep=0.5)
+    for args in ((), SEQUENCES[:1]):
+        with pytest.raises(ValueError, match=r"Above at the root .*: its width is 6, a width that was cut below it"):
+            resize_nnx(model, small.params, *args)
+    with pytest.raises(ValueError, match="does not run"):
+        resize_nnx(model, small.params, SEQUENCES[0], expected=want)
+    model.width = 3
+    resize_nnx(model, small.params, SEQUENCES[0], expected=want)
+    unused, small, want = shrunk(Layers, SEQUENCES, keep=0.5)
+    unused.width = 6
+    assert resize_nnx(unused, small.params, SEQUENCES, expected=want).all[0].out_features == 3
+
+
+def test_as_many_layers_as_units_are_no_width():
+    model, small, want = shrunk(Layers, SEQUENCES, keep=0.5)
+    np.testing.assert_allclose(run(resize_nnx(model, small.params), SEQUENCES), want, rtol=1e-5, atol=1e-5)
+
+
 def test_an_unknown_cell_is_named_before_it_runs():
     model, small, want = shrunk(functools.partial(Recurrent, OwnCell), SEQUENCES, keep=0.5)
     with pytest.raises(ValueError, match=r"OwnCell at rnn/cell cannot be resized: its size is 6.*shrink returned"):
