@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -16,17 +16,32 @@ _MOST = 1024  # settings of fields that are tried
 Where = tuple[Any, ...]  # names of fields and places in tuples, from the module down
 
 
-def _numbers(value: Any, where: Where) -> Iterator[tuple[Where, int]]:
-    """Integers above one in the fields of a module, in tuples, and in configs that are dataclasses."""
+def numbers(value: Any, where: Where) -> Iterator[tuple[Where, int]]:
+    """Integers above one in the fields of a module, in tuples and dicts, and in configs that are dataclasses.
+
+    Args:
+        value: A module, or what one of its fields holds.
+        where: The way to it.
+
+    Yields:
+        The way to every integer, and the integer.
+
+    Example:
+        >>> list(numbers({"heads": 4, "widths": (1, 8)}, ()))
+        [(('heads',), 4), (('widths', 1), 8)]
+    """
     if isinstance(value, int) and not isinstance(value, bool) and value > 1:
         yield where, value
     elif isinstance(value, tuple | list):
         for i, part in enumerate(value):
-            yield from _numbers(part, (*where, i))
+            yield from numbers(part, (*where, i))
+    elif isinstance(value, Mapping):
+        for key, part in value.items():
+            yield from numbers(part, (*where, key))
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         for field in dataclasses.fields(value):
             if field.name not in ("parent", "name"):
-                yield from _numbers(getattr(value, field.name), (*where, field.name))
+                yield from numbers(getattr(value, field.name), (*where, field.name))
 
 
 def _with(value: Any, where: Where, new: int) -> Any:
@@ -35,6 +50,8 @@ def _with(value: Any, where: Where, new: int) -> Any:
     head, *rest = where
     if isinstance(value, tuple | list):
         return type(value)(_with(x, tuple(rest), new) if i == head else x for i, x in enumerate(value))
+    if isinstance(value, Mapping):
+        return type(value)({**value, head: _with(value[head], tuple(rest), new)})  # type: ignore[call-arg]
     changed = _with(getattr(value, head), tuple(rest), new)
     return (
         value.clone(**{head: changed})
@@ -67,7 +84,7 @@ def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
 def resize(module: nn.Module, variables: Any, *args: Any, expected: Any = None, tolerance: float = 1e-5) -> nn.Module:
     """A Linen module whose widths are those of shrunk variables.
 
-    Integers in its fields (in tuples and in dataclass configs too) are tried in the sizes that the shrunk arrays
+    Integers in its fields (in tuples, dicts and dataclass configs too) are tried in the sizes that the shrunk arrays
     suggest, until `init` gives arrays of exactly those shapes.
 
     Args:
@@ -96,18 +113,18 @@ def resize(module: nn.Module, variables: Any, *args: Any, expected: Any = None, 
     if set(shape_of) != set(wanted):
         odd = sorted(set(shape_of) ^ set(wanted))
         raise ValueError(f"variables and module disagree on {odd[:4]}; pass all collections that init makes")
-    numbers = list(_numbers(module, ()))
+    found = list(numbers(module, ()))
     for single in (True, False):
-        options = [_candidates(number, shape_of, wanted, single)[::-1] for _, number in numbers]
+        options = [_candidates(number, shape_of, wanted, single)[::-1] for _, number in found]
         for setting in itertools.islice(itertools.product(*options), _MOST):
             smaller = module
-            for (where, _), value in zip(numbers, setting, strict=True):
+            for (where, _), value in zip(found, setting, strict=True):
                 smaller = _with(smaller, where, value)
             if _fits(smaller, wanted, rng, args):
                 if expected is not None:
                     agree(jax.jit(smaller.apply)(variables, *args), expected, tolerance)
                 return smaller
-    fields = {".".join(map(str, where)): number for where, number in numbers}
+    fields = {".".join(map(str, where)): number for where, number in found}
     raise ValueError(
         f"no setting of the fields {fields} gives the shrunk shapes: widths that share a field have to keep the same "
         "count (shrink with keep=, or spread='uniform'); the function that shrink returned runs as it is"

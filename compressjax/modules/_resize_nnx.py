@@ -1,33 +1,23 @@
 """An NNX module on a shrunk state, with the widths that its layers remember brought up to date."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import jax
 from flax import nnx
 
-from compressjax.core import path_string
+from compressjax.modules._grouped_nnx import counting, group_counts
+from compressjax.modules._remembered_nnx import flat, held, refuse_lost, remembered
 from compressjax.modules._resize import agree
 
 _WAY_OUT = "the function that shrink returned runs as it is"
 _WHOLE = "shrink the whole state, as definition, state = nnx.split(model) gives it"
-Shape = tuple[int, ...]
-
-
-def _held(module: nnx.Module) -> dict[str, Shape]:
-    """Shapes of the arrays that a module holds itself."""
-    arrays = {name: value for name, value in vars(module).items() if isinstance(value, nnx.Variable)}
-    return {name: tuple(value.shape) for name, value in arrays.items() if hasattr(value, "shape")}
-
-
-def _flat(state: Any) -> dict[str, Any]:
-    return {path_string(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(state)[0]}
 
 
 def _same_paths(model: nnx.Module, state: Any) -> None:
     """Flax only counts the leaves, and what a filter left out was not cut."""
-    asked, given = _flat(nnx.state(model)), _flat(state)
+    asked, given = flat(nnx.state(model)), flat(state)
     if lacks := [path for path in asked if path not in given]:
         raise ValueError(f"resize_nnx: the state lacks {lacks[:4]}, {len(lacks)} of the module's {len(asked)} arrays; "
                          f"{_WHOLE}, or {_WAY_OUT}")  # fmt: skip
@@ -46,11 +36,14 @@ def _general(layer: Any) -> None:
 
 
 def _conv(layer: Any) -> None:
-    """Of grouped convolutions whole groups are cut; each keeps its inputs and outputs."""
-    kernel, groups = tuple(layer.kernel.shape), layer.feature_group_count
-    if groups > 1:
-        groups = kernel[-1] // (layer.out_features // groups) if kernel[-2] * groups == layer.in_features else groups
-        layer.feature_group_count = groups
+    kernel, counts = tuple(layer.kernel.shape), group_counts(layer)
+    if len(counts) != 1:
+        raise ValueError(
+            f"its kernel {tuple(layer.kernel_shape)} of {layer.feature_group_count} groups is now {kernel}, which "
+            f"fits {' or '.join(map(str, counts)) or 'no number of'} groups; give example arguments that reach it, or "
+            "set its new out_features and feature_group_count on the module first"
+        )
+    layer.feature_group_count = groups = counts[0]
     layer.in_features, layer.out_features = kernel[-2] * groups, kernel[-1]
     layer.kernel_shape = kernel
 
@@ -81,7 +74,7 @@ def _attention(layer: Any) -> None:
 
 
 def _norm(layer: Any) -> None:
-    widths = sorted({math.prod(shape) for shape in _held(layer).values()})
+    widths = sorted({math.prod(shape) for shape in held(layer).values()})
     if len(widths) > 1:
         raise ValueError(f"its arrays have the widths {widths}; {_WHOLE}")
     for width in widths:
@@ -90,7 +83,7 @@ def _norm(layer: Any) -> None:
 
 def _group_norm(layer: Any) -> None:
     """Whole groups are cut: fewer channels in a group have another mean, which the layer does not compute."""
-    for (features,) in _held(layer).values():
+    for (features,) in held(layer).values():
         groups, rest = divmod(features, layer.group_size)
         if rest:
             raise ValueError(f"{features} channels are no whole groups of {layer.group_size}; cut whole groups")
@@ -115,31 +108,12 @@ _RULES: dict[type[nnx.Module], Callable[[Any], None]] = {
     nnx.GroupNorm: _group_norm,
     **dict.fromkeys((nnx.BatchNorm, nnx.LayerNorm, nnx.RMSNorm, nnx.InstanceNorm), _norm),
     **dict.fromkeys((nnx.LSTMCell, nnx.OptimizedLSTMCell, nnx.GRUCell, nnx.SimpleCell), _cell),
+    nnx.List: lambda layer: None,  # it counts its items, which are no width
 }
 
 
-def _remembered(module: nnx.Module) -> Iterator[tuple[str, int]]:
-    """Integers above one among the attributes of a module, and in tuples there."""
-    for name, value in vars(module).items():
-        for number in value if isinstance(value, tuple | list) else (value,):
-            if isinstance(number, int) and not isinstance(number, bool) and number > 1:
-                yield name, number
-
-
-def _arrays(module: nnx.Module) -> dict[str, Shape]:
-    """Shapes that an unknown module may remember: of its own arrays; of all below a cell, as it makes a carry."""
-    if not isinstance(module, nnx.RNNCellBase):
-        return _held(module)
-    return {path: tuple(leaf.shape) for path, leaf in _flat(nnx.state(module)).items()}
-
-
-def _unknown(module: nnx.Module, before: nnx.Module) -> None:
-    old, new = _arrays(before), _arrays(module)
-    lost = {a for path, shape in old.items() for a, b in zip(shape, new.get(path, shape)) if a != b}
-    for name, number in _remembered(module):
-        if number in lost:
-            raise ValueError(f"its {name} is {number}, a width that was cut, and what follows is not known; set the "
-                             "new one on the module first")  # fmt: skip
+def _rule(module: nnx.Module) -> Callable[[Any], None] | None:
+    return next((_RULES[kind] for kind in type(module).__mro__ if kind in _RULES), None)
 
 
 def _named(path: tuple[Any, ...], module: nnx.Module) -> str:
@@ -149,11 +123,11 @@ def _named(path: tuple[Any, ...], module: nnx.Module) -> str:
 def _own(model: nnx.Module) -> str:
     """The modules with integers that no rule sets."""
     modules = [(path, node) for path, node in nnx.iter_graph(model) if isinstance(node, nnx.Module)]
-    found = [_named(path, m) for path, m in modules if not isinstance(m, tuple(_RULES)) and any(_remembered(m))]
+    found = [_named(path, m) for path, m in modules if any(remembered(m, _rule(m) is not None))]
     return ", ".join(found) or "none"
 
 
-def _run(smaller: nnx.Module, args: tuple[Any, ...], expected: Any, tolerance: float) -> None:
+def _run(smaller: nnx.Module, args: tuple[Any, ...], expected: Any = None, tolerance: float = 0.0) -> None:
     """Calls the module as a function, so that what it counts or averages stays as it is."""
     definition, state = nnx.split(smaller)
 
@@ -163,25 +137,39 @@ def _run(smaller: nnx.Module, args: tuple[Any, ...], expected: Any, tolerance: f
     try:
         jax.eval_shape(call, state, *args)
     except Exception as refusal:  # shapes that do not fit raise what the module's code chooses
+        said = next(iter(str(refusal).splitlines()), "no message")  # as of an assertion
         raise ValueError(
-            f"the resized module does not run: {str(refusal).splitlines()[0]}; modules with integers of their own: "
+            f"the resized module does not run: {type(refusal).__name__}: {said}; modules with integers of their own: "
             f"{_own(smaller)}; set new widths on them first, or {_WAY_OUT}"
         ) from refusal
     if expected is not None:
         agree(jax.jit(call)(state, *args), expected, tolerance)
 
 
+def _set(path: tuple[Any, ...], module: nnx.Module, before: nnx.Module, below: bool) -> None:
+    rule = _rule(module)
+    try:
+        if rule is not None:
+            rule(module)
+        refuse_lost(module, before, rule is not None, below)  # a subclass may remember more than its layer
+    except ValueError as reason:
+        raise ValueError(f"{_named(path, module)} cannot be resized: {reason}, or {_WAY_OUT}") from reason
+
+
 def resize_nnx(model: nnx.Module, state: Any, *args: Any, expected: Any = None, tolerance: float = 1e-5) -> nnx.Module:
     """An NNX module that holds a shrunk state.
 
     The layers of Flax remember their widths; these are set to what the arrays say. A module of your own that remembers
-    a width of an array that was cut is refused: set the new one on it before.
+    a width of an array that was cut, in an attribute or in a tuple, dict or dataclass there, is refused: set the new
+    one on it before. If the array is not its own but that of a module below, `expected` decides instead where it is
+    given. Give it where code computes with widths (a scale, a mean, a number of heads): no attribute shows that.
 
     Args:
         model: The module of the full width; it stays as it is.
         state: Shrunk state, as `structure.shrink` returns it in `params` for a function that merges a state; all of it,
             with statistics and keys.
-        *args: Example arguments of the module; when given, it must run on them.
+        *args: Example arguments of the module; when given, it must run on them. They also say how many groups a
+            convolution has kept whose kernel fits several numbers, as whole groups may be gone or outputs of each.
         expected: What the shrunk model returns for them; when given, the new module must return the same.
         tolerance: Largest difference from `expected`, relative to its largest entry if that is above 1.
 
@@ -190,8 +178,9 @@ def resize_nnx(model: nnx.Module, state: Any, *args: Any, expected: Any = None, 
 
     Raises:
         ValueError: If the state is not the whole one (filtered to `nnx.Param`, say), or if a module remembers a width
-            that it is not known what to do with, does not run, or computes something else because its code uses a width
-            otherwise, as in a scale or a mean. The function that `shrink` returns runs in all these cases.
+            that it is not known what to do with, has groups that nothing counts, does not run, or computes something
+            else because its code uses a width otherwise, as in a scale or a mean. The function that `shrink` returns
+            runs in all these cases.
 
     Example:
         >>> model = nnx.Linear(2, 5, rngs=nnx.Rngs(0))
@@ -202,17 +191,16 @@ def resize_nnx(model: nnx.Module, state: Any, *args: Any, expected: Any = None, 
     _same_paths(model, state)
     smaller = nnx.merge(nnx.graphdef(model), state, copy=True)  # or training it would change the state
     whole = dict(nnx.iter_graph(model))
-    for path, module in nnx.iter_graph(smaller):
-        if not isinstance(module, nnx.Module):
-            continue
-        rule = next((_RULES[kind] for kind in type(module).__mro__ if kind in _RULES), None)
-        try:
-            if rule is None:
-                _unknown(module, whole[path])
-            else:
-                rule(module)
-        except ValueError as reason:
-            raise ValueError(f"{_named(path, module)} cannot be resized: {reason}, or {_WAY_OUT}") from reason
+    modules = {path: module for path, module in nnx.iter_graph(smaller) if isinstance(module, nnx.Module)}
+    unproven = not args or expected is None
+    unclear = {path: m for path, m in modules.items() if args and isinstance(m, nnx.Conv) and len(group_counts(m)) != 1}
+    for path in [path for path in modules if path not in unclear]:
+        _set(path, modules[path], whole[path], unproven)
+    if unclear:
+        with counting(list(unclear.values())):
+            _run(smaller, args)
+    for path in unclear:
+        _set(path, modules[path], whole[path], unproven)
     if args:
         _run(smaller, args, expected, tolerance)
     return smaller

@@ -81,6 +81,52 @@ def test_one_field_for_two_widths_must_keep_one_count():
         resize(Net(), other.params, x)
 
 
+def test_widths_in_a_dict():
+    class Net(nn.Module):
+        widths: dict
+
+        @nn.compact
+        def __call__(self, x):
+            for width in self.widths["hidden"]:
+                x = nn.relu(nn.Dense(width)(x))
+            return nn.Dense(self.widths["out"])(x)
+
+    model, x = Net({"hidden": (6, 8), "out": 3}), jnp.ones((1, 2))
+    small, expected = shrunk(model, x, keep={"params/Dense_0/kernel:1": 2, "params/Dense_1/kernel:1": 5})
+    assert dict(resize(model, small.params, x, expected=expected).widths) == {"hidden": (2, 5), "out": 3}
+
+
+class Grouped(nn.Module):
+    """A convolution of groups between two ordinary ones."""
+
+    groups: int
+    outputs: int
+    width: int = 8
+
+    @nn.compact
+    def __call__(self, x):
+        x = nn.relu(nn.Conv(self.width, (3, 3), name="c")(x))
+        x = nn.relu(nn.Conv(self.outputs, (3, 3), feature_group_count=self.groups, name="g")(x))
+        return nn.Conv(2, (3, 3), name="o")(x)
+
+
+@pytest.mark.parametrize(
+    ("groups", "outputs", "keep", "fields"),
+    [
+        (2, 8, 0.5, (1, 2, 2)),
+        (2, 8, {"params/c/kernel:3#2": 1, "params/g/kernel:3": 3}, (2, 6, 2)),
+        (4, 8, {"params/c/kernel:3": 3}, (3, 6, 6)),
+        (4, 8, {"params/g/kernel:3": 1}, (4, 4, 8)),
+        (8, 16, 0.5, (4, 4, 4)),
+    ],
+)
+def test_groups_and_what_is_within_them(groups, outputs, keep, fields):
+    model, x = Grouped(groups, outputs), cutting.filled(jnp.ones((2, 4, 4, 4)))
+    small, expected = shrunk(model, x, keep=keep)
+    smaller = resize(model, small.params, x, expected=expected)
+    assert (smaller.groups, smaller.outputs, smaller.width) == fields
+
+
 def test_missing_collections_are_named():
     model, x = cutting.ResNet(), jnp.ones((1, 8, 8, 1))
     variables = jax.eval_shape(model.init, KEY, x)

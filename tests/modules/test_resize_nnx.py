@@ -97,6 +97,78 @@ def test_transposed_convolutions_and_whole_groups(transposed):
     assert (smaller.norm.num_groups, smaller.norm.group_size) == (2, 3)
 
 
+class Grouped(nnx.Module):
+    """A convolution of groups between two ordinary ones."""
+
+    def __init__(self, groups, outputs, rngs):
+        self.c, self.o = nnx.Conv(4, 8, (3, 3), rngs=rngs), nnx.Conv(outputs, 2, (3, 3), rngs=rngs)
+        self.g = nnx.Conv(8, outputs, (3, 3), feature_group_count=groups, rngs=rngs)
+
+    def __call__(self, x):
+        return self.o(nnx.relu(self.g(nnx.relu(self.c(x)))))
+
+
+PLANES = cutting.filled(jnp.ones((2, 4, 4, 4)))
+INPUTS, OUTPUTS, GROUPS = "c/kernel:3#2", "g/kernel:3", "c/kernel:3"  # what is cut of a grouped convolution
+
+
+@pytest.mark.parametrize(
+    ("groups", "outputs", "keep", "widths"),
+    [
+        (2, 8, {INPUTS: 2}, (2, 4, 8)),
+        (2, 8, {OUTPUTS: 3}, (2, 8, 6)),
+        (2, 8, {INPUTS: 1, OUTPUTS: 3}, (2, 2, 6)),
+        (4, 8, {GROUPS: 3}, (3, 6, 6)),
+        (4, 8, {GROUPS: 3, INPUTS: 1}, (3, 3, 6)),
+        (8, 8, 0.5, (4, 4, 4)),
+        (8, 16, {GROUPS: 5}, (5, 5, 10)),
+    ],
+)
+def test_groups_are_counted_where_shapes_determine_them(groups, outputs, keep, widths):
+    model, small, want = shrunk(functools.partial(Grouped, groups, outputs), PLANES, keep=keep)
+    smaller = resize_nnx(model, small.params)
+    assert (smaller.g.feature_group_count, smaller.g.in_features, smaller.g.out_features) == widths
+    np.testing.assert_allclose(run(smaller, PLANES), want, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("groups", "outputs", "keep", "widths"),
+    [
+        (2, 8, 0.5, (1, 2, 2)),
+        (2, 8, {GROUPS: 1}, (1, 4, 4)),
+        (2, 8, {OUTPUTS: 2}, (2, 8, 4)),
+        (4, 8, {OUTPUTS: 1}, (4, 8, 4)),
+        (8, 16, 0.5, (4, 4, 4)),
+    ],
+)
+def test_groups_that_shapes_leave_open_are_counted_on_example_arguments(groups, outputs, keep, widths):
+    model, small, want = shrunk(functools.partial(Grouped, groups, outputs), PLANES, keep=keep)
+    with pytest.raises(ValueError, match=r"Conv at g cannot be resized: its kernel \(3, 3, .* is now \(3, 3, .* which "
+                                         r"fits . or . groups; give example arguments.*shrink returned"):  # fmt: skip
+        resize_nnx(model, small.params)
+    smaller = resize_nnx(model, small.params, PLANES, expected=want)
+    assert (smaller.g.feature_group_count, smaller.g.in_features, smaller.g.out_features) == widths
+    assert smaller.g.conv_general_dilated is model.g.conv_general_dilated
+    model.g.feature_group_count, _, model.g.out_features = widths
+    np.testing.assert_allclose(run(resize_nnx(model, small.params), PLANES), want, rtol=1e-5, atol=1e-4)
+
+
+def test_a_grouped_convolution_that_the_example_does_not_reach_is_refused():
+    class Idle(Grouped):
+        def __call__(self, x):
+            return self.c(x)
+
+    small = shrunk(functools.partial(Grouped, 2, 8), PLANES, keep=0.5)[1]
+    idle = nnx.eval_shape(lambda: Idle(2, 8, nnx.Rngs(0)))
+    with pytest.raises(ValueError, match=r"Conv at g cannot be resized: .*fits 1 or 2 groups"):
+        resize_nnx(idle, small.params, PLANES)
+
+
+def test_kernels_of_no_number_of_groups_are_refused():
+    with pytest.raises(ValueError, match=r"\(1, 4, 7\), which fits no number of groups"):
+        cut(functools.partial(nnx.Conv, 8, 8, (1,), feature_group_count=2), lambda x: x[..., :7])
+
+
 def test_a_part_of_every_group_is_refused():
     model, small, _ = shrunk(functools.partial(Upward, False), SQUARES, keep=0.5, noted=True)
     with pytest.raises(ValueError, match=r"GroupNorm at norm cannot be resized: 4 channels are no whole groups of 3.*"
@@ -104,10 +176,10 @@ def test_a_part_of_every_group_is_refused():
         resize_nnx(model, small.params)
 
 
-def cut(kind, change):
+def cut(kind, change, *args):
     """A module on a state whose arrays were changed by hand."""
     model = nnx.eval_shape(lambda: kind(rngs=nnx.Rngs(0)))
-    return resize_nnx(model, jax.tree.map(change, cutting.filled(nnx.state(model))))
+    return resize_nnx(model, jax.tree.map(change, cutting.filled(nnx.state(model))), *args)
 
 
 def test_embeddings_general_layers_and_factors():
@@ -215,6 +287,66 @@ def test_widths_of_your_own_are_yours_to_set():
     np.testing.assert_allclose(run(resize_nnx(model, small.params), SEQUENCES[0]), want, rtol=1e-5, atol=1e-5)
 
 
+class Wide(nnx.Linear):
+    """A subclass of a layer of Flax that remembers its width once more."""
+
+    def __init__(self, inputs, outputs, rngs):
+        super().__init__(inputs, outputs, rngs=rngs)
+        self.width = outputs
+
+    def __call__(self, x):
+        return super().__call__(x).reshape(-1, self.width)
+
+
+class Above(nnx.Module):
+    """A width that the module of the array does not remember, but the one above."""
+
+    def __init__(self, rngs):
+        self.width, self.up, self.out = 6, nnx.Linear(5, 6, rngs=rngs), nnx.Linear(6, 2, rngs=rngs)
+
+    def __call__(self, x):
+        return self.out(nnx.relu(self.up(x)).reshape(-1, self.width))
+
+
+class Layers(nnx.Module):
+    """As many layers as units, and no number that is a width."""
+
+    def __init__(self, rngs):
+        self.all = nnx.List([nnx.Linear(5, 6, rngs=rngs), *(nnx.Linear(6, 6, rngs=rngs) for _ in range(5))])
+
+    def __call__(self, x):
+        for layer in self.all:
+            x = layer(x)
+        return x
+
+
+def test_a_subclass_of_a_layer_is_refused_for_what_it_adds():
+    wide = functools.partial(Wide, 5, 6)
+    with pytest.raises(ValueError, match=r"Wide at the root cannot be resized: its width is 6.*set the new one"):
+        cut(wide, lambda x: x[..., :3])
+    # What Flax itself remembers is none of it, a kernel's size for one.
+    assert cut(functools.partial(type("Same", (nnx.Conv,), {}), 4, 3, (3, 3)), lambda x: x[..., :2]).out_features == 2
+
+
+def test_widths_above_the_array_are_refused_unless_results_agree():
+    model, small, want = shrunk(Above, SEQUENCES[0], keep=0.5)
+    for args in ((), SEQUENCES[:1]):
+        with pytest.raises(ValueError, match=r"Above at the root .*: its width is 6, a width that was cut below it"):
+            resize_nnx(model, small.params, *args)
+    with pytest.raises(ValueError, match="does not run"):
+        resize_nnx(model, small.params, SEQUENCES[0], expected=want)
+    model.width = 3
+    resize_nnx(model, small.params, SEQUENCES[0], expected=want)
+    unused, small, want = shrunk(Layers, SEQUENCES, keep=0.5)
+    unused.width = 6
+    assert resize_nnx(unused, small.params, SEQUENCES, expected=want).all[0].out_features == 3
+
+
+def test_as_many_layers_as_units_are_no_width():
+    model, small, want = shrunk(Layers, SEQUENCES, keep=0.5)
+    np.testing.assert_allclose(run(resize_nnx(model, small.params), SEQUENCES), want, rtol=1e-5, atol=1e-5)
+
+
 def test_an_unknown_cell_is_named_before_it_runs():
     model, small, want = shrunk(functools.partial(Recurrent, OwnCell), SEQUENCES, keep=0.5)
     with pytest.raises(ValueError, match=r"OwnCell at rnn/cell cannot be resized: its size is 6.*shrink returned"):
@@ -227,6 +359,18 @@ def test_a_module_that_does_not_run_is_refused_with_the_suspects():
     model, small, _ = shrunk(Heads, SEQUENCES, keep={"up/kernel:1": 2})
     with pytest.raises(ValueError, match=r"does not run: .*of their own: Heads at the root; set new widths"):
         resize_nnx(model, small.params, SEQUENCES)
+
+
+@pytest.mark.parametrize(("message", "said"), [((), "no message"), (("of heads\nand more",), "of heads")])
+def test_what_a_module_raises_is_named_with_its_type(message, said):
+    class Strict(nnx.Linear):
+        def __call__(self, x):
+            if self.out_features % 3:
+                raise AssertionError(*message)
+            return super().__call__(x)
+
+    with pytest.raises(ValueError, match=f"does not run: AssertionError: {said}; modules with"):
+        cut(functools.partial(Strict, 5, 6), lambda x: x[..., :4], jnp.ones((2, 5)))
 
 
 def test_a_scale_in_the_code_is_found_out():
