@@ -22,8 +22,8 @@ def obd(loss: Loss, batches: Sequence[Any], *, probes: int = 0, key: jax.Array |
     mean of `z * H z`, without bias, and exactly when `H` is diagonal.
 
     Costs, for every batch, as many Hessian products as there are weights, one after the other; or as there are probes,
-    whose signs and products are all held: `2 probes` times the parameters. Bytes and speed are those of the zeros that
-    it chooses: see `one_shot`.
+    whose products are all held: `probes` times the parameters. Bytes and speed are those of the zeros that it chooses:
+    see `one_shot`.
 
     Args:
         loss: `(params, batch) -> scalar`, twice differentiable.

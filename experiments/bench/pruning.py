@@ -11,8 +11,8 @@ from experiments.bench.harness import Case
 from experiments.bench.trainer import contenders
 
 KEY = jax.random.key(0)
-# By the number of steps between two masks; schedules end long after the measurement. Methods whose masks follow learned
-# numbers, and those whose zeros come from a penalty, have no such number: they act at every step.
+# By the number of steps between two masks, or two decompositions; schedules end long after the measurement. Methods
+# without such a number act at every step.
 END = 1_000_000
 METHODS: dict[str, Callable[[int], compressjax.Compression]] = {
     "gradual, uniform": lambda every: prune.gradual(0.9, end=END, every=every, initial=0.5),
