@@ -1,5 +1,6 @@
 """AC/DC: training alternates between compressed and decompressed phases."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -67,24 +68,29 @@ def acdc(
     if begin < 0 or every < 1 or end < begin:
         raise ValueError(f"acdc: begin={begin} must be at least 0, every={every} at least 1, end={end} at least begin")
 
-    def masks_at(step: Any, flat: Arrays, masks: Arrays) -> Arrays:
-        whole = whole_masks(flat)
-        counts = kept_counts(shapes_of(flat), zeros, distribution, whole=units.name == "unstructured")
+    def masks_at(step: Any, weights: Callable[[], Arrays], masks: Arrays) -> Arrays:
+        counts = kept_counts(shapes_of(masks), zeros, distribution, whole=units.name == "unstructured")
         odd = ((step - begin) // every) % 2 == 1
         dense = (step < begin) | (odd & (step < end))
         changes = (step >= begin) & (step <= end) & (((step - begin) % every == 0) | ((step == end) & odd))
 
         def phase() -> Arrays:
-            return jax.lax.cond(dense, lambda: whole, lambda: largest(flat, whole, counts, False, units))
+            whole = whole_masks(masks)  # here, as the compiler would write it at every step
+            return jax.lax.cond(dense, lambda: whole, lambda: largest(weights(), whole, counts, False, units))
 
         return jax.lax.cond(changes, phase, lambda: masks)
 
     def init(flat: Arrays) -> GradualState:
         start = jnp.zeros((), jnp.int32)
-        return GradualState(start, masks_at(start, flat, whole_masks(flat)))
+        return GradualState(start, masks_at(start, lambda: flat, whole_masks(flat)))
 
     def receive(grads: Arrays, flat: Arrays, state: GradualState) -> tuple[Arrays, GradualState]:
-        masks = masks_at(state.count + 1, flat, state.masks)
+        def weights() -> Arrays:
+            # Reading the gradient orders the change after the last use of the old masks, which the compiler would
+            # otherwise copy at every step; and a weight whose gradient is no number may go first.
+            return {path: jnp.where(jnp.isnan(grads[path]), jnp.zeros((), x.dtype), x) for path, x in flat.items()}
+
+        masks = masks_at(state.count + 1, weights, state.masks)
         return apply_masks(grads, masks), state._replace(masks=masks)
 
     def update(state: GradualState, flat: Arrays, grads: Any, stats: Any) -> GradualState:
