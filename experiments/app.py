@@ -162,7 +162,7 @@ def _complain(error: Exception) -> int:
         # config_flags quotes the whole traceback of a config file that raised; its last line says what was wrong.
         text = text.strip().splitlines()[-1].partition(": ")[2]
     elif isinstance(error, AttributeError | KeyError):
-        plain = text.replace("\\n", " ").replace("\\", "")
+        plain = text.replace("\\n", "; ").replace("\\", "").replace("'", "")
         text = f"the config has no such field: {plain.strip(QUOTES)}"
     print(f"error: {' '.join(text.split())}", file=sys.stderr)
     return BAD_INPUT

