@@ -126,9 +126,9 @@ def resize(module: nn.Module, variables: Any, *args: Any, expected: Any = None, 
                 return smaller
     fields = {".".join(map(str, where)): number for where, number in found}
     raise ValueError(
-        f"no setting of the fields {fields} gives the shrunk shapes: widths in the code itself have to become fields, or "
-        "stay (select=), and those that share a field keep the same count (keep=, or spread='uniform'); the function "
-        "that shrink returned runs as it is"
+        f"no setting of the fields {fields} gives the shrunk shapes: widths in the code itself have to become fields, "
+        "or stay (select=), and those that share a field keep the same count (keep=, or spread='uniform'); the "
+        "function that shrink returned runs as it is"
     )
 
 

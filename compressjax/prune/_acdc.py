@@ -69,7 +69,7 @@ def acdc(
         raise ValueError(f"acdc: begin={begin} must be at least 0, every={every} at least 1, end={end} at least begin")
 
     def masks_at(step: Any, weights: Callable[[], Arrays], masks: Arrays) -> Arrays:
-        counts = kept_counts(shapes_of(masks), zeros, distribution, whole=units.name == "unstructured")
+        counts = kept_counts(shapes_of(masks), zeros, distribution, whole=units.single)
         odd = ((step - begin) // every) % 2 == 1
         dense = (step < begin) | (odd & (step < end))
         changes = (step >= begin) & (step <= end) & (((step - begin) % every == 0) | ((step == end) & odd))

@@ -135,8 +135,7 @@ def exchanged(
         part, found = share(), {}
         for path, x in flat.items():
             move = functools.partial(exchange, pattern=pattern, path=path)
-            regroups = pattern.name != "unstructured"
-            found[path] = (automatic(move, x) if regroups else move)(x, masks[path], growth(path), part)
+            found[path] = (move if pattern.single else automatic(move, x))(x, masks[path], growth(path), part)
         return found
 
     return jax.lax.cond(when, moved, lambda: masks)

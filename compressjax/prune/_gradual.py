@@ -181,7 +181,7 @@ def scheduled(
     begin, end = schedule.begin, schedule.end
 
     def masks_at(step: Any, flat: Arrays, masks: Arrays) -> Arrays:
-        counts = counts_at(step, schedule, shapes_of(flat), distribution, units.name == "unstructured")
+        counts = counts_at(step, schedule, shapes_of(flat), distribution, units.single)
         return largest(flat, masks, counts, normalise, units)
 
     def init(flat: Arrays) -> GradualState:

@@ -44,6 +44,6 @@ def magnitude(
     """
     wanted = own_sparsity(sparsity, pattern)
     units = check_pattern(pattern, wanted, distribution, "magnitude")
-    shown = "" if units.name == "unstructured" else f", pattern={units.name}"
+    shown = "" if units.single else f", pattern={units.name}"
     name = f"magnitude(sparsity={wanted:g}{shown})"
     return scheduled(name, at_once(wanted), 1, distribution, normalise, units)

@@ -45,7 +45,7 @@ def pattern_mask(
         raise ValueError(f"density={wanted} of {path} is outside [0, 1]: it is the fraction of units that is kept")
 
     entries = wanted * scores.size
-    kept = round(entries) if chosen.name == "unstructured" else entries
+    kept = round(entries) if chosen.single else entries
     return ranked({path: scores}, {path: kept}, chosen)[path]
 
 
@@ -78,9 +78,7 @@ def masks_of(
         {'a': [[False, True]], 'b': [[True, False]]}
     """
     chosen = check_pattern(pattern, sparsity, distribution)
-    counts = kept_counts(
-        shapes_of(scores), own_sparsity(sparsity, chosen), distribution, whole=chosen.name == "unstructured"
-    )
+    counts = kept_counts(shapes_of(scores), own_sparsity(sparsity, chosen), distribution, whole=chosen.single)
     return ranked(scores, counts, chosen)
 
 

@@ -95,7 +95,7 @@ def movement(
     start, last = schedule.begin, schedule.end
 
     def masks_at(step: jax.Array, scores: Arrays) -> Arrays:
-        counts = counts_at(step, schedule, shapes_of(scores), distribution, units.name == "unstructured")
+        counts = counts_at(step, schedule, shapes_of(scores), distribution, units.single)
         return ranked(scores, counts, units)
 
     def update(state: MovementState, flat: Arrays, grads: Any, stats: Any) -> MovementState:

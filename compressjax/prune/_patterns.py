@@ -27,6 +27,11 @@ class Pattern(NamedTuple):
     read: Callable[[str, Shape], tuple[Shape, str]]
     density: float | None = None
 
+    @property
+    def single(self) -> bool:
+        """Whether weights are ranked one by one, all with all, so that nothing has to be regrouped or rounded."""
+        return self.name == "unstructured"
+
 
 def unstructured() -> Pattern:
     """Every weight for itself.

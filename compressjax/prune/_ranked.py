@@ -33,7 +33,7 @@ def ranked(scores: Arrays, kept: Mapping[str, Any], pattern: Pattern) -> Arrays:
         [[False, True, True], [False, True, True]]
     """
     together = "" in kept and "" not in scores
-    if pattern.name == "unstructured":
+    if pattern.single:
         return (
             top_masks(scores, kept[""]) if together else {path: top_mask(x, kept[path]) for path, x in scores.items()}
         )

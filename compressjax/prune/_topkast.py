@@ -89,7 +89,7 @@ def topkast(
         )
 
     def choose(flat: Arrays, step: Any) -> tuple[Arrays, Arrays]:
-        everything, single = whole_masks(flat), units.name == "unstructured"
+        everything, single = whole_masks(flat), units.single
         counts = partial(kept_counts, shapes_of(flat), whole=single)
         used = counts(zeros, distribution)
         wide = distribution if isinstance(distribution, str) else "uniform"
