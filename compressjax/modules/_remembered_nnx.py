@@ -101,8 +101,9 @@ def refuse_lost(module: nnx.Module, before: nnx.Module, known: bool, below: bool
         >>> refuse_lost(small, wide, known=True, below=False)
     """
     found = list(remembered(module, known))
+    lost = _lost(held(before), held(module)) if found else set()
     for name, number in found:
-        if number in _lost(held(before), held(module)):
+        if number in lost:
             raise ValueError(f"its {name} is {number}, a width that was cut, and what follows is not known; set the "
                              "new one on the module first")  # fmt: skip
     if found and (below or isinstance(module, nnx.RNNCellBase)):

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import automatic
-from compressjax.prune._densities import Distribution, check_sparsity
+from compressjax.prune._densities import Distribution
 from compressjax.prune._masking import Arrays
 from compressjax.prune._patterns import Pattern, unstructured
 from compressjax.prune._random import check_random
@@ -171,7 +171,6 @@ def check_exchange(
         >>> check_exchange("rigl", 0.9, 100, 10, 0.3, "erk", "balanced").name
         'balanced'
     """
-    check_sparsity(sparsity, "sparsity")
     check_random(distribution, who)
     if end < 0 or every < 1:
         raise ValueError(f"{who}: end={end} must be at least 0 and every={every} at least 1")
@@ -179,4 +178,4 @@ def check_exchange(
         raise ValueError(
             f"{who}: fraction={fraction} is outside (0, 1): it is the share of kept weights exchanged, 0.3"
         )
-    return check_free(who, pattern, distribution)
+    return check_free(who, pattern, sparsity, distribution)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression
-from compressjax.prune._densities import Distribution, check_distribution, kept_counts
+from compressjax.prune._densities import Distribution, kept_counts
 from compressjax.prune._masking import Arrays, masking, shapes_of, whole_masks
 from compressjax.prune._patterns import Pattern
 from compressjax.prune._ranked import check_pattern, own_sparsity, ranked
@@ -176,8 +176,8 @@ def scheduled(
         >>> scheduled("mine", polynomial(0.5, end=1), 1, "uniform", False).name
         'mine'
     """
-    _check(schedule, every, distribution)
     units = check_pattern(pattern, schedule.sparsity, distribution, name.partition("(")[0])
+    _check(schedule, every, distribution)
     begin, end = schedule.begin, schedule.end
 
     def masks_at(step: Any, flat: Arrays, masks: Arrays) -> Arrays:
@@ -234,7 +234,6 @@ def _rms(x: jax.Array, mask: jax.Array) -> jax.Array:
 
 
 def _check(schedule: Schedule, every: int, distribution: Distribution) -> None:
-    check_distribution(distribution)
     patterns = [] if isinstance(distribution, str) else list(distribution.values())
     lowest = min([schedule.sparsity, *patterns])
     if schedule.initial > lowest:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -91,15 +92,13 @@ def lottery_ticket(
     (frankle2020); the sparsities of MNIST-1D: Greydanus and Kobak, arXiv:2011.14439 (greydanus2024).
     """
     targets = _targets(rounds, rate, rates, sparsities, scope)
-    units = check_free("lottery_ticket", pattern, "global" if scope == "global" else "uniform")
+    units = check_free("lottery_ticket", pattern, 0.0, "global" if scope == "global" else "uniform")
     chosen = select(params, () if selector is None else (selector,), "lottery_ticket")
     flat = {path: values(params)[path] for path in chosen}
     # What does not fit is told before the first training, not after it.
     jax.eval_shape(lambda: ranked(flat, {"": 1} if scope == "global" else dict.fromkeys(flat, 1), units))
 
-    def prune(flat: Arrays, masks: Arrays, target: float | None) -> Arrays:
-        return _prune(flat, masks, target, rate, dict(rates or {}), scope, units)
-
+    prune = partial(_prune, rate=rate, rates=dict(rates or {}), scope=scope, pattern=units)
     masks = {path: jnp.ones(x.shape, bool) for path, x in flat.items()}
     return _rounds(train, params, masks, targets, prune, early)
 

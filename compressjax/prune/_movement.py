@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from compressjax.core import Compression
-from compressjax.prune._densities import Distribution, check_distribution
+from compressjax.prune._densities import Distribution
 from compressjax.prune._gradual import as_schedule, counts_at
 from compressjax.prune._learn import at_step, learn
 from compressjax.prune._masking import Arrays, apply_masks, masking, shapes_of, whole_masks
@@ -87,7 +87,6 @@ def movement(
 
     Source: Sanh et al., arXiv:2005.07683 (sanh2020).
     """
-    check_distribution(distribution)
     schedule = as_schedule("movement", own_sparsity(sparsity, pattern), begin, end, initial)
     units = check_pattern(pattern, schedule.sparsity, distribution, "movement")
     if every < 1:

@@ -167,12 +167,13 @@ def own_sparsity(sparsity: Any, pattern: str | Pattern) -> Any:
     return 1.0 - own if sparsity is None and own is not None else sparsity
 
 
-def check_free(who: str, pattern: str | Pattern, distribution: Distribution) -> Pattern:
+def check_free(who: str, pattern: str | Pattern, sparsity: float, distribution: Distribution) -> Pattern:
     """The pattern of a method that removes a share of what is left.
 
     Args:
         who: Name of the method.
         pattern: Name or pattern.
+        sparsity: Its final fraction of zeros; 0 where rounds decide.
         distribution: How zeros are shared out.
 
     Returns:
@@ -182,7 +183,7 @@ def check_free(who: str, pattern: str | Pattern, distribution: Distribution) -> 
         ValueError: If the pattern itself fixes how many weights stay, or removes whole leaves that do not compete.
 
     Example:
-        >>> check_free("rigl", "balanced", "erk").name
+        >>> check_free("rigl", "balanced", 0.9, "erk").name
         'balanced'
     """
     chosen = as_pattern(pattern)
@@ -191,4 +192,4 @@ def check_free(who: str, pattern: str | Pattern, distribution: Distribution) -> 
             f"{who}: pattern {chosen.name} itself fixes how many weights of a group stay, which leaves no share to "
             "choose; use gradual, ste, sr_ste or one_shot"
         )
-    return check_pattern(chosen, 0.0, distribution, who)
+    return check_pattern(chosen, sparsity, distribution, who)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression
-from compressjax.prune._densities import Distribution, check_sparsity
+from compressjax.prune._densities import Distribution
 from compressjax.prune._masking import Arrays, masking
 from compressjax.prune._patterns import Pattern
 from compressjax.prune._random import check_random, drawn_masks, key_data
@@ -65,7 +65,6 @@ def static(
         return masking("static(masks)", init=lambda flat: StaticState(_given(masks, flat)))
     if sparsity is None or key is None:
         raise ValueError(f"static: random masks need sparsity (got {sparsity}) and key, jax.random.key(seed)")
-    check_sparsity(sparsity, "sparsity")
     check_random(distribution, "static")
     units = check_pattern(pattern, sparsity, distribution, "static")
     data = key_data(key)

@@ -89,8 +89,8 @@ def topkast(
         )
 
     def choose(flat: Arrays, step: Any) -> tuple[Arrays, Arrays]:
-        everything, single = whole_masks(flat), units.single
-        counts = partial(kept_counts, shapes_of(flat), whole=single)
+        everything = whole_masks(flat)
+        counts = partial(kept_counts, shapes_of(flat), whole=units.single)
         used = counts(zeros, distribution)
         wide = distribution if isinstance(distribution, str) else "uniform"
         # Densities of a distribution are not nested by themselves where leaves are full, so the larger count holds.
