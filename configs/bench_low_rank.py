@@ -1,4 +1,4 @@
-"""Factorised layers under `lift` against dense float32, and against the factors written by hand.
+"""Factorized layers under `lift` against dense float32, and against the factors written by hand.
 
     python -m experiments.bench --config=configs/bench_low_rank.py
 

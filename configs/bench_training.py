@@ -1,8 +1,8 @@
-"""What masks and fake quantisation add to a training step of a convolutional network on Fashion-MNIST's shapes.
+"""What masks and fake quantization add to a training step of a convolutional network on Fashion-MNIST's shapes.
 
     python -m experiments.bench --config=configs/bench_training.py
 
-About two minutes on two cores. A masked or fake-quantised step takes at most 1.15 times as long as a dense one.
+About two minutes on two cores. A masked or fake-quantized step takes at most 1.15 times as long as a dense one.
 """
 
 from ml_collections import ConfigDict

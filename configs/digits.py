@@ -35,7 +35,7 @@ def _mlp(config: ConfigDict) -> None:
     config.teacher = training(epochs=60.0, weight_decay=0.1, **every)
     sparsity = (("Dense_0/kernel", 0.75), ("Dense_2/kernel", 0.5))
     config.prune = training(epochs=40.0, soft=0.5, sparsity=sparsity, until=0.6, mask_every=10, **every)
-    config.factorise = {
+    config.factorize = {
         "select": "Dense_1/kernel",
         "budgets": (0.03125, 0.0625, 0.125),
         "tolerance": 10.0,
@@ -44,7 +44,7 @@ def _mlp(config: ConfigDict) -> None:
     }
     config.qat = training(epochs=40.0, soft=0.5, rules=((".*kernel.*", 5, "tensor"),), **every)
     config.share = training(epochs=20.0, soft=0.5, rules=((".*kernel.*", 16),), init="linear", **every)
-    config.distil = training(epochs=40.0, soft=0.9, **every)
+    config.distill = training(epochs=40.0, soft=0.9, **every)
     config.encode = {"rules": ((".*bias", 8, None),)}
 
 
@@ -55,8 +55,8 @@ def _cnn(config: ConfigDict) -> None:
     config.teacher = training(epochs=40.0, weight_decay=0.1, **every)
     sparsity = (("Dense_0/kernel", 0.97),)
     config.prune = training(epochs=30.0, soft=0.5, sparsity=sparsity, until=0.6, mask_every=10, **every)
-    config.factorise = {"select": "Conv_1/kernel", "budgets": (0.3, 0.5), "tolerance": 5.0, "margin": 0.75, "bits": 4.0}
+    config.factorize = {"select": "Conv_1/kernel", "budgets": (0.3, 0.5), "tolerance": 5.0, "margin": 0.75, "bits": 4.0}
     config.qat = training(epochs=15.0, soft=0.5, rules=((".*kernel.*", 5, "tensor"),), **every)
     config.share = training(epochs=5.0, soft=0.5, rules=((".*kernel.*", 16),), init="linear", **every)
-    config.distil = training(epochs=10.0, soft=0.9, **every)
+    config.distill = training(epochs=10.0, soft=0.9, **every)
     config.encode = {"rules": ((".*bias", 8, None),)}

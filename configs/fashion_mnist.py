@@ -36,10 +36,10 @@ def _lenet(config: ConfigDict) -> None:
     # Blended images between student and teacher, and masks that are final early, cost nothing in the file.
     taught = {"soft": 0.7, "mixup": 0.5}
     config.prune = training(epochs=30.0, sparsity=sparsity, until=0.45, mask_every=100, weight_decay=0.1, **taught)
-    config.factorise = {"select": ".*kernel", "budgets": (0.05, 0.1), "tolerance": 2.0, "margin": 0.75, "bits": 4.0}
+    config.factorize = {"select": ".*kernel", "budgets": (0.05, 0.1), "tolerance": 2.0, "margin": 0.75, "bits": 4.0}
     config.qat = training(epochs=4.0, learning_rate=3e-4, rules=((".*kernel.*", 5, "tensor"),), **taught)
     config.share = training(epochs=4.0, learning_rate=3e-4, rules=((".*kernel.*", 16),), init="linear", **taught)
-    config.distil = training(epochs=4.0, **{**taught, "soft": 0.9})
+    config.distill = training(epochs=4.0, **{**taught, "soft": 0.9})
     config.encode = {"rules": ((".*bias", 8, None),)}
 
 
@@ -50,10 +50,10 @@ def _cnn(config: ConfigDict) -> None:
     config.teacher = training(epochs=6.0, weight_decay=0.1, **every)
     sparsity = (("Conv_1/kernel", 0.6), ("Dense_0/kernel", 0.98))
     config.prune = training(epochs=6.0, soft=0.5, sparsity=sparsity, until=0.6, mask_every=50, **every)
-    config.factorise = {"select": ".*kernel", "budgets": (0.05, 0.1), "tolerance": 5.0, "margin": 0.75, "bits": 4.0}
+    config.factorize = {"select": ".*kernel", "budgets": (0.05, 0.1), "tolerance": 5.0, "margin": 0.75, "bits": 4.0}
     config.qat = training(epochs=1.0, soft=0.5, learning_rate=3e-4, rules=((".*kernel.*", 5, "tensor"),), **every)
     config.share = training(
         epochs=1.0, soft=0.5, learning_rate=3e-4, rules=((".*kernel.*", 16),), init="linear", **every
     )
-    config.distil = training(epochs=1.0, soft=0.9, **every)
+    config.distill = training(epochs=1.0, soft=0.9, **every)
     config.encode = {"rules": ((".*bias", 8, None),)}

@@ -1,4 +1,4 @@
-"""The networks of the experiments, in Flax Linen; inputs are standardised images `[batch, height, width, 1]`."""
+"""The networks of the experiments, in Flax Linen; inputs are standardized images `[batch, height, width, 1]`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -9,7 +9,7 @@ from compressjax import measure, structure
 
 
 def plot_curves(true: measure.Sensitivity, estimated: measure.Sensitivity) -> bytes:
-    """Loss against sparsity, one colour a leaf: what was tried as lines, estimates dashed.
+    """Loss against sparsity, one color a leaf: what was tried as lines, estimates dashed.
 
     Args:
         true: by trying.
@@ -21,10 +21,10 @@ def plot_curves(true: measure.Sensitivity, estimated: measure.Sensitivity) -> by
     figure = new_figure(8.0, 4.5)
     axes = figure.add_subplot()
     for i, path in enumerate(true.losses):
-        colour = f"C{i % 10}"
-        axes.plot(true.sparsities, true.losses[path], "o-", color=colour, label=path)
-        axes.plot(true.sparsities, estimated.losses[path], "x--", color=colour, alpha=0.6)
-    axes.axhline(true.base, color="grey", linewidth=0.8)
+        color = f"C{i % 10}"
+        axes.plot(true.sparsities, true.losses[path], "o-", color=color, label=path)
+        axes.plot(true.sparsities, estimated.losses[path], "x--", color=color, alpha=0.6)
+    axes.axhline(true.base, color="gray", linewidth=0.8)
     axes.set(xlabel="fraction of zeros in this leaf alone", ylabel="loss (dashed: estimated)", yscale="log")
     axes.legend(fontsize=8)
     axes.grid(alpha=0.3)

@@ -44,8 +44,8 @@ class Problem(NamedTuple):
         return self.model.init(self.key("params"), jnp.zeros((1, *shape)))["params"]
 
     def apply(self, params: Any, images: jax.Array) -> jax.Array:
-        """Logits of uint8 images; standardisation included, so that a program needs nothing else."""
-        return standardised_apply(self.model, self.data.mean, self.data.std)(params, images)
+        """Logits of uint8 images; standardization included, so that a program needs nothing else."""
+        return standardized_apply(self.model, self.data.mean, self.data.std)(params, images)
 
 
 def make_problem(config: Mapping[str, Any], cache: str, mesh: jax.sharding.Mesh) -> Problem:
@@ -69,7 +69,7 @@ def make_problem(config: Mapping[str, Any], cache: str, mesh: jax.sharding.Mesh)
     return Problem(model, data, images, labels, config["seed"], mesh)
 
 
-def standardised_apply(model: nn.Module, mean: float, std: float) -> Any:
+def standardized_apply(model: nn.Module, mean: float, std: float) -> Any:
     """The function `(params, uint8 images) -> logits` of a network and its data's moments.
 
     Args:
@@ -124,7 +124,7 @@ def predict(apply: Any, params: Any, images: np.ndarray) -> np.ndarray:
 
 
 def assess(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-    """Facts about logits on labelled examples.
+    """Facts about logits on labeled examples.
 
     Args:
         logits: `[n, classes]`.

@@ -14,7 +14,7 @@ from absl import flags
 
 from compressjax import artifact, interpret, measure, recipe
 from experiments import app, datasets, models
-from experiments.problem import assess, predict, standardised_apply
+from experiments.problem import assess, predict, standardized_apply
 
 Call = tuple[Callable[..., Any], Any]
 
@@ -38,7 +38,7 @@ def reload() -> None:
             "name the folder that the run used"
         )
     model = models.create(about["model"]["name"], about["model"]["settings"])
-    apply = standardised_apply(model, data.mean, data.std)
+    apply = standardized_apply(model, data.mean, data.std)
     fast = interpret.prepare(held.tree)
     lifted = interpret.lift(apply, on_fallback="ignore")
     logits = predict(lifted, fast, data.test_images)

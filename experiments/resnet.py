@@ -47,7 +47,7 @@ class ResNet(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
-        """Logits `[batch, classes]` of standardised images `[batch, height, width, 1]`."""
+        """Logits `[batch, classes]` of standardized images `[batch, height, width, 1]`."""
         x = nn.Conv(self.widths[0], (3, 3), strides=2, use_bias=False)(x)
         x = nn.relu(nn.BatchNorm(use_running_average=not train, momentum=0.9)(x))
         for i, (width, inner) in enumerate(zip(self.widths, self.inner, strict=True)):

@@ -24,7 +24,7 @@ from experiments.resnet import ResNet
 from experiments.view import make_console
 
 
-def standardise(data: Dataset, images: np.ndarray) -> jax.Array:
+def standardize(data: Dataset, images: np.ndarray) -> jax.Array:
     """Images in float32 with mean 0 and deviation 1 over the training set."""
     return (jnp.asarray(images, jnp.float32) - data.mean) / data.std
 
@@ -50,7 +50,7 @@ def train(
     """
     steps = settings["steps"]
     schedule = optax.cosine_decay_schedule(settings["learning_rate"], steps)
-    optimiser = optax.adamw(schedule, weight_decay=settings["weight_decay"])
+    optimizer = optax.adamw(schedule, weight_decay=settings["weight_decay"])
     images, labels = jnp.asarray(data.train_images), jnp.asarray(data.train_labels)
 
     def step(variables: Any, state: Any, rows: jax.Array) -> tuple[Any, Any, jax.Array]:
@@ -61,10 +61,10 @@ def train(
             return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean(), new
 
         (value, new), grads = jax.value_and_grad(loss, has_aux=True)(variables["params"])
-        updates, state = optimiser.update(grads, state, variables["params"])
+        updates, state = optimizer.update(grads, state, variables["params"])
         return {"params": optax.apply_updates(variables["params"], updates), **new}, state, value
 
-    compiled, state = jax.jit(step, donate_argnums=(0, 1)), optimiser.init(variables["params"])
+    compiled, state = jax.jit(step, donate_argnums=(0, 1)), optimizer.init(variables["params"])
     variables = jax.tree.map(jnp.copy, variables)
     order = batch_indices(seed, name, 0, steps, settings["batch"], len(data.train_labels))
     losses = []
@@ -80,7 +80,7 @@ def train(
 def right(model: nn.Module, variables: Any, data: Dataset, batch: int = 500) -> np.ndarray:
     """Which test images are classified correctly."""
     apply = jax.jit(model.apply)
-    logits = [apply(variables, standardise(data, data.test_images[i : i + batch]))
+    logits = [apply(variables, standardize(data, data.test_images[i : i + batch]))
               for i in range(0, len(data.test_labels), batch)]  # fmt: skip
     return np.concatenate([np.asarray(z).argmax(-1) for z in logits]) == data.test_labels
 
@@ -138,7 +138,7 @@ def report(launch: app.Launch) -> None:
     recipe.claim(launch.workdir, config)
     data = load(config["data"]["name"], config["data"]["path"], launch.data_cache)
     model = ResNet(**{key: tuple(value) for key, value in config["model"].items()})
-    example = standardise(data, data.train_images[:64])
+    example = standardize(data, data.train_images[:64])
     start = jax.jit(model.init)(jax.random.key(config["seed"]), example)
     dense, _ = train(model, start, data, config["dense"], config["seed"], "dense")
     small, smaller = cut(model, dense, example, config)

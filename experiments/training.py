@@ -33,11 +33,11 @@ class State(NamedTuple):
 
     Attributes:
         params: `{value path: array}`.
-        optimiser: state of `core.as_optax`; the compression's state is inside.
+        optimizer: state of `core.as_optax`; the compression's state is inside.
     """
 
     params: dict[str, jax.Array]
-    optimiser: core.CompressedState
+    optimizer: core.CompressedState
 
 
 Begin = Callable[[Previous], Context]
@@ -69,15 +69,15 @@ def fit(
     """
     compression = compression or core.identity()
     steps = count_steps(settings, len(problem.data.train_labels))
-    optimiser = core.as_optax(compression, make_optimiser(settings, steps))
-    step = functools.partial(_step, problem, settings, compression, optimiser, problem.key(name))
+    optimizer = core.as_optax(compression, make_optimizer(settings, steps))
+    step = functools.partial(_step, problem, settings, compression, optimizer, problem.key(name))
     run = jax.jit(functools.partial(_scan, step), donate_argnums=1)
 
     def start(previous: Previous) -> tuple[Context, State]:
         context = begin(previous)
         params = {path: jnp.asarray(x) for path, x in core.values(context.tree).items()}
         everywhere = jax.sharding.NamedSharding(problem.mesh, jax.sharding.PartitionSpec())
-        return jax.device_put((context, State(params, optimiser.init(params))), everywhere)
+        return jax.device_put((context, State(params, optimizer.init(params))), everywhere)
 
     def advance(context: Context, state: State, first: int, count: int) -> tuple[State, dict[str, float]]:
         rows = batch_indices(problem.seed, name, first, count, settings["batch"], len(problem.data.train_labels))
@@ -97,7 +97,7 @@ def fit(
         return state, means
 
     def finish(context: Context, state: State) -> Stored:
-        encoded = compression.encode(state.params, state.optimiser.compression)
+        encoded = compression.encode(state.params, state.optimizer.compression)
         return conclude(context, core.with_values(context.tree, encoded))
 
     return Stage(name, dict(settings), start, finish, advance, steps, settings["chunk"], settings["save_every"])
@@ -136,7 +136,7 @@ def count_steps(settings: Mapping[str, Any], examples: int) -> int:
     return -(-round(settings["epochs"] * (examples // settings["batch"])) // chunk) * chunk
 
 
-def make_optimiser(settings: Mapping[str, Any], steps: int) -> optax.GradientTransformation:
+def make_optimizer(settings: Mapping[str, Any], steps: int) -> optax.GradientTransformation:
     """Adam with decoupled weight decay under a cosine schedule.
 
     Args:
@@ -170,7 +170,7 @@ def _step(
     problem: Problem,
     settings: Mapping[str, Any],
     compression: core.Compression,
-    optimiser: optax.GradientTransformationExtraArgs,
+    optimizer: optax.GradientTransformationExtraArgs,
     key: jax.Array,
     context: Context,
     state: State,
@@ -187,18 +187,18 @@ def _step(
     target = None if context.teacher is None else problem.apply(context.teacher, x)
 
     def loss(params: dict[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        seen = compression.view(params, state.optimiser.compression)
+        seen = compression.view(params, state.optimizer.compression)
         logits = problem.apply(core.materialize(core.with_values(context.tree, seen)), x)
         return objective(logits, y, target, settings), logits
 
     (value, logits), grads = jax.value_and_grad(loss, has_aux=True)(state.params)
-    updates, new = optimiser.update(grads, state.optimiser, state.params)
+    updates, new = optimizer.update(grads, state.optimizer, state.params)
     metrics = {"loss": value, "accuracy": (logits.argmax(-1) == (y.argmax(-1) if y.ndim == 2 else y)).mean()}
     return State(optax.apply_updates(state.params, updates), new), metrics
 
 
 def mix(key: jax.Array, images: jax.Array, labels: jax.Array, most: float) -> tuple[jax.Array, jax.Array]:
-    """Blends each example with its neighbour in the batch, so that a student also meets its teacher between the data.
+    """Blends each example with its neighbor in the batch, so that a student also meets its teacher between the data.
 
     .. math:: x = (1 - \\lambda) x_i + \\lambda x_{i+1}, \\quad \\lambda \\sim U(0, most)
 
@@ -206,7 +206,7 @@ def mix(key: jax.Array, images: jax.Array, labels: jax.Array, most: float) -> tu
         key: PRNG key.
         images: `[batch, height, width, channels]`.
         labels: `[batch, classes]`, probabilities.
-        most: largest weight of the neighbour, in (0, 1].
+        most: largest weight of the neighbor, in (0, 1].
 
     Returns:
         Blended images, float32, and labels.

@@ -13,7 +13,7 @@ from compressjax.coding._leaf import dense_order
 
 
 def materialize(spec: Any, *, max_bytes: int = 2**32) -> np.ndarray:
-    r"""The dense array behind a leaf spec, computed in float32 for quantised and low-rank tensors.
+    r"""The dense array behind a leaf spec, computed in float32 for quantized and low-rank tensors.
 
     `Masked`: \(M \odot V\); `LowRank`: \(L R\); `Quantized`: \(s (q - z)\); `Codebook`: \(c_{a}\);
     `Sum`: \(\sum_j T_j\).

@@ -87,7 +87,7 @@ def _plan(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             width = np.bincount(column_class)
             ones = np.stack([kept[:, column_class == c].sum(1) for c in range(width.size)], 1)
             total = height[:, None] * width
-            density = _quantise(ones, total)
+            density = _quantize(ones, total)
             bits = row_bits + column_bits + _cell_bits(ones, total, density) + 5 * density.size
             plans.append((bits, row_class, column_class, density))
     return min(plans, key=lambda plan: plan[0])[1:]
@@ -96,7 +96,7 @@ def _plan(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _partitions(kept: np.ndarray, width: int) -> list[tuple[np.ndarray, float]]:
     """For each number of classes: the class of every line, and bits to store it.
 
-    Lines sorted by how many entries they keep are cut where the sum of binary entropies is least (dynamic programme
+    Lines sorted by how many entries they keep are cut where the sum of binary entropies is least (dynamic program
     over at most `_BINS` candidate cuts).
     """
     levels, level_of, lines = np.unique(kept, return_inverse=True, return_counts=True)
@@ -133,7 +133,7 @@ def _entropy_bits(ones: np.ndarray, total: np.ndarray) -> np.ndarray:
     return -total * (p * np.log2(p) + (1 - p) * np.log2(1 - p))
 
 
-def _quantise(ones: np.ndarray, total: np.ndarray) -> np.ndarray:
+def _quantize(ones: np.ndarray, total: np.ndarray) -> np.ndarray:
     """Density levels: quarter octaves of the odds around `_MIDDLE`, with exact levels for empty and full cells."""
     odds = np.log2(np.maximum(ones, 0.25) / np.maximum(total - ones, 0.25))
     level = np.clip(np.rint(odds * _STEPS), -63, 62).astype(np.int64) + _MIDDLE

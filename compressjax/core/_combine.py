@@ -238,5 +238,5 @@ def _check_aligned(first: Compression, second: Compression, params: Any, encoded
     if inside:
         raise ValueError(
             f"sequence: {second.name} learns from gradients, and {inside} inside the nodes of {first.name} get none; "
-            f"encode with {first.name} first, then train the encoded tree with as_optax({second.name}, optimiser)"
+            f"encode with {first.name} first, then train the encoded tree with as_optax({second.name}, optimizer)"
         )

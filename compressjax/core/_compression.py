@@ -26,7 +26,7 @@ class Compression(NamedTuple):
         name: Static description, written to manifests.
         needs: Names of the statistics that `update` reads.
         receiver: What `receive` calls; None for methods that constrain gradients and learn nothing from them.
-        projector: What `project` calls; None for methods that leave parameters where the optimiser puts them.
+        projector: What `project` calls; None for methods that leave parameters where the optimizer puts them.
         settler: What `settle` calls; None for methods whose `constrain` already says which entries are zero.
     """
 
@@ -44,7 +44,7 @@ class Compression(NamedTuple):
     settler: Callable[[Any, Any, State], Any] | None = None
 
     def receive(self, grads: Any, params: Any, state: State) -> tuple[Any, State]:
-        """Turns the cotangent that the view passes back into the gradient that the optimiser gets.
+        """Turns the cotangent that the view passes back into the gradient that the optimizer gets.
 
         A method whose view is straight-through gets the dense gradient `dL/dview` here. What the method itself learns
         (scores, gates, thresholds) moves here too.
@@ -55,7 +55,7 @@ class Compression(NamedTuple):
             state: The state that `view` had.
 
         Returns:
-            Gradients for the optimiser and the state; by default `(constrain(grads, state), state)`.
+            Gradients for the optimizer and the state; by default `(constrain(grads, state), state)`.
         """
         if self.receiver is None:
             return self.constrain(grads, state), state
@@ -65,7 +65,7 @@ class Compression(NamedTuple):
         """Moves parameters to where the method wants them after the step: dropped weights to 0, a proximal step.
 
         Args:
-            params: Parameters after the optimiser's step.
+            params: Parameters after the optimizer's step.
             state: The state after `update`.
 
         Returns:
@@ -152,7 +152,7 @@ def on_values(
     def constrain_tree(tree: Any, state: State) -> Any:
         if constrain is None:
             return tree
-        # Moments of a partitioned optimiser lack some leaves; what is absent needs no projection.
+        # Moments of a partitioned optimizer lack some leaves; what is absent needs no projection.
         flat = values(tree)
         present = {path: x for path, x in flat.items() if all(_selects(s, path, x) for s in selectors or (None,))}
         return with_values(tree, constrain(present, state)) if present else tree
@@ -188,7 +188,7 @@ def _selects(selector: Selector | None, path: str, leaf: Any) -> bool:
 def from_encode(name: str, encode_leaf: Callable[..., Any], *, needs: tuple[str, ...] = ()) -> Compression:
     """Builds a post-training compression from a function of one array.
 
-    `view` is the materialised encoding with straight-through gradients, so the method can also be trained through.
+    `view` is the materialized encoding with straight-through gradients, so the method can also be trained through.
 
     Args:
         name: Static description.

@@ -14,7 +14,7 @@ T = TypeVar("T", bound=type)
 
 
 def value(*, aligned: bool = False, **kwargs: Any) -> Any:
-    """Declares a field that optimisers may train and later methods may compress.
+    """Declares a field that optimizers may train and later methods may compress.
 
     Args:
         aligned: True when the field has the dense tensor's own shape, entry for entry; it then keeps the
@@ -33,7 +33,7 @@ def value(*, aligned: bool = False, **kwargs: Any) -> Any:
 
 
 def frame(**kwargs: Any) -> Any:
-    """Declares a field that no optimiser touches: masks, codes, scales.
+    """Declares a field that no optimizer touches: masks, codes, scales.
 
     Args:
         **kwargs: Passed to `dataclasses.field`.

@@ -1,4 +1,4 @@
-"""A compression and an optimiser as one optax gradient transformation."""
+"""A compression and an optimizer as one optax gradient transformation."""
 
 from typing import Any, NamedTuple
 
@@ -10,29 +10,29 @@ from compressjax.core._compression import Compression
 
 
 class CompressedState(NamedTuple):
-    """State of `as_optax`: the optimiser's, and the compression's (masks, scales, centroids)."""
+    """State of `as_optax`: the optimizer's, and the compression's (masks, scales, centroids)."""
 
     inner: Any
     compression: Any
 
 
 def as_optax(
-    compression: Compression, optimiser: optax.GradientTransformation
+    compression: Compression, optimizer: optax.GradientTransformation
 ) -> optax.GradientTransformationExtraArgs:
-    """Joins a compression and an optimiser: masked weights never move, moments included.
+    """Joins a compression and an optimizer: masked weights never move, moments included.
 
     .. math:: (g', s') = receive(g_t, \\theta_t, s_t), \\quad u = C_{s'}\\,opt(g'; C_{s'} m_t), \\quad
         s_{t+1} = update(s', \\theta_t + u), \\quad \\theta_{t+1} = project(\\theta_t + u, s_{t+1})
 
-    with `C` the method's `constrain` and `m` the optimiser's moments: what a mask takes out is forgotten before they
+    with `C` the method's `constrain` and `m` the optimizer's moments: what a mask takes out is forgotten before they
     are used again. By default `receive` is `C` and `project` changes nothing. The returned state belongs to the
     parameters *after* the step. Where the projection moves an entry, the update returned is the
     difference, so that `optax.apply_updates` lands on it (exactly, where it lands on 0); elsewhere it is the
-    optimiser's, bit for bit.
+    optimizer's, bit for bit.
 
     Args:
         compression: Any compression.
-        optimiser: Any optax transformation, `partition`, `MultiSteps` and `inject_hyperparams` included.
+        optimizer: Any optax transformation, `partition`, `MultiSteps` and `inject_hyperparams` included.
 
     Returns:
         A transformation whose `update(grads, state, params, stats=None)` needs `params`.
@@ -48,21 +48,21 @@ def as_optax(
         >>> tx.update({"kernel": jnp.ones((1, 1))}, state, {"kernel": jnp.ones((1, 1))})[0]["kernel"].shape
         (1, 1)
     """
-    optimiser = optax.with_extra_args_support(optimiser)
+    optimizer = optax.with_extra_args_support(optimizer)
 
     def init(params: Any) -> CompressedState:
-        return CompressedState(optimiser.init(params), compression.init(params))
+        return CompressedState(optimizer.init(params), compression.init(params))
 
     def update(grads: Any, state: CompressedState, params: Any = None, *, stats: Any = None, **extra: Any) -> Any:
         if params is None:
             raise ValueError("as_optax: update needs params=; a compression follows weights, not only their gradients")
         received, learned = compression.receive(grads, params, state.compression)
         # Before the step, not after the last one: the trajectory is the same, and here the compiler fuses it into the
-        # optimiser's own pass over its moments.
+        # optimizer's own pass over its moments.
         inner = _constrain_moments(compression, state.inner, params, learned)
-        # Weights under a mask are shown to the optimiser as the zeros that they count as: decay must not feed moments.
+        # Weights under a mask are shown to the optimizer as the zeros that they count as: decay must not feed moments.
         shown = compression.constrain(params, learned)
-        updates, inner = optimiser.update(received, inner, shown, **extra)
+        updates, inner = optimizer.update(received, inner, shown, **extra)
         updates = compression.constrain(updates, learned)
         moved = optax.apply_updates(params, updates)
         after = compression.update(learned, moved, grads, stats)
@@ -85,7 +85,7 @@ def _land(updates: Any, params: Any, moved: Any, projected: Any) -> Any:
 
 
 def _constrain_moments(compression: Compression, inner: Any, params: Any, state: Any) -> Any:
-    """Projects every subtree of the optimiser's state that mirrors the parameters."""
+    """Projects every subtree of the optimizer's state that mirrors the parameters."""
     shapes = {path: leaf.shape for path, leaf in jax.tree_util.tree_flatten_with_path(params)[0]}
     structure: Any = jax.tree.structure(params)
 

@@ -12,7 +12,7 @@ class InverseRoot(NamedTuple):
     Attributes:
         root: `[n, n]`, upper triangular `U` with a positive diagonal and `U^T U = H^-1`.
         condition: Largest over smallest square of the root's diagonal, a lower bound of the condition number; scalar.
-        fallback: Whether the Cholesky factorisation failed and eigenvalues had to be clipped; bool scalar.
+        fallback: Whether the Cholesky factorization failed and eigenvalues had to be clipped; bool scalar.
     """
 
     root: jax.Array
@@ -26,7 +26,7 @@ def inverse_root(hessian: jax.Array, damping: float = 0.01) -> InverseRoot:
     .. math:: U^\\top U = (H + \\lambda \\, \\overline{h} I)^{-1}, \\qquad \\overline{h} = \\tfrac1n \\sum_i H_{ii}
 
     From the Cholesky factor of the matrix read backwards, `H = R R^T` with `R` upper triangular and `U = R^-1`, so that
-    the inverse itself is never formed. Where the factorisation fails (singular, or not quite positive), eigenvalues
+    the inverse itself is never formed. Where the factorization fails (singular, or not quite positive), eigenvalues
     below `n eps` times the largest are raised to it and the root comes from a QR decomposition. An input that never
     occurs (zero diagonal) counts as one of mean strength, unrelated to the others.
 

@@ -132,7 +132,7 @@ def _top_masks(scores: Sequence[jax.Array], count: jax.Array | int) -> list[jax.
 
 
 def _count(mask: jax.Array) -> jax.Array:
-    # Sums of floats are vectorised on CPUs, twice as fast as those of integers, and exact up to 2^24.
+    # Sums of floats are vectorized on CPUs, twice as fast as those of integers, and exact up to 2^24.
     return jnp.sum(mask, dtype=jnp.float32 if mask.size <= 2**24 else jnp.int32).astype(jnp.int32)
 
 

@@ -29,7 +29,7 @@ def bind(eqn: Any, inputs: Sequence[Any]) -> list[Any]:
 class Context:
     """The settings under which equations were traced, and their named scopes, for profiles and HLO metadata.
 
-    One object serves all equations of a jaxpr, one after the other: neighbours mostly share their settings, and
+    One object serves all equations of a jaxpr, one after the other: neighbors mostly share their settings, and
     entering them anew for each would slow tracing down.
 
     Example:

@@ -1,4 +1,4 @@
-"""The stated bound between an integer product and the product of the materialised tensors."""
+"""The stated bound between an integer product and the product of the materialized tensors."""
 
 from typing import Any
 

@@ -55,7 +55,7 @@ class Group(NamedTuple):
 
 
 class Studied(NamedTuple):
-    """A traced and labelled function.
+    """A traced and labeled function.
 
     Attributes:
         program: The trace.
@@ -125,7 +125,7 @@ def _freeze_unused(study: Study, jaxpr: Any, inputs: Sequence[Labels]) -> None:
 
 
 def groups_of(found: Studied) -> dict[str, tuple[Group, tuple[int, ...]]]:
-    """The groups of a labelled function, each with the atoms of its units.
+    """The groups of a labeled function, each with the atoms of its units.
 
     Args:
         found: What `studied` gives.

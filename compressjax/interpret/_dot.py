@@ -23,7 +23,7 @@ def dot(x: jax.Array, node: Any, product: Product) -> Any:
         product: Axes.
 
     Returns:
-        Array with axes (batch, x's free, node's free); `Dense` when materialising is no worse.
+        Array with axes (batch, x's free, node's free); `Dense` when materializing is no worse.
 
     Example:
         >>> node = LowRank(jnp.ones((4, 1)), jnp.ones((1, 3)))

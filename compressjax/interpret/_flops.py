@@ -1,4 +1,4 @@
-"""Operations of a function before and after a cut, counted on the labelled jaxpr without compiling anything."""
+"""Operations of a function before and after a cut, counted on the labeled jaxpr without compiling anything."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence

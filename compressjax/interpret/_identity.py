@@ -26,7 +26,7 @@ def stop(node: Any) -> Any:
 
 
 def name(node: Any, label: str) -> Any:
-    """Names the arrays of a node for rematerialisation policies.
+    """Names the arrays of a node for rematerialization policies.
 
     Args:
         node: Array or node.
@@ -43,7 +43,7 @@ def name(node: Any, label: str) -> Any:
 
 
 def barrier(operands: Sequence[Any]) -> list[Any]:
-    """An optimisation barrier around operands of which some are nodes.
+    """An optimization barrier around operands of which some are nodes.
 
     Args:
         operands: Arrays and nodes.

@@ -7,7 +7,7 @@ from compressjax.interpret._labels import Labels, Place, Rule, Study, unknown
 
 SUMMED = "summed over {}: a mean divides by the full width still, where the code counts again it would not"
 INEXACT = (
-    "summed over by {}, where masked positions are not zero; make them zero before the sum (a variance of centred "
+    "summed over by {}, where masked positions are not zero; make them zero before the sum (a variance of centered "
     "units: write mean(x * x) - mean(x) ** 2, as Flax's norms have it with use_fast_variance)"
 )
 
@@ -86,7 +86,7 @@ def _reduce(study: Study, eqn: Any, inputs: Sequence[Labels], place: Place) -> l
 
 
 def _along(study: Study, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
-    """Running sums and sorting: entries along one axis depend on their neighbours, all other axes pass."""
+    """Running sums and sorting: entries along one axis depend on their neighbors, all other axes pass."""
     del place
     axis = eqn.params["axis"] if "axis" in eqn.params else eqn.params["dimension"]
     for x in inputs:

@@ -15,7 +15,7 @@ Emit = Callable[[Any, Any, Sequence[Any], Sequence[Labels], Sequence[Labels]], l
 
 
 def take(x: Any, axis: int, positions: np.ndarray | None) -> Any:
-    """Some positions of an axis, as a slice where they are neighbours.
+    """Some positions of an axis, as a slice where they are neighbors.
 
     Args:
         x: Array.

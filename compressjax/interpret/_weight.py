@@ -37,8 +37,8 @@ class Row(NamedTuple):
     Attributes:
         path: Value path of the leaf.
         node: Node type, nesting included: `"Masked(Codebook)"`.
-        status: `"native"` (ran on the compressed form), `"dense"` (this node has no faster form: it was materialised
-            by design) or `"fallback"` (the operation has no rule: it was materialised).
+        status: `"native"` (ran on the compressed form), `"dense"` (this node has no faster form: it was materialized
+            by design) or `"fallback"` (the operation has no rule: it was materialized).
         primitive: The JAX operation.
         reason: Why, when not native.
     """
@@ -51,7 +51,7 @@ class Row(NamedTuple):
 
 
 class Dense(NamedTuple):
-    """A rule's answer that a node is better materialised, and why."""
+    """A rule's answer that a node is better materialized, and why."""
 
     reason: str
 

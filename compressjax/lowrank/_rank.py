@@ -12,7 +12,7 @@ def split(shape: tuple[int, ...], inputs: int | None = None, batch: int = 0) -> 
     Args:
         shape: `[*batch, *in, *out]`.
         inputs: Number of input axes; all but the last when None.
-        batch: Number of leading axes that are not factorised.
+        batch: Number of leading axes that are not factorized.
 
     Returns:
         `(inputs, in, out)`, sizes multiplied over the axes.

@@ -25,7 +25,7 @@ def svd(
     .. math:: W = U \\Sigma V^T \\approx (U_r \\Sigma_r^{1/2})(\\Sigma_r^{1/2} V_r^T)
 
     which no other rank-r product approximates better in the Frobenius norm (Eckart and Young); the error is
-    `sum(sigma[r:] ** 2)`. The square roots make both factors alike in size, which suits training and quantisation.
+    `sum(sigma[r:] ** 2)`. The square roots make both factors alike in size, which suits training and quantization.
 
     What it buys: `r (in + out)` numbers for `in * out`, and the same fraction of the multiplications, so it is faster
     on every machine, CPUs included, once the fraction is well below 1. A kernel that would not get smaller stays
@@ -38,8 +38,8 @@ def svd(
         budget: Largest fraction of the dense parameter count, in (0, 1].
         inputs: Number of input axes of a kernel `[*batch, *in, *out]`; all but the last when None (so a convolution
             `[h, w, in, out]` becomes `[h, w, in, r]` and `[r, out]`).
-        batch: Number of leading axes (stacked layers) that are factorised one by one.
-        always: Also factorise where that takes more numbers than the dense kernel.
+        batch: Number of leading axes (stacked layers) that are factorized one by one.
+        always: Also factorize where that takes more numbers than the dense kernel.
 
     Returns:
         Compression whose nodes are `LowRank`; leaves that do not pay stay arrays. Its gradient is straight-through.

@@ -23,7 +23,7 @@ class MultiplyAdds(NamedTuple):
 
 
 def flops(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> float:
-    """Floating-point and integer operations of one call, as XLA counts them before it optimises.
+    """Floating-point and integer operations of one call, as XLA counts them before it optimizes.
 
     A product of `[m, k]` and `[k, n]` counts `2 m k n`. Masks do not lower the count: dense products multiply zeros
     too. The body of a loop counts once, however often it runs.

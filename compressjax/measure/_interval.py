@@ -48,9 +48,9 @@ def wilson(successes: int, trials: int, level: float = 0.95) -> Proportion:
         raise ValueError(f"level={level} is not a coverage; give a number between 0 and 1, such as 0.95")
     z = NormalDist().inv_cdf(0.5 + level / 2)
     value = successes / trials
-    centre = (value + z * z / (2 * trials)) / (1 + z * z / trials)
+    center = (value + z * z / (2 * trials)) / (1 + z * z / trials)
     half = z / (1 + z * z / trials) * (value * (1 - value) / trials + z * z / (4 * trials * trials)) ** 0.5
     # At 0 and n the ends are 0 and 1, where the formula rounds.
-    low = max(0.0, centre - half) if successes else 0.0
-    high = min(1.0, centre + half) if successes < trials else 1.0
+    low = max(0.0, center - half) if successes else 0.0
+    high = min(1.0, center + half) if successes < trials else 1.0
     return Proportion(value, low, high)

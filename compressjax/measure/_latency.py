@@ -60,7 +60,7 @@ def interleaved(
         ratio_i = m_0 / m_i
 
     Its interval is the percentile bootstrap over *rounds*: all functions of a round are drawn together, so what they
-    share (frequency, neighbours) does not widen it.
+    share (frequency, neighbors) does not widen it.
 
     Args:
         *functions: at least one function without arguments; what it returns is waited for. Compile it beforehand or

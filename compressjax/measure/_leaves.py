@@ -27,7 +27,7 @@ def leaves(
         tree: Tree of arrays and nodes.
         original: The tree before compression; adds `sqnr_db` (infinite where nothing changed).
         explained: What `explain(apply)(tree, *inputs)` returned; adds `execution`, the worst over all uses:
-            `"native"`, `"dense"` (materialised by design), `"fallback"` (an operation has no rule), `"array"` for
+            `"native"`, `"dense"` (materialized by design), `"fallback"` (an operation has no rule), `"array"` for
             leaves that are no nodes, `"unused"`; and `reason`, which names the operations that needed a dense tensor.
         manifest: What `artifact.save` returned; adds the file's bytes and rows for its other parts.
         total: Whether to add a row with the sums.

@@ -9,7 +9,7 @@ from compressjax.core import dense, is_value, nodes
 
 
 def sqnr(original: Any, compressed: Any) -> dict[str, float]:
-    """Signal to quantisation noise ratio of every floating leaf, in decibels.
+    """Signal to quantization noise ratio of every floating leaf, in decibels.
 
     .. math:: 10 \\log_{10} \\frac{\\sum_i w_i^2}{\\sum_i (w_i - \\hat w_i)^2}
 

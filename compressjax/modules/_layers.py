@@ -27,7 +27,7 @@ class Dense(_Layer, nn.Dense):
     .. math:: y = x \\cdot view(W, s) + b
 
     Takes the place of `nn.Dense` in a module: names and shapes of the parameters are the same, so a checkpoint of the
-    dense model loads; the state is in the collection `compression`. For the optimiser, `compression_of` joins the
+    dense model loads; the state is in the collection `compression`. For the optimizer, `compression_of` joins the
     compressions of all layers of a model. Bytes and speed are those of the compression.
 
     Attributes:

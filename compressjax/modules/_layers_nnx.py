@@ -31,7 +31,7 @@ class NNXLinear(_Layer, nnx.Linear):
     .. math:: y = x \\cdot view(W, s) + b
 
     Takes the place of `nnx.Linear` in a module: names and shapes of the parameters are the same. The state is the
-    variable `compression_state`, which optimisers of `nnx.Param` do not touch. For the optimiser, `nnx_compression_of`
+    variable `compression_state`, which optimizers of `nnx.Param` do not touch. For the optimizer, `nnx_compression_of`
     joins the compressions of all layers of a model. Bytes and speed are those of the compression.
 
     Args:
@@ -51,13 +51,13 @@ class NNXLinear(_Layer, nnx.Linear):
         ...     def __call__(self, x):
         ...         return self.second(nnx.relu(self.first(x)))
         >>> net = Net(nnx.Rngs(0))
-        >>> optimiser = nnx.Optimizer(net, as_optax(modules.nnx_compression_of(net), optax.adam(0.1)), wrt=nnx.Param)
+        >>> optimizer = nnx.Optimizer(net, as_optax(modules.nnx_compression_of(net), optax.adam(0.1)), wrt=nnx.Param)
         >>> @nnx.jit
-        ... def step(net, optimiser, x):
-        ...     optimiser.update(net, nnx.grad(lambda net: jnp.mean(net(x) ** 2))(net))
-        ...     modules.nnx_set_compression(net, optimiser.opt_state.compression)
+        ... def step(net, optimizer, x):
+        ...     optimizer.update(net, nnx.grad(lambda net: jnp.mean(net(x) ** 2))(net))
+        ...     modules.nnx_set_compression(net, optimizer.opt_state.compression)
         >>> for _ in range(2):
-        ...     step(net, optimiser, jnp.ones((5, 3)))
+        ...     step(net, optimizer, jnp.ones((5, 3)))
         >>> int(net.first.compression_state.get_value().masks["kernel"].sum())
         3
         >>> type(modules.nnx_encode(net)["params"]["first"]["kernel"]).__name__
@@ -155,7 +155,7 @@ def nnx_set_compression(model: nnx.Module, state: Any) -> None:
 
     Args:
         model: An NNX module with layers.
-        state: `optimiser.opt_state.compression`.
+        state: `optimizer.opt_state.compression`.
 
     Raises:
         ValueError: If a layer holds a state of other shapes, as under `nnx.vmap`.

@@ -60,7 +60,7 @@ class Viewed(nn.Module):
         return nn.map_variables(run, "params", view)(self, *args, **kwargs)
 
     def update_compression(self, grads: Any = None, stats: Any = None) -> Any:
-        """Updates the state from the parameters, which are those after the optimiser's step.
+        """Updates the state from the parameters, which are those after the optimizer's step.
 
         Args:
             grads: Gradients in the structure of the parameters, for methods that read them.
@@ -84,13 +84,13 @@ class Viewed(nn.Module):
         return state
 
     def receive(self, grads: Any) -> Any:
-        """Turns gradients through the view into those for the optimiser; what the method learns moves in its state.
+        """Turns gradients through the view into those for the optimizer; what the method learns moves in its state.
 
         Args:
             grads: Gradients in the structure of the parameters, taken at these parameters.
 
         Returns:
-            Gradients for the optimiser; the new state is written to the collection `compression`, which must be
+            Gradients for the optimizer; the new state is written to the collection `compression`, which must be
             mutable. `as_optax` calls this by itself.
 
         Raises:
@@ -144,10 +144,10 @@ class Compressed(Viewed):
     Gradients flow to the dense parameters. While `init` runs the pass is dense, for there is no state before there are
     parameters. Other collections, random streams, `nn.scan` and `nn.remat` work inside the wrapper and around it.
 
-    Two ways to train. With any optimiser: after each step, `apply(..., mutable=["compression"],
+    Two ways to train. With any optimizer: after each step, `apply(..., mutable=["compression"],
     method="update_compression")`; for methods that learn from gradients, `method="receive"` before the step and
     `method="project"` after the update, too. With `as_optax`, which also keeps masked weights and their moments at
-    rest: the optimiser updates the state, and `modules.with_state` puts it among the variables.
+    rest: the optimizer updates the state, and `modules.with_state` puts it among the variables.
 
     Attributes:
         module: Any Linen module.

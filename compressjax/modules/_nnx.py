@@ -77,7 +77,7 @@ class NNXViewed(nnx.Module):
         return out
 
     def update_compression(self, grads: Any = None, stats: Any = None) -> None:
-        """Updates the state from the parameters, which are those after the optimiser's step.
+        """Updates the state from the parameters, which are those after the optimizer's step.
 
         Args:
             grads: Gradients of the module that is seen, for methods that read them.
@@ -88,13 +88,13 @@ class NNXViewed(nnx.Module):
         self.compression_state.set_value(state)
 
     def receive(self, grads: Any) -> Any:
-        """Turns gradients through the view into those for the optimiser; what the method learns moves in its state.
+        """Turns gradients through the view into those for the optimizer; what the method learns moves in its state.
 
         Args:
             grads: Gradients of the module that is seen, taken at its present parameters.
 
         Returns:
-            Gradients for its optimiser; `as_optax` calls this by itself.
+            Gradients for its optimizer; `as_optax` calls this by itself.
         """
         state, params = self.compression_state.get_value(), nnx.state(self.seen(), nnx.Param)
         received, after = self.own().receive(grads, params, state)
@@ -113,7 +113,7 @@ class NNXViewed(nnx.Module):
         """Takes over the state that `as_optax` keeps.
 
         Args:
-            state: `optimiser.opt_state.compression`, or any state of the compression.
+            state: `optimizer.opt_state.compression`, or any state of the compression.
         """
         self.compression_state.set_value(_unwrap(state))
 
@@ -136,12 +136,12 @@ class NNXCompressed(NNXViewed):
     .. math:: y = f(view(\\theta, s), x), \\qquad s \\leftarrow update(s, \\theta)
 
     The wrapped module stays as it is under `.module`, so a checkpoint of the dense model loads there. The state `s`
-    is one `CompressionState`; gradients and optimisers, which act on `nnx.Param`, do not touch it. What a forward
+    is one `CompressionState`; gradients and optimizers, which act on `nnx.Param`, do not touch it. What a forward
     pass changes besides parameters (running statistics, random counters) is written back to the wrapped module.
 
-    Two ways to train. With any optimiser: `receive(grads)` before each step, `update_compression(grads)` and
+    Two ways to train. With any optimizer: `receive(grads)` before each step, `update_compression(grads)` and
     `project()` after it (masks and grids need `update_compression()` only). With `as_optax`, which also
-    keeps masked weights and their moments at rest: build the optimiser on `.module`, and hand its state over with
+    keeps masked weights and their moments at rest: build the optimizer on `.module`, and hand its state over with
     `set_compression`.
 
     Args:
@@ -153,14 +153,14 @@ class NNXCompressed(NNXViewed):
         >>> from compressjax import as_optax, prune
         >>> compression = prune.gradual(0.5, end=3, every=1)
         >>> model = NNXCompressed(nnx.Linear(3, 2, rngs=nnx.Rngs(0)), compression)
-        >>> optimiser = nnx.Optimizer(model.module, as_optax(compression, optax.adamw(0.1)), wrt=nnx.Param)
+        >>> optimizer = nnx.Optimizer(model.module, as_optax(compression, optax.adamw(0.1)), wrt=nnx.Param)
         >>> @nnx.jit
-        ... def step(model, optimiser, x, y):
+        ... def step(model, optimizer, x, y):
         ...     grads = nnx.grad(lambda m: jnp.mean((m(x) - y) ** 2))(model)
-        ...     optimiser.update(model.module, grads["module"])
-        ...     model.set_compression(optimiser.opt_state.compression)
+        ...     optimizer.update(model.module, grads["module"])
+        ...     model.set_compression(optimizer.opt_state.compression)
         >>> for _ in range(3):
-        ...     step(model, optimiser, jnp.ones((4, 3)), jnp.zeros((4, 2)))
+        ...     step(model, optimizer, jnp.ones((4, 3)), jnp.zeros((4, 2)))
         >>> int(model.compression_state.get_value().masks["kernel"].sum())
         3
         >>> type(model.encode()["params"]["kernel"]).__name__

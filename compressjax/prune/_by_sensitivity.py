@@ -43,7 +43,7 @@ def by_sensitivity(
         >>> by_sensitivity((0.0, 0.5), {"a": (1.0, 1.0), "b": (1.0, 3.0)}, {"a": 10, "b": 10}, 0.25)
         {'a': 0.5, 'b': 0.0}
 
-    Source: sensitivity scans: Han et al., arXiv:1506.02626 (han2015); the optimisation is the greedy one for convex
+    Source: sensitivity scans: Han et al., arXiv:1506.02626 (han2015); the optimization is the greedy one for convex
     costs.
     """
     check_sparsity(sparsity, "sparsity")

@@ -34,7 +34,7 @@ def gradual(
     initial: float = 0.0,
     distribution: Distribution = "uniform",
     power: float = 3,
-    normalise: bool = False,
+    normalize: bool = False,
     pattern: str | Pattern = "unstructured",
 ) -> Compression:
     """Removes the smallest weights bit by bit while the others are trained.
@@ -59,7 +59,7 @@ def gradual(
         distribution: `"uniform"`; `"global"`, one ranking over all leaves; `"erk"` (see `densities`); or
             `{pattern: sparsity}`.
         power: Exponent of the schedule.
-        normalise: For `"global"`: rank magnitudes in units of the root mean square of each leaf's kept weights.
+        normalize: For `"global"`: rank magnitudes in units of the root mean square of each leaf's kept weights.
         pattern: What is removed together, see `as_pattern`; of N:M patterns `sparsity` is their own, or None.
 
     Returns:
@@ -82,7 +82,7 @@ def gradual(
     schedule = as_schedule("gradual", own_sparsity(sparsity, pattern), begin, end, initial, power)
     name = f"gradual(sparsity={schedule.sparsity}, end={schedule.end})"
     steps = schedule.every or 100 if every is None else every
-    return scheduled(name, schedule, steps, distribution, normalise, pattern)
+    return scheduled(name, schedule, steps, distribution, normalize, pattern)
 
 
 def as_schedule(who: str, sparsity: Any, begin: int, end: int | None, initial: float, power: float = 3) -> Schedule:
@@ -153,7 +153,7 @@ def scheduled(
     schedule: Schedule,
     every: int,
     distribution: Distribution,
-    normalise: bool,
+    normalize: bool,
     pattern: str | Pattern = "unstructured",
 ) -> Compression:
     """`gradual` under any name.
@@ -163,7 +163,7 @@ def scheduled(
         schedule: One that never falls.
         every: Steps between masks.
         distribution: Name or patterns.
-        normalise: Whether a global ranking measures each leaf by its own size.
+        normalize: Whether a global ranking measures each leaf by its own size.
         pattern: Name or pattern.
 
     Returns:
@@ -182,7 +182,7 @@ def scheduled(
 
     def masks_at(step: Any, flat: Arrays, masks: Arrays) -> Arrays:
         counts = counts_at(step, schedule, shapes_of(flat), distribution, units.single)
-        return largest(flat, masks, counts, normalise, units)
+        return largest(flat, masks, counts, normalize, units)
 
     def init(flat: Arrays) -> GradualState:
         masks = whole_masks(flat)
@@ -201,14 +201,14 @@ def scheduled(
     return masking(name, init=init, update=update)
 
 
-def largest(flat: Arrays, masks: Arrays, kept: dict[str, Any], normalise: bool, pattern: Pattern) -> Arrays:
+def largest(flat: Arrays, masks: Arrays, kept: dict[str, Any], normalize: bool, pattern: Pattern) -> Arrays:
     """Masks of the largest magnitudes among the entries that are still kept.
 
     Args:
         flat: `{path: array}`.
         masks: Masks that the new ones are to lie within.
         kept: Counts by pool: one a path, or `{"": total}` for one ranking over all.
-        normalise: Whether one ranking measures each leaf by its own root mean square.
+        normalize: Whether one ranking measures each leaf by its own root mean square.
         pattern: What is ranked together.
 
     Returns:
@@ -221,7 +221,7 @@ def largest(flat: Arrays, masks: Arrays, kept: dict[str, Any], normalise: bool, 
         [False, True]
     """
     scores = {path: jnp.abs(x).astype(jnp.float32) for path, x in flat.items()}
-    if normalise:
+    if normalize:
         scores = {path: x / _rms(x, masks[path]) for path, x in scores.items()}
     # Entries that are out stay out: every magnitude ranks above -1.
     scores = {path: jnp.where(masks[path], x, -1.0) for path, x in scores.items()}

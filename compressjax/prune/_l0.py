@@ -1,4 +1,4 @@
-"""L0 regularisation: gates that are exactly zero or one with some probability, and learn it."""
+"""L0 regularization: gates that are exactly zero or one with some probability, and learn it."""
 
 import math
 from collections.abc import Callable
@@ -27,7 +27,7 @@ class L0State(NamedTuple):
         key: Data of the PRNG key, uint32.
         log_alpha: `{path: float32 array}` of the leaf's shape, or with ones in place of the axes that share a gate.
         gates: `{path: float32 array}` of the same shapes: the gates of test time.
-        inner: State of the gates' optimiser.
+        inner: State of the gates' optimizer.
     """
 
     count: jax.Array  # type: ignore[assignment]  # hides tuple.count, as optax's states do
@@ -44,7 +44,7 @@ def l0(
     end: int,
     units: int | None = None,
     keep: float = 0.5,
-    optimiser: optax.GradientTransformation | None = None,
+    optimizer: optax.GradientTransformation | None = None,
 ) -> Compression:
     """Multiplies every weight, or every unit, by a hard-concrete gate, and pays for gates that are open.
 
@@ -67,7 +67,7 @@ def l0(
         end: Step from which gates are deterministic.
         units: Axis whose entries have one gate each (0: inputs of a dense kernel, -1: outputs); None for one a weight.
         keep: Probability of the sigmoid with which gates start, in (0, 1).
-        optimiser: Of the gates; `optax.adam(1e-3)` when None, as in the paper.
+        optimizer: Of the gates; `optax.adam(1e-3)` when None, as in the paper.
 
     Returns:
         Compression whose nodes are `Masked(z W, z > 0)`.
@@ -86,7 +86,7 @@ def l0(
     check_strength("l0", "penalty", penalty, "below, open gates would pay; the paper has 0.1 / N")
     if not 0.0 < keep < 1.0 or end < 0:
         raise ValueError(f"l0: keep={keep} must be in (0, 1) and end={end} at least 0")
-    return _gated(penalty, key_data(key), end, units, keep, optax.adam(1e-3) if optimiser is None else optimiser)
+    return _gated(penalty, key_data(key), end, units, keep, optax.adam(1e-3) if optimizer is None else optimizer)
 
 
 def _gated(

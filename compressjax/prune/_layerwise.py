@@ -16,7 +16,7 @@ class HessianInfo(NamedTuple):
 
     Attributes:
         condition: A lower bound of their condition number after damping, the largest of a stack's layers; 0 before.
-        fallback: Whether a factorisation failed, so that eigenvalues were clipped; see `hessian_condition` for more.
+        fallback: Whether a factorization failed, so that eigenvalues were clipped; see `hessian_condition` for more.
     """
 
     condition: jax.Array

@@ -1,4 +1,4 @@
-"""What methods learn themselves (scores, gates, thresholds): one step of an optimiser that survives bad gradients."""
+"""What methods learn themselves (scores, gates, thresholds): one step of an optimizer that survives bad gradients."""
 
 from typing import Any
 
@@ -8,25 +8,25 @@ import optax
 
 
 def learn(
-    optimiser: optax.GradientTransformation, grads: dict[str, jax.Array], inner: Any, learned: dict[str, jax.Array]
+    optimizer: optax.GradientTransformation, grads: dict[str, jax.Array], inner: Any, learned: dict[str, jax.Array]
 ) -> tuple[dict[str, jax.Array], Any]:
     """One step; a step with a gradient that is not finite is skipped whole, as `optax.apply_if_finite` does.
 
     Args:
-        optimiser: Any optax transformation.
+        optimizer: Any optax transformation.
         grads: `{path: gradient}`.
-        inner: The optimiser's state.
+        inner: The optimizer's state.
         learned: `{path: array}`.
 
     Returns:
-        The moved arrays and the optimiser's new state.
+        The moved arrays and the optimizer's new state.
 
     Example:
         >>> learn(optax.sgd(1.0), {"a": jnp.ones(1)}, optax.sgd(1.0).init({}), {"a": jnp.zeros(1)})[0]["a"].tolist()
         [-1.0]
     """
     finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(g)) for g in grads.values()]))
-    updates, after = optimiser.update(grads, inner, learned)
+    updates, after = optimizer.update(grads, inner, learned)
     moved = optax.apply_updates(learned, updates)
     return jax.tree.map(lambda new, old: jnp.where(finite, new, old), (moved, after), (learned, inner))
 

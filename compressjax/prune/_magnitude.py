@@ -12,7 +12,7 @@ def magnitude(
     sparsity: float | None = None,
     distribution: Distribution = "uniform",
     *,
-    normalise: bool = False,
+    normalize: bool = False,
     pattern: str | Pattern = "unstructured",
 ) -> Compression:
     """Removes the smallest weights at once.
@@ -25,7 +25,7 @@ def magnitude(
     Args:
         sparsity: Fraction of zeros, in [0, 1); left out where the pattern fixes it (N:M).
         distribution: As for `gradual`.
-        normalise: As for `gradual`.
+        normalize: As for `gradual`.
         pattern: What is removed together, see `as_pattern`; units count with their mean magnitude.
 
     Returns:
@@ -46,4 +46,4 @@ def magnitude(
     units = check_pattern(pattern, wanted, distribution, "magnitude")
     shown = "" if units.single else f", pattern={units.name}"
     name = f"magnitude(sparsity={wanted:g}{shown})"
-    return scheduled(name, at_once(wanted), 1, distribution, normalise, units)
+    return scheduled(name, at_once(wanted), 1, distribution, normalize, units)

@@ -27,7 +27,7 @@ class MovementState(NamedTuple):
         count: Steps done, int32 scalar.
         scores: `{path: float32 array}`, one score a weight; larger stays.
         masks: `{path: bool array}`, True where the weight is used.
-        inner: State of the scores' optimiser.
+        inner: State of the scores' optimizer.
     """
 
     count: jax.Array  # type: ignore[assignment]  # hides tuple.count, as optax's states do
@@ -43,7 +43,7 @@ def movement(
     begin: int = 0,
     every: int = 1,
     initial: float = 0.0,
-    optimiser: optax.GradientTransformation | None = None,
+    optimizer: optax.GradientTransformation | None = None,
     distribution: Distribution = "uniform",
     pattern: str | Pattern = "unstructured",
 ) -> Compression:
@@ -66,7 +66,7 @@ def movement(
         begin: Step of the first mask.
         every: Steps between rankings, at least 1.
         initial: Fraction of zeros at `begin`.
-        optimiser: Of the scores; `optax.adam(1e-2)` when None, as in the paper.
+        optimizer: Of the scores; `optax.adam(1e-2)` when None, as in the paper.
         distribution: `"uniform"`, `"global"`, `"erk"` or `{pattern: sparsity}`.
         pattern: What is used together, by the mean of its scores, see `as_pattern`; of N:M patterns `sparsity` is
             their own, or None.
@@ -78,10 +78,10 @@ def movement(
         ValueError: If a setting is out of its range, or the pattern fixes another sparsity.
 
     Example:
-        >>> method = movement(0.5, end=1, optimiser=optax.sgd(1.0))
+        >>> method = movement(0.5, end=1, optimizer=optax.sgd(1.0))
         >>> params = {"kernel": jnp.array([[5.0, 1.0]])}
-        >>> towards_and_away = {"kernel": jnp.array([[1.0, -1.0]])}
-        >>> _, state = method.receive(towards_and_away, params, method.init(params))
+        >>> toward_and_away = {"kernel": jnp.array([[1.0, -1.0]])}
+        >>> _, state = method.receive(toward_and_away, params, method.init(params))
         >>> method.update(state, params).masks["kernel"].tolist()
         [[False, True]]
 
@@ -104,14 +104,14 @@ def movement(
         masks = jax.lax.cond(due, lambda: masks_at(step, state.scores), lambda: state.masks)
         return state._replace(count=step, masks=masks)
 
-    return _movement(f"movement(sparsity={schedule.sparsity}, end={last})", optimiser, update, lambda step, score: 0.0)
+    return _movement(f"movement(sparsity={schedule.sparsity}, end={last})", optimizer, update, lambda step, score: 0.0)
 
 
 def soft_movement(
     threshold: float = 0.1,
     *,
     penalty: Penalty,
-    optimiser: optax.GradientTransformation | None = None,
+    optimizer: optax.GradientTransformation | None = None,
 ) -> Compression:
     """Learns a score for every weight, and uses the weights whose score exceeds a threshold.
 
@@ -126,7 +126,7 @@ def soft_movement(
         threshold: The bound on the score's sigmoid, in (0, 1). Scores start at 0, so below 0.5 all weights are used
             at first.
         penalty: The factor `lambda`, or a function of the step (a warm-up, say).
-        optimiser: Of the scores; `optax.adam(1e-2)` when None.
+        optimizer: Of the scores; `optax.adam(1e-2)` when None.
 
     Returns:
         Compression whose nodes are `Masked`.
@@ -135,7 +135,7 @@ def soft_movement(
         ValueError: If the threshold is outside (0, 1) or the penalty negative.
 
     Example:
-        >>> method = soft_movement(penalty=1.0, optimiser=optax.sgd(20.0))
+        >>> method = soft_movement(penalty=1.0, optimizer=optax.sgd(20.0))
         >>> params = {"kernel": jnp.array([[5.0, 1.0]])}
         >>> _, state = method.receive({"kernel": jnp.array([[-1.0, 0.0]])}, params, method.init(params))
         >>> method.update(state, params).masks["kernel"].tolist()
@@ -156,21 +156,21 @@ def soft_movement(
         chance = jax.nn.sigmoid(score)
         return at_step(penalty, step) * chance * (1 - chance)
 
-    return _movement(f"soft_movement(threshold={threshold})", optimiser, update, pull)
+    return _movement(f"soft_movement(threshold={threshold})", optimizer, update, pull)
 
 
 def _movement(
     name: str,
-    optimiser: optax.GradientTransformation | None,
+    optimizer: optax.GradientTransformation | None,
     update: Callable[[MovementState, Arrays, Any, Any], MovementState],
     pull: Callable[[jax.Array, jax.Array], Any],
 ) -> Compression:
     """Both kinds: scores that learn from the dense gradient times the weight, plus `pull(step, score)`."""
-    optimiser = optax.adam(1e-2) if optimiser is None else optimiser
+    optimizer = optax.adam(1e-2) if optimizer is None else optimizer
 
     def init(flat: Arrays) -> MovementState:
         scores = {path: jnp.zeros_like(x, jnp.float32) for path, x in flat.items()}
-        state = MovementState(jnp.full((), -1, jnp.int32), scores, whole_masks(flat), optimiser.init(scores))
+        state = MovementState(jnp.full((), -1, jnp.int32), scores, whole_masks(flat), optimizer.init(scores))
         # The masks of step 0 are what an update at the step before would choose.
         return update(state, flat, None, None)
 
@@ -179,7 +179,7 @@ def _movement(
             path: g.astype(jnp.float32) * flat[path].astype(jnp.float32) + pull(state.count, state.scores[path])
             for path, g in grads.items()
         }
-        scores, inner = learn(optimiser, slopes, state.inner, state.scores)
+        scores, inner = learn(optimizer, slopes, state.inner, state.scores)
         return apply_masks(grads, state.masks), state._replace(scores=scores, inner=inner)
 
     return masking(name, straight=True, init=init, update=update, receive=receive)

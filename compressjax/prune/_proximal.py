@@ -1,4 +1,4 @@
-"""Proximal steps: after the optimiser's step, weights move to the minimum of a penalty plus a distance."""
+"""Proximal steps: after the optimizer's step, weights move to the minimum of a penalty plus a distance."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

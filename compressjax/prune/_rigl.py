@@ -41,7 +41,7 @@ def rigl(
         \\text{ outside } M), \\qquad k = \\tfrac{\\alpha}{2}(1 + \\cos \\tfrac{\\pi t}{T_{end}}) |M|
 
     Every `every` steps and before `end`. The view passes the dense gradient through; `receive` moves connections by it,
-    at the weights at which it was taken, and gives the optimiser the entries that are kept from then on. Grown weights
+    at the weights at which it was taken, and gives the optimizer the entries that are kept from then on. Grown weights
     start at exactly 0 and take their first step at once; dropped ones are exactly 0 after it, moments included, and do
     not grow back at once. The number kept never changes.
 

@@ -1,4 +1,4 @@
-"""Soft threshold reparametrisation (STR): every layer learns how far its weights are pulled in."""
+"""Soft threshold reparametrization (STR): every layer learns how far its weights are pulled in."""
 
 import math
 from typing import Any, NamedTuple
@@ -17,9 +17,9 @@ class SoftThresholdState(NamedTuple):
     """State of `soft_threshold`.
 
     Attributes:
-        logits: `{path: float32 scalar}`, the learnt `s`.
+        logits: `{path: float32 scalar}`, the learned `s`.
         thresholds: `{path: float32 scalar}`, their sigmoids.
-        inner: State of the thresholds' optimiser.
+        inner: State of the thresholds' optimizer.
     """
 
     logits: Arrays
@@ -28,23 +28,23 @@ class SoftThresholdState(NamedTuple):
 
 
 def soft_threshold(
-    *, initial: float = -10.0, decay: float = 3e-5, optimiser: optax.GradientTransformation | None = None
+    *, initial: float = -10.0, decay: float = 3e-5, optimizer: optax.GradientTransformation | None = None
 ) -> Compression:
-    """Pulls all weights towards zero by a threshold that every leaf learns (STR).
+    """Pulls all weights toward zero by a threshold that every leaf learns (STR).
 
     .. math:: \\hat W = sign(W) \\odot relu(|W| - \\sigma(s)), \\qquad
         g_s = -\\sigma'(s) \\sum_{|W_i| > \\sigma(s)} sign(W_i) \\frac{\\partial L}{\\partial \\hat W_i} + \\lambda s
 
-    The decay draws `s` from its negative start towards 0, so the threshold grows until the loss objects: the sparsity
-    and its share for every layer are learnt, and follow from `decay`. Gradients are exact; the weight decay of the
-    paper, with the same factor, belongs into the optimiser of the weights.
+    The decay draws `s` from its negative start toward 0, so the threshold grows until the loss objects: the sparsity
+    and its share for every layer are learned, and follow from `decay`. Gradients are exact; the weight decay of the
+    paper, with the same factor, belongs into the optimizer of the weights.
 
     Bytes as for `gradual`; no speed-up by itself.
 
     Args:
         initial: `s` at the start, negative; the paper has -3200 to -10.
         decay: The factor `lambda`, at least 0; larger gives more zeros.
-        optimiser: Of `s`; `optax.sgd(0.1, momentum=0.875)` when None, the paper's.
+        optimizer: Of `s`; `optax.sgd(0.1, momentum=0.875)` when None, the paper's.
 
     Returns:
         Compression whose nodes are `Masked`.
@@ -66,7 +66,7 @@ def soft_threshold(
         )
     if not math.isfinite(initial):
         raise ValueError(f"soft_threshold: initial={initial} must be finite; -10 is a threshold near zero")
-    moves = optax.sgd(0.1, momentum=0.875) if optimiser is None else optimiser
+    moves = optax.sgd(0.1, momentum=0.875) if optimizer is None else optimizer
 
     def sigmoids(logits: Arrays) -> Arrays:
         # Kept in the state: computed in two programs, they might be rounded in two ways.

@@ -35,7 +35,7 @@ def sparsegpt(
 
     What it buys: bytes, as `gradual`, without training; no speed-up here. The state's `info` says of every leaf how far
     its statistics could be trusted, `hessian_condition` says more: with fewer examples than inputs, all depends on the
-    damping. Where a factorisation fails, eigenvalues are clipped.
+    damping. Where a factorization fails, eigenvalues are clipped.
 
     Args:
         sparsity: Fraction of zeros, in [0, 1); left out for N:M.

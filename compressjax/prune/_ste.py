@@ -39,7 +39,7 @@ def ste(
     .. math:: \\hat W = M(W) \\odot W, \\qquad \\frac{\\partial L}{\\partial W} :=
         \\frac{\\partial L}{\\partial \\hat W}
 
-    Masks follow the magnitudes, so a weight that was out comes back with the value it has learnt meanwhile. Nothing is
+    Masks follow the magnitudes, so a weight that was out comes back with the value it has learned meanwhile. Nothing is
     frozen: moments and weight decay act on all weights.
 
     Bytes as for `gradual`; of N:M patterns, the positions cost less than a bit a weight. No speed-up on a CPU: dense
@@ -79,11 +79,11 @@ def sr_ste(
     every: int = 1,
     end: int | None = None,
 ) -> Compression:
-    """As `ste`, and pulls the weights that are out towards zero, so that masks settle.
+    """As `ste`, and pulls the weights that are out toward zero, so that masks settle.
 
     .. math:: g = \\frac{\\partial L}{\\partial \\hat W} + \\lambda\\,(1 - M) \\odot W
 
-    The term enters the gradient before the optimiser, as in the paper. Bytes and speed as for `ste`.
+    The term enters the gradient before the optimizer, as in the paper. Bytes and speed as for `ste`.
 
     Args:
         sparsity: As for `ste`.

@@ -23,7 +23,7 @@ class VariationalState(NamedTuple):
         key: Data of the PRNG key, uint32.
         log_sigma2: `{path: float32 array}`, logarithm of every weight's variance.
         masks: `{path: bool array}`, True where `log alpha` is at most the threshold.
-        inner: State of the variances' optimiser.
+        inner: State of the variances' optimizer.
     """
 
     count: jax.Array  # type: ignore[assignment]  # hides tuple.count, as optax's states do
@@ -42,7 +42,7 @@ def variational(
     threshold: float = 3.0,
     initial: float = -10.0,
     strength: float = 1.0,
-    optimiser: optax.GradientTransformation | None = None,
+    optimizer: optax.GradientTransformation | None = None,
 ) -> Compression:
     """Learns a variance for every weight, and removes weights that are mostly noise (sparse variational dropout).
 
@@ -66,7 +66,7 @@ def variational(
         threshold: Largest `log alpha` of a weight that stays; 3 in the paper, where 95 % of the noisy weight is noise.
         initial: `log sigma^2` at the start.
         strength: Final `beta`; 1 is the variational bound.
-        optimiser: Of `log sigma^2`; `optax.adam(1e-3)` when None.
+        optimizer: Of `log sigma^2`; `optax.adam(1e-3)` when None.
 
     Returns:
         Compression whose nodes are `Masked`.
@@ -97,7 +97,7 @@ def variational(
             f"variational: initial={initial} must be a finite log sigma^2, as -10, and threshold={threshold} a number, "
             "as 3"
         )
-    moves = optax.adam(1e-3) if optimiser is None else optimiser
+    moves = optax.adam(1e-3) if optimizer is None else optimizer
     return _noisy(examples, key_data(key), end, warmup, threshold, initial, strength, moves)
 
 

@@ -1,4 +1,4 @@
-"""Quantisation: weights on integer grids."""
+"""Quantization: weights on integer grids."""
 
 from compressjax.quant._fake import FakeState, fake
 from compressjax.quant._rtn import rtn

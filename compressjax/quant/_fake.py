@@ -1,4 +1,4 @@
-"""Quantisation-aware training: the forward pass sees the grid, the optimiser moves floats."""
+"""Quantization-aware training: the forward pass sees the grid, the optimizer moves floats."""
 
 from typing import Any, NamedTuple
 
@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression, on_values, straight_through
-from compressjax.quant._grid import best_ratio, make_grid, quantise
+from compressjax.quant._grid import best_ratio, make_grid, quantize
 from compressjax.tensors import Quantized
 
 Arrays = dict[str, jax.Array]
@@ -98,7 +98,7 @@ def fake(
         return FakeState(step, ratios, absmax)
 
     def node(path: str, x: jax.Array, state: FakeState) -> tuple[Quantized, jax.Array]:
-        return quantise(path, x, grid, state.ratios.get(path), state.absmax.get(path))
+        return quantize(path, x, grid, state.ratios.get(path), state.absmax.get(path))
 
     def view(flat: Arrays, state: FakeState) -> Arrays:
         seen = {}

@@ -204,7 +204,7 @@ def round_codes(
     return codes.astype(jnp.uint8), codes == exact
 
 
-def quantise(
+def quantize(
     path: str, x: jax.Array, grid: Grid, ratio: jax.Array | None = None, absmax: jax.Array | None = None
 ) -> tuple[Quantized, jax.Array]:
     """The node of a leaf, and where the grid does not saturate.
@@ -224,7 +224,7 @@ def quantise(
 
     Example:
         >>> grid = make_grid("rtn", 8, "channel", True, -1, None, None, "absmax")
-        >>> quantise("kernel", jnp.ones((3, 2)), grid)[0].codes.shape
+        >>> quantize("kernel", jnp.ones((3, 2)), grid)[0].codes.shape
         (2, 3)
     """
     if not isinstance(x, jax.core.Tracer) and not bool(jnp.isfinite(x).all()):

@@ -1,4 +1,4 @@
-"""Round to nearest: quantisation without training."""
+"""Round to nearest: quantization without training."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression, from_encode
-from compressjax.quant._grid import best_ratio, make_grid, quantise
+from compressjax.quant._grid import best_ratio, make_grid, quantize
 from compressjax.tensors import Quantized
 
 
@@ -34,7 +34,7 @@ def rtn(
     Args:
         bits: 2 to 8.
         granularity: `"channel"`, one scale for each index of `axis`; `"tensor"`, one scale; or a group size: one scale
-            for so many neighbours along the last axis not in `axis` (the inputs of a `[in, out]` kernel).
+            for so many neighbors along the last axis not in `axis` (the inputs of a `[in, out]` kernel).
         symmetric: False adds a zero point, which suits weights that lean to one side.
         activation: None, `"dynamic"` (int8, a scale for each row at run time) or `"static"` (int8, one scale from the
             statistics of `observe`).
@@ -68,7 +68,7 @@ def rtn(
             # Stacked layers have a largest input each; the node keeps one scale.
             absmax = jnp.max(stats.absmax)
         ratio = best_ratio(path, x, grid) if clip == "mse" else None
-        return quantise(path, x, grid, ratio, absmax)[0]
+        return quantize(path, x, grid, ratio, absmax)[0]
 
     needs = ("absmax",) if activation == "static" else ()
     return from_encode(f"rtn(bits={bits}, granularity={granularity})", encode, needs=needs)

@@ -10,7 +10,7 @@ from compressjax.saliency._contract import Saliency, Scores, wide
 
 
 def batch_norm(follows: Mapping[str, str] | None = None, *, select: Selector = r".*scale") -> Saliency:
-    """Scores a channel by the size of the scale that normalisation gives it.
+    """Scores a channel by the size of the scale that normalization gives it.
 
     .. math:: s_c = |\\gamma_c|
 

@@ -12,22 +12,22 @@ from compressjax.saliency._contract import Saliency, Scores, wide
 from compressjax.saliency._gradients import Loss, check_batches, gradients
 
 
-def movement(loss: Loss, batches: Sequence[Any], optimiser: optax.GradientTransformation) -> Saliency:
+def movement(loss: Loss, batches: Sequence[Any], optimizer: optax.GradientTransformation) -> Saliency:
     """Scores a weight by how far training moves it away from zero.
 
     .. math:: s = -\\sum_t w_t \\, g_t
 
-    along one step of the optimiser a batch, from the parameters that are scored; these are not changed. Scores are
+    along one step of the optimizer a batch, from the parameters that are scored; these are not changed. Scores are
     signed: weights that shrink are negative and go first, however large they are. For transfer: the batches are those
     of the new task.
 
-    Costs one training step a batch, and the memory of a training: a copy of the parameters, the optimiser's moments,
+    Costs one training step a batch, and the memory of a training: a copy of the parameters, the optimizer's moments,
     and the sum of the scores. Bytes and speed are those of the zeros that it chooses: see `one_shot`.
 
     Args:
         loss: `(params, batch) -> scalar`.
         batches: List of batches, one a step.
-        optimiser: Any optax transformation, as `optax.sgd(0.1)`.
+        optimizer: Any optax transformation, as `optax.sgd(0.1)`.
 
     Returns:
         Saliency of every value.
@@ -53,11 +53,11 @@ def movement(loss: Loss, batches: Sequence[Any], optimiser: optax.GradientTransf
             grads = gradients(loss, with_values(params, flat), batch)
             total = {path: s - wide(flat[path]) * grads[path] for path, s in total.items()}
             narrow = {path: g.astype(flat[path].dtype) for path, g in grads.items()}
-            updates, state = optimiser.update(narrow, state, flat)
+            updates, state = optimizer.update(narrow, state, flat)
             return optax.apply_updates(flat, updates), state, total
 
         flat = values(params)
-        state, total = optimiser.init(flat), {path: jnp.zeros_like(wide(x)) for path, x in flat.items()}
+        state, total = optimizer.init(flat), {path: jnp.zeros_like(wide(x)) for path, x in flat.items()}
         for batch in batches:
             flat, state, total = step(flat, state, total, batch)
         return total

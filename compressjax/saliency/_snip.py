@@ -16,7 +16,7 @@ def snip(loss: Loss, batches: Sequence[Any]) -> Saliency:
     .. math:: s = \\left| \\frac{\\partial L(c \\odot w)}{\\partial c} \\right|_{c=1} = |w \\, g|
 
     with the gradient `g` averaged over the batches. The paper divides by the sum of all scores, which no ranking
-    notices. Meant for one mini-batch at initialisation, ranked over all leaves: `one_shot(snip(...), s, "global")`.
+    notices. Meant for one mini-batch at initialization, ranked over all leaves: `one_shot(snip(...), s, "global")`.
 
     Costs one backward pass a batch; a gradient and the sum so far are held. Bytes and speed are those of the zeros that
     it chooses: see `one_shot`.

@@ -35,7 +35,7 @@ def synflow(
     `one_shot`.
 
     Args:
-        forward: `(params, inputs) -> outputs`; the sum of all outputs is `R`. Normalisation layers are to be left out
+        forward: `(params, inputs) -> outputs`; the sum of all outputs is `R`. Normalization layers are to be left out
             of it, or to run with fixed statistics.
         inputs: Pytree of arrays (or of their shapes and dtypes); only their shapes matter. One example suffices.
         sparsity: Fraction of zeros that will be asked for, in [0, 1).

@@ -68,7 +68,7 @@ def assign(x: jax.Array, centroids: jax.Array) -> jax.Array:
         [0, 0, 1]
     """
     edges = centroids[:-1] + (centroids[1:] - centroids[:-1]) / 2
-    # Comparing with all edges is faster while they are few; the plain binary search does not vectorise.
+    # Comparing with all edges is faster while they are few; the plain binary search does not vectorize.
     method = "compare_all" if edges.size <= 16 else "scan_unrolled"
     return jnp.searchsorted(edges, x, method=method).astype(jnp.int32)
 

@@ -35,10 +35,10 @@ def optimal(values: ArrayLike, clusters: int) -> tuple[NDArray[np.float64], floa
     if clusters < 1 or x.size == 0:
         raise ValueError(f"optimal: needs values and clusters >= 1; it got {x.size} values and clusters={clusters}")
     k = min(clusters, x.size)
-    # Centred sums lose fewer digits in the difference of squares below.
-    centred = x - x.mean()
-    first = np.concatenate([[0.0], np.cumsum(centred)])
-    second = np.concatenate([[0.0], np.cumsum(centred**2)])
+    # Centered sums lose fewer digits in the difference of squares below.
+    centered = x - x.mean()
+    first = np.concatenate([[0.0], np.cumsum(centered)])
+    second = np.concatenate([[0.0], np.cumsum(centered**2)])
 
     def cost(i: NDArray[np.int64], j: int) -> NDArray[np.float64]:
         return second[j] - second[i] - (first[j] - first[i]) ** 2 / np.maximum(j - i, 1)

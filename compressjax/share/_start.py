@@ -27,7 +27,7 @@ def start(flat: jax.Array, counted: jax.Array, clusters: int, init: str) -> jax.
         >>> start(jnp.array([1.0, 3.0]), jnp.ones(2, bool), 3, "linear").tolist()
         [1.0, 2.0, 3.0]
 
-    Source: linear start, Han et al., arXiv:1510.00149 (han2016); dynamic programme, Groenlund et al.,
+    Source: linear start, Han et al., arXiv:1510.00149 (han2016); dynamic program, Groenlund et al.,
     arXiv:1701.07204 (gronlund2017).
     """
     low = jnp.min(flat, initial=jnp.inf, where=counted)

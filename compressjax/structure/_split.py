@@ -58,11 +58,11 @@ def _spectral(squares: np.ndarray, blocks: int) -> np.ndarray:
     _, _, right = np.linalg.svd(squares * scale[0][:, None] * scale[1][None], full_matrices=False)
     points = (right[:blocks] * scale[1]).T
     points /= np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-30)
-    centres = points[:1]
+    centers = points[:1]
     for _ in range(blocks - 1):
-        likeness = np.abs(points @ centres.T).max(1)
-        centres = np.concatenate([centres, points[likeness.argmin()][None]])
-    return np.asarray((points @ centres.T).argmax(1))
+        likeness = np.abs(points @ centers.T).max(1)
+        centers = np.concatenate([centers, points[likeness.argmin()][None]])
+    return np.asarray((points @ centers.T).argmax(1))
 
 
 def _members(place: np.ndarray, blocks: int) -> np.ndarray:
@@ -192,7 +192,7 @@ def split_penalty(
     weights: Sequence[jax.Array], assigned: Assignment, *, overlap: float = 1.0, balance: float = 1.0,
     certainty: float = 1.0,
 ) -> jax.Array:  # fmt: skip
-    """What draws weights towards block-diagonal form while the assignment of units is learned.
+    """What draws weights toward block-diagonal form while the assignment of units is learned.
 
     With softmax rows p of the units in front of a weight and q of those behind it, a weight between different blocks
     pays, rows are drawn to certainty, and blocks to equal size:
@@ -238,7 +238,7 @@ def split_chain(
 
     .. math:: \\max \\sum_l \\sum_{io} w_{l,io}^2 \\, [\\, g_l(i) = g_{l+1}(o) \\,]
 
-    by assigning one layer of units at a time, given its neighbours, until nothing changes.
+    by assigning one layer of units at a time, given its neighbors, until nothing changes.
 
     What it buys: of every matrix, as `split`.
 
@@ -301,7 +301,7 @@ def _best(
 
 
 def _descend(squares: Sequence[np.ndarray], start: Sequence[np.ndarray], blocks: int, rounds: int) -> list[np.ndarray]:
-    """Assigns one layer of units at a time, given its neighbours, until nothing changes."""
+    """Assigns one layer of units at a time, given its neighbors, until nothing changes."""
     places, before = list(start), -1.0
     for _ in range(rounds):
         for layer, place in enumerate(places):

@@ -12,10 +12,10 @@ from third_party import peers
 
 
 def cases(config: ml_collections.ConfigDict) -> Iterator[Case]:
-    """Encoding and decoding of quantised normal weights, by bits and number.
+    """Encoding and decoding of quantized normal weights, by bits and number.
 
     Args:
-        config: `seed`, `bits`, `counts`, `sparsity` (share of symbols that are the centre's).
+        config: `seed`, `bits`, `counts`, `sparsity` (share of symbols that are the center's).
 
     Yields:
         Cases with the bare coder as the baseline, or ours where it is absent.
@@ -29,7 +29,7 @@ def cases(config: ml_collections.ConfigDict) -> Iterator[Case]:
 
 
 def weights(draw: np.random.Generator, bits: int, count: int) -> np.ndarray:
-    """Normal weights on a uniform grid out to the largest, as round-to-nearest quantisation leaves them.
+    """Normal weights on a uniform grid out to the largest, as round-to-nearest quantization leaves them.
 
     Args:
         draw: source of randomness.

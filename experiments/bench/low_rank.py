@@ -1,4 +1,4 @@
-"""Factorised layers under `lift` against dense ones, and against the same factors written by hand."""
+"""Factorized layers under `lift` against dense ones, and against the same factors written by hand."""
 
 from collections.abc import Callable, Iterator
 

@@ -54,7 +54,7 @@ def trainer(
     Args:
         apply: function of parameters and images.
         params: start; copied.
-        compression: what acts in the training; a plain optimiser when None.
+        compression: what acts in the training; a plain optimizer when None.
         x: images.
         y: labels.
         steps: of a call, in one compiled loop; one step without a loop when None.
@@ -62,8 +62,8 @@ def trainer(
     Returns:
         The thunk, which returns the last loss.
     """
-    optimiser, entropy = optax.adam(1e-3), cross_entropy(apply)
-    tx = compressjax.as_optax(compression, optimiser) if compression else optimiser
+    optimizer, entropy = optax.adam(1e-3), cross_entropy(apply)
+    tx = compressjax.as_optax(compression, optimizer) if compression else optimizer
 
     def loss(params: Any, state: Any) -> jax.Array:
         return entropy(compression.view(params, state.compression) if compression else params, (x, y))

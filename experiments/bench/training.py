@@ -1,4 +1,4 @@
-"""What masks and fake quantisation add to a training step of a small convolutional network."""
+"""What masks and fake quantization add to a training step of a small convolutional network."""
 
 from collections.abc import Callable, Iterator
 

@@ -10,7 +10,7 @@ from compressjax import artifact, interpret, measure
 from compressjax.recipe import Stored
 
 # What became of a leaf, in the words of the report.
-RAN = {"dense": "materialised", "fallback": "materialised", "unused": "unused"}
+RAN = {"dense": "materialized", "fallback": "materialized", "unused": "unused"}
 
 
 def build(
@@ -71,14 +71,14 @@ def build(
 
 
 def recovery(stages: Mapping[str, Mapping[str, Any]]) -> dict[str, Any] | None:
-    """Accuracy and changed predictions before and after the stage `distil`; `None` without one."""
+    """Accuracy and changed predictions before and after the stage `distill`; `None` without one."""
     names = list(stages)
-    if "distil" not in names:
+    if "distill" not in names:
         return None
-    place = names.index("distil")
+    place = names.index("distill")
     return {
         when: {key: stages[name].get(key) for key in ("accuracy", "correct", "changed_predictions")}
-        for when, name in (("before", names[place - 1]), ("after", "distil"))
+        for when, name in (("before", names[place - 1]), ("after", "distill"))
     }
 
 

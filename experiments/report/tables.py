@@ -145,13 +145,13 @@ def _leaves(report: dict[str, Any]) -> Sheet:
     )
     columns = ["leaf", "shape", "method", "bits/weight", "float32", "packed", "file", "SQNR dB", "ran"]
     reasons = sorted({leaf["reason"] for leaf in report["leaves"] if leaf["reason"]})
-    why = f" Materialised, because: {'; '.join(reasons)}." if reasons else ""
+    why = f" Materialized, because: {'; '.join(reasons)}." if reasons else ""
     return Sheet(
         "Leaves",
         columns,
         rows,
         "Bytes add up to the file's length. SQNR is against the dense network's weights, fine-tuning included. What "
-        f"is materialised becomes dense once, at loading.{why}",
+        f"is materialized becomes dense once, at loading.{why}",
     )
 
 

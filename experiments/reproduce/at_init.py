@@ -48,7 +48,7 @@ def grasp(problem: Problem, config: Mapping[str, Any], sparsity: float) -> core.
 
 def synflow(problem: Problem, config: Mapping[str, Any], sparsity: float) -> core.Compression:
     def forward(params: Any, images: jax.Array) -> jax.Array:
-        return problem.model.apply({"params": params}, images)  # standardised, ones would not stay ones
+        return problem.model.apply({"params": params}, images)  # standardized, ones would not stay ones
 
     ones = jnp.ones((1, *problem.data.train_images.shape[1:]))
     flow = saliency.synflow(forward, ones, sparsity, steps=config["synflow"]["steps"])

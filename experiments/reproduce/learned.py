@@ -18,7 +18,7 @@ def variational(problem: Problem, config: Mapping[str, Any], sparsity: float | N
         problem.key("noise"),
         end=round(settings["end"] * steps),
         warmup=round(settings["warmup"] * steps),
-        optimiser=optax.adam(settings["learning_rate"]),
+        optimizer=optax.adam(settings["learning_rate"]),
     )
 
 
@@ -34,7 +34,7 @@ def l0(problem: Problem, config: Mapping[str, Any], sparsity: float | None) -> c
             end=round(settings["end"] * steps),
             units=units,
             keep=settings["keep"],
-            optimiser=optax.adam(settings["learning_rate"]),
+            optimizer=optax.adam(settings["learning_rate"]),
         )
 
     def filters(path: str, leaf: Any) -> bool:

@@ -105,11 +105,11 @@ def train(
     compression = compression or core.identity()
     rate = settings["learning_rate"]
     schedule = _falling(rate, steps, round(settings.get("restart", 0) * steps)) if settings["cosine"] else rate
-    optimiser = optax.adam(schedule)
+    optimizer = optax.adam(schedule)
     if settings.get("momentum"):
         decay = optax.add_decayed_weights(settings["weight_decay"])
-        optimiser = optax.chain(decay, optax.sgd(schedule, settings["momentum"]))
-    tx = core.as_optax(compression, optimiser)
+        optimizer = optax.chain(decay, optax.sgd(schedule, settings["momentum"]))
+    tx = core.as_optax(compression, optimizer)
     state = jax.jit(tx.init)(params)
     entropy = cross_entropy(apply)
     loss = loss or (lambda params, x, y: entropy(params, (x, y)))

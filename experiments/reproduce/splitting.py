@@ -44,7 +44,7 @@ def claims(config: Mapping[str, Any]) -> list[Claim]:
 
 
 def _split(problem: Problem, config: Mapping[str, Any], seed: int, blocks: int, strength: float) -> dict[str, float]:
-    """All layers but the last in blocks; trained towards them, cut, and trained further."""
+    """All layers but the last in blocks; trained toward them, cut, and trained further."""
     names = [f"Dense_{i}" for i in range(len(config["model"]["settings"]["widths"]))]
     params, data = problem.initial_params(), data_of(problem)
     widths = [params[names[0]]["kernel"].shape[0], *(params[name]["kernel"].shape[1] for name in names)]

@@ -10,7 +10,7 @@ import optax
 
 from compressjax import core, prune
 from experiments import app, models
-from experiments.problem import Problem, make_problem, standardised_apply
+from experiments.problem import Problem, make_problem, standardized_apply
 from experiments.reproduce.loop import Data, data_of, train
 from experiments.reproduce.pruned import figures
 from experiments.reproduce.table import Claim
@@ -38,7 +38,7 @@ def prepare(launch: app.Launch) -> Shared:
     tasks = [_of_classes(data_of(problem), config[name]) for name in ("source", "target")]
     own = {**config["model"]["settings"], "classes": len(config["target"])}
     problem = problem._replace(model=models.create(config["model"]["name"], own))
-    return Shared(problem, standardised_apply(problem.model, problem.data.mean, problem.data.std), *tasks, {})
+    return Shared(problem, standardized_apply(problem.model, problem.data.mean, problem.data.std), *tasks, {})
 
 
 def run(shared: Shared, config: Mapping[str, Any], name: str, seed: int) -> dict[str, float]:
@@ -69,7 +69,7 @@ def _magnitude(config: Mapping[str, Any], sparsity: float) -> core.Compression:
 
 
 def _movement(config: Mapping[str, Any], sparsity: float) -> core.Compression:
-    return prune.movement(sparsity, optimiser=optax.adam(config["scores_rate"]), **_curve(config))
+    return prune.movement(sparsity, optimizer=optax.adam(config["scores_rate"]), **_curve(config))
 
 
 METHODS: dict[str, Callable[[Mapping[str, Any], float], core.Compression]] = {

@@ -1,4 +1,4 @@
-"""RigL and SET with biases under optimisers that jaxpruner crashes on; the recorded run lies in its folder."""
+"""RigL and SET with biases under optimizers that jaxpruner crashes on; the recorded run lies in its folder."""
 
 import importlib.util
 import pathlib
@@ -12,12 +12,12 @@ from third_party.jaxpruner import compare
 README = pathlib.Path(compare.__file__).with_name("README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("optimiser", ["lion", "partition", "inject_hyperparams", "MultiSteps"])
+@pytest.mark.parametrize("optimizer", ["lion", "partition", "inject_hyperparams", "MultiSteps"])
 @pytest.mark.loose
-def test_ours_runs_where_the_peer_was_seen_to_crash(optimiser):
+def test_ours_runs_where_the_peer_was_seen_to_crash(optimizer):
     params, gradient = compare.problem(biases=True)
     for name in ("rigl", "set"):
-        trained = compare.ours(name, compare.OPTIMISERS[optimiser](), params, gradient)
+        trained = compare.ours(name, compare.OPTIMISERS[optimizer](), params, gradient)
         assert all(np.isfinite(x).all() for x in jax.tree.leaves(trained))
         first = compare.our_method(name).init(params).masks
         for layer in params:
@@ -27,7 +27,7 @@ def test_ours_runs_where_the_peer_was_seen_to_crash(optimiser):
             grown = (kept & ~np.asarray(first[f"{layer}/kernel"])).sum()
             assert 0 < grown == (~kept & np.asarray(first[f"{layer}/kernel"])).sum()
             assert (np.asarray(trained[layer]["bias"]) != 0).all()
-        row = next(line for line in README.splitlines() if line.startswith(f"| {name} | yes | {optimiser} |"))
+        row = next(line for line in README.splitlines() if line.startswith(f"| {name} | yes | {optimizer} |"))
         assert row.split(" | ")[3] == compare.outcome(lambda: trained) == "runs, 50% zeros"  # noqa: B023
         assert "AttributeError: module 'jax' has no attribute 'tree_map'" in row
         assert "ValueError: pytree structure error" in row

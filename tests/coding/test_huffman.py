@@ -17,7 +17,7 @@ COUNTS = st.lists(st.integers(0, 100), min_size=2, max_size=5).filter(lambda c: 
 
 
 def cheapest(counts: list[int]) -> int:
-    """Cost of the best prefix code, over all lengths that fulfil Kraft's inequality."""
+    """Cost of the best prefix code, over all lengths that fulfill Kraft's inequality."""
     used = [c for c in counts if c]
     choices = itertools.product(range(1, len(used)), repeat=len(used)) if len(used) > 2 else [(1, 1)]
     return min(sum(c * n for c, n in zip(used, ls, strict=True)) for ls in choices if sum(2.0**-n for n in ls) <= 1)

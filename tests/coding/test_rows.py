@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from compressjax.coding import ArtifactError
 from compressjax.coding._mask import bernoulli
-from compressjax.coding._rows import _entropy_bits, _odds, _partitions, _quantise, decode, encode
+from compressjax.coding._rows import _entropy_bits, _odds, _partitions, _quantize, decode, encode
 from compressjax.theory import binary_entropy
 from tests.coding.samples import mask
 
@@ -67,9 +67,9 @@ def test_cuts_are_the_best_among_all(kept, classes):
 
 
 def test_densities_are_exact_at_both_ends_and_close_between():
-    assert _quantise(np.array([0, 5]), np.array([5, 5])).tolist() == [0, 127]
+    assert _quantize(np.array([0, 5]), np.array([5, 5])).tolist() == [0, 127]
     for ones in (1, 30, 500, 970, 999):
-        dropped, kept = _odds(int(_quantise(np.array(ones), np.array(1000))))
+        dropped, kept = _odds(int(_quantize(np.array(ones), np.array(1000))))
         assert kept / dropped == pytest.approx(ones / (1000 - ones), rel=0.1)
 
 

@@ -47,7 +47,7 @@ def runs(row: MethodRow, spec: Spec, steps: tuple[int, ...] = (0, 1, 3)) -> Iter
 
 
 def assert_shape(row: MethodRow, spec: Spec) -> None:
-    """Law 1: materialising an encoded tree restores structure, shapes and dtypes."""
+    """Law 1: materializing an encoded tree restores structure, shapes and dtypes."""
     params = row.prepare(spec.params())
     for run in runs(row, spec):
         dense = core.materialize(run.tree)
@@ -64,7 +64,7 @@ def assert_shape(row: MethodRow, spec: Spec) -> None:
 
 
 def assert_node_shape(node: core.Node) -> None:
-    """Law 1 for nodes: what a node says of itself, concrete and abstract, is what it materialises to."""
+    """Law 1 for nodes: what a node says of itself, concrete and abstract, is what it materializes to."""
     dense = node.materialize()
     abstract = jax.eval_shape(lambda n: n.materialize(), node)
     for what, x in (("materialize", dense), ("abstract materialize", abstract)):
@@ -87,7 +87,7 @@ def assert_view(row: MethodRow, spec: Spec) -> None:
 
 
 def assert_projection(row: MethodRow, spec: Spec) -> None:
-    """Law 3: encoding a materialised result changes nothing, up to the row's tolerance."""
+    """Law 3: encoding a materialized result changes nothing, up to the row's tolerance."""
     if row.projection is None:
         return
     for run in runs(row, spec, (3,)):
@@ -181,12 +181,12 @@ def _abstract_init(row: MethodRow, params: Tree) -> None:
 
 
 def _one_trace(row: MethodRow, params: Tree, stats: Any, steps: int) -> None:
-    c, optimiser = row.compression, optax.sgd(0.01, momentum=0.9)
-    tx = core.as_optax(c, optimiser)
+    c, optimizer = row.compression, optax.sgd(0.01, momentum=0.9)
+    tx = core.as_optax(c, optimizer)
     compressing = row.compiled.init(params)
     if row.ready and stats is not None:
         compressing = row.compiled.update(compressing, params, None, stats)
-    # Momentum of an integer would be a float from the second step on; that is the optimiser's doing.
+    # Momentum of an integer would be a float from the second step on; that is the optimizer's doing.
     params = {name: branch for name, branch in params.items() if name != "step"}
     traces = []
 
@@ -200,7 +200,7 @@ def _one_trace(row: MethodRow, params: Tree, stats: Any, steps: int) -> None:
         updates, state = tx.update(jax.grad(loss)(params, state), state, params, stats=stats)
         return optax.apply_updates(params, updates), state
 
-    state = core.CompressedState(optimiser.init(params), compressing)
+    state = core.CompressedState(optimizer.init(params), compressing)
     before = _layout(state)
     for _ in range(steps):
         params, state = step(params, state)

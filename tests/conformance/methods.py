@@ -173,8 +173,8 @@ _PRUNE = [
         "prune.magnitude: uniform", lambda: prune.magnitude(0.5), lambda: prune.magnitude(0.0), decides_early=True
     ),
     MethodRow(
-        "prune.magnitude: global, normalised",
-        lambda: prune.magnitude(0.7, "global", normalise=True),
+        "prune.magnitude: global, normalized",
+        lambda: prune.magnitude(0.7, "global", normalize=True),
         lambda: prune.magnitude(0.0, "global"),
         # Measured in its own root mean square after pruning, a leaf ranks differently against the others.
         projection=None,

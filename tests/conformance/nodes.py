@@ -19,7 +19,7 @@ class NodeRow:
     Attributes:
         name: For the test report.
         make: `(rng, (a, b, c), dtype) -> node`; `a` and `b` are even, all are small.
-        terms: How many products are added to form one entry; sets the rounding that materialising may do.
+        terms: How many products are added to form one entry; sets the rounding that materializing may do.
     """
 
     name: str

@@ -61,7 +61,7 @@ def test_update_sees_selected_gradients_and_statistics() -> None:
 
 
 def test_constrain_accepts_trees_that_lack_leaves() -> None:
-    """Moments of a partitioned optimiser have only some of the parameters."""
+    """Moments of a partitioned optimizer have only some of the parameters."""
     c = toys.mask(0.25)
     state = c.update(c.init(PARAMS), PARAMS)
     ones = jax.tree.map(jnp.ones_like, PARAMS)

@@ -1,4 +1,4 @@
-"""as_optax with the optimisers people use: pruned weights never move, and no moment survives under a mask."""
+"""as_optax with the optimizers people use: pruned weights never move, and no moment survives under a mask."""
 
 from typing import Any
 
@@ -44,8 +44,8 @@ def loss(params: Any) -> jax.Array:
     return sum((jnp.sum((leaf - 3.0) ** 2) for leaf in jax.tree.leaves(params)), jnp.float32(0))
 
 
-def run(c: core.Compression, optimiser: Any, steps: int = 5, grads: Any = None) -> tuple[Any, Any]:
-    tx = core.as_optax(c, optimiser)
+def run(c: core.Compression, optimizer: Any, steps: int = 5, grads: Any = None) -> tuple[Any, Any]:
+    tx = core.as_optax(c, optimizer)
 
     @jax.jit
     def step(params: Any, state: Any) -> tuple[Any, Any]:
@@ -62,7 +62,7 @@ def run(c: core.Compression, optimiser: Any, steps: int = 5, grads: Any = None) 
 
 
 def under_the_mask(tree: Any, like: Any, mask: jax.Array) -> list[np.ndarray]:
-    """Entries, at pruned places, of every array of the optimiser's state that has the kernel's shape."""
+    """Entries, at pruned places, of every array of the optimizer's state that has the kernel's shape."""
     del like
     return [np.asarray(x)[~np.asarray(mask)] for x in jax.tree.leaves(tree) if getattr(x, "shape", None) == mask.shape]
 
@@ -107,7 +107,7 @@ def test_moments_are_there_to_be_projected(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["adamw", "partition", "inject", "multi steps"])
 @pytest.mark.loose
-def test_identity_changes_no_optimiser(name: str) -> None:
+def test_identity_changes_no_optimizer(name: str) -> None:
     params, state = run(core.identity(), OPTIMISERS[name]())
     plain, plain_state = PARAMS, OPTIMISERS[name]().init(PARAMS)
 
@@ -123,7 +123,7 @@ def test_identity_changes_no_optimiser(name: str) -> None:
 
 
 def test_moments_are_dropped_when_a_weight_is_pruned() -> None:
-    """A mask that shrinks clears the moments it uncovers before the optimiser uses them again."""
+    """A mask that shrinks clears the moments it uncovers before the optimizer uses them again."""
     tx = core.as_optax(frozen_mask(), optax.sgd(0.1, momentum=0.9))
     state = tx.init(PARAMS)
     _, state = tx.update(jax.tree.map(jnp.ones_like, PARAMS), state, PARAMS)
@@ -163,16 +163,16 @@ def test_hyperparameters_stay_reachable() -> None:
     np.testing.assert_array_equal(updates["kernel"], np.zeros((2, 2)))
 
 
-def test_extra_arguments_reach_the_optimiser_and_the_method() -> None:
+def test_extra_arguments_reach_the_optimizer_and_the_method() -> None:
     seen = {}
 
     def update(updates: Any, state: Any, params: Any = None, *, value: Any) -> Any:
         seen["value"] = value
         return updates, state
 
-    optimiser = optax.GradientTransformationExtraArgs(lambda params: optax.EmptyState(), update)
+    optimizer = optax.GradientTransformationExtraArgs(lambda params: optax.EmptyState(), update)
     c = toys.weighted()
-    tx = core.as_optax(c, optimiser)
+    tx = core.as_optax(c, optimizer)
     params = {"kernel": jnp.ones((2, 2))}
     _, state = tx.update(params, tx.init(params), params, stats={"kernel": {"norm": jnp.ones(2)}}, value=3.0)
     assert seen == {"value": 3.0}
@@ -211,7 +211,7 @@ def test_it_can_be_used_inside_optax() -> None:
 @pytest.mark.parametrize("name", OPTIMISERS)
 @pytest.mark.loose
 def test_what_is_projected_lands_on_zero(name: str) -> None:
-    """Dropped weights are exactly zero after apply_updates, whatever the optimiser adds; others are its own."""
+    """Dropped weights are exactly zero after apply_updates, whatever the optimizer adds; others are its own."""
     c = toys.learner(rate=0.3)
     tx = core.as_optax(c, OPTIMISERS[name]())
 

@@ -80,7 +80,7 @@ def test_the_search_ends_early_exactly_when_the_count_is_met(scores, exact):
         assert surplus == int((keys >= found).sum()) - count >= 0
         assert (surplus == 0) is exact
         assert len(passes) <= 56
-        if exact:  # 1 to 1024 in 24 bits: neighbours differ above the last 13, so 19 bits have to be found
+        if exact:  # 1 to 1024 in 24 bits: neighbors differ above the last 13, so 19 bits have to be found
             assert len(passes) < 19
     assert search(keys, 1024) == (int(keys.min()), 0)
     assert search(keys, 0) == (int(keys.max()) + 1, 0)

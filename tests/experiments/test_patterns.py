@@ -28,7 +28,7 @@ def test_patterns_may_name_what_earlier_stages_leave(problem):
     ("changed", "said"),
     [
         ({"prune__sparsity": (("Dense_9/kernel", 0.5),)}, "--config.prune.sparsity.*Dense_9.*Dense_0/kernel"),
-        ({"factorise__select": "nothing"}, "--config.factorise.select"),
+        ({"factorize__select": "nothing"}, "--config.factorize.select"),
         ({"qat__rules": (("[", 4, "tensor"),)}, "--config.qat.rules.*no regular expression"),
         ({"share__rules": (("kernel", 6),)}, "--config.share.rules"),
         ({"encode__rules": (("bias", 8, None),)}, "--config.encode.rules"),

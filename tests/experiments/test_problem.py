@@ -21,7 +21,7 @@ def test_assess_by_hand():
     assert found["loss"] == pytest.approx(np.mean([np.log(1 + np.exp(-1)), np.log(1 + np.exp(3)), np.log(2)]), rel=1e-6)
 
 
-def test_apply_standardises(problem):
+def test_apply_standardizes(problem):
     images = problem.data.test_images[:4]
     params = problem.initial_params()
     by_hand = (images.astype(np.float32) - problem.data.mean) / problem.data.std

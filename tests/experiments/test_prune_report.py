@@ -172,11 +172,11 @@ def test_accuracy_and_dead_units_are_those_of_the_network_pruned_by_hand(written
 
 @pytest.mark.parametrize(("name", "height"), [("sensitivity.png", 4.5), ("masks.png", 0.5 + 0.5 * 9)])
 def test_pictures(written, name, height):
-    """Their size in pixels, and something in the colour of every leaf."""
+    """Their size in pixels, and something in the color of every leaf."""
     content = (written[0] / name).read_bytes()
     assert content[:8] == b"\x89PNG\r\n\x1a\n"
     assert struct.unpack(">II", content[16:24]) == (880, round(110 * height))
     pixels = np.round(image.imread(io.BytesIO(content))[..., :3] * 255).reshape(-1, 3)
     for i in range(len(LEAVES)):
-        colour = np.round(np.array(colors.to_rgb(f"C{i}")) * 255)
-        assert (pixels == colour).all(1).sum() > 100
+        color = np.round(np.array(colors.to_rgb(f"C{i}")) * 255)
+        assert (pixels == color).all(1).sum() > 100

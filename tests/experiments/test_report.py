@@ -18,7 +18,7 @@ LEAF = {
     "packed_bytes": 5,
     "file_bytes": 3,
     "sqnr_db": None,
-    "execution": "materialised",
+    "execution": "materialized",
     "reason": "dot_general: <masks>",
 }
 REST = {**LEAF, "path": "(header)", "shape": None, "method": "overhead", "bits_per_weight": None, "float32_bytes": 0}
@@ -86,7 +86,7 @@ def test_plots_are_png_and_repeat(plot):
 def test_recovery_compares_the_stage_before():
     stages = {
         "share": {"accuracy": 0.8, "correct": 8, "changed_predictions": 3},
-        "distil": {"accuracy": 0.9, "correct": 9, "changed_predictions": 1},
+        "distill": {"accuracy": 0.9, "correct": 9, "changed_predictions": 1},
     }
     assert recovery(stages)["before"]["changed_predictions"] == 3
     assert recovery(stages)["after"]["accuracy"] == 0.9

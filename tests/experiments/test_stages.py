@@ -8,7 +8,7 @@ from compressjax import core, recipe
 from compressjax.tensors import Codebook, LowRank, Masked, Quantized
 from experiments.pipeline import build
 from experiments.stages.encode import make_encode
-from experiments.stages.factorise import make_factorise, replace, stored_bits
+from experiments.stages.factorize import make_factorize, replace, stored_bits
 from experiments.stages.share import cluster, open_grids
 from tests.experiments import tiny
 
@@ -27,7 +27,7 @@ def leaf(results, stage, path="Dense_0/kernel"):
 
 
 def test_all_stages_ran(results):
-    assert list(results) == ["teacher", "prune", "factorise", "qat", "share", "distil", "encode"]
+    assert list(results) == ["teacher", "prune", "factorize", "qat", "share", "distill", "encode"]
 
 
 def test_prune_leaves_the_share_asked_for(results):
@@ -37,10 +37,10 @@ def test_prune_leaves_the_share_asked_for(results):
     assert np.all(np.asarray(node.value)[~np.asarray(node.mask)] == 0)
 
 
-def test_factorise_decides_for_every_kernel(results):
-    notes = results["factorise"].facts["notes"]
+def test_factorize_decides_for_every_kernel(results):
+    notes = results["factorize"].facts["notes"]
     assert [note.split(":")[0] for note in notes] == ["Dense_0/kernel", "Dense_1/kernel"]
-    assert all(note.endswith(("kept", "factorised")) for note in notes)
+    assert all(note.endswith(("kept", "factorized")) for note in notes)
 
 
 def test_qat_leaves_a_grid(results):
@@ -50,8 +50,8 @@ def test_qat_leaves_a_grid(results):
     assert len(np.unique(node.materialize())) <= 15
 
 
-def test_share_leaves_a_table_and_distil_trains_it(results):
-    before, after = leaf(results, "share"), leaf(results, "distil")
+def test_share_leaves_a_table_and_distill_trains_it(results):
+    before, after = leaf(results, "share"), leaf(results, "distill")
     assert isinstance(before.value, Codebook)
     assert before.value.centroids.shape == (6,)
     assert np.array_equal(before.value.codes, after.value.codes)
@@ -73,37 +73,37 @@ def test_no_stage_grows_the_file(results):
 FACTORISE = {"select": ".*kernel", "budgets": (0.05, 0.5), "tolerance": 1.0, "margin": 1.0, "bits": 4.0}
 
 
-def factorise(problem, tree, **changes):
-    stage = make_factorise(problem, {**FACTORISE, **changes})
+def factorize(problem, tree, **changes):
+    stage = make_factorize(problem, {**FACTORISE, **changes})
     result = stage.finish(*stage.start({"teacher": recipe.Stored({"params": tree}, {})}))
     return core.nodes(result.tree["params"]), result.facts["notes"]
 
 
-def test_factorise_takes_what_is_low_rank(problem, results):
+def test_factorize_takes_what_is_low_rank(problem, results):
     params = results["teacher"].tree["params"]
     u, s, v = np.linalg.svd(params["Dense_0"]["kernel"], full_matrices=False)
     low = (u[:, :1] * s[:1] @ v[:1]).astype(np.float32)
-    nodes, notes = factorise(problem, replace(params, "Dense_0/kernel", low), select="Dense_0/kernel")
+    nodes, notes = factorize(problem, replace(params, "Dense_0/kernel", low), select="Dense_0/kernel")
     assert isinstance(nodes["Dense_0/kernel"], LowRank)
     assert nodes["Dense_0/kernel"].rank == 1
-    assert notes[0].endswith("costs 0.0 points: factorised")
+    assert notes[0].endswith("costs 0.0 points: factorized")
 
 
-def test_factorise_keeps_what_the_network_needs(problem, results):
-    nodes, notes = factorise(problem, results["teacher"].tree["params"], select="Dense_0/kernel", tolerance=0.0)
+def test_factorize_keeps_what_the_network_needs(problem, results):
+    nodes, notes = factorize(problem, results["teacher"].tree["params"], select="Dense_0/kernel", tolerance=0.0)
     assert not core.is_node(nodes["Dense_0/kernel"])
     assert notes[0].endswith("kept")
 
 
-def test_factorise_keeps_what_is_smaller_already(problem, results):
-    nodes, notes = factorise(problem, results["prune"].tree["params"], budgets=(0.5,), tolerance=100.0)
+def test_factorize_keeps_what_is_smaller_already(problem, results):
+    nodes, notes = factorize(problem, results["prune"].tree["params"], budgets=(0.5,), tolerance=100.0)
     assert isinstance(nodes["Dense_0/kernel"], Masked)
     assert "saves too little" in notes[0]
 
 
-def test_factorise_refuses_a_pattern_that_matches_nothing(problem):
+def test_factorize_refuses_a_pattern_that_matches_nothing(problem):
     with pytest.raises(ValueError, match="nothing"):
-        factorise(problem, problem.initial_params(), select="nothing")
+        factorize(problem, problem.initial_params(), select="nothing")
 
 
 def test_stored_bits_by_hand():
@@ -147,5 +147,5 @@ def test_only_stages_other_than_the_teacher_can_be_skipped(problem, skip):
 
 
 def test_skipped_stages_are_left_out(problem):
-    config = {**tiny.get_config().to_dict(), "skip": ("share", "distil")}
-    assert [stage.name for stage in build(problem, config)] == ["teacher", "prune", "factorise", "qat", "encode"]
+    config = {**tiny.get_config().to_dict(), "skip": ("share", "distill")}
+    assert [stage.name for stage in build(problem, config)] == ["teacher", "prune", "factorize", "qat", "encode"]

@@ -9,7 +9,7 @@ import pytest
 from compressjax import core, recipe
 from configs.common import training
 from experiments.stages.teacher import make_teacher
-from experiments.training import count_steps, make_optimiser, mix, objective
+from experiments.training import count_steps, make_optimizer, mix, objective
 
 pytestmark = pytest.mark.loose
 
@@ -39,7 +39,7 @@ def test_training_is_a_plain_optax_loop(problem, tmp_path):
 
     params = problem.initial_params()
     steps = count_steps(SETTINGS, 1257)
-    tx = make_optimiser(SETTINGS, steps)
+    tx = make_optimizer(SETTINGS, steps)
     state = tx.init(params)
     for rows in batch_indices(problem.seed, "teacher", 0, steps, 64, 1257):
         x, y = problem.images[rows], problem.labels[rows]
@@ -76,7 +76,7 @@ def test_a_loss_that_is_no_number_names_the_remedy(problem, tmp_path):
         params_of(problem, tmp_path, learning_rate=1e30)
 
 
-def test_mix_blends_neighbours_and_their_labels():
+def test_mix_blends_neighbors_and_their_labels():
     images = jnp.arange(3, dtype=jnp.uint8).reshape(3, 1, 1, 1) * 100
     x, y = mix(jax.random.key(0), images, jnp.eye(3), 0.5)
     for i in range(3):

@@ -15,9 +15,9 @@ def get_config(text: str = "") -> ConfigDict:
     every = {"epochs": 3.0, "batch": 64, "chunk": 10, "save_every": 20}
     config.teacher = training(**every)
     config.prune = training(soft=0.5, sparsity=(("Dense_0/kernel", 0.75),), until=0.5, mask_every=5, **every)
-    config.factorise = {"select": ".*kernel", "budgets": (0.2, 0.4), "tolerance": 5.0, "margin": 0.75, "bits": 4.0}
+    config.factorize = {"select": ".*kernel", "budgets": (0.2, 0.4), "tolerance": 5.0, "margin": 0.75, "bits": 4.0}
     config.qat = training(soft=0.5, rules=((".*Dense_0/kernel", 4, "tensor"),), **every)
     config.share = training(soft=0.5, rules=((".*Dense_0/kernel", 6),), init="linear", **every)
-    config.distil = training(soft=0.9, **every)
+    config.distill = training(soft=0.9, **every)
     config.encode = {"rules": ((".*bias", 8, None),)}
     return config

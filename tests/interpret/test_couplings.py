@@ -97,8 +97,8 @@ def test_a_residual_stream_under_layer_norm_carries_a_note():
 
 
 def two_passes(x):
-    centred = x - x.mean(-1, keepdims=True)
-    return centred * jax.lax.rsqrt((centred * centred).mean(-1, keepdims=True) + 1e-6)
+    centered = x - x.mean(-1, keepdims=True)
+    return centered * jax.lax.rsqrt((centered * centered).mean(-1, keepdims=True) + 1e-6)
 
 
 def library_variance(x):
@@ -122,7 +122,7 @@ def stream(norm):
 
 
 @pytest.mark.parametrize("norm", [two_passes, library_variance])
-def test_a_variance_of_centred_units_is_refused_with_the_way_out(norm):
+def test_a_variance_of_centered_units_is_refused_with_the_way_out(norm):
     (fn, p), x = stream(norm), cutting.filled(jnp.ones((3, 5)))
     np.testing.assert_allclose(fn(p, x), stream(one_pass)[0](p, x), rtol=1e-4)
     assert "mean(x * x) - mean(x) ** 2" in reasons(fn, p, x)["down:1"]

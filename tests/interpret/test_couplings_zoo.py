@@ -97,7 +97,7 @@ class BothWays(nn.Module):
 
 
 class Stacked(nn.Module):
-    """Linen's own scan over rematerialised layers."""
+    """Linen's own scan over rematerialized layers."""
 
     @nn.compact
     def __call__(self, x):

@@ -44,7 +44,7 @@ def dense_reference(p: Any, x: Any) -> np.ndarray:
 
 @pytest.mark.parametrize("name", IDS)
 def test_transformations_in_every_order(name: str, x: jax.Array) -> None:
-    """jit, vmap over x, grad by values and by x, jvp: all equal those of the function on materialised weights."""
+    """jit, vmap over x, grad by values and by x, jvp: all equal those of the function on materialized weights."""
     draw = samples.rng(3)
     p = params(draw, samples.zoo((4, 4))[name])
     f, many = interpret.lift(network, on_fallback="raise"), jnp.stack([x, -x])

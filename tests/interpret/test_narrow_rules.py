@@ -17,7 +17,7 @@ def test_take(positions):
     np.testing.assert_array_equal(take(jnp.asarray(x), 1, picked), want)
 
 
-def test_neighbours_are_taken_by_a_slice():
+def test_neighbors_are_taken_by_a_slice():
     names = [e.primitive.name for e in jax.make_jaxpr(lambda x: take(x, 0, np.array([1, 2])))(jnp.ones(4)).eqns]
     assert "gather" not in names
 

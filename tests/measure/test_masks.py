@@ -28,7 +28,7 @@ def test_by_hand():
 @pytest.mark.parametrize(
     ("pattern", "says"), [("2:4", {"2:4"}), ("1:4", {"1:4", "2:4"}), ("1:2", {"1:2", "2:4", "4:8"})]
 )
-def test_patterns_are_recognised(pattern, says):
+def test_patterns_are_recognized(pattern, says):
     tree = compress({"k": helpers.array(0, (16, 9))}, {".*": prune.magnitude(pattern=pattern)})
     assert says <= set(measure.mask_statistics(tree)["k"].patterns)
 

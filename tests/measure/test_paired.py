@@ -27,8 +27,8 @@ def test_p_value_agrees_with_scipy(lost, won):
 def test_interval_by_hand():
     # Table 20, 5, 1, 4: with half an example in each cell 5.5 and 1.5 of 32.
     found = measure.paired_difference(*answers(20, 5, 1, 4))
-    centre, spread = -4 / 32, math.sqrt(7 - 16 / 32) / 32
-    assert (found.low, found.high) == pytest.approx((centre - 1.959964 * spread, centre + 1.959964 * spread))
+    center, spread = -4 / 32, math.sqrt(7 - 16 / 32) / 32
+    assert (found.low, found.high) == pytest.approx((center - 1.959964 * spread, center + 1.959964 * spread))
 
 
 @pytest.mark.parametrize(

@@ -33,9 +33,9 @@ FAMILIES = {
     "gradual": prune.gradual(0.5, end=4, every=1),
     "topkast": prune.topkast(0.75, 0.5, every=2),
     # Not Adam, whose first step is of one size for all scores: rounding would then rank them.
-    "movement": prune.movement(0.5, end=4, optimiser=optax.sgd(1.0)),
+    "movement": prune.movement(0.5, end=4, optimizer=optax.sgd(1.0)),
     "soft threshold": prune.soft_threshold(initial=-2.0),
-    "quantised": quant.fake(8),
+    "quantized": quant.fake(8),
 }
 
 

@@ -29,11 +29,11 @@ class Net(nnx.Module):
 
 
 def train(net, compression, hand_over):
-    # Not Adam: what comes before normalisation has gradients that are rounding only, which it would blow up.
-    optimiser = nnx.Optimizer(net, as_optax(compression, optax.sgd(0.1, 0.9)), wrt=nnx.Param)
+    # Not Adam: what comes before normalization has gradients that are rounding only, which it would blow up.
+    optimizer = nnx.Optimizer(net, as_optax(compression, optax.sgd(0.1, 0.9)), wrt=nnx.Param)
 
     @nnx.jit
-    def step(net, optimiser):
+    def step(net, optimizer):
         def loss(net):
             return optax.softmax_cross_entropy_with_integer_labels(forward(net), Y).mean()
 
@@ -41,22 +41,22 @@ def train(net, compression, hand_over):
             if hand_over:
                 return net(X)
             graph, params, rest = nnx.split(net, nnx.Param, ...)
-            seen = compression.view(params, optimiser.opt_state.compression)
+            seen = compression.view(params, optimizer.opt_state.compression)
             return nnx.merge(graph, seen, rest)(X)
 
-        optimiser.update(net, nnx.grad(loss)(net))
+        optimizer.update(net, nnx.grad(loss)(net))
         if hand_over:
-            modules.nnx_set_compression(net, optimiser.opt_state.compression)
+            modules.nnx_set_compression(net, optimizer.opt_state.compression)
 
     for _ in range(4):
-        step(net, optimiser)
-    return optimiser.opt_state.compression
+        step(net, optimizer)
+    return optimizer.opt_state.compression
 
 
 @pytest.mark.parametrize(
     "method",
     # Nor Adam for the scores: its first step is of one size for all, and rounding would rank them.
-    [prune.gradual(0.5, end=3, every=1), prune.movement(0.5, end=3, optimiser=optax.sgd(1.0)), quant.fake(8)],
+    [prune.gradual(0.5, end=3, every=1), prune.movement(0.5, end=3, optimizer=optax.sgd(1.0)), quant.fake(8)],
     ids=lambda m: m.name,
 )
 def test_a_model_of_layers_trains_as_the_tree_does(method):

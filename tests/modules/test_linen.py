@@ -25,7 +25,7 @@ class Block(nn.Module):
 
 
 class Model(nn.Module):
-    """Two blocks, the first rematerialised, with a method beside `__call__`."""
+    """Two blocks, the first rematerialized, with a method beside `__call__`."""
 
     def setup(self) -> None:
         self.first = nn.remat(Block, static_argnums=(2,))()
@@ -194,7 +194,7 @@ def test_masked_weights_stay_frozen_under_adamw_when_it_is_joined(joined):
     assert kept.sum() == 12
     assert np.array_equal(variables["compression"]["masks"]["head"]["kernel"], kept)
     assert np.all(after[kept] != before[kept])
-    # Alone, the optimiser's decay moves what the mask hides: nobody sees it, but it moves.
+    # Alone, the optimizer's decay moves what the mask hides: nobody sees it, but it moves.
     assert np.array_equal(after[~kept], before[~kept]) == joined
 
 

@@ -156,23 +156,23 @@ def test_train_encode_and_lift():
     compression = core.chain(prune.gradual(0.75, begin=2, end=12, every=5), quant.fake(4))
     wrapped, y = modules.NNXCompressed(Net(nnx.Rngs(0)), compression), array(7, (5, 3))
     tx = core.as_optax(compression, optax.adamw(1e-2, weight_decay=0.1))
-    optimiser, traces = nnx.Optimizer(wrapped.module, tx, wrt=nnx.Param), []
+    optimizer, traces = nnx.Optimizer(wrapped.module, tx, wrt=nnx.Param), []
 
     @nnx.jit
-    def step(model: modules.NNXCompressed, optimiser: nnx.Optimizer) -> jax.Array:
+    def step(model: modules.NNXCompressed, optimizer: nnx.Optimizer) -> jax.Array:
         traces.append(1)
         loss, grads = nnx.value_and_grad(lambda m: jnp.mean((m(X) - y) ** 2))(model)
-        optimiser.update(model.module, grads["module"])
-        model.set_compression(optimiser.opt_state.compression)
+        optimizer.update(model.module, grads["module"])
+        model.set_compression(optimizer.opt_state.compression)
         return loss
 
     for _ in range(14):
-        step(wrapped, optimiser)
+        step(wrapped, optimizer)
     assert len(traces) == 1
     kept = np.asarray(wrapped.compression_state.get_value().states[0].masks["layers/1/kernel"])
     before = np.asarray(wrapped.module.layers[1].kernel.get_value())
     for _ in range(6):
-        step(wrapped, optimiser)
+        step(wrapped, optimizer)
     after = np.asarray(wrapped.module.layers[1].kernel.get_value())
     assert kept.sum() == 6
     assert np.array_equal(after[~kept], before[~kept])
@@ -202,13 +202,13 @@ def test_functional_does_not_change_the_module():
 def test_receive_and_project_do_what_as_optax_does():
     learner = core.only("(first|layers/0)/kernel", toys.learner(0.3))
     by_hand, joined = modules.NNXCompressed(Net(nnx.Rngs(0)), learner), modules.NNXCompressed(Net(nnx.Rngs(0)), learner)
-    optimiser = nnx.Optimizer(by_hand.module, optax.sgd(0.05), wrt=nnx.Param)
+    optimizer = nnx.Optimizer(by_hand.module, optax.sgd(0.05), wrt=nnx.Param)
     other = nnx.Optimizer(joined.module, core.as_optax(learner, optax.sgd(0.05)), wrt=nnx.Param)
     for _ in range(3):
         for model in (by_hand, joined):
             grads = nnx.grad(lambda m: jnp.sum(m.through(lambda n, x: n.layers[0](n.first(x)), X)))(model)
             if model is by_hand:
-                optimiser.update(model.module, model.receive(grads["module"]))
+                optimizer.update(model.module, model.receive(grads["module"]))
                 model.update_compression(grads["module"])
                 model.project()
             else:

@@ -35,10 +35,10 @@ def exchanged(hlo: str) -> dict[str, int]:
 
 KEY = jax.random.key(0)
 METHODS = {
-    "gradual": prune.gradual(0.9, end=2, every=1, distribution="global", normalise=True),
+    "gradual": prune.gradual(0.9, end=2, every=1, distribution="global", normalize=True),
     "rigl": prune.rigl(0.9, KEY, end=9, every=1),
     "topkast": prune.topkast(0.9, 0.8, every=1, distribution="global"),
-    "movement": prune.movement(0.9, end=2, every=1, distribution="global", optimiser=optax.sgd(1.0)),
+    "movement": prune.movement(0.9, end=2, every=1, distribution="global", optimizer=optax.sgd(1.0)),
 }
 
 

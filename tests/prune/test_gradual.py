@@ -84,7 +84,7 @@ def test_global_is_one_ranking(params):
     assert sum(int(m.sum()) for m in state.masks.values()) == 180
     # b's weights are ten times smaller, and survive once every leaf is measured by its own size.
     assert int(state.masks["b/kernel"].sum()) < 5
-    _, scaled, _ = walk(prune.gradual(0.8, end=1, distribution="global", normalise=True), params, 1)
+    _, scaled, _ = walk(prune.gradual(0.8, end=1, distribution="global", normalize=True), params, 1)
     assert int(scaled.masks["b/kernel"].sum()) > 30
     assert sum(int(m.sum()) for m in scaled.masks.values()) == 180
 
@@ -100,16 +100,16 @@ def test_erk_and_patterns_give_their_counts(params):
 
 
 @pytest.mark.parametrize(
-    "optimiser",
+    "optimizer",
     [
         optax.adamw(1e-2, weight_decay=0.1),
         optax.sgd(1e-2, momentum=0.9, nesterov=True),
         optax.chain(optax.add_decayed_weights(0.1), optax.trace(0.9), optax.scale(-0.01)),
     ],
 )
-def test_masked_weights_never_move(params, key, optimiser):
+def test_masked_weights_never_move(params, key, optimizer):
     compression = prune.gradual(0.7, end=12, every=4)
-    tx = core.as_optax(compression, optimiser)
+    tx = core.as_optax(compression, optimizer)
     state = tx.init(params)
     traces = []
 

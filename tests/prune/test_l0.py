@@ -63,7 +63,7 @@ def test_gates_are_drawn_from_the_distribution(key, keep):
 @pytest.mark.parametrize("units", [None, 0, -1])
 def test_gradients_are_exact(units, key):
     """By hand: a gate's derivative follows from its value, s(1 - s) (zeta - gamma) / beta where it is not 0 or 1."""
-    method = prune.l0(0.01, key, end=10, units=units, optimiser=optax.sgd(1.0))
+    method = prune.l0(0.01, key, end=10, units=units, optimizer=optax.sgd(1.0))
     state = method.update(method.init(PARAMS), PARAMS)
     flat, seen = core.values(PARAMS), core.values(method.view(PARAMS, state))
     dense = jax.grad(loss)(core.with_values(PARAMS, {path: seen[path] for path in state.log_alpha}))
@@ -90,7 +90,7 @@ def test_gradients_are_exact(units, key):
 def test_the_gradient_of_the_mean_is_the_mean_of_gradients(key):
     """Over 40,000 gates, the derivative by log alpha is that of E z."""
     kernel, where = jnp.ones((200, 200)), special.logit(0.5)
-    method = prune.l0(0.0, key, end=10, optimiser=optax.sgd(1.0))
+    method = prune.l0(0.0, key, end=10, optimizer=optax.sgd(1.0))
     state = method.init({"k": kernel})
     _, after = method.receive({"k": kernel}, {"k": kernel}, state)
     slopes = helpers.float64(state.log_alpha["k"] - after.log_alpha["k"])
@@ -115,7 +115,7 @@ def test_what_the_loss_does_not_need_is_closed_and_the_rest_stays_open(key):
     truth = jnp.zeros((10, 2)).at[:3].set(helpers.array(7, (3, 2), scale=2.0))
     x = helpers.array(8, (256, 10))
     y = x @ truth
-    method = prune.l0(0.02, key, end=300, units=0, optimiser=optax.adam(0.05))
+    method = prune.l0(0.02, key, end=300, units=0, optimizer=optax.adam(0.05))
     tx = core.as_optax(method, optax.adam(0.05))
 
     @jax.jit

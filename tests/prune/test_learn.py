@@ -12,11 +12,11 @@ from compressjax.prune._learn import at_step, learn
 @pytest.mark.parametrize("bad", [jnp.nan, jnp.inf])
 def test_a_bad_gradient_moves_nothing_at_all(bad):
     learned = {"a": jnp.ones(2), "b": jnp.ones(2)}
-    optimiser = optax.adam(0.1)
-    inner = optimiser.init(learned)
-    moved, inner = learn(optimiser, {"a": jnp.ones(2), "b": jnp.ones(2)}, inner, learned)
+    optimizer = optax.adam(0.1)
+    inner = optimizer.init(learned)
+    moved, inner = learn(optimizer, {"a": jnp.ones(2), "b": jnp.ones(2)}, inner, learned)
     np.testing.assert_allclose(moved["a"], 0.9, rtol=1e-6)
-    again, after = jax.jit(lambda g: learn(optimiser, g, inner, moved))({"a": jnp.ones(2), "b": jnp.array([0, bad])})
+    again, after = jax.jit(lambda g: learn(optimizer, g, inner, moved))({"a": jnp.ones(2), "b": jnp.array([0, bad])})
     assert all(np.array_equal(x, y) for x, y in zip(jax.tree.leaves((again, after)), jax.tree.leaves((moved, inner))))
 
 

@@ -25,8 +25,8 @@ def through(mask, score):
 @pytest.mark.parametrize(
     ("method", "strength"),
     [
-        (prune.movement(0.5, end=0, optimiser=optax.sgd(1.0)), 0.0),
-        (prune.soft_movement(0.4, penalty=0.3, optimiser=optax.sgd(1.0)), 0.3),
+        (prune.movement(0.5, end=0, optimizer=optax.sgd(1.0)), 0.0),
+        (prune.soft_movement(0.4, penalty=0.3, optimizer=optax.sgd(1.0)), 0.3),
     ],
     ids=["hard", "soft"],
 )
@@ -86,7 +86,7 @@ def test_what_moves_away_from_zero_stays_and_magnitude_would_choose_the_others()
 
 
 def test_the_penalty_may_follow_the_step_and_all_is_used_at_first():
-    method = prune.soft_movement(penalty=optax.linear_schedule(0.0, 8.0, 2), optimiser=optax.sgd(1.0))
+    method = prune.soft_movement(penalty=optax.linear_schedule(0.0, 8.0, 2), optimizer=optax.sgd(1.0))
     state, zero = method.init(PARAMS), jax.tree.map(jnp.zeros_like, PARAMS)
     assert all(bool(mask.all()) for mask in state.masks.values())
     seen = []

@@ -97,7 +97,7 @@ def test_magnitude_takes_patterns(params):
     mask = np.asarray(tree["a"]["kernel"].mask)
     assert (mask.reshape(4, 2, 6).sum(1) == 1).all()
     assert prune.magnitude(0.5, pattern="neuron").name == "magnitude(sparsity=0.5, pattern=neuron)"
-    named, given = (prune.magnitude(0.5, "global", normalise=True, pattern=p) for p in ("neuron", prune.slices(-1)))
+    named, given = (prune.magnitude(0.5, "global", normalize=True, pattern=p) for p in ("neuron", prune.slices(-1)))
     masks = [method.init(core.values(params)).masks for method in (named, given)]
     assert helpers.difference(*masks) == ""
     with pytest.raises(ValueError, match="sparsity is missing"):

@@ -1,4 +1,4 @@
-"""Proximal steps: minimisers found by SciPy and scikit-learn, and zeros that are exact."""
+"""Proximal steps: minimizers found by SciPy and scikit-learn, and zeros that are exact."""
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +21,7 @@ PENALTIES = {
 
 @pytest.mark.parametrize("name", PENALTIES)
 def test_a_step_is_the_minimum_of_penalty_and_distance(name):
-    """prox(x) minimises t R(w) + |w - x|^2 / 2: no direction, and no solver, finds less."""
+    """prox(x) minimizes t R(w) + |w - x|^2 / 2: no direction, and no solver, finds less."""
     method, penalty = PENALTIES[name]
     x = np.asarray(helpers.array(0, (5, 4)), np.float64)
     got = np.asarray(method.project({"k": jnp.asarray(x, jnp.float32)}, method.init({"k": x}))["k"], np.float64)

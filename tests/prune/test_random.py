@@ -15,7 +15,7 @@ def test_streams_follow_the_path_and_the_step_alone(key):
     assert draws["a", 1] == float(jax.jit(lambda d, t: jax.random.uniform(stream(d, "a", t)))(data, 1))
 
 
-def test_random_masks_have_their_counts_and_no_favourites(key):
+def test_random_masks_have_their_counts_and_no_favorites(key):
     flat = {"a": jnp.ones((20, 30)), "b": jnp.ones((7, 3))}
     masks = drawn_masks(key_data(key), flat, 0.5, {"a": 0.8, "b": 0.0})
     assert {path: int(mask.sum()) for path, mask in masks.items()} == {"a": 120, "b": 21}

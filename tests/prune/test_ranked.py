@@ -62,7 +62,7 @@ def test_channels_of_all_leaves_compete():
 
 
 def test_blocks_follow_their_scores():
-    method = prune.movement(0.5, end=1, pattern="block 4x4", optimiser=optax.sgd(1.0))
+    method = prune.movement(0.5, end=1, pattern="block 4x4", optimizer=optax.sgd(1.0))
     slopes = jax.tree.map(lambda x: jnp.cos(3 * x), PARAMS)
     _, state = method.receive(slopes, PARAMS, method.init(PARAMS))
     mask = np.asarray(method.update(state, PARAMS).masks["a/kernel"]).reshape(3, 4, 2, 4)

@@ -1,4 +1,4 @@
-"""RigL in training: dense gradients decide, grown weights start at zero, biases and any optimiser are welcome."""
+"""RigL in training: dense gradients decide, grown weights start at zero, biases and any optimizer are welcome."""
 
 import jax
 import jax.numpy as jnp
@@ -22,9 +22,9 @@ def loss(params):
     return jnp.mean(jnp.square(hidden @ params["b"]["kernel"] + params["b"]["bias"][None] - Y))
 
 
-def history(method, optimiser, steps):
+def history(method, optimizer, steps):
     """Parameters, gradients and states of a training, step by step."""
-    tx = core.as_optax(method, optimiser)
+    tx = core.as_optax(method, optimizer)
     traces = []
 
     @jax.jit

@@ -19,7 +19,7 @@ def loss(params):
 
 
 def test_gradients_are_exact():
-    method = prune.soft_threshold(initial=-1.0, decay=0.2, optimiser=optax.sgd(1.0))
+    method = prune.soft_threshold(initial=-1.0, decay=0.2, optimizer=optax.sgd(1.0))
     state = method.init(PARAMS)
 
     def formula(params, logits):
@@ -41,7 +41,7 @@ def test_gradients_are_exact():
 def test_thresholds_rise_with_the_decay_and_differ_between_leaves():
     zeros = []
     for decay in (0.01, 3.0):
-        method = prune.soft_threshold(initial=-4.0, decay=decay, optimiser=optax.sgd(0.02))
+        method = prune.soft_threshold(initial=-4.0, decay=decay, optimizer=optax.sgd(0.02))
         tx = core.as_optax(method, optax.sgd(0.01))
         params, state = PARAMS, tx.init(PARAMS)
         for _ in range(30):

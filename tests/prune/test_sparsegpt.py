@@ -102,7 +102,7 @@ def test_the_state_says_how_far_the_statistics_could_be_trusted():
         start = method.init(params)
         assert not any(float(told.condition) or bool(told.fallback) for told in start.info.values())
         info[damping] = method.update(start, params, None, stats).info
-    # Rank two: without damping the factorisation fails; with it, numbers lie within what the eigenvalues allow.
+    # Rank two: without damping the factorization fails; with it, numbers lie within what the eigenvalues allow.
     assert [bool(info[0.0][name].fallback) for name in ("good", "bad")] == [False, True]
     assert not any(bool(told.fallback) for told in info[0.01].values())
     for name, rows in (("good", x), ("bad", y)):
@@ -121,7 +121,7 @@ def pseudo_inverse(h):
 
 @pytest.mark.parametrize(("sparsity", "block", "pattern"), [(0.5, 128, None), (0.3, 5, None), (None, 128, (2, 4))])
 def test_a_singular_hessian_without_damping_is_the_limit(sparsity, block, pattern, draw):
-    """With fewer rows than inputs the factorisation fails, and eigenvalues are raised: too little to be seen."""
+    """With fewer rows than inputs the factorization fails, and eigenvalues are raised: too little to be seen."""
     x, w = draw.normal(size=(4, 12)), draw.normal(size=(12, 5))
     params, rows = {"kernel": jnp.asarray(w, jnp.float32)}, jnp.asarray(x, jnp.float32)
     stats = {"kernel": of_rows(rows, gram=True)}

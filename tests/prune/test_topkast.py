@@ -1,4 +1,4 @@
-"""Top-KAST: sets, gradient and penalty against jax.grad of the penalised loss."""
+"""Top-KAST: sets, gradient and penalty against jax.grad of the penalized loss."""
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +24,7 @@ def test_two_nested_sets():
 
 
 @pytest.mark.parametrize("norm", [1, 2])
-def test_the_gradient_is_that_of_the_penalised_loss(norm):
+def test_the_gradient_is_that_of_the_penalized_loss(norm):
     method = prune.topkast(0.8, 0.5, penalty=0.3, norm=norm)
     state, weight, target = method.init(PARAMS), PARAMS["a"]["kernel"], helpers.array(2, (10, 8))
     grads = jax.grad(lambda p: jnp.sum((method.view(p, state)["a"]["kernel"] - target) ** 2))(PARAMS)

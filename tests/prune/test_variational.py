@@ -38,7 +38,7 @@ def test_the_approximation_is_the_papers():
 
 
 def test_gradients_are_exact(key):
-    method = prune.variational(50, key, end=10, initial=-2.0, strength=0.7, optimiser=optax.sgd(1.0))
+    method = prune.variational(50, key, end=10, initial=-2.0, strength=0.7, optimizer=optax.sgd(1.0))
     state = method.update(method.init(PARAMS), PARAMS)
     views = core.values(method.view(PARAMS, state))
     flat = {path: core.values(PARAMS)[path] for path in state.log_sigma2}
@@ -60,7 +60,7 @@ def test_gradients_are_exact(key):
 
 def test_the_divergence_warms_up(key):
     zero = jax.tree.map(jnp.zeros_like, PARAMS)
-    method = prune.variational(1, key, end=10, warmup=4, initial=-2.0, optimiser=optax.sgd(1.0))
+    method = prune.variational(1, key, end=10, warmup=4, initial=-2.0, optimizer=optax.sgd(1.0))
     state, pulls = method.init(PARAMS), []
     for _ in range(6):
         received, _ = method.receive(zero, PARAMS, state)
@@ -90,7 +90,7 @@ def test_what_the_data_do_not_need_is_removed(key):
     truth = jnp.zeros((10, 2)).at[:3].set(jnp.array([[2.0, -1.0], [1.5, 1.0], [-2.0, 0.8]]))
     x = helpers.array(8, (256, 10))
     y = x @ truth + helpers.array(10, (256, 2), scale=0.1)
-    method = prune.variational(256, key, end=1400, initial=-5.0, strength=10.0, optimiser=optax.adam(0.05))
+    method = prune.variational(256, key, end=1400, initial=-5.0, strength=10.0, optimizer=optax.adam(0.05))
     tx = core.as_optax(method, optax.adam(optax.cosine_decay_schedule(0.02, 1500)))
 
     @jax.jit

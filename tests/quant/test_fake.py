@@ -1,4 +1,4 @@
-"""Quantisation-aware training: the law of view and encode, the gradient, the composition with masks."""
+"""Quantization-aware training: the law of view and encode, the gradient, the composition with masks."""
 
 from typing import NamedTuple
 
@@ -45,11 +45,11 @@ def test_what_is_trained_is_stored(width, granularity, symmetric, clip, dtype):
     assert bits(jax.jit(compression.view)(params, state)) == bits(encoded)
 
 
-@pytest.mark.parametrize("optimiser", [optax.adamw(0.05, weight_decay=0.1), optax.sgd(0.05, momentum=0.9)])
-def test_with_growing_masks(key, optimiser):
+@pytest.mark.parametrize("optimizer", [optax.adamw(0.05, weight_decay=0.1), optax.sgd(0.05, momentum=0.9)])
+def test_with_growing_masks(key, optimizer):
     params = {"kernel": jax.random.normal(key, (8, 6)), "bias": jnp.zeros(6)}
     compression = core.chain(prune.gradual(0.75, end=6, every=2), quant.fake(4))
-    tx = core.as_optax(compression, optimiser)
+    tx = core.as_optax(compression, optimizer)
     state = tx.init(params)
     x = jax.random.normal(key, (16, 8))
     traces = []

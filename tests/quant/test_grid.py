@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compressjax.quant._grid import activation_scale, best_ratio, block_shape, fit, make_grid, quantise, round_codes
+from compressjax.quant._grid import activation_scale, best_ratio, block_shape, fit, make_grid, quantize, round_codes
 
 
 def grid(bits=8, granularity="channel", symmetric=True, axis=-1, order=None, activation=None, clip="absmax"):
@@ -61,7 +61,7 @@ def test_codes_and_scales_by_numpy(seed, bits, symmetric, granularity):
 def test_errors_are_at_most_half_a_step(seed, bits, granularity):
     x = jnp.asarray(np.random.default_rng(seed).normal(size=(8, 3)), jnp.float32)
     for symmetric in (True, False):
-        node, _ = quantise("k", x, grid(bits, granularity, symmetric))
+        node, _ = quantize("k", x, grid(bits, granularity, symmetric))
         step = np.repeat(node.scale, 8 // node.scale.shape[0], axis=0)
         # With a zero point both ends may round outwards by half a step, and are clipped.
         slack = 0.5 if symmetric else 1.0
@@ -73,16 +73,16 @@ def test_symmetric_rounding_is_a_projection(seed, bits, granularity):
     x = jnp.asarray(np.random.default_rng(seed).normal(size=(8, 3)), jnp.float32)
     for clip in ("absmax", "mse"):
         g = grid(bits, granularity, clip=clip)
-        once, _ = quantise("k", x, g, best_ratio("k", x, g) if clip == "mse" else None)
+        once, _ = quantize("k", x, g, best_ratio("k", x, g) if clip == "mse" else None)
         y = once.materialize()
-        again, _ = quantise("k", y, g, best_ratio("k", y, g) if clip == "mse" else None)
+        again, _ = quantize("k", y, g, best_ratio("k", y, g) if clip == "mse" else None)
         np.testing.assert_array_equal(again.materialize(), y)
 
 
 @given(st.integers(0, 10**6), st.integers(2, 8), st.booleans())
 def test_products_of_scale_and_code_are_exact(seed, bits, symmetric):
     x = jnp.asarray(np.random.default_rng(seed).normal(size=(8, 3)), jnp.float32)
-    node, _ = quantise("k", x, grid(bits, "channel", symmetric))
+    node, _ = quantize("k", x, grid(bits, "channel", symmetric))
     zero = 0 if symmetric else np.asarray(node.zero_point)
     exact = (np.asarray(node.dense_codes(), np.float64) - zero) * np.asarray(node.scale, np.float64)
     np.testing.assert_array_equal(np.asarray(node.materialize(), np.float64), exact)
@@ -92,21 +92,21 @@ def test_products_of_scale_and_code_are_exact(seed, bits, symmetric):
 def test_zeros_stay_zero_and_empty_blocks_have_scale_one(symmetric):
     x = jnp.array([[0.0, 0.3, 0.0], [0.0, 0.0, -2.0], [0.0, 5.0, 1.0]])
     for granularity in ("channel", "tensor"):
-        node, _ = quantise("k", x, grid(3, granularity, symmetric))
+        node, _ = quantize("k", x, grid(3, granularity, symmetric))
         assert not np.any(np.asarray(node.materialize())[np.asarray(x) == 0])
-    node, _ = quantise("k", x, grid(3, "channel", symmetric))
+    node, _ = quantize("k", x, grid(3, "channel", symmetric))
     assert node.scale[0, 0] == 1.0
-    np.testing.assert_array_equal(quantise("k", jnp.full((2, 2), 1e-35), grid())[0].materialize(), 0.0)
+    np.testing.assert_array_equal(quantize("k", jnp.full((2, 2), 1e-35), grid())[0].materialize(), 0.0)
 
 
 def test_the_stored_order():
     x = jnp.arange(6.0).reshape(2, 3)
     for axis, granularity, shape in ((-1, "channel", (3, 2)), (-1, "tensor", (3, 2)), (0, "channel", (2, 3))):
-        node, _ = quantise("k", x, grid(axis=axis, granularity=granularity))
+        node, _ = quantize("k", x, grid(axis=axis, granularity=granularity))
         assert node.codes.shape == shape
         assert node.shape == (2, 3)
-    assert quantise("k", x, grid(order=()))[0].codes.shape == (2, 3)
-    assert quantise("k", jnp.ones((3, 3, 2, 4)), grid())[0].codes.shape == (3, 3, 2, 4)
+    assert quantize("k", x, grid(order=()))[0].codes.shape == (2, 3)
+    assert quantize("k", jnp.ones((3, 3, 2, 4)), grid())[0].codes.shape == (3, 3, 2, 4)
 
 
 def test_clipping_finds_the_least_error():
@@ -122,8 +122,8 @@ def test_clipping_finds_the_least_error():
         errors.append(((np.clip(np.round(x / scale), -3, 3) * scale - x) ** 2).sum(0))
     best = np.linspace(1.0, 0.4, 25)[np.argmin(errors, axis=0)]
     np.testing.assert_allclose(ratio[0], best, atol=0.026)
-    node, inside = quantise("k", jnp.asarray(x), g, ratio)
-    plain, _ = quantise("k", jnp.asarray(x), g)
+    node, inside = quantize("k", jnp.asarray(x), g, ratio)
+    plain, _ = quantize("k", jnp.asarray(x), g)
     assert np.sum((node.materialize() - x) ** 2) < 0.6 * np.sum((plain.materialize() - x) ** 2)
     assert not inside[0, 0]
 
@@ -134,8 +134,8 @@ def test_the_compiler_changes_nothing(key):
         g = grid(bits, granularity, symmetric)
         # The ratio is a constant to the compiler, which likes to fold constants into one another.
         ratio = jnp.full((1, 1), 0.7)
-        eager = quantise("k", x, g, ratio)[0].materialize()
-        compiled = jax.jit(lambda x, g=g, ratio=ratio: quantise("k", x, g, ratio)[0].materialize())(x)
+        eager = quantize("k", x, g, ratio)[0].materialize()
+        compiled = jax.jit(lambda x, g=g, ratio=ratio: quantize("k", x, g, ratio)[0].materialize())(x)
         assert np.asarray(eager).tobytes() == np.asarray(compiled).tobytes()
 
 
@@ -171,4 +171,4 @@ def test_bad_leaves():
     with pytest.raises(ValueError, match="no axis"):
         block_shape("bias", (60,), grid(axis=1))
     with pytest.raises(ValueError, match="'kernel' has 2 non-finite weights of 4"):
-        quantise("kernel", jnp.array([[1.0, jnp.nan], [jnp.inf, 0.0]]), grid())
+        quantize("kernel", jnp.array([[1.0, jnp.nan], [jnp.inf, 0.0]]), grid())

@@ -24,7 +24,7 @@ def test_is_the_sum_along_descent():
     np.testing.assert_array_equal(params["w"], start.astype(np.float32))
 
 
-def test_any_optimiser_and_16_bits():
+def test_any_optimizer_and_16_bits():
     quadratic = lambda p, x: jnp.sum((p["w"] - x) ** 2)  # noqa: E731
     found = saliency.movement(quadratic, [jnp.bfloat16(1)] * 3, optax.adam(0.1)).score({"w": jnp.ones(2, jnp.bfloat16)})
     assert found["w"].dtype == jnp.float32

@@ -19,8 +19,8 @@ def bits(tree):
     return {p: np.asarray(x).tobytes() for p, x in core.values(core.materialize(tree)).items()}
 
 
-def train(compression, params, optimiser, steps, key):
-    tx = core.as_optax(compression, optimiser)
+def train(compression, params, optimizer, steps, key):
+    tx = core.as_optax(compression, optimizer)
     state = tx.init(params)
     x = jax.random.normal(key, (16, 12))
 
@@ -79,11 +79,11 @@ def test_gradient_is_shared_by_the_members(params, key):
     np.testing.assert_allclose(table, [slope[codes == k].sum() for k in range(5)], rtol=1e-4)
 
 
-@pytest.mark.parametrize("optimiser", [optax.adamw(0.05, weight_decay=0.1), optax.sgd(0.5, momentum=0.9)])
-def test_clusters_move_as_one_and_learn(params, key, optimiser):
+@pytest.mark.parametrize("optimizer", [optax.adamw(0.05, weight_decay=0.1), optax.sgd(0.5, momentum=0.9)])
+def test_clusters_move_as_one_and_learn(params, key, optimizer):
     compression = share.kmeans(5)
     state = compression.init(params)
-    after, _, losses = train(compression, params, optimiser, 30, key)
+    after, _, losses = train(compression, params, optimizer, 30, key)
     assert losses[-1] < 0.9 * losses[0]
     start, end = (compression.view(p, state)["kernel"] for p in (params, after))
     assert len(np.unique(end)) == 5

@@ -249,7 +249,7 @@ def test_an_unknown_primitive_is_named_with_the_way_out():
         structure.shrink(fn, p, jnp.ones((1, 2)), keep={"a:1": 2})
 
 
-def test_normalised_weights_are_compared_in_the_limit():
+def test_normalized_weights_are_compared_in_the_limit():
     p = cutting.filled({"w": jnp.ones((4, 6)), "g": jnp.ones(6), "v": jnp.ones((6, 2))})
 
     def fn(p, x):

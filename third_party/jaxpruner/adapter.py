@@ -15,18 +15,18 @@ ALGORITHMS = {"rigl": jaxpruner.RigL, "set": jaxpruner.SET}
 
 def train(
     algorithm: str,
-    optimiser: optax.GradientTransformation,
+    optimizer: optax.GradientTransformation,
     params: Any,
     gradient: Callable[[Any], Any],
     steps: int,
     sparsity: float = 0.5,
     every: int = 2,
 ) -> Any:
-    """Parameters after some steps of its updater around an optimiser, as its README has the loop.
+    """Parameters after some steps of its updater around an optimizer, as its README has the loop.
 
     Args:
         algorithm: `"rigl"` or `"set"`.
-        optimiser: Any optax transformation.
+        optimizer: Any optax transformation.
         params: Nested dict.
         gradient: `params -> gradients`.
         steps: Number of steps.
@@ -42,7 +42,7 @@ def train(
             update_freq=every, update_start_step=1, update_end_step=10**6
         ),
     )
-    tx = updater.wrap_optax(optimiser)
+    tx = updater.wrap_optax(optimizer)
     state = tx.init(params)
     for _ in range(steps):
         seen = updater.pre_forward_update(params, state)

@@ -1,4 +1,4 @@
-"""RigL and SET with biases, under optimisers that people use: ours, and jaxpruner's as it stands and repaired.
+"""RigL and SET with biases, under optimizers that people use: ours, and jaxpruner's as it stands and repaired.
 
     PYTHONPATH=CLONE python -m third_party.jaxpruner.compare
 
@@ -51,10 +51,10 @@ def our_method(name: str) -> core.Compression:
     return make(0.5, jax.random.key(0), end=100, every=2, distribution="uniform")
 
 
-def ours(name: str, optimiser: optax.GradientTransformation, params: Any, gradient: Callable[[Any], Any]) -> Any:
+def ours(name: str, optimizer: optax.GradientTransformation, params: Any, gradient: Callable[[Any], Any]) -> Any:
     """The same loop with this library."""
     method = our_method(name)
-    tx = core.as_optax(method, optimiser)
+    tx = core.as_optax(method, optimizer)
     state = tx.init(params)
 
     @jax.jit
@@ -88,7 +88,7 @@ def main() -> None:
     except Exception as error:
         write(f"jaxpruner cannot be imported: {type(error).__name__}: {error}\n")
         adapter = None
-    write(f"JAX {jax.__version__}, optax {optax.__version__}\n\n| method | biases | optimiser | ours | jaxpruner")
+    write(f"JAX {jax.__version__}, optax {optax.__version__}\n\n| method | biases | optimizer | ours | jaxpruner")
     write(" | jaxpruner, `jax.tree_map` put back |\n|---|---|---|---|---|---|\n")
     for name in ("rigl", "set"):
         for biases in (True, False):

@@ -17,7 +17,7 @@ def quantize(kernel: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def dense(kernel: jax.Array) -> Program:
-    """Quantised weights `[in, out]` and the function of them and of rows `[n, in]`."""
+    """Quantized weights `[in, out]` and the function of them and of rows `[n, in]`."""
     weights = qwix.quantize(kernel, jnp.int8, channelwise_axes=[1])
 
     def apply(weights: Any, x: jax.Array) -> jax.Array:
@@ -28,7 +28,7 @@ def dense(kernel: jax.Array) -> Program:
 
 
 def convolution(kernel: jax.Array) -> Program:
-    """Quantised filters `[height, width, in, out]` and the function of them and of images `[n, height, width, in]`."""
+    """Quantized filters `[height, width, in, out]` and the function of them and of images `[n, height, width, in]`."""
     weights = qwix.quantize(kernel, jnp.int8, channelwise_axes=[3])
 
     def apply(weights: Any, x: jax.Array) -> jax.Array:

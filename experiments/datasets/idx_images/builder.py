@@ -1,4 +1,4 @@
-"""Builder of a data set of grey images from idx files."""
+"""Builder of a data set of gray images from idx files."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Stage `distil`: what is still trainable (centroids, factors, biases) recovers, taught by the teacher."""
+"""Stage `distill`: what is still trainable (centroids, factors, biases) recovers, taught by the teacher."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from experiments.stages.facts import conclude, last_tree
 from experiments.training import Context, fit
 
 
-def make_distil(problem: Problem, settings: Mapping[str, Any]) -> Stage:
+def make_distill(problem: Problem, settings: Mapping[str, Any]) -> Stage:
     """Builds the stage.
 
     Args:
@@ -23,4 +23,4 @@ def make_distil(problem: Problem, settings: Mapping[str, Any]) -> Stage:
     def begin(previous: Previous) -> Context:
         return Context(last_tree(previous), previous["teacher"].tree["params"])
 
-    return fit(problem, "distil", settings, begin=begin, conclude=lambda context, tree: conclude(problem, tree))
+    return fit(problem, "distill", settings, begin=begin, conclude=lambda context, tree: conclude(problem, tree))

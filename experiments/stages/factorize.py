@@ -1,4 +1,4 @@
-"""Stage `factorise`: a kernel becomes a product of two factors where that is smaller and the network bears it."""
+"""Stage `factorize`: a kernel becomes a product of two factors where that is smaller and the network bears it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +16,7 @@ from experiments.stages.facts import conclude, last_tree
 EXAMPLES = 2000
 
 
-def make_factorise(problem: Problem, settings: Mapping[str, Any]) -> Stage:
+def make_factorize(problem: Problem, settings: Mapping[str, Any]) -> Stage:
     """Builds the stage.
 
     For each kernel in turn the budgets are tried from the smallest. The first one is taken whose factors need at most
@@ -38,7 +38,7 @@ def make_factorise(problem: Problem, settings: Mapping[str, Any]) -> Stage:
         chosen = {path: x for path, x in core.nodes(tree).items() if core.matches(settings["select"], path, x)}
         if not chosen:
             raise ValueError(
-                f"--config.factorise.select={settings['select']!r} matches none of {sorted(core.nodes(tree))}; mend it"
+                f"--config.factorize.select={settings['select']!r} matches none of {sorted(core.nodes(tree))}; mend it"
             )
         for path in chosen:
             tree, note = _decide(problem, tree, path, settings)
@@ -48,7 +48,7 @@ def make_factorise(problem: Problem, settings: Mapping[str, Any]) -> Stage:
     def finish(context: Any, state: Any) -> Stored:
         return conclude(problem, state["tree"], notes=state["notes"])
 
-    return Stage("factorise", dict(settings), start, finish)
+    return Stage("factorize", dict(settings), start, finish)
 
 
 def _decide(problem: Problem, tree: Any, path: str, settings: Mapping[str, Any]) -> tuple[Any, str]:
@@ -68,7 +68,7 @@ def _decide(problem: Problem, tree: Any, path: str, settings: Mapping[str, Any])
         size = _bits(factors, settings) / 8
         said = f"rank {factors.rank} takes {size:,.0f} bytes for {now / 8:,.0f} and costs {lost:.1f} points"
         if lost <= settings["tolerance"]:
-            return candidate, f"{path}: {'; '.join([*tried, said])}: factorised"
+            return candidate, f"{path}: {'; '.join([*tried, said])}: factorized"
         tried.append(said)
     return tree, f"{path}: {'; '.join(tried)}: kept"
 

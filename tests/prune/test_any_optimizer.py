@@ -1,7 +1,7 @@
-"""Every method that trains, with every kind of optimiser, on a tree with biases and in both precisions.
+"""Every method that trains, with every kind of optimizer, on a tree with biases and in both precisions.
 
 One tree has a layer for every method, and the methods are chained, each on its own kernel: so there is one program an
-optimiser to compile, and not one for every pair.
+optimizer to compile, and not one for every pair.
 """
 
 import functools
@@ -72,16 +72,16 @@ def chained() -> core.Compression:
 
 
 @functools.cache
-def trained(optimiser: str) -> tuple[Any, Any, Any, Any, Any]:
+def trained(optimizer: str) -> tuple[Any, Any, Any, Any, Any]:
     """First and last parameters, state, view and what is stored, after eight steps in one compiled loop."""
-    dtype = optimiser.split(",")[0] if "float" in optimiser else "float32"
-    return _trained(chained(), OPTIMISERS[optimiser](), layers(dtype))
+    dtype = optimizer.split(",")[0] if "float" in optimizer else "float32"
+    return _trained(chained(), OPTIMISERS[optimizer](), layers(dtype))
 
 
 def _trained(
-    c: core.Compression, optimiser: optax.GradientTransformation, start: Any
+    c: core.Compression, optimizer: optax.GradientTransformation, start: Any
 ) -> tuple[Any, Any, Any, Any, Any]:
-    tx = core.as_optax(c, optimiser)
+    tx = core.as_optax(c, optimizer)
 
     @jax.jit
     def run(params: Any) -> Any:
@@ -98,17 +98,17 @@ def _trained(
     return (start, *run(start))
 
 
-@pytest.mark.parametrize("optimiser", OPTIMISERS)
+@pytest.mark.parametrize("optimizer", OPTIMISERS)
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.loose
-def test_every_method_with_every_optimiser(method: str, optimiser: str) -> None:
+def test_every_method_with_every_optimizer(method: str, optimizer: str) -> None:
     """It moved, all is finite, dtypes stayed, what was trained is what is stored, and masked moments are zero."""
-    with jax.enable_x64(optimiser == "float64"):
-        check(method, optimiser)
+    with jax.enable_x64(optimizer == "float64"):
+        check(method, optimizer)
 
 
-def check(method: str, optimiser: str) -> None:
-    start, params, state, seen, stored = trained(optimiser)
+def check(method: str, optimizer: str) -> None:
+    start, params, state, seen, stored = trained(optimizer)
     for name, x in params[method].items():
         assert x.dtype == start[method][name].dtype
         assert bool(jnp.isfinite(x.astype(jnp.float32)).all())
@@ -129,7 +129,7 @@ def check(method: str, optimiser: str) -> None:
         for path, leaf in core.values(state.inner).items()
         if path.endswith(f"{method}/kernel") and leaf.shape == out.shape
     ]
-    assert moments or optimiser == "if finite"
+    assert moments or optimizer == "if finite"
     for leaf in moments:
         assert not helpers.float64(leaf)[out].any()
 
@@ -202,16 +202,16 @@ class ManyNNX(nnx.Module):
 def test_every_method_in_an_nnx_module() -> None:
     c = chained()
     model = modules.NNXCompressed(ManyNNX(nnx.Rngs(0)), c)
-    optimiser = nnx.Optimizer(model.module, core.as_optax(c, optax.adam(0.02)), wrt=nnx.Param)
+    optimizer = nnx.Optimizer(model.module, core.as_optax(c, optax.adam(0.02)), wrt=nnx.Param)
     start = {name: np.asarray(getattr(model.module, name).kernel.get_value()) for name in METHODS}
 
     @nnx.jit
-    def step(model: Any, optimiser: Any) -> None:
-        optimiser.update(model.module, nnx.grad(lambda m: distance(m(X)))(model)["module"])
-        model.set_compression(optimiser.opt_state.compression)
+    def step(model: Any, optimizer: Any) -> None:
+        optimizer.update(model.module, nnx.grad(lambda m: distance(m(X)))(model)["module"])
+        model.set_compression(optimizer.opt_state.compression)
 
     for _ in range(6):
-        step(model, optimiser)
+        step(model, optimizer)
     stored = core.materialize(model.encode()["params"])
     for name, out in nnx.jit(lambda m: m(X))(model).items():
         assert (np.asarray(getattr(model.module, name).kernel.get_value()) != start[name]).any(), name
