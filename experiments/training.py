@@ -239,4 +239,4 @@ def objective(logits: jax.Array, labels: jax.Array, target: jax.Array | None, se
     if target is None or not settings["soft"]:
         entropy = optax.softmax_cross_entropy if labels.ndim == 2 else optax.softmax_cross_entropy_with_integer_labels
         return entropy(logits, labels).mean()
-    return distill.hinton(logits, target, labels, temperature=settings["temperature"], alpha=settings["soft"])
+    return distill.soft_target_loss(logits, target, labels, temperature=settings["temperature"], alpha=settings["soft"])

@@ -3,8 +3,8 @@
 from compressjax.core._combine import ChainState, SequenceState, chain, sequence
 from compressjax.core._compress import compress
 from compressjax.core._compression import Compression, from_encode, identity, on_values, only
-from compressjax.core._explicit import automatic, explicit
-from compressjax.core._node import Node, dense, entry_bits, frame, is_node, meta, node, value
+from compressjax.core._explicit import with_auto_axes, explicit
+from compressjax.core._node import Node, dense, entry_bits, buffer, is_node, meta, node, value
 from compressjax.core._numerics import straight_through
 from compressjax.core._optax import CompressedState, as_optax
 from compressjax.core._second_order import InverseRoot, inverse_root
@@ -30,13 +30,13 @@ __all__ = [
     "Selector",
     "SequenceState",
     "as_optax",
-    "automatic",
+    "with_auto_axes",
     "chain",
     "compress",
     "dense",
     "entry_bits",
     "explicit",
-    "frame",
+    "buffer",
     "from_encode",
     "identity",
     "inverse_root",

@@ -24,7 +24,7 @@ def explicit(aval: Any) -> Any:
     return sharding if jax.sharding.AxisType.Explicit in kinds else None
 
 
-def automatic(fn: Callable[..., Any], like: Any) -> Callable[..., Any]:
+def with_auto_axes(fn: Callable[..., Any], like: Any) -> Callable[..., Any]:
     """A function that sorts, reshapes or decomposes, for arrays whose types say how they are sharded.
 
     Such operations have no rule for shardings in types. Inside, the compiler propagates them as on any other mesh; the
@@ -38,7 +38,7 @@ def automatic(fn: Callable[..., Any], like: Any) -> Callable[..., Any]:
         `fn` itself where no array of `like` has such a type.
 
     Example:
-        >>> automatic(jax.numpy.sort, jax.numpy.ones(2)) is jax.numpy.sort
+        >>> with_auto_axes(jax.numpy.sort, jax.numpy.ones(2)) is jax.numpy.sort
         True
     """
     shardings = jax.tree.map(lambda x: explicit(jax.typeof(x)), like)

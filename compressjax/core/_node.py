@@ -32,7 +32,7 @@ def value(*, aligned: bool = False, **kwargs: Any) -> Any:
     return dataclasses.field(metadata={_ROLE: "value", _ALIGNED: aligned}, **kwargs)
 
 
-def frame(**kwargs: Any) -> Any:
+def buffer(**kwargs: Any) -> Any:
     """Declares a field that no optimizer touches: masks, codes, scales.
 
     Args:
@@ -42,10 +42,10 @@ def frame(**kwargs: Any) -> Any:
         A dataclass field.
 
     Example:
-        >>> frame(default=None).default is None
+        >>> buffer(default=None).default is None
         True
     """
-    return dataclasses.field(metadata={_ROLE: "frame", _ALIGNED: False}, **kwargs)
+    return dataclasses.field(metadata={_ROLE: "buffer", _ALIGNED: False}, **kwargs)
 
 
 def meta(**kwargs: Any) -> Any:
@@ -108,15 +108,15 @@ class Node:
         return int(np.prod(self.shape, dtype=np.int64))
 
 
-@dataclass_transform(frozen_default=True, field_specifiers=(value, frame, meta))
+@dataclass_transform(frozen_default=True, field_specifiers=(value, buffer, meta))
 def node(cls: T) -> T:
     """Turns a class with role-annotated fields into a registered, frozen pytree dataclass.
 
     Args:
-        cls: Subclass of `Node` whose every field is `value()`, `frame()` or `meta()`.
+        cls: Subclass of `Node` whose every field is `value()`, `buffer()` or `meta()`.
 
     Returns:
-        The class, as a pytree whose children are its `value` and `frame` fields.
+        The class, as a pytree whose children are its `value` and `buffer` fields.
 
     Raises:
         ValueError: If a field has no role.
@@ -134,7 +134,7 @@ def node(cls: T) -> T:
     missing = [name for name, role in roles.items() if role is None]
     if missing:
         name = made.__name__
-        raise ValueError(f"{name}: fields {missing} have no role; declare them with value(), frame() or meta()")
+        raise ValueError(f"{name}: fields {missing} have no role; declare them with value(), buffer() or meta()")
     made.roles = roles
     made.aligned = frozenset(f.name for f in dataclasses.fields(made) if f.metadata[_ALIGNED])
     jax.tree_util.register_dataclass(

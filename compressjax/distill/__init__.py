@@ -1,5 +1,5 @@
 """Losses that carry what a large model knows to a small one."""
 
-from compressjax.distill._hinton import hinton, soft_targets
+from compressjax.distill._soft_target_loss import soft_target_loss, soft_targets
 
-__all__ = ["hinton", "soft_targets"]
+__all__ = ["soft_target_loss", "soft_targets"]

@@ -11,7 +11,7 @@ from compressjax.interpret._label_entries import ENTRIES
 from compressjax.interpret._label_flow import FLOW, LOOP_AXIS
 from compressjax.interpret._label_layout import LAYOUT_LABELS
 from compressjax.interpret._label_products import PRODUCT_LABELS
-from compressjax.interpret._labels import Labels, Study
+from compressjax.interpret._labels import Labels, LabeledTrace
 from compressjax.interpret._trace import Program, trace
 from compressjax.interpret._walk import effective
 
@@ -59,13 +59,13 @@ class Studied(NamedTuple):
 
     Attributes:
         program: The trace.
-        study: Its labels.
+        labeled: Its labels.
         weights: Labels of the leaves of the first argument, by path.
         inputs: Labels of all traced arguments.
     """
 
     program: Program
-    study: Study
+    labeled: LabeledTrace
     weights: dict[str, Labels]
     inputs: list[Labels]
 
@@ -95,33 +95,33 @@ def studied(fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any])
     if packed:
         raise ValueError(f"couplings reads dense arrays, but {packed[0]!r} is a node; pass materialize(params)")
     program = trace(fn, [leaf for _, leaf in flat], structure)
-    study, weights, inputs = Study(_RULES), {}, []
+    labeled, weights, inputs = LabeledTrace(_RULES), {}, []
     for path, leaf in flat:
         if not hasattr(leaf, "shape") or not hasattr(leaf, "dtype"):
             continue
         of_weights = path[0].idx == 0 and path[1].idx == 0
         if of_weights:
-            labels = study.new(leaf.shape, zero=True)
+            labels = labeled.new(leaf.shape, zero=True)
             weights[path_string(path[2:])] = labels
         else:
             where = "/".join(str(getattr(key, "key", getattr(key, "idx", key))) for key in path[1:])
             axes = tuple(
-                study.atoms.void(f"it is aligned with axis {axis} of argument {where}, which is data", n)
+                labeled.atoms.void(f"it is aligned with axis {axis} of argument {where}, which is data", n)
                 for axis, n in enumerate(leaf.shape)
             )
             labels = Labels(axes, (False,) * len(axes))
         inputs.append(labels)
-    _freeze_unused(study, program.closed.jaxpr, inputs)
-    results = study.walk(program.closed.jaxpr, program.closed.consts, inputs, ())
-    study.freeze(results, _ENDS)
-    for loop in study.loops:
-        study.atoms.freeze(loop, LOOP_AXIS)
-    study.freeze_unread(list(weights.values()), _UNREAD)
-    return Studied(program, study, weights, inputs)
+    _freeze_unused(labeled, program.closed.jaxpr, inputs)
+    results = labeled.walk(program.closed.jaxpr, program.closed.consts, inputs, ())
+    labeled.freeze(results, _ENDS)
+    for loop in labeled.loops:
+        labeled.atoms.freeze(loop, LOOP_AXIS)
+    labeled.freeze_unread(list(weights.values()), _UNREAD)
+    return Studied(program, labeled, weights, inputs)
 
 
-def _freeze_unused(study: Study, jaxpr: Any, inputs: Sequence[Labels]) -> None:
-    study.freeze([x for x, used in zip(inputs, effective(jaxpr), strict=True) if not used], _UNUSED)
+def _freeze_unused(labeled: LabeledTrace, jaxpr: Any, inputs: Sequence[Labels]) -> None:
+    labeled.freeze([x for x, used in zip(inputs, effective(jaxpr), strict=True) if not used], _UNUSED)
 
 
 def groups_of(found: Studied) -> dict[str, tuple[Group, tuple[int, ...]]]:
@@ -137,7 +137,7 @@ def groups_of(found: Studied) -> dict[str, tuple[Group, tuple[int, ...]]]:
         >>> groups_of(studied(lambda p, x: x @ p, (np.ones((2, 3)), np.ones((1, 2))), {}))[":0"][0].units
         2
     """
-    atoms = found.study.atoms
+    atoms = found.labeled.atoms
     places: dict[int, dict[tuple[str, int], list[int]]] = {}
     for path, labels in found.weights.items():
         for axis, vector in enumerate(labels.axes):

@@ -100,12 +100,12 @@ def native(rule: Callable[..., Any], eqn: Any, inputs: Sequence[Any], operand: i
         return rule(eqn.params, inputs, operand)
     refused: list[Dense] = []
 
-    def automatic(*operands: Any) -> jax.Array:
+    def with_auto_axes(*operands: Any) -> jax.Array:
         out = rule(eqn.params, operands, operand)
         if isinstance(out, Dense):
             refused.append(out)
             return jnp.zeros(aval.shape, aval.dtype)
         return out
 
-    out = jax.sharding.auto_axes(automatic, out_sharding=sharding)(*inputs)
+    out = jax.sharding.auto_axes(automatically, out_sharding=sharding)(*inputs)
     return refused[0] if refused else out

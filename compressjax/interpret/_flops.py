@@ -74,7 +74,7 @@ def _total(cutter: Cutter, jaxpr: Any, place: Place, loops: bool) -> int:
             branches = enumerate(eqn.params["branches"])
             total += max(_total(cutter, closed.jaxpr, (*here, i), loops) for i, closed in branches)
         else:
-            ins, outs = cutter.study.records[here]
+            ins, outs = cutter.labeled.records[here]
             total += _equation(eqn, sizes(ins), sizes(outs))
     return total
 
@@ -108,7 +108,7 @@ def predict_flops(
 
     def counted(*args: Any, **kwargs: Any) -> int:
         found = studied(fn, (wide, *args), kwargs)
-        cutter = Cutter(found.study, gone_atoms(found, kept or {}))
+        cutter = Cutter(found.labeled, gone_atoms(found, kept or {}))
         return _total(cutter, found.program.closed.jaxpr, (), loops)
 
     return counted

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from compressjax.interpret._labels import Labels, Place, Rule, Study, unknown
+from compressjax.interpret._labels import Labels, Place, Rule, LabeledTrace, unknown
 
 # Functions with f(0) = 0, and operations that hand entries on.
 _KEEP_ZERO = str.split(
@@ -59,11 +59,11 @@ def _around_zero(low: float | None, high: float | None) -> bool:
     return low is not None and high is not None and low <= 0 <= high
 
 
-def entrywise(study: Study, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
+def entrywise(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
     """Couples the axes of all operands; those of length 1 and scalars are stretched and couple nothing.
 
     Args:
-        study: The study.
+        labeled: The labeled.
         eqn: The equation.
         inputs: Labels of its operands.
         place: Where it stands.
@@ -75,19 +75,19 @@ def entrywise(study: Study, eqn: Any, inputs: Sequence[Labels], place: Place) ->
         >>> import jax
         >>> import numpy as np
         >>> eqn = jax.make_jaxpr(lambda a, b: a * b)(np.ones(2), np.ones(2)).eqns[0]
-        >>> study = Study({})
-        >>> entrywise(study, eqn, [study.new((2,), zero=True), study.new((2,))], ())[0].zero
+        >>> labeled = LabeledTrace({})
+        >>> entrywise(labeled, eqn, [labeled.new((2,), zero=True), labeled.new((2,))], ())[0].zero
         (True,)
     """
     shape = eqn.outvars[0].aval.shape
     if any(x.axes and len(x.axes) != len(shape) for x in inputs):
-        return unknown(study, eqn, inputs, place)  # a bit cast that changes the number of axes
+        return unknown(labeled, eqn, inputs, place)  # a bit cast that changes the number of axes
     axes, zero = [], []
     for axis, n in enumerate(shape):
         aligned = [len(x.axes) == len(shape) and len(x.axes[axis]) == n for x in inputs]
         vectors = [x.axes[axis] for x, a in zip(inputs, aligned, strict=True) if a]
         for vector in vectors[1:]:
-            study.atoms.unify(vectors[0], vector)
+            labeled.atoms.unify(vectors[0], vector)
         axes.append(vectors[0])
         flags = [(x.vanishes(axis) if a else x.value == 0, x.value) for x, a in zip(inputs, aligned, strict=True)]
         zero.append(vanishing(eqn.primitive.name, eqn.params, flags))
@@ -95,16 +95,16 @@ def entrywise(study: Study, eqn: Any, inputs: Sequence[Labels], place: Place) ->
     return [Labels(tuple(axes), tuple(zero), value)]
 
 
-def _barrier(study: Study, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
-    del study, eqn, place
+def _barrier(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
+    del labeled, eqn, place
     return list(inputs)
 
 
-def _source(study: Study, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
+def _source(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
     """Counters and random numbers: made whole, then cut to what is needed."""
     del place
-    study.freeze(inputs, f"{eqn.primitive.name} makes numbers for the whole axis")
-    return [study.new(var.aval.shape) for var in eqn.outvars]
+    labeled.freeze(inputs, f"{eqn.primitive.name} makes numbers for the whole axis")
+    return [labeled.new(var.aval.shape) for var in eqn.outvars]
 
 
 SOURCES = ("iota", "random_bits", "random_seed", "random_wrap", "random_unwrap", "random_fold_in", "random_split",

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from compressjax.interpret._labels import Labels, Place, Rule, Study, unknown
+from compressjax.interpret._labels import Labels, Place, Rule, LabeledTrace, unknown
 
 SUMMED = "summed over {}: a mean divides by the full width still, where the code counts again it would not"
 INEXACT = (
@@ -12,35 +12,35 @@ INEXACT = (
 )
 
 
-def _whole(study: Study, x: Labels, axes: Iterable[int], reason: str) -> None:
+def _whole(labeled: LabeledTrace, x: Labels, axes: Iterable[int], reason: str) -> None:
     for axis in axes:
-        study.atoms.freeze(x.axes[axis], reason)
+        labeled.atoms.freeze(x.axes[axis], reason)
 
 
-def _dot(study: Study, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
+def _dot(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
     del place
     (a, b), ((a_sum, b_sum), (a_batch, b_batch)) = inputs, eqn.params["dimension_numbers"]
     for i, j in zip((*a_sum, *a_batch), (*b_sum, *b_batch), strict=True):
-        study.atoms.unify(a.axes[i], b.axes[j])
+        labeled.atoms.unify(a.axes[i], b.axes[j])
     for i, j in zip(a_sum, b_sum, strict=True):
-        study.sum(a.axes[i])
+        labeled.sum(a.axes[i])
         if not (a.vanishes(i) or b.vanishes(j)):
-            study.atoms.freeze(a.axes[i], INEXACT.format("dot_general"))
+            labeled.atoms.freeze(a.axes[i], INEXACT.format("dot_general"))
     parts = [(a.axes[i], a.vanishes(i) or b.vanishes(j)) for i, j in zip(a_batch, b_batch, strict=True)]
     for x, used in ((a, (*a_sum, *a_batch)), (b, (*b_sum, *b_batch))):
         parts += [(x.axes[i], x.vanishes(i)) for i in range(len(x.axes)) if i not in used]
     return [Labels(tuple(v for v, _ in parts), tuple(z for _, z in parts))]
 
 
-def _conv(study: Study, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
+def _conv(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
     """Channels couple; in groups, an axis of channels is a product of the group and the place in it."""
-    (x, kernel), p, atoms = inputs, eqn.params, study.atoms
+    (x, kernel), p, atoms = inputs, eqn.params, labeled.atoms
     numbers, groups = p["dimension_numbers"], p["feature_group_count"]
     if p["batch_group_count"] != 1:
-        return unknown(study, eqn, inputs, place)
+        return unknown(labeled, eqn, inputs, place)
     (batch, channel, *spatial), (k_out, k_in, *window) = numbers.lhs_spec, numbers.rhs_spec
-    _whole(study, x, spatial, "a spatial axis of a convolution")
-    _whole(study, kernel, window, "a window axis of a convolution")
+    _whole(labeled, x, spatial, "a spatial axis of a convolution")
+    _whole(labeled, kernel, window, "a window axis of a convolution")
     if groups == 1:
         atoms.unify(x.axes[channel], kernel.axes[k_in])
         out_axis, out_zero = kernel.axes[k_out], kernel.vanishes(k_out)
@@ -51,10 +51,10 @@ def _conv(study: Study, eqn: Any, inputs: Sequence[Labels], place: Place) -> lis
         atoms.unify(group, k_group)
         out_axis = atoms.merge([group, outer])
         out_zero = kernel.vanishes(k_out)
-    study.sum(kernel.axes[k_in])
+    labeled.sum(kernel.axes[k_in])
     if not (x.vanishes(channel) or kernel.vanishes(k_in)):
         atoms.freeze(x.axes[channel], INEXACT.format("a convolution"))
-    out = study.blank(eqn.outvars[0].aval.shape, "a spatial axis of a convolution")
+    out = labeled.blank(eqn.outvars[0].aval.shape, "a spatial axis of a convolution")
     axes, zero = list(out.axes), list(out.zero)
     o_batch, o_channel = numbers.out_spec[:2]
     axes[o_batch], zero[o_batch] = x.axes[batch], x.vanishes(batch)
@@ -62,71 +62,71 @@ def _conv(study: Study, eqn: Any, inputs: Sequence[Labels], place: Place) -> lis
     return [Labels(tuple(axes), tuple(zero))]
 
 
-def _sum(study: Study, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
+def _sum(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
     x = inputs[0]
     for axis in eqn.params["axes"]:
-        study.sum(x.axes[axis])
+        labeled.sum(x.axes[axis])
         if x.vanishes(axis):
-            study.atoms.remark(x.axes[axis], SUMMED.format("reduce_sum"))
+            labeled.atoms.remark(x.axes[axis], SUMMED.format("reduce_sum"))
         else:
-            study.atoms.freeze(x.axes[axis], INEXACT.format("reduce_sum"))
-    return _reduced(study, eqn, inputs, place)
+            labeled.atoms.freeze(x.axes[axis], INEXACT.format("reduce_sum"))
+    return _reduced(labeled, eqn, inputs, place)
 
 
-def _reduced(study: Study, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
-    del study, place
+def _reduced(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
+    del labeled, place
     x = inputs[0]
     left = [a for a in range(len(x.axes)) if a not in eqn.params["axes"]]
     return [Labels(tuple(x.axes[a] for a in left), tuple(x.vanishes(a) for a in left)) for _ in eqn.outvars]
 
 
-def _reduce(study: Study, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
-    _whole(study, inputs[0], eqn.params["axes"], f"reduced by {eqn.primitive.name}, to which a zero is not neutral")
-    return _reduced(study, eqn, inputs, place)
+def _reduce(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
+    _whole(labeled, inputs[0], eqn.params["axes"], f"reduced by {eqn.primitive.name}, to which a zero is not neutral")
+    return _reduced(labeled, eqn, inputs, place)
 
 
-def _along(study: Study, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
+def _along(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
     """Running sums and sorting: entries along one axis depend on their neighbors, all other axes pass."""
     del place
     axis = eqn.params["axis"] if "axis" in eqn.params else eqn.params["dimension"]
     for x in inputs:
-        _whole(study, x, [axis], f"ordered along this axis by {eqn.primitive.name}")
-        study.align(inputs[0], x)
+        _whole(labeled, x, [axis], f"ordered along this axis by {eqn.primitive.name}")
+        labeled.align(inputs[0], x)
     return [x._replace(value=None) for x in inputs]
 
 
-def _pool(study: Study, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
+def _pool(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
     """Windows of one entry pass; others are spatial."""
     p, shape = eqn.params, eqn.outvars[0].aval.shape
     x = inputs[0]
     if len(eqn.outvars) != 1 or any(len(other.axes) for other in inputs[1:]):
-        return unknown(study, eqn, inputs, place)
+        return unknown(labeled, eqn, inputs, place)
     rows = zip(p["window_dimensions"], p["window_strides"], p["padding"], strict=True)
-    out = study.blank(shape, "a spatial axis of a pooling window")
+    out = labeled.blank(shape, "a spatial axis of a pooling window")
     axes, zero = list(out.axes), list(out.zero)
     for axis, (window, stride, pad) in enumerate(rows):
         if window == 1 and stride == 1 and tuple(pad) == (0, 0):
             axes[axis], zero[axis] = x.axes[axis], x.vanishes(axis)
         else:
-            _whole(study, x, [axis], "a spatial axis of a pooling window")
+            _whole(labeled, x, [axis], "a spatial axis of a pooling window")
     return [Labels(tuple(axes), tuple(zero))]
 
 
-def _gather(study: Study, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
+def _gather(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
     """Axes that are read whole pass; those that data index into stay."""
     del place
     (x, index), p = inputs, eqn.params
     numbers, sizes = p["dimension_numbers"], p["slice_sizes"]
     shared = dict(zip(numbers.operand_batching_dims, numbers.start_indices_batching_dims, strict=True))
-    out = study.blank(eqn.outvars[0].aval.shape, "indexed by data")
+    out = labeled.blank(eqn.outvars[0].aval.shape, "indexed by data")
     axes, zero = list(out.axes), list(out.zero)
-    study.atoms.freeze(index.axes[-1], "coordinates of an index")
+    labeled.atoms.freeze(index.axes[-1], "coordinates of an index")
     kept = [a for a in range(len(x.axes)) if a not in numbers.collapsed_slice_dims and a not in shared]
     for a in range(len(x.axes)):
         if a not in shared and sizes[a] != len(x.axes[a]):
-            study.atoms.freeze(x.axes[a], "indexed by data")
+            labeled.atoms.freeze(x.axes[a], "indexed by data")
     for a, i in shared.items():
-        study.atoms.unify(x.axes[a], index.axes[i])
+        labeled.atoms.unify(x.axes[a], index.axes[i])
     for a, place_out in zip(kept, numbers.offset_dims, strict=True):
         if sizes[a] == len(x.axes[a]):
             axes[place_out], zero[place_out] = x.axes[a], x.vanishes(a)
@@ -136,36 +136,36 @@ def _gather(study: Study, eqn: Any, inputs: Sequence[Labels], place: Place) -> l
     return [Labels(tuple(axes), tuple(zero))]
 
 
-def _dynamic_slice(study: Study, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
+def _dynamic_slice(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
     del place
     x, axes, zero = inputs[0], [], []
     for axis, n in enumerate(eqn.params["slice_sizes"]):
         whole = n == len(x.axes[axis])
         if not whole:
-            study.atoms.freeze(x.axes[axis], "indexed by data")
-        axes.append(x.axes[axis] if whole else study.atoms.void("indexed by data", n))
+            labeled.atoms.freeze(x.axes[axis], "indexed by data")
+        axes.append(x.axes[axis] if whole else labeled.atoms.void("indexed by data", n))
         zero.append(whole and x.vanishes(axis))
     return [Labels(tuple(axes), tuple(zero), x.value)]
 
 
-def _dynamic_update(study: Study, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
+def _dynamic_update(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
     del eqn, place
     x, new = inputs[:2]
     for a, b in zip(x.axes, new.axes, strict=True):
         if len(a) == len(b):
-            study.atoms.unify(a, b)
+            labeled.atoms.unify(a, b)
         else:
-            study.atoms.freeze(a, "indexed by data")
-            study.atoms.freeze(b, "indexed by data")
+            labeled.atoms.freeze(a, "indexed by data")
+            labeled.atoms.freeze(b, "indexed by data")
     return [Labels(x.axes, tuple(x.vanishes(a) and new.vanishes(a) for a in range(len(x.axes))))]
 
 
-def _top_k(study: Study, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
+def _top_k(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
     del place
     x, last = inputs[0], len(inputs[0].axes) - 1
     axis = eqn.params.get("axis", last) % len(x.axes)
-    _whole(study, x, [axis], "ordered along this axis by top_k")
-    k = study.atoms.void("ordered along this axis by top_k", eqn.outvars[0].aval.shape[axis])
+    _whole(labeled, x, [axis], "ordered along this axis by top_k")
+    k = labeled.atoms.void("ordered along this axis by top_k", eqn.outvars[0].aval.shape[axis])
     axes = tuple(k if a == axis else v for a, v in enumerate(x.axes))
     return [Labels(axes, (False,) * len(axes)) for _ in eqn.outvars]
 

@@ -1,4 +1,4 @@
-"""Labels: what the couplings know of an array, and the study that collects them equation by equation."""
+"""Labels: what the couplings know of an array, and the labeled that collects them equation by equation."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -37,14 +37,14 @@ class Labels(NamedTuple):
         return self.value == 0 or self.zero[axis]
 
 
-Rule = Callable[["Study", Any, Sequence[Labels], Place], list[Labels]]
+Rule = Callable[["LabeledTrace", Any, Sequence[Labels], Place], list[Labels]]
 
 
-class Study:
+class LabeledTrace:
     """The labels of a traced function: of every equation's operands and results, and of every captured constant.
 
     Example:
-        >>> Study({}).new((2, 3)).shape
+        >>> LabeledTrace({}).new((2, 3)).shape
         (2, 3)
     """
 
@@ -119,18 +119,18 @@ class Study:
         return walk(jaxpr, needed(jaxpr), self.constants[place], args, step, literal)
 
 
-def constant(study: Study, value: Any) -> Labels:
+def constant(labeled: LabeledTrace, value: Any) -> Labels:
     """Labels of a constant of the trace.
 
     Args:
-        study: The study.
+        labeled: The labeled.
         value: An array or a number.
 
     Returns:
         Its labels: free to be cut, as cutting a constant costs nothing.
 
     Example:
-        >>> constant(Study({}), np.zeros(3)).value
+        >>> constant(LabeledTrace({}), np.zeros(3)).value
         0.0
     """
     shape, same = np.shape(value), None
@@ -138,14 +138,14 @@ def constant(study: Study, value: Any) -> Labels:
     if numeric and 0 < np.size(value) <= _LARGEST_CONSTANT:
         flat = np.asarray(value).reshape(-1)
         same = float(flat[0]) if (flat == flat[0]).all() else None
-    return study.new(shape, value=same)
+    return labeled.new(shape, value=same)
 
 
-def unknown(study: Study, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
+def unknown(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
     """The rule of an operation that has none: everything that touches it stays whole.
 
     Args:
-        study: The study.
+        labeled: The labeled.
         eqn: The equation.
         inputs: Labels of its operands.
         place: Where it stands.
@@ -156,10 +156,10 @@ def unknown(study: Study, eqn: Any, inputs: Sequence[Labels], place: Place) -> l
     Example:
         >>> import jax
         >>> eqn = jax.make_jaxpr(jax.numpy.linalg.cholesky)(np.eye(2)).eqns[-1]
-        >>> len(unknown(Study({}), eqn, [], ()))
+        >>> len(unknown(LabeledTrace({}), eqn, [], ()))
         1
     """
     del place
     reason = f"passes through {eqn.primitive.name!r}, for which couplings has no rule"
-    study.freeze(inputs, reason)
-    return [study.blank(getattr(var.aval, "shape", ()), reason) for var in eqn.outvars]
+    labeled.freeze(inputs, reason)
+    return [labeled.blank(getattr(var.aval, "shape", ()), reason) for var in eqn.outvars]

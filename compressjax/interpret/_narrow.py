@@ -10,7 +10,7 @@ from compressjax.core import path_string
 from compressjax.interpret._atoms import Vector
 from compressjax.interpret._bind import Context, bind
 from compressjax.interpret._couplings import Studied, groups_of, studied
-from compressjax.interpret._labels import Labels, Place, Study
+from compressjax.interpret._labels import Labels, Place, LabeledTrace
 from compressjax.interpret._lost import lost_units
 from compressjax.interpret._narrow_flow import NARROW_FLOW
 from compressjax.interpret._narrow_rules import NARROW_RULES, take
@@ -22,13 +22,13 @@ class Cutter:
     """Runs a studied jaxpr on arrays without the positions that are cut.
 
     Example:
-        >>> cutter = Cutter(Study({}), {1})
-        >>> cutter.kept(cutter.study.atoms.fresh(3))
+        >>> cutter = Cutter(LabeledTrace({}), {1})
+        >>> cutter.kept(cutter.labeled.atoms.fresh(3))
         array([0, 2])
     """
 
-    def __init__(self, study: Study, gone: set[int]) -> None:
-        self.study = study
+    def __init__(self, labeled: LabeledTrace, gone: set[int]) -> None:
+        self.labeled = labeled
         self.gone = gone
         self._known: dict[int, bool] = {}
 
@@ -37,7 +37,7 @@ class Cutter:
         stay = []
         for atom in vector.tolist():
             if atom not in self._known:
-                self._known[atom] = self.gone.isdisjoint(self.study.atoms.resolve(atom))
+                self._known[atom] = self.gone.isdisjoint(self.labeled.atoms.resolve(atom))
             stay.append(self._known[atom])
         return None if all(stay) else np.flatnonzero(stay)
 
@@ -54,7 +54,7 @@ class Cutter:
 
     def run(self, jaxpr: Any, consts: Sequence[Any], args: Sequence[Any], place: Place) -> list[Any]:
         """Results of a jaxpr on cut arguments."""
-        small = [self.cut(x, labels) for x, labels in zip(consts, self.study.constants[place], strict=True)]
+        small = [self.cut(x, labels) for x, labels in zip(consts, self.labeled.constants[place], strict=True)]
         with Context() as context:
 
             def step(number: int, eqn: Any, inputs: list[Any]) -> list[Any]:
@@ -64,7 +64,7 @@ class Cutter:
             return walk(jaxpr, needed(jaxpr), small, args, step)
 
     def _equation(self, eqn: Any, inputs: Sequence[Any], here: Place) -> list[Any]:
-        name, (ins, outs) = eqn.primitive.name, self.study.records[here]
+        name, (ins, outs) = eqn.primitive.name, self.labeled.records[here]
         if all(self.shape(labels) == labels.shape for labels in (*ins, *outs)):
             return bind(eqn, inputs)
         if name in NARROW_FLOW:
@@ -133,7 +133,7 @@ def narrow(fn: Callable[..., Any], like: Any, kept: Mapping[str, Sequence[int]])
 
     def narrowed(params: Any, *args: Any, **kwargs: Any) -> Any:
         found = studied(fn, (wide, *args), kwargs)
-        cutter = Cutter(found.study, gone_atoms(found, kept))
+        cutter = Cutter(found.labeled, gone_atoms(found, kept))
         small = {path_string(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(params)[0]}
         for path, labels in found.weights.items():
             want, got = cutter.shape(labels), getattr(small.get(path), "shape", None)

@@ -35,9 +35,9 @@ def compression_of(model: nn.Module, *args: Any, **kwargs: Any) -> Compression:
     Example:
         >>> import jax.numpy as jnp
         >>> from compressjax import modules, quant
-        >>> model = nn.Sequential([modules.Dense(4, compression=quant.fake(8)), nn.Dense(2)])
+        >>> model = nn.Sequential([modules.Dense(4, compression=quant.fake_quant(8)), nn.Dense(2)])
         >>> compression_of(model, jnp.ones((1, 3))).name
-        'layers_0: fake(bits=8, granularity=channel)'
+        'layers_0: fake_quant(bits=8, granularity=channel)'
     """
     found: dict[str, Compression] = {}
     kinds: dict[str, type] = {}
@@ -96,7 +96,7 @@ def plain(fn: Callable[..., Any]) -> Callable[..., Any]:
     Example:
         >>> import jax.numpy as jnp
         >>> from compressjax import lift, modules, quant
-        >>> model, x = modules.Dense(4, compression=quant.fake(8)), jnp.ones((1, 3))
+        >>> model, x = modules.Dense(4, compression=quant.fake_quant(8)), jnp.ones((1, 3))
         >>> variables = model.init(jax.random.key(0), x)
         >>> small = modules.encode(variables, modules.compression_of(model, x))
         >>> lift(plain(model.apply))(small, x).shape

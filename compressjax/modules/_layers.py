@@ -72,7 +72,7 @@ class DenseGeneral(_Layer, nn.DenseGeneral):
 
     Example:
         >>> from compressjax import quant
-        >>> DenseGeneral((2, 3), compression=quant.fake(8)).features
+        >>> DenseGeneral((2, 3), compression=quant.fake_quant(8)).features
         (2, 3)
     """
 
@@ -87,7 +87,7 @@ class Conv(_Layer, nn.Conv):
 
     Example:
         >>> from compressjax import quant
-        >>> Conv(8, (3, 3), compression=quant.fake(8)).kernel_size
+        >>> Conv(8, (3, 3), compression=quant.fake_quant(8)).kernel_size
         (3, 3)
     """
 
@@ -102,7 +102,7 @@ class Embed(_Layer, nn.Embed):
 
     Example:
         >>> from compressjax import quant
-        >>> Embed(10, 4, compression=quant.fake(8)).features
+        >>> Embed(10, 4, compression=quant.fake_quant(8)).features
         4
     """
 

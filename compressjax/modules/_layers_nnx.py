@@ -70,7 +70,7 @@ class NNXLinearGeneral(_Layer, nnx.LinearGeneral):
 
     Example:
         >>> from compressjax import quant
-        >>> NNXLinearGeneral(3, (2, 4), compression=quant.fake(8), rngs=nnx.Rngs(0)).kernel.shape
+        >>> NNXLinearGeneral(3, (2, 4), compression=quant.fake_quant(8), rngs=nnx.Rngs(0)).kernel.shape
         (3, 2, 4)
     """
 
@@ -80,7 +80,7 @@ class NNXConv(_Layer, nnx.Conv):
 
     Example:
         >>> from compressjax import quant
-        >>> NNXConv(2, 4, (3, 3), compression=quant.fake(8), rngs=nnx.Rngs(0)).kernel.shape
+        >>> NNXConv(2, 4, (3, 3), compression=quant.fake_quant(8), rngs=nnx.Rngs(0)).kernel.shape
         (3, 3, 2, 4)
     """
 
@@ -90,7 +90,7 @@ class NNXEmbed(_Layer, nnx.Embed):
 
     Example:
         >>> from compressjax import quant
-        >>> NNXEmbed(5, 4, compression=quant.fake(8), rngs=nnx.Rngs(0)).embedding.shape
+        >>> NNXEmbed(5, 4, compression=quant.fake_quant(8), rngs=nnx.Rngs(0)).embedding.shape
         (5, 4)
     """
 
@@ -113,7 +113,7 @@ def nnx_layers(model: nnx.Module) -> dict[str, NNXViewed]:
 
     Example:
         >>> from compressjax import quant
-        >>> list(nnx_layers(nnx.List([NNXLinear(2, 2, compression=quant.fake(8), rngs=nnx.Rngs(0))])))
+        >>> list(nnx_layers(nnx.List([NNXLinear(2, 2, compression=quant.fake_quant(8), rngs=nnx.Rngs(0))])))
         ['0']
     """
     found = {}
@@ -143,9 +143,9 @@ def nnx_compression_of(model: nnx.Module) -> Compression:
 
     Example:
         >>> from compressjax import quant
-        >>> model = nnx.List([NNXLinear(2, 2, compression=quant.fake(8), rngs=nnx.Rngs(0))])
+        >>> model = nnx.List([NNXLinear(2, 2, compression=quant.fake_quant(8), rngs=nnx.Rngs(0))])
         >>> nnx_compression_of(model).name
-        '0: fake(bits=8, granularity=channel)'
+        '0: fake_quant(bits=8, granularity=channel)'
     """
     return joined({path: layer.own() for path, layer in nnx_layers(model).items()}, type(model).__name__)
 
@@ -162,7 +162,7 @@ def nnx_set_compression(model: nnx.Module, state: Any) -> None:
 
     Example:
         >>> from compressjax import quant
-        >>> model = nnx.List([NNXLinear(2, 2, compression=quant.fake(8), rngs=nnx.Rngs(0))])
+        >>> model = nnx.List([NNXLinear(2, 2, compression=quant.fake_quant(8), rngs=nnx.Rngs(0))])
         >>> nnx_set_compression(model, nnx_compression_of(model).init(nnx.state(model, nnx.Param)))
     """
     layers = nnx_layers(model)
@@ -193,7 +193,7 @@ def nnx_encode(model: nnx.Module) -> dict[str, Any]:
 
     Example:
         >>> from compressjax import quant
-        >>> model = nnx.List([NNXLinear(2, 2, compression=quant.fake(8), rngs=nnx.Rngs(0))])
+        >>> model = nnx.List([NNXLinear(2, 2, compression=quant.fake_quant(8), rngs=nnx.Rngs(0))])
         >>> type(nnx_encode(model)["params"][0]["kernel"]).__name__
         'Quantized'
     """

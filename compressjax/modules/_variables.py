@@ -35,7 +35,7 @@ def state_of(variables: Mapping[str, Any], compression: Compression) -> Any:
     Example:
         >>> from compressjax import quant
         >>> variables = {"params": {"kernel": jax.numpy.ones((2, 2))}}
-        >>> compression = quant.fake(8)
+        >>> compression = quant.fake_quant(8)
         >>> state = state_of(attach(variables, compression), compression)
         >>> jax.tree.structure(state) == jax.tree.structure(compression.init(variables["params"]))
         True
@@ -104,8 +104,8 @@ def encode(variables: Mapping[str, Any], compression: Compression) -> dict[str, 
 
     Example:
         >>> from compressjax import quant
-        >>> variables = attach({"params": {"kernel": jax.numpy.ones((2, 2))}}, quant.fake(8))
-        >>> type(encode(variables, quant.fake(8))["params"]["kernel"]).__name__
+        >>> variables = attach({"params": {"kernel": jax.numpy.ones((2, 2))}}, quant.fake_quant(8))
+        >>> type(encode(variables, quant.fake_quant(8))["params"]["kernel"]).__name__
         'Quantized'
     """
     params = compression.encode(_params(variables), state_of(variables, compression))

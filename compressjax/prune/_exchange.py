@@ -6,7 +6,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import automatic
+from compressjax.core import with_auto_axes
 from compressjax.prune._densities import Distribution
 from compressjax.prune._masking import Arrays
 from compressjax.prune._patterns import Pattern, unstructured
@@ -135,7 +135,7 @@ def exchanged(
         part, found = share(), {}
         for path, x in flat.items():
             move = functools.partial(exchange, pattern=pattern, path=path)
-            found[path] = (move if pattern.single else automatic(move, x))(x, masks[path], growth(path), part)
+            found[path] = (move if pattern.single else with_auto_axes(move, x))(x, masks[path], growth(path), part)
         return found
 
     return jax.lax.cond(when, moved, lambda: masks)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression, automatic
+from compressjax.core import Compression, with_auto_axes
 from compressjax.prune._densities import Distribution, densities
 from compressjax.prune._masking import Arrays, apply_masks, masked_nodes, masking, shapes_of, whole_masks
 
@@ -96,7 +96,7 @@ def layerwise(
             return LayerwiseState(masks, shifts, jnp.array(True), info)
 
         read = {path: stats[path] for path in flat}
-        return jax.lax.cond(state.decided, lambda: state, lambda: automatic(decide, state)(flat, read))
+        return jax.lax.cond(state.decided, lambda: state, lambda: with_auto_axes(decide, state)(flat, read))
 
     return shifting(name, init=init, update=update, needs=needs)
 

@@ -17,7 +17,7 @@ def nonzero() -> Compression:
 
     .. math:: M = [W \\neq 0]
 
-    `chain(nonzero(), quant.fake(4))` trains a pruned network on a grid without bringing removed weights back. Bytes
+    `chain(nonzero(), quant.fake_quant(4))` trains a pruned network on a grid without bringing removed weights back. Bytes
     as for `gradual`; no speed by itself.
 
     Returns:

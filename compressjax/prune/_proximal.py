@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression, automatic, on_values
+from compressjax.core import Compression, with_auto_axes, on_values
 from compressjax.prune._learn import at_step
 from compressjax.prune._masking import Arrays, dense_gradient
 from compressjax.prune._numbers import check_strength
@@ -127,7 +127,7 @@ def proximal_nuclear(strength: Strength, *, every: int = 1) -> Compression:
         u, s, v = jnp.linalg.svd(matrix, full_matrices=False)
         return ((u * jnp.maximum(s - t, 0.0)[None]) @ v).reshape(x.shape).astype(x.dtype)
 
-    return _proximal("proximal_nuclear", strength, every, lambda x, t: automatic(step, x)(x, t), sparse=False)
+    return _proximal("proximal_nuclear", strength, every, lambda x, t: with_auto_axes(step, x)(x, t), sparse=False)
 
 
 def _proximal(

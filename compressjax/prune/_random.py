@@ -5,7 +5,7 @@ import zlib
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import automatic
+from compressjax.core import with_auto_axes
 from compressjax.prune._densities import Distribution, densities
 from compressjax.prune._masking import Arrays, shapes_of
 from compressjax.prune._masks import masks_of
@@ -89,7 +89,7 @@ def drawn_masks(
         chances = {path: jax.random.uniform(stream(data, path), shape, jnp.float32) for path, shape in shapes.items()}
         return masks_of(chances, sparsity, distribution, pattern)
 
-    return automatic(draw, flat)(data)
+    return with_auto_axes(draw, flat)(data)
 
 
 def check_random(distribution: Distribution, who: str) -> None:

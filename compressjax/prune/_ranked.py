@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import automatic, top_along, top_mask, top_masks
+from compressjax.core import with_auto_axes, top_along, top_mask, top_masks
 from compressjax.prune._densities import Distribution, check_distribution, check_sparsity
 from compressjax.prune._masking import Arrays
 from compressjax.prune._patterns import Pattern, as_pattern
@@ -38,7 +38,7 @@ def ranked(scores: Arrays, kept: Mapping[str, Any], pattern: Pattern) -> Arrays:
             top_masks(scores, kept[""]) if together else {path: top_mask(x, kept[path]) for path, x in scores.items()}
         )
     if together:
-        return automatic(lambda scores, budget: _pooled(scores, budget, pattern), scores)(scores, kept[""])
+        return with_auto_axes(lambda scores, budget: _pooled(scores, budget, pattern), scores)(scores, kept[""])
 
     def mask(path: str, x: jax.Array, entries: jax.Array) -> jax.Array:
         def count(groups: int, units: int, weights: int) -> jax.Array:
@@ -47,7 +47,7 @@ def ranked(scores: Arrays, kept: Mapping[str, Any], pattern: Pattern) -> Arrays:
 
         return best_units(pattern, path, x, count)
 
-    return {path: automatic(partial(mask, path), x)(x, kept[path]) for path, x in scores.items()}
+    return {path: with_auto_axes(partial(mask, path), x)(x, kept[path]) for path, x in scores.items()}
 
 
 def best_units(

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression, automatic, values
+from compressjax.core import Compression, with_auto_axes, values
 from compressjax.prune._densities import Distribution, check_distribution, check_sparsity
 from compressjax.prune._layerwise import LayerwiseState, shifting
 from compressjax.prune._masking import Arrays
@@ -77,7 +77,7 @@ def woodfisher(
         rows = _gradients(loss, params, batches, paths)
         chosen = {path: flat[path] for path in paths}
         like = LayerwiseState(chosen, chosen, jnp.array(True), {})
-        return automatic(solve, like)(chosen, rows)
+        return with_auto_axes(solve, like)(chosen, rows)
 
     def solve(flat: Arrays, rows: Arrays) -> LayerwiseState:
         paths = tuple(flat)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import automatic, kernels, values
+from compressjax.core import with_auto_axes, kernels, values
 
 Scores = dict[str, jax.Array]
 
@@ -75,7 +75,7 @@ def on_inputs(name: str, needs: tuple[str, ...], score_leaf: Callable[[str, jax.
         if not stats or not set(stats) & set(flat):
             raise ValueError(f"{name} reads statistics {needs}, absent for {_few(flat)}; run observe and pass stats=")
         leaves = {path: x for path, x in flat.items() if path in stats}
-        return {path: automatic(partial(score_leaf, path), x)(wide(x), stats[path]) for path, x in leaves.items()}
+        return {path: with_auto_axes(partial(score_leaf, path), x)(wide(x), stats[path]) for path, x in leaves.items()}
 
     return Saliency(score, name, needs)
 

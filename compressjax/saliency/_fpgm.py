@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import automatic, values
+from compressjax.core import with_auto_axes, values
 from compressjax.saliency._contract import Saliency, Scores, wide
 
 
@@ -33,7 +33,7 @@ def fpgm() -> Saliency:
 
     def score(params: Any, stats: Any = None) -> Scores:
         del stats
-        return {path: automatic(_spread, x)(wide(x)) for path, x in values(params).items() if x.ndim > 1}
+        return {path: with_auto_axes(_spread, x)(wide(x)) for path, x in values(params).items() if x.ndim > 1}
 
     return Saliency(score, "fpgm")
 

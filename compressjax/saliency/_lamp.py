@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import automatic
+from compressjax.core import with_auto_axes
 from compressjax.saliency._contract import Saliency, on_leaves
 
 
@@ -36,4 +36,4 @@ def lamp() -> Saliency:
         ratio = ascending / jnp.where(rest > 0, rest, 1.0)
         return jnp.zeros_like(squares).at[order].set(ratio).reshape(x.shape)
 
-    return on_leaves("lamp", lambda path, x: automatic(score, x)(x))
+    return on_leaves("lamp", lambda path, x: with_auto_axes(score, x)(x))

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import automatic, values
+from compressjax.core import with_auto_axes, values
 from compressjax.saliency._contract import Saliency, Scores, wide
 from compressjax.saliency._gradients import Loss, hessian_product, mean_over
 
@@ -63,14 +63,14 @@ def obd(loss: Loss, batches: Sequence[Any], *, probes: int = 0, key: jax.Array |
 
         def exact(batch: Any) -> Scores:
             def entry(i: jax.Array) -> jax.Array:
-                unit = automatic(lambda i: from_vector(jnp.arange(size) == i), flat)(i)
+                unit = with_auto_axes(lambda i: from_vector(jnp.arange(size) == i), flat)(i)
                 return sum((jnp.sum(x) for x in products(batch, unit).values()), jnp.zeros(()))
 
-            return automatic(from_vector, flat)(jax.lax.map(entry, jnp.arange(size)))
+            return with_auto_axes(from_vector, flat)(jax.lax.map(entry, jnp.arange(size)))
 
         def estimate(batch: Any) -> Scores:
             def probe(key: jax.Array) -> Scores:
-                signs = automatic(lambda key: from_vector(jax.random.rademacher(key, (size,))), flat)(key)
+                signs = with_auto_axes(lambda key: from_vector(jax.random.rademacher(key, (size,))), flat)(key)
                 return products(batch, signs)
 
             found = jax.lax.map(probe, jax.random.split(jnp.asarray(key), probes))

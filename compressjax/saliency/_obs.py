@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import automatic, values
+from compressjax.core import with_auto_axes, values
 from compressjax.saliency._contract import Saliency, Scores, wide
 from compressjax.saliency._gradients import Loss, stacked_gradients
 from compressjax.saliency._woodbury import woodbury_inverse
@@ -51,7 +51,7 @@ def obs(loss: Loss, batches: Sequence[Any], *, block: int = 64, damping: float =
         del stats
         grads, found = stacked_gradients(loss, params, batches, "obs"), {}
         for path, x in values(params).items():
-            found[path] = automatic(costs, x)(wide(x), grads[path])
+            found[path] = with_auto_axes(costs, x)(wide(x), grads[path])
         return found
 
     def costs(x: jax.Array, grads: jax.Array) -> jax.Array:

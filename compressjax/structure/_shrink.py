@@ -78,7 +78,7 @@ class Shrunk(NamedTuple):
 
 def shrink(
     fn: Callable[..., Any], params: Any, *args: Any, keep: Any = None, budget: Budget | None = None,
-    saliency: Any = "l2", stats: Any = None, select: Selector = ".*", noted: bool = False, spread: str = "global",
+    saliency: Any = "l2", stats: Any = None, select: Selector = ".*", allow_inexact: bool = False, spread: str = "global",
     round_to: int = 1, run: str = "auto", tolerance: float = 1e-5,
 ) -> Shrunk:  # fmt: skip
     """Cuts channels, hidden units, heads and cells out of a model: smaller arrays and a function that runs them.
@@ -102,7 +102,7 @@ def shrink(
         saliency: `"l1"`, `"l2"`, `"norm_scale"`, a `Rule` such as `taylor(grads)`, a `saliency.Saliency`, or scores.
         stats: Statistics of `observe`, for a `saliency.Saliency` that reads them.
         select: Pattern for names of groups or for `path:axis` of a member, or `(name, group) -> bool`.
-        noted: Whether to cut groups that carry a note as well: residual streams under LayerNorm or RMSNorm, whose
+        allow_inexact: Whether to cut groups that carry a note as well: residual streams under LayerNorm or RMSNorm, whose
             means then still divide by the full width, so that the code itself cannot run them.
         spread: `"global"` ranks all units together, `"uniform"` takes the same share of every group.
         round_to: What stays of a group is a multiple of this, or the whole group.
@@ -133,7 +133,7 @@ def shrink(
     if round_to < 1:
         raise ValueError(f"shrink: round_to={round_to} is no multiple; give at least 1")
     groups = couplings(fn)(params, *args)
-    free = _free(groups, keep, select, noted)
+    free = _free(groups, keep, select, allow_inexact)
     scores = {} if isinstance(keep, str) else score_units(free, params, saliency, stats)
     model = Model(fn, params, args, groups)
     if isinstance(keep, str):
@@ -160,19 +160,19 @@ def _named_by(group: Group, select: Selector) -> bool:
     return any(re.fullmatch(select, name) for name in names)
 
 
-def _free(groups: Sequence[Group], keep: Any, select: Selector, noted: bool) -> list[Group]:
+def _free(groups: Sequence[Group], keep: Any, select: Selector, allow_inexact: bool) -> list[Group]:
     """The groups that may be cut; raises when what was asked for cannot be."""
     asked = set(keep) if isinstance(keep, Mapping) else set()
     wanted = [g for g in groups if g.name in asked or (not asked and _named_by(g, select))]
     missing = asked - {g.name for g in groups}
-    free = [g for g in wanted if not g.frozen and (noted or not g.note)]
+    free = [g for g in wanted if not g.frozen and (allow_inexact or not g.note)]
     open_names = ", ".join(g.name for g in groups if not g.frozen) or "none"
     if missing:
         raise ValueError(f"keep names {sorted(missing)}, which are no groups; groups that can be cut: {open_names}")
     refused = [g for g in wanted if g not in free and (asked or not free)]
     if refused:
         first = refused[0]
-        why = first.frozen or f"{first.note}; pass noted=True to cut it all the same"
+        why = first.frozen or f"{first.note}; pass allow_inexact=True to cut it all the same"
         raise ValueError(f"group {first.name!r} ({first.units} units) cannot be cut: {why}; groups that can be cut: "
                          f"{open_names}")  # fmt: skip
     if not free:

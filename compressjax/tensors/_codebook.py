@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compressjax.core import Node, dense, entry_bits, frame, node, value
+from compressjax.core import Node, dense, entry_bits, buffer, node, value
 
 
 @node
@@ -27,7 +27,7 @@ class Codebook(Node):
     """
 
     centroids: Any = value()
-    codes: Any = frame()
+    codes: Any = buffer()
 
     @property
     def batch(self) -> int:

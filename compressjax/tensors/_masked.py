@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compressjax.core import Node, dense, entry_bits, frame, node, value
+from compressjax.core import Node, dense, entry_bits, buffer, node, value
 
 
 @node
@@ -29,7 +29,7 @@ class Masked(Node):
     """
 
     value: Any = value(aligned=True)
-    mask: Any = frame()
+    mask: Any = buffer()
 
     @property
     def shape(self) -> tuple[int, ...]:

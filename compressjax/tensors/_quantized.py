@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compressjax.core import Node, frame, meta, node
+from compressjax.core import Node, buffer, meta, node
 
 
 def expand_blocks(x: jax.Array, shape: tuple[int, ...]) -> jax.Array:
@@ -77,10 +77,10 @@ class Quantized(Node):
     Source: Jacob et al., arXiv:1712.05877.
     """
 
-    codes: Any = frame()
-    scale: Any = frame()
-    zero_point: Any = frame(default=None)
-    activation_scale: Any = frame(default=None)
+    codes: Any = buffer()
+    scale: Any = buffer()
+    zero_point: Any = buffer(default=None)
+    activation_scale: Any = buffer(default=None)
     bits: int = meta(default=8)
     order: tuple[int, ...] = meta(default=())
     activation: str | None = meta(default=None)

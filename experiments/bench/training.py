@@ -14,8 +14,8 @@ METHODS: dict[str, Callable[[int], compressjax.Compression]] = {
     "masked": lambda steps: prune.gradual(0.9, begin=0, end=steps),
     "masked anew every step": lambda steps: prune.gradual(0.9, begin=0, end=steps, every=1),
     "rigl": lambda steps: prune.rigl(0.9, jax.random.key(0), end=steps),
-    "qat 4 bits": lambda steps: quant.fake(bits=4),
-    "qat 8 bits": lambda steps: quant.fake(bits=8),
+    "qat 4 bits": lambda steps: quant.fake_quant(bits=4),
+    "qat 8 bits": lambda steps: quant.fake_quant(bits=8),
 }
 
 

@@ -25,7 +25,7 @@ class Cell(NamedTuple):
     seed: int
 
 
-class Study(Protocol):
+class LabeledTrace(Protocol):
     """What a module of this package offers."""
 
     def settings(self, config: Mapping[str, Any]) -> list[str]:
@@ -41,7 +41,7 @@ class Study(Protocol):
         """What the paper says of the settings, and what is asked of ours."""
 
 
-STUDIES: dict[str, Study] = {"pruned": pruned, "lottery": lottery, "splitting": splitting, "transfer": transfer}
+STUDIES: dict[str, LabeledTrace] = {"pruned": pruned, "lottery": lottery, "splitting": splitting, "transfer": transfer}
 
 
 def reproduce(launch: app.Launch) -> None:

@@ -322,18 +322,18 @@ _QUANT = [
         "quant.rtn: static activations", lambda: quant.rtn(activation="static"), projection=narrow, stats=seen, ready=1
     ),
     MethodRow(
-        "quant.fake: 4 bits, channel", lambda: quant.fake(4), lambda: quant.fake(8), snap=on_grid, projection=narrow
+        "quant.fake_quant: 4 bits, channel", lambda: quant.fake_quant(4), lambda: quant.fake_quant(8), snap=on_grid, projection=narrow
     ),
     MethodRow(
-        "quant.fake: 8 bits, groups, affine",
-        lambda: quant.fake(8, granularity=2, symmetric=False),
+        "quant.fake_quant: 8 bits, groups, affine",
+        lambda: quant.fake_quant(8, granularity=2, symmetric=False),
         projection=None,
     ),
-    MethodRow("quant.fake: 3 bits, mse", lambda: quant.fake(3, clip="mse", every=2), projection=None),
-    MethodRow("quant.fake: late", lambda: quant.fake(4, begin=2), projection=narrow, ready=2),
+    MethodRow("quant.fake_quant: 3 bits, mse", lambda: quant.fake_quant(3, clip="mse", every=2), projection=None),
+    MethodRow("quant.fake_quant: late", lambda: quant.fake_quant(4, begin=2), projection=narrow, ready=2),
     MethodRow(
-        "quant.fake: static activations",
-        lambda: quant.fake(activation="static"),
+        "quant.fake_quant: static activations",
+        lambda: quant.fake_quant(activation="static"),
         projection=narrow,
         stats=seen,
         ready=1,
@@ -356,7 +356,7 @@ _SHARE = [
     MethodRow("share.kmeans: quantile", lambda: share.kmeans(3, init="quantile"), projection=None),
 ]  # fmt: skip
 _COMBINED = [
-    MethodRow("core.chain: mask, grid", lambda: core.chain(prune.magnitude(0.5), quant.fake(4)), projection=narrow),
+    MethodRow("core.chain: mask, grid", lambda: core.chain(prune.magnitude(0.5), quant.fake_quant(4)), projection=narrow),
     MethodRow(
         "core.sequence: factors, grid",
         lambda: core.sequence(lowrank.svd(rank=2), quant.rtn(8)),

@@ -143,11 +143,11 @@ def test_composition(first: methods.MethodRow, combine) -> None:
 # Were everything refused, law 10 would hold of nothing; these are what people combine.
 RUN = {
     core.chain: [
-        ("prune.magnitude", "quant.fake"), ("prune.gradual", "quant.fake"), ("prune.nonzero", "quant.rtn"),
+        ("prune.magnitude", "quant.fake_quant"), ("prune.gradual", "quant.fake_quant"), ("prune.nonzero", "quant.rtn"),
         ("prune.gradual", "share.kmeans"), ("prune.magnitude", "prune.gradual"), ("core.identity", "lowrank.svd"),
     ],
     core.sequence: [
-        ("lowrank.svd", "quant.rtn"), ("lowrank.svd", "quant.fake"), ("lowrank.svd", "prune.gradual"),
+        ("lowrank.svd", "quant.rtn"), ("lowrank.svd", "quant.fake_quant"), ("lowrank.svd", "prune.gradual"),
         ("lowrank.svd", "share.kmeans"), ("prune.magnitude", "quant.rtn"),
     ],
 }  # fmt: skip

@@ -24,7 +24,7 @@ def test_sorts_and_reshapes_keep_the_type_of_what_they_resemble():
 
     @jax.jit
     def run(x, flip):
-        found = core.automatic(ranked, {"ranks": x, "sum": flip})(x, flip)
+        found = core.with_auto_axes(ranked, {"ranks": x, "sum": flip})(x, flip)
         assert jax.typeof(found["ranks"]).sharding.spec == PartitionSpec("data", "model")
         assert jax.typeof(found["sum"]).sharding.spec == PartitionSpec()
         return found
@@ -48,5 +48,5 @@ def test_only_types_with_shardings_take_the_detour(kind):
     x = jax.device_put(X, NamedSharding(mesh(kind), PartitionSpec("data")))
     found = core.explicit(jax.typeof(x))
     assert (found is None) == (kind == "Auto")
-    assert (core.automatic(jnp.sort, x) is jnp.sort) == (kind == "Auto")
-    assert core.automatic(jnp.sort, X) is jnp.sort
+    assert (core.with_auto_axes(jnp.sort, x) is jnp.sort) == (kind == "Auto")
+    assert core.with_auto_axes(jnp.sort, X) is jnp.sort

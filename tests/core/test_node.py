@@ -13,13 +13,13 @@ from compressjax import core
 @core.node
 class Scaled(core.Node):
     base: jax.Array = core.value()
-    factor: jax.Array = core.frame()
+    factor: jax.Array = core.buffer()
     name: str = core.meta(default="x")
 
 
 def test_children_are_values_and_frames() -> None:
     node = Scaled(jnp.ones(2), jnp.zeros(1), "y")
-    assert node.roles == {"base": "value", "factor": "frame", "name": "meta"}
+    assert node.roles == {"base": "value", "factor": "buffer", "name": "meta"}
     paths = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_flatten_with_path(node)[0]]
     assert paths == [".base", ".factor"]
     assert jax.tree.map(lambda x: x + 1, node).name == "y"

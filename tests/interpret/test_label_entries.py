@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from compressjax.interpret._label_entries import ENTRIES, entrywise
-from compressjax.interpret._labels import Study
+from compressjax.interpret._labels import LabeledTrace
 from tests.interpret import cutting
 
 UNARY = [jnp.tanh, jnp.sin, jnp.cos, jnp.exp, jnp.abs, jnp.expm1, jnp.log1p, jnp.sqrt, jnp.sign, jnp.floor, jnp.ceil,
@@ -21,15 +21,15 @@ UNARY = [jnp.tanh, jnp.sin, jnp.cos, jnp.exp, jnp.abs, jnp.expm1, jnp.log1p, jnp
 
 
 def outcome(fn, zeros):
-    """Whether the study holds the result for zero, operand by operand."""
-    study = Study(ENTRIES)
+    """Whether the labeled holds the result for zero, operand by operand."""
+    labeled = LabeledTrace(ENTRIES)
     args = [jnp.zeros(2) if zero else jnp.full(2, 0.7) for zero in zeros]
     closed = jax.make_jaxpr(fn)(*args)
     from compressjax.interpret._couplings import _RULES
 
-    study.rules = _RULES
-    labels = [study.new((2,), zero=zero) for zero in zeros]
-    return study.walk(closed.jaxpr, closed.consts, labels, ())[0].vanishes(0), fn(*args)
+    labeled.rules = _RULES
+    labels = [labeled.new((2,), zero=zero) for zero in zeros]
+    return labeled.walk(closed.jaxpr, closed.consts, labels, ())[0].vanishes(0), fn(*args)
 
 
 @pytest.mark.parametrize("number", range(len(UNARY)))
@@ -50,13 +50,13 @@ def test_zeros_of_two_operands(fn, zeros):
 
 
 def test_stretched_axes_couple_nothing():
-    study = Study({})
+    labeled = LabeledTrace({})
     eqn = jax.make_jaxpr(jax.lax.mul)(jnp.ones((2, 3)), jnp.ones((2, 3))).eqns[0]
-    a, b = study.new((2, 3)), study.new((2, 1))
-    out = entrywise(study, eqn, [a, b], ())[0]
+    a, b = labeled.new((2, 3)), labeled.new((2, 1))
+    out = entrywise(labeled, eqn, [a, b], ())[0]
     assert out.shape == (2, 3)
-    assert study.atoms.resolve(a.axes[0][0]) == study.atoms.resolve(b.axes[0][0])
-    assert study.atoms.reason(a.axes[1][0]) is None
+    assert labeled.atoms.resolve(a.axes[0][0]) == labeled.atoms.resolve(b.axes[0][0])
+    assert labeled.atoms.reason(a.axes[1][0]) is None
 
 
 P = {"a": jnp.ones((2, 4)) * jnp.arange(1.0, 5.0)[None], "b": jnp.arange(1.0, 5.0)[:, None]}

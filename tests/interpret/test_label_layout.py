@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from compressjax.interpret._couplings import _RULES
-from compressjax.interpret._labels import Labels, Study
+from compressjax.interpret._labels import Labels, LabeledTrace
 from tests.interpret import cutting
 
 MOVES = [
@@ -23,16 +23,16 @@ MOVES = [
 def test_masked_entries_are_the_cut_ones(number):
     """Cut rows and columns of an array of ones are where zeros come out."""
     fn = MOVES[number]
-    study = Study(_RULES)
-    x = study.new((2, 3), zero=True)
+    labeled = LabeledTrace(_RULES)
+    x = labeled.new((2, 3), zero=True)
     closed = jax.make_jaxpr(fn)(jnp.ones((2, 3)))
-    (out,) = study.walk(closed.jaxpr, closed.consts, [x], ())
+    (out,) = labeled.walk(closed.jaxpr, closed.consts, [x], ())
     for row in range(2):
         for column in range(3):
             value = np.ones((2, 3))
             value[row], value[:, column] = 0, 0
-            gone = {study.atoms.resolve(x.axes[0][row])[0], study.atoms.resolve(x.axes[1][column])[0]}
-            axes = [[gone.isdisjoint(study.atoms.resolve(a)) for a in v] for v in out.axes]
+            gone = {labeled.atoms.resolve(x.axes[0][row])[0], labeled.atoms.resolve(x.axes[1][column])[0]}
+            axes = [[gone.isdisjoint(labeled.atoms.resolve(a)) for a in v] for v in out.axes]
             keep = np.ones(out.shape)
             for axis, stay in enumerate(axes):
                 keep *= np.reshape(stay, [-1 if a == axis else 1 for a in range(len(axes))])
@@ -76,5 +76,5 @@ def test_a_fused_projection_is_split_into_three():
 
 
 def test_labels_have_shapes():
-    study = Study({})
-    assert Labels((study.atoms.fresh(2), study.atoms.fresh(3)), (False, False)).shape == (2, 3)
+    labeled = LabeledTrace({})
+    assert Labels((labeled.atoms.fresh(2), labeled.atoms.fresh(3)), (False, False)).shape == (2, 3)

@@ -13,7 +13,7 @@ HALF = prune.magnitude(0.5)
 
 
 def test_wrappers_inside_a_model_are_layers_too():
-    model = nn.Sequential([modules.Compressed(nn.Dense(4), HALF), modules.Dense(4, compression=quant.fake(4)),
+    model = nn.Sequential([modules.Compressed(nn.Dense(4), HALF), modules.Dense(4, compression=quant.fake_quant(4)),
                            nn.Dense(2)])  # fmt: skip
     variables = model.init(jax.random.key(0), X)
     joint = modules.compression_of(model, X)
@@ -97,7 +97,7 @@ def test_methods_of_a_wrapped_model_run_plainly():
 
 
 def test_a_wrapped_layer_with_a_compression():
-    model = modules.Compressed(modules.Dense(4, compression=HALF), quant.fake(8))
+    model = modules.Compressed(modules.Dense(4, compression=HALF), quant.fake_quant(8))
     with pytest.raises(ValueError, match="leave one"):
         modules.compression_of(model, X)
 

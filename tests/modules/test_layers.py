@@ -35,7 +35,7 @@ FAMILIES = {
     # Not Adam, whose first step is of one size for all scores: rounding would then rank them.
     "movement": prune.movement(0.5, end=4, optimizer=optax.sgd(1.0)),
     "soft threshold": prune.soft_threshold(initial=-2.0),
-    "quantized": quant.fake(8),
+    "quantized": quant.fake_quant(8),
 }
 
 

@@ -56,7 +56,7 @@ def train(net, compression, hand_over):
 @pytest.mark.parametrize(
     "method",
     # Nor Adam for the scores: its first step is of one size for all, and rounding would rank them.
-    [prune.gradual(0.5, end=3, every=1), prune.movement(0.5, end=3, optimizer=optax.sgd(1.0)), quant.fake(8)],
+    [prune.gradual(0.5, end=3, every=1), prune.movement(0.5, end=3, optimizer=optax.sgd(1.0)), quant.fake_quant(8)],
     ids=lambda m: m.name,
 )
 def test_a_model_of_layers_trains_as_the_tree_does(method):
@@ -110,7 +110,7 @@ def test_wrappers_inside_a_model_are_layers_too():
 
 
 def test_what_cannot_be_joined():
-    wrapped = modules.NNXCompressed(modules.NNXLinear(3, 3, compression=HALF, rngs=nnx.Rngs(0)), quant.fake(8))
+    wrapped = modules.NNXCompressed(modules.NNXLinear(3, 3, compression=HALF, rngs=nnx.Rngs(0)), quant.fake_quant(8))
     with pytest.raises(ValueError, match="bring a compression each, at 'module'"):
         modules.nnx_compression_of(wrapped)
     layer = modules.NNXLinear(3, 3, compression=HALF, rngs=nnx.Rngs(0))

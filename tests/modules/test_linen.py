@@ -73,7 +73,7 @@ def test_state_is_readable_by_name():
 
 @pytest.mark.parametrize("jit", [False, True])
 def test_forward_is_the_core_view_bit_for_bit(jit):
-    compression = core.chain(toys.mask(), quant.fake(4))
+    compression = core.chain(toys.mask(), quant.fake_quant(4))
     wrapped, variables = trained(compression)
     rngs = {"dropout": jax.random.key(3)}
 
@@ -92,7 +92,7 @@ def test_forward_is_the_core_view_bit_for_bit(jit):
 
 
 def test_the_wrapper_adds_no_operations():
-    compression = core.chain(toys.mask(), quant.fake(4))
+    compression = core.chain(toys.mask(), quant.fake_quant(4))
     wrapped, variables = trained(compression)
 
     def outside(v: Any) -> Any:
@@ -104,7 +104,7 @@ def test_the_wrapper_adds_no_operations():
 
 
 def test_gradient_is_the_core_gradient():
-    compression = core.chain(toys.mask(), quant.fake(4))
+    compression = core.chain(toys.mask(), quant.fake_quant(4))
     wrapped, variables = trained(compression)
     state = modules.state_of(variables, compression)
     got = jax.grad(lambda p: wrapped.apply({**variables, "params": p}, X).sum())(variables["params"])
@@ -248,7 +248,7 @@ class Parts(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         x = modules.Compressed(nn.Dense(8), toys.mask())(x)
-        return modules.Compressed(nn.Dense(3), quant.fake(4))(nn.relu(x))
+        return modules.Compressed(nn.Dense(3), quant.fake_quant(4))(nn.relu(x))
 
 
 def test_parts_of_a_model_are_wrapped_one_by_one():
@@ -256,7 +256,7 @@ def test_parts_of_a_model_are_wrapped_one_by_one():
     assert set(variables["params"]) == {"Dense_0", "Dense_1"}
     assert set(variables["compression"]) == {"Dense_0", "Dense_1"}
     part = {name: variables[name]["Dense_1"] for name in ("params", "compression")}
-    seen = quant.fake(4).view(part["params"], modules.state_of(part, quant.fake(4)))
+    seen = quant.fake_quant(4).view(part["params"], modules.state_of(part, quant.fake_quant(4)))
     params = variables["params"]
     expected = nn.Dense(3).apply({"params": seen}, nn.relu(nn.Dense(8).apply({"params": params["Dense_0"]}, X)))
     assert np.array_equal(Parts().apply(variables, X), expected)
@@ -282,14 +282,14 @@ def test_a_stateless_compression_has_no_collection():
 
 
 def test_init_works_on_abstract_values():
-    wrapped = modules.Compressed(Model(), core.chain(prune.gradual(0.5, end=2), quant.fake(4)))
+    wrapped = modules.Compressed(Model(), core.chain(prune.gradual(0.5, end=2), quant.fake_quant(4)))
     abstract = jax.eval_shape(wrapped.init, KEYS, X)
     concrete = wrapped.init(KEYS, X)
     assert jax.tree.structure(abstract) == jax.tree.structure(concrete)
 
 
 def test_train_encode_and_lift():
-    compression = core.chain(prune.gradual(0.75, begin=2, end=12, every=5), quant.fake(4))
+    compression = core.chain(prune.gradual(0.75, begin=2, end=12, every=5), quant.fake_quant(4))
     wrapped = modules.Compressed(Model(), compression)
     y = array(7, (5, 3))
     variables = wrapped.init(KEYS, X)

@@ -56,7 +56,7 @@ def rest(module: nnx.Module) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("jit", [False, True])
 def test_forward_is_the_core_view_bit_for_bit(jit):
-    wrapped, plain = pair(core.chain(toys.mask(), quant.fake(4)))
+    wrapped, plain = pair(core.chain(toys.mask(), quant.fake_quant(4)))
     call = nnx.jit(lambda module, x: module(x)) if jit else lambda module, x: module(x)
     for _ in range(2):
         assert np.array_equal(call(wrapped, X), call(plain, X))
@@ -147,13 +147,13 @@ def test_update_is_the_core_update(jit):
 
 def test_a_dense_checkpoint_loads():
     dense = Net(nnx.Rngs(1))
-    wrapped, _ = pair(quant.fake(8))
+    wrapped, _ = pair(quant.fake_quant(8))
     nnx.update(wrapped.module, nnx.state(dense, nnx.Param))
     assert np.array_equal(wrapped.module.first.kernel.get_value(), dense.first.kernel.get_value())
 
 
 def test_train_encode_and_lift():
-    compression = core.chain(prune.gradual(0.75, begin=2, end=12, every=5), quant.fake(4))
+    compression = core.chain(prune.gradual(0.75, begin=2, end=12, every=5), quant.fake_quant(4))
     wrapped, y = modules.NNXCompressed(Net(nnx.Rngs(0)), compression), array(7, (5, 3))
     tx = core.as_optax(compression, optax.adamw(1e-2, weight_decay=0.1))
     optimizer, traces = nnx.Optimizer(wrapped.module, tx, wrt=nnx.Param), []

@@ -170,7 +170,7 @@ def test_kernels_of_no_number_of_groups_are_refused():
 
 
 def test_a_part_of_every_group_is_refused():
-    model, small, _ = shrunk(functools.partial(Upward, False), SQUARES, keep=0.5, noted=True)
+    model, small, _ = shrunk(functools.partial(Upward, False), SQUARES, keep=0.5, allow_inexact=True)
     with pytest.raises(ValueError, match=r"GroupNorm at norm cannot be resized: 4 channels are no whole groups of 3.*"
                                          r"function that shrink returned"):  # fmt: skip
         resize_nnx(model, small.params)

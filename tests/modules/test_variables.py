@@ -9,7 +9,7 @@ from tests import toys
 from tests.helpers import array
 
 PARAMS = {"a": {"kernel": array(0, (4, 3)), "bias": array(1, (3,))}, "b": {"kernel": array(2, (3, 2))}}
-COMPRESSION = core.chain(prune.gradual(0.5, end=1, every=1), quant.fake(4))
+COMPRESSION = core.chain(prune.gradual(0.5, end=1, every=1), quant.fake_quant(4))
 
 
 def test_round_trip():

@@ -28,10 +28,10 @@ CASES = {
 
 
 @functools.cache
-def shrunk(name, noted=False):
+def shrunk(name, allow_inexact=False):
     """The model, and the half of it; several tests look at the same one."""
     fn, params, x = CASES[name]()
-    return fn, params, x, structure.shrink(fn, params, x, keep=0.5, noted=noted)
+    return fn, params, x, structure.shrink(fn, params, x, keep=0.5, allow_inexact=noted)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -109,12 +109,12 @@ def test_a_masked_unit_of_a_biased_norm_is_zero_behind_it():
 
 def test_noted_groups_are_cut_only_on_demand():
     fn, params, x, plain = shrunk("bert")
-    noted = shrunk("bert", noted=True)[-1]
+    noted = shrunk("bert", allow_inexact=True)[-1]
     stream = "params/Dense_0/kernel:1"
     assert stream not in plain.kept
     assert stream in noted.kept
     assert "mean" in {c.group: c.reason for c in plain.cuts}[stream]
-    with pytest.raises(ValueError, match="noted=True"):
+    with pytest.raises(ValueError, match="allow_inexact=True"):
         structure.shrink(fn, params, x, keep={stream: 4})
 
 

@@ -129,7 +129,7 @@ TABLE = """
         ("core/_a.py", "from compressjax.tensors import Masked"),
         ("core/_a.py", "def f():\n    import compressjax.tensors._masked"),
         ("core/_a.py", "from ..tensors import Masked"),
-        ("prune/_a.py", "from compressjax.quant import fake"),
+        ("prune/_a.py", "from compressjax.quant import fake_quant"),
         ("prune/_a.py", "from compressjax import lift"),
         ("prune/_a.py", "from compressjax.coding import pack"),
         ("coding/_a.py", "import jax.numpy as jnp"),

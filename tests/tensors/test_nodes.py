@@ -90,7 +90,7 @@ def test_pytree_round_trip(row: nodes.NodeRow) -> None:
 
 @pytest.mark.parametrize("row", nodes.ROWS, ids=lambda row: row.name)
 def test_frames_are_not_values(row: nodes.NodeRow) -> None:
-    """Doubling all values leaves every frame alone, and what is in frames never shows among the values."""
+    """Doubling all values leaves every buffer alone, and what is in buffers never shows among the values."""
     node = draw(row, "float32")
     doubled = core.map_values(lambda path, x: 2 * x, {"w": node})["w"]
 
@@ -99,7 +99,7 @@ def test_frames_are_not_values(row: nodes.NodeRow) -> None:
             return [leaf for part in x for leaf in frames(part)]
         if not isinstance(x, core.Node):
             return []
-        own = [getattr(x, name) for name, role in x.roles.items() if role == "frame"]
+        own = [getattr(x, name) for name, role in x.roles.items() if role == "buffer"]
         return own + [leaf for name, role in x.roles.items() if role == "value" for leaf in frames(getattr(x, name))]
 
     assert jax.tree.structure(doubled) == jax.tree.structure(node)

@@ -33,43 +33,43 @@ def test_value(logits, temperature, alpha):
     kl = scipy.stats.entropy(soft(teacher, temperature), soft(student, temperature), axis=-1).mean()
     ce = -np.log(soft(student, 1.0)[np.arange(5), labels]).mean()
     want = alpha * temperature**2 * kl + (1 - alpha) * ce
-    got = distill.hinton(student, teacher, jnp.asarray(labels), temperature=temperature, alpha=alpha)
+    got = distill.soft_target_loss(student, teacher, jnp.asarray(labels), temperature=temperature, alpha=alpha)
     assert got.shape == ()
     assert float(got) == pytest.approx(want, rel=2e-4)
     one_hot = jax.nn.one_hot(labels, 7)
-    same = distill.hinton(student, teacher, one_hot, temperature=temperature, alpha=alpha)
+    same = distill.soft_target_loss(student, teacher, one_hot, temperature=temperature, alpha=alpha)
     assert float(same) == pytest.approx(float(got), rel=1e-6)
 
 
 def test_gradient_is_the_difference_of_probabilities(logits):
     student, teacher = logits
     t = 5.0
-    got = jax.grad(lambda z: distill.hinton(z, teacher, temperature=t))(student)
+    got = jax.grad(lambda z: distill.soft_target_loss(z, teacher, temperature=t))(student)
     np.testing.assert_allclose(got, t * (soft(student, t) - soft(teacher, t)) / 5, atol=1e-6)
 
 
 def test_high_temperature_matches_logits(logits):
     student, teacher = (z - z.mean(-1, keepdims=True) for z in logits)
     # float32 leaves KL at T = 100 three digits: it is a difference of size 1e-4.
-    got = distill.hinton(student, teacher, temperature=100.0)
+    got = distill.soft_target_loss(student, teacher, temperature=100.0)
     want = float(jnp.mean(jnp.sum((student - teacher) ** 2, -1)) / (2 * 7))
     assert float(got) == pytest.approx(want, rel=0.03)
-    slope = jax.grad(lambda z: distill.hinton(z, teacher, temperature=1000.0))(student)
+    slope = jax.grad(lambda z: distill.soft_target_loss(z, teacher, temperature=1000.0))(student)
     np.testing.assert_allclose(slope, (student - teacher) / (7 * 5), atol=2e-3)
 
 
 def test_no_gradient_to_the_teacher(logits):
-    assert not np.any(jax.grad(distill.hinton, argnums=1)(*logits))
+    assert not np.any(jax.grad(distill.soft_target_loss, argnums=1)(*logits))
 
 
 def test_low_precision_logits_are_computed_in_float32(logits):
-    got = distill.hinton(*(z.astype(jnp.bfloat16) for z in logits))
+    got = distill.soft_target_loss(*(z.astype(jnp.bfloat16) for z in logits))
     assert got.dtype == jnp.float32
-    assert float(got) == pytest.approx(float(distill.hinton(*logits)), rel=0.05)
+    assert float(got) == pytest.approx(float(distill.soft_target_loss(*logits)), rel=0.05)
 
 
 def test_extreme_logits_stay_finite():
-    loss, slope = jax.value_and_grad(distill.hinton)(jnp.array([[1e4, -1e4]]), jnp.array([[-1e4, 1e4]]))
+    loss, slope = jax.value_and_grad(distill.soft_target_loss)(jnp.array([[1e4, -1e4]]), jnp.array([[-1e4, 1e4]]))
     assert np.isfinite(loss)
     assert np.all(np.isfinite(slope))
 
@@ -77,12 +77,12 @@ def test_extreme_logits_stay_finite():
 def test_bad_arguments(logits):
     student, teacher = logits
     with pytest.raises(ValueError, match="differ in shape"):
-        distill.hinton(student, teacher[:, :3])
+        distill.soft_target_loss(student, teacher[:, :3])
     with pytest.raises(ValueError, match=r"alpha=1\.5"):
-        distill.hinton(student, teacher, alpha=1.5)
+        distill.soft_target_loss(student, teacher, alpha=1.5)
     with pytest.raises(ValueError, match="temperature=0"):
-        distill.hinton(student, teacher, temperature=0.0)
+        distill.soft_target_loss(student, teacher, temperature=0.0)
     with pytest.raises(ValueError, match=r"labels \(4,\)"):
-        distill.hinton(student, teacher, jnp.zeros(4, int))
+        distill.soft_target_loss(student, teacher, jnp.zeros(4, int))
     with pytest.raises(ValueError, match="of float32"):
-        distill.hinton(student, teacher, jnp.zeros(5))
+        distill.soft_target_loss(student, teacher, jnp.zeros(5))

@@ -12,8 +12,8 @@ from compressjax.tensors import Quantized
 Arrays = dict[str, jax.Array]
 
 
-class FakeState(NamedTuple):
-    """State of `fake`.
+class FakeQuantState(NamedTuple):
+    """State of `fake_quant`.
 
     Attributes:
         count: Steps done, int32 scalar.
@@ -26,7 +26,7 @@ class FakeState(NamedTuple):
     absmax: Arrays
 
 
-def fake(
+def fake_quant(
     bits: int = 8,
     *,
     granularity: str | int = "channel",
@@ -68,25 +68,25 @@ def fake(
             inputs, or static activations were never observed.
 
     Example:
-        >>> qat = fake(2)
+        >>> qat = fake_quant(2)
         >>> params = {"kernel": jnp.array([[1.0], [0.4], [0.6]])}
         >>> qat.view(params, qat.init(params))["kernel"].ravel().tolist()
         [1.0, 0.0, 1.0]
 
     Source: Jacob et al., arXiv:1712.05877 (jacob2018); gradient: Bengio et al., arXiv:1308.3432 (bengio2013).
     """
-    grid = make_grid("fake", bits, granularity, symmetric, axis, order, activation, clip)
+    grid = make_grid("fake_quant", bits, granularity, symmetric, axis, order, activation, clip)
     if begin < 0 or every < 1:
-        raise ValueError(f"fake: begin={begin} must be at least 0 and every={every} at least 1")
+        raise ValueError(f"fake_quant: begin={begin} must be at least 0 and every={every} at least 1")
 
     def search(flat: Arrays) -> Arrays:
         return {path: best_ratio(path, x, grid) for path, x in flat.items()} if clip == "mse" else {}
 
-    def init(flat: Arrays) -> FakeState:
+    def init(flat: Arrays) -> FakeQuantState:
         absmax = dict.fromkeys(flat, jnp.zeros((), jnp.float32)) if activation == "static" else {}
-        return FakeState(jnp.zeros((), jnp.int32), search(flat), absmax)
+        return FakeQuantState(jnp.zeros((), jnp.int32), search(flat), absmax)
 
-    def update(state: FakeState, flat: Arrays, grads: Any, stats: Any) -> FakeState:
+    def update(state: FakeQuantState, flat: Arrays, grads: Any, stats: Any) -> FakeQuantState:
         del grads
         step = state.count + 1
         ratios = state.ratios
@@ -95,12 +95,12 @@ def fake(
         absmax = state.absmax
         if stats is not None:
             absmax = {p: jnp.maximum(a, jnp.max(stats[p].absmax)) if p in stats else a for p, a in absmax.items()}
-        return FakeState(step, ratios, absmax)
+        return FakeQuantState(step, ratios, absmax)
 
-    def node(path: str, x: jax.Array, state: FakeState) -> tuple[Quantized, jax.Array]:
+    def node(path: str, x: jax.Array, state: FakeQuantState) -> tuple[Quantized, jax.Array]:
         return quantize(path, x, grid, state.ratios.get(path), state.absmax.get(path))
 
-    def view(flat: Arrays, state: FakeState) -> Arrays:
+    def view(flat: Arrays, state: FakeQuantState) -> Arrays:
         seen = {}
         for path, x in flat.items():
             q, inside = node(path, x, state)
@@ -109,13 +109,13 @@ def fake(
             seen[path] = jnp.where(state.count >= begin, rounded, x) if begin else rounded
         return seen
 
-    def encode(flat: Arrays, state: FakeState) -> dict[str, Quantized]:
+    def encode(flat: Arrays, state: FakeQuantState) -> dict[str, Quantized]:
         for path in flat:
             _check_observed(path, state.absmax.get(path))
         return {path: node(path, x, state)[0] for path, x in flat.items()}
 
     return on_values(
-        f"fake(bits={bits}, granularity={granularity})",
+        f"fake_quant(bits={bits}, granularity={granularity})",
         init=init,
         update=update,
         view=view,
@@ -126,4 +126,4 @@ def fake(
 
 def _check_observed(path: str, absmax: jax.Array | None) -> None:
     if absmax is not None and not isinstance(absmax, jax.core.Tracer) and not float(absmax) > 0:
-        raise ValueError(f"fake: the inputs of {path!r} were never observed; pass stats= from observe to update")
+        raise ValueError(f"fake_quant: the inputs of {path!r} were never observed; pass stats= from observe to update")

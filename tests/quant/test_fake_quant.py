@@ -36,7 +36,7 @@ def bits(tree):
 def test_what_is_trained_is_stored(width, granularity, symmetric, clip, dtype):
     params = {"kernel": jax.random.normal(jax.random.key(width), (8, 6)).astype(dtype)}
     compression = core.chain(
-        prune.magnitude(0.5), quant.fake(width, granularity=granularity, symmetric=symmetric, clip=clip)
+        prune.magnitude(0.5), quant.fake_quant(width, granularity=granularity, symmetric=symmetric, clip=clip)
     )
     state = compression.init(params)
     encoded = compression.encode(params, state)
@@ -48,7 +48,7 @@ def test_what_is_trained_is_stored(width, granularity, symmetric, clip, dtype):
 @pytest.mark.parametrize("optimizer", [optax.adamw(0.05, weight_decay=0.1), optax.sgd(0.05, momentum=0.9)])
 def test_with_growing_masks(key, optimizer):
     params = {"kernel": jax.random.normal(key, (8, 6)), "bias": jnp.zeros(6)}
-    compression = core.chain(prune.gradual(0.75, end=6, every=2), quant.fake(4))
+    compression = core.chain(prune.gradual(0.75, end=6, every=2), quant.fake_quant(4))
     tx = core.as_optax(compression, optimizer)
     state = tx.init(params)
     x = jax.random.normal(key, (16, 8))
@@ -83,7 +83,7 @@ def test_with_growing_masks(key, optimizer):
 
 def test_gradient_is_one_inside_the_grid_and_zero_where_it_saturates():
     x = jnp.concatenate([jnp.linspace(-1.0, 1.0, 60), jnp.array([6.0])])[:, None]
-    compression = quant.fake(3, clip="mse")
+    compression = quant.fake_quant(3, clip="mse")
     state = compression.init({"kernel": x})
     ratio = float(state.ratios["kernel"][0, 0])
     assert ratio < 0.9
@@ -91,14 +91,14 @@ def test_gradient_is_one_inside_the_grid_and_zero_where_it_saturates():
     top = 6.0 * ratio * 3.5 / 3
     np.testing.assert_array_equal(grads[:, 0], np.where(np.abs(x[:, 0]) < top, 2.0, 0.0))
     assert float(grads[-1, 0]) == 0.0
-    plain = quant.fake(3)
+    plain = quant.fake_quant(3)
     grads = jax.grad(lambda p: jnp.sum(plain.view(p, plain.init(p))["kernel"]))({"kernel": x})["kernel"]
     np.testing.assert_array_equal(grads, 1.0)
 
 
 def test_begins_when_told(key):
     params = {"kernel": jax.random.normal(key, (8, 6))}
-    compression = quant.fake(2, begin=2)
+    compression = quant.fake_quant(2, begin=2)
     state = compression.init(params)
     levels = []
     for _ in range(3):
@@ -114,7 +114,7 @@ def test_begins_when_told(key):
 def test_ratios_are_searched_again(key):
     params = {"kernel": jax.random.normal(key, (64, 1)).at[0].set(9.0)}
     tame = {"kernel": jnp.sign(params["kernel"])}
-    compression = quant.fake(3, clip="mse", every=2)
+    compression = quant.fake_quant(3, clip="mse", every=2)
     state = compression.init(params)
     assert float(state.ratios["kernel"][0, 0]) < 0.9
     update = jax.jit(compression.update)
@@ -133,7 +133,7 @@ def test_training_on_the_grid_beats_rounding_after(key):
     def error(tree):
         return float(jnp.mean(jnp.square(x @ core.materialize(tree)["kernel"] - y)))
 
-    compression = quant.fake(3)
+    compression = quant.fake_quant(3)
     tx = core.as_optax(compression, optax.adam(2e-2))
     params = {"kernel": w}
     state = tx.init(params)
@@ -159,7 +159,7 @@ def test_training_on_the_grid_beats_rounding_after(key):
 
 def test_static_activations_remember_the_largest(key):
     params = {"kernel": jax.random.normal(key, (8, 6))}
-    compression = quant.fake(8, activation="static")
+    compression = quant.fake_quant(8, activation="static")
     state = compression.init(params)
     with pytest.raises(ValueError, match="inputs of 'kernel' were never observed"):
         compression.encode(params, state)
@@ -171,7 +171,7 @@ def test_static_activations_remember_the_largest(key):
 
 def test_values_inside_nodes(key):
     tree = {"kernel": LowRank(jax.random.normal(key, (8, 3)), jax.random.normal(key, (3, 6)))}
-    compression = quant.fake(6)
+    compression = quant.fake_quant(6)
     encoded = compression.encode(tree, compression.init(tree))
     assert isinstance(encoded["kernel"].left, Quantized)
     assert bits(compression.view(tree, compression.init(tree))) == bits(encoded)
@@ -179,17 +179,17 @@ def test_values_inside_nodes(key):
 
 def test_init_works_on_abstract_values():
     leaf = jax.ShapeDtypeStruct((8, 6), jnp.float32)
-    state = jax.eval_shape(quant.fake(4, clip="mse", activation="static").init, {"kernel": leaf})
+    state = jax.eval_shape(quant.fake_quant(4, clip="mse", activation="static").init, {"kernel": leaf})
     assert state.ratios["kernel"].shape == (1, 6)
     assert state.absmax["kernel"].shape == ()
 
 
 def test_bad_settings():
-    with pytest.raises(ValueError, match="fake: bits=1"):
-        quant.fake(1)
+    with pytest.raises(ValueError, match="fake_quant: bits=1"):
+        quant.fake_quant(1)
     with pytest.raises(ValueError, match="begin=-1"):
-        quant.fake(4, begin=-1)
+        quant.fake_quant(4, begin=-1)
     params = {"kernel": jnp.array([[jnp.nan, 1.0]])}
-    state = quant.fake(4).init(params)
+    state = quant.fake_quant(4).init(params)
     with pytest.raises(ValueError, match="'kernel' has 1 non-finite"):
-        quant.fake(4).encode(params, state)
+        quant.fake_quant(4).encode(params, state)

@@ -28,7 +28,7 @@ def soft_targets(logits: jax.Array, temperature: float) -> jax.Array:
     return jnp.exp(_log_soft(logits, temperature))
 
 
-def hinton(
+def soft_target_loss(
     student_logits: jax.Array,
     teacher_logits: jax.Array,
     labels: jax.Array | None = None,
@@ -58,18 +58,18 @@ def hinton(
 
     Example:
         >>> logits = jnp.array([[2.0, 0.0]])
-        >>> hinton(logits, logits).item()
+        >>> soft_target_loss(logits, logits).item()
         0.0
 
     Source: Hinton et al., arXiv:1503.02531 (hinton2015).
     """
     if student_logits.shape != teacher_logits.shape:
         raise ValueError(
-            f"hinton: student logits {student_logits.shape} and teacher logits {teacher_logits.shape} differ in "
+            f"soft_target_loss: student logits {student_logits.shape} and teacher logits {teacher_logits.shape} differ in "
             "shape; both must be [..., classes] over the same examples"
         )
     if not 0.0 <= alpha <= 1.0:
-        raise ValueError(f"hinton: alpha={alpha} must lie in [0, 1]; 1 ignores the labels")
+        raise ValueError(f"soft_target_loss: alpha={alpha} must lie in [0, 1]; 1 ignores the labels")
     log_teacher = _log_soft(jax.lax.stop_gradient(teacher_logits), temperature)
     log_student = _log_soft(student_logits, temperature)
     divergence = jnp.sum(jnp.exp(log_teacher) * (log_teacher - log_student), axis=-1)
@@ -91,7 +91,7 @@ def _cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
         return -jnp.mean(jnp.sum(labels.astype(jnp.float32) * log_probabilities, axis=-1))
     if labels.shape != logits.shape[:-1] or not jnp.issubdtype(labels.dtype, jnp.integer):
         raise ValueError(
-            f"hinton: labels {labels.shape} of {labels.dtype} do not fit logits {logits.shape}; give integers "
+            f"soft_target_loss: labels {labels.shape} of {labels.dtype} do not fit logits {logits.shape}; give integers "
             f"{logits.shape[:-1]} or probabilities {logits.shape}"
         )
     return -jnp.mean(jnp.take_along_axis(log_probabilities, labels[..., None], axis=-1))
