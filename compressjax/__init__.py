@@ -18,8 +18,8 @@ _VERBS = {
     **dict.fromkeys(("couplings", "explain", "lift", "observe", "prepare"), "compressjax.interpret"),
 }  # fmt: skip
 _FOLDERS = frozenset(
-    ("artifact", "coding", "core", "distill", "interpret", "lowrank", "measure", "modules", "prune", "quant", "recipe",
-     "saliency", "share", "structure", "tensors", "theory")
+    ("artifact", "coding", "core", "distill", "interpret", "lowrank", "measure", "modules", "numerics", "prune",
+     "quant", "recipe", "saliency", "share", "structure", "tensors", "theory")
 )  # fmt: skip
 
 __all__ = sorted([*_VERBS, *_FOLDERS, "__version__"])

@@ -116,7 +116,7 @@ def prune_all(
     batches = [(problem.images[: config["batch"]], problem.labels[: config["batch"]])]
     rows = []
     for total in config["totals"]:
-        shares = prune.by_sensitivity(true.sparsities, true.losses, true.sizes, total, base=true.base)
+        shares = prune.distributions.by_sensitivity(true.sparsities, true.losses, true.sizes, total, base=true.base)
         methods = {
             "uniform": prune.magnitude(total),
             "erk": prune.magnitude(total, "erk"),

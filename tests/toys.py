@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from compressjax import core, tensors
+from compressjax import core, numerics, tensors
 
 
 class MaskState(NamedTuple):
@@ -22,7 +22,7 @@ def mask(fraction: float = 0.5) -> core.Compression:
 
     def update(state: MaskState, flat: dict[str, Any], grads: Any, stats: Any) -> MaskState:
         del state, grads, stats
-        return MaskState({path: core.top_mask(jnp.abs(x), round(x.size * fraction)) for path, x in flat.items()})
+        return MaskState({path: numerics.top_mask(jnp.abs(x), round(x.size * fraction)) for path, x in flat.items()})
 
     return core.on_values(
         "toy.mask",
@@ -73,7 +73,7 @@ def learner(rate: float = 0.5) -> core.Compression:
         return {path: jnp.where(state.score[path] > 0, x, jnp.zeros((), x.dtype)) for path, x in flat.items()}
 
     def view(flat: dict[str, Any], state: LearnerState) -> dict[str, Any]:
-        return {path: core.straight_through(x, kept({path: x}, state)[path]) for path, x in flat.items()}
+        return {path: numerics.straight_through(x, kept({path: x}, state)[path]) for path, x in flat.items()}
 
     def receive(grads: dict[str, Any], flat: dict[str, Any], state: LearnerState) -> tuple[Any, LearnerState]:
         moved = {path: s - rate * grads[path] * flat[path] for path, s in state.score.items()}

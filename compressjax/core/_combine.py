@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 import jax
 
 from compressjax.core._compression import Compression
-from compressjax.core._numerics import straight_through
 from compressjax.core._select import Selector, matches
 from compressjax.core._tree import materialize, values
+from compressjax.numerics._numerics import straight_through
 
 
 class ChainState(NamedTuple):

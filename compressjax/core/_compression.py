@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from compressjax.core._node import dense
-from compressjax.core._numerics import straight_through
 from compressjax.core._select import Selector, kernels, matches, select
 from compressjax.core._tree import values, with_values
+from compressjax.numerics._numerics import straight_through
 
 Values = dict[str, Any]
 State = Any

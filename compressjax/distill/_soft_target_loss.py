@@ -65,8 +65,8 @@ def soft_target_loss(
     """
     if student_logits.shape != teacher_logits.shape:
         raise ValueError(
-            f"soft_target_loss: student logits {student_logits.shape} and teacher logits {teacher_logits.shape} differ in "
-            "shape; both must be [..., classes] over the same examples"
+            f"soft_target_loss: student logits {student_logits.shape} and teacher logits {teacher_logits.shape} differ "
+            "in shape; both must be [..., classes] over the same examples"
         )
     if not 0.0 <= alpha <= 1.0:
         raise ValueError(f"soft_target_loss: alpha={alpha} must lie in [0, 1]; 1 ignores the labels")
@@ -91,7 +91,7 @@ def _cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
         return -jnp.mean(jnp.sum(labels.astype(jnp.float32) * log_probabilities, axis=-1))
     if labels.shape != logits.shape[:-1] or not jnp.issubdtype(labels.dtype, jnp.integer):
         raise ValueError(
-            f"soft_target_loss: labels {labels.shape} of {labels.dtype} do not fit logits {logits.shape}; give integers "
-            f"{logits.shape[:-1]} or probabilities {logits.shape}"
+            f"soft_target_loss: labels {labels.shape} of {labels.dtype} do not fit logits {logits.shape}; give "
+            f"integers {logits.shape[:-1]} or probabilities {logits.shape}"
         )
     return -jnp.mean(jnp.take_along_axis(log_probabilities, labels[..., None], axis=-1))

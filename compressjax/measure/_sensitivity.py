@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compressjax.core import Selector, kernels, matches, top_mask, values, with_values
+from compressjax.core import Selector, kernels, matches, values, with_values
 from compressjax.measure._ranks import rank_correlation
+from compressjax.numerics import top_mask
 
 Loss = Callable[[Any, Any], jax.Array]
 
@@ -54,8 +55,8 @@ def sensitivity(
 
     .. math:: L_l(s) = L(\\dots, M_l(s) \\odot W_l, \\dots)
 
-    One program serves all leaves; it runs `leaves * sparsities * batches` times. `prune.by_sensitivity` turns the
-    curves into a distribution.
+    One program serves all leaves; it runs `leaves * sparsities * batches` times. `prune.distributions.by_sensitivity`
+    turns the curves into a distribution.
 
     Args:
         loss: `(params, batch) -> scalar`, the mean over the batch.

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression, on_values, straight_through
+from compressjax.core import Compression, on_values
+from compressjax.numerics import straight_through
 from compressjax.quant._grid import best_ratio, make_grid, quantize
 from compressjax.tensors import Quantized
 

@@ -5,7 +5,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import with_auto_axes, values
+from compressjax.core import values
+from compressjax.numerics import with_auto_axes
 from compressjax.saliency._contract import Saliency, Scores, wide
 
 

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import with_auto_axes
+from compressjax.numerics import with_auto_axes
 from compressjax.saliency._contract import Saliency, on_leaves
 
 

@@ -6,7 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import with_auto_axes, values
+from compressjax.core import values
+from compressjax.numerics import with_auto_axes
 from compressjax.saliency._contract import Saliency, Scores, wide
 from compressjax.saliency._gradients import Loss, stacked_gradients
 from compressjax.saliency._woodbury import woodbury_inverse

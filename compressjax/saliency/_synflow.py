@@ -6,7 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Selector, kernels, matches, top_masks, values, with_values
+from compressjax.core import Selector, kernels, matches, values, with_values
+from compressjax.numerics import top_masks
 from compressjax.saliency._contract import Saliency, Scores, wide
 
 

@@ -78,8 +78,8 @@ class Shrunk(NamedTuple):
 
 def shrink(
     fn: Callable[..., Any], params: Any, *args: Any, keep: Any = None, budget: Budget | None = None,
-    saliency: Any = "l2", stats: Any = None, select: Selector = ".*", allow_inexact: bool = False, spread: str = "global",
-    round_to: int = 1, run: str = "auto", tolerance: float = 1e-5,
+    saliency: Any = "l2", stats: Any = None, select: Selector = ".*", allow_inexact: bool = False,
+    spread: str = "global", round_to: int = 1, run: str = "auto", tolerance: float = 1e-5,
 ) -> Shrunk:  # fmt: skip
     """Cuts channels, hidden units, heads and cells out of a model: smaller arrays and a function that runs them.
 
@@ -102,8 +102,8 @@ def shrink(
         saliency: `"l1"`, `"l2"`, `"norm_scale"`, a `Rule` such as `taylor(grads)`, a `saliency.Saliency`, or scores.
         stats: Statistics of `observe`, for a `saliency.Saliency` that reads them.
         select: Pattern for names of groups or for `path:axis` of a member, or `(name, group) -> bool`.
-        allow_inexact: Whether to cut groups that carry a note as well: residual streams under LayerNorm or RMSNorm, whose
-            means then still divide by the full width, so that the code itself cannot run them.
+        allow_inexact: Whether to cut groups that carry a note as well: residual streams under LayerNorm or RMSNorm,
+            whose means then still divide by the full width, so that the code itself cannot run them.
         spread: `"global"` ranks all units together, `"uniform"` takes the same share of every group.
         round_to: What stays of a group is a multiple of this, or the whole group.
         run: `"auto"`, `"native"` (refuse unless the function given runs), or `"narrow"`.

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compressjax.core import Node, dense, entry_bits, buffer, node, value
+from compressjax.core import Node, buffer, dense, entry_bits, node, value
 
 
 @node

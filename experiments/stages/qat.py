@@ -21,7 +21,9 @@ def make_qat(problem: Problem, settings: Mapping[str, Any]) -> Stage:
     Returns:
         The stage; its result has `Quantized` nodes.
     """
-    parts = [core.only(pattern, quant.fake_quant(bits, granularity=grain)) for pattern, bits, grain in settings["rules"]]
+    parts = [
+        core.only(pattern, quant.fake_quant(bits, granularity=grain)) for pattern, bits, grain in settings["rules"]
+    ]
 
     def begin(previous: Previous) -> Context:
         return Context(last_tree(previous), previous["teacher"].tree["params"])

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import optax
 
 from compressjax import core, lowrank, prune, quant, saliency, share
-from compressjax.interpret._statistics import of_rows
+from compressjax.interpret.observing._statistics import of_rows
 
 PACKAGES: tuple[ModuleType, ...] = (prune, lowrank, quant, share)
 Make = Callable[[], core.Compression]
@@ -322,7 +322,11 @@ _QUANT = [
         "quant.rtn: static activations", lambda: quant.rtn(activation="static"), projection=narrow, stats=seen, ready=1
     ),
     MethodRow(
-        "quant.fake_quant: 4 bits, channel", lambda: quant.fake_quant(4), lambda: quant.fake_quant(8), snap=on_grid, projection=narrow
+        "quant.fake_quant: 4 bits, channel",
+        lambda: quant.fake_quant(4),
+        lambda: quant.fake_quant(8),
+        snap=on_grid,
+        projection=narrow,
     ),
     MethodRow(
         "quant.fake_quant: 8 bits, groups, affine",
@@ -356,7 +360,9 @@ _SHARE = [
     MethodRow("share.kmeans: quantile", lambda: share.kmeans(3, init="quantile"), projection=None),
 ]  # fmt: skip
 _COMBINED = [
-    MethodRow("core.chain: mask, grid", lambda: core.chain(prune.magnitude(0.5), quant.fake_quant(4)), projection=narrow),
+    MethodRow(
+        "core.chain: mask, grid", lambda: core.chain(prune.magnitude(0.5), quant.fake_quant(4)), projection=narrow
+    ),
     MethodRow(
         "core.sequence: factors, grid",
         lambda: core.sequence(lowrank.svd(rank=2), quant.rtn(8)),

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compressjax import artifact, core, interpret, tensors
+from compressjax import artifact, core, interpret, numerics, tensors
 from tests import toys
 from tests.conformance import draws, laws, lifting, nodes
 from tests.conformance.methods import MethodRow
@@ -90,7 +90,7 @@ def _half_of_what_is_left() -> core.Compression:
     """Prunes half of the non-zero entries, every time."""
 
     def encode(x: jax.Array) -> tensors.Masked:
-        return tensors.Masked(x, core.top_mask(jnp.abs(x), jnp.sum(x != 0) // 2))
+        return tensors.Masked(x, numerics.top_mask(jnp.abs(x), jnp.sum(x != 0) // 2))
 
     return _per_leaf(encode)
 
@@ -165,7 +165,7 @@ def _coarse(f: Callable[..., Any]) -> Callable[..., Any]:
 
     def run(w: core.Node, x: jax.Array) -> jax.Array:
         scale = jnp.max(jnp.abs(x)) / 7
-        return f(w.materialize(), core.straight_through(x, jnp.round(x / scale) * scale))
+        return f(w.materialize(), numerics.straight_through(x, jnp.round(x / scale) * scale))
 
     return run
 

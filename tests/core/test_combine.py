@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from compressjax import core, tensors
+from compressjax import core, numerics, tensors
 from tests import helpers, toys
 
 PARAMS = {"a": {"kernel": helpers.array(0, (4, 6)), "bias": helpers.array(1, (6,))}, "k": helpers.array(2, (2, 2))}
@@ -189,7 +189,7 @@ def test_settle_puts_zeros_back_where_unused_weights_learn() -> None:
     zeroed = mask.view
 
     def view(params, state):
-        return jax.tree.map(core.straight_through, params, zeroed(params, state))
+        return jax.tree.map(numerics.straight_through, params, zeroed(params, state))
 
     loose = mask._replace(
         view=view,

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from compressjax import interpret, tensors
-from compressjax.interpret._weight import Dense
+from compressjax.interpret.jaxpr._weight import Dense
 from tests import helpers
 
 Draw = np.random.Generator

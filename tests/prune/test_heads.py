@@ -33,7 +33,7 @@ def largest(means, kept):
 @pytest.mark.parametrize("name", ["query", "key", "value", "out"])
 def test_masks_are_whole_heads_of_largest_mean(params, name, sparsity, kept):
     kernel = np.abs(np.asarray(params[name]["kernel"], np.float64))
-    pattern, axis = (prune.slices(0, "head"), 0) if name == "out" else ("head", 1)
+    pattern, axis = (prune.patterns.slices(0, "head"), 0) if name == "out" else ("head", 1)
     node = core.compress(params, {f"{name}/kernel": prune.magnitude(sparsity, pattern=pattern)})[name]["kernel"]
     means = [np.mean(kernel[h] if axis == 0 else kernel[:, h]) for h in range(HEADS)]
     want = np.zeros(kernel.shape, bool)
@@ -49,7 +49,7 @@ def test_masks_are_whole_heads_of_largest_mean(params, name, sparsity, kept):
 @pytest.mark.parametrize("distribution", ["uniform", "global"])
 def test_heads_compete_within_a_kernel_or_over_all(params, distribution):
     scores = {path: jnp.abs(x) for path, x in core.values(params).items() if path != "out/kernel"}
-    masks = prune.masks_of(scores, 0.5, distribution, "head")
+    masks = prune.patterns.masks_of(scores, 0.5, distribution, "head")
     means = {(path, h): np.abs(np.asarray(x))[:, h].mean() for path, x in scores.items() for h in range(HEADS)}
     if distribution == "global":
         stay = sorted(means, key=means.get)[-len(means) // 2 :]
@@ -61,7 +61,7 @@ def test_heads_compete_within_a_kernel_or_over_all(params, distribution):
 
 def test_the_network_is_that_of_the_heads_that_stay(params, draw):
     x = draw.normal(size=(2, 6, FEATURES))
-    tree = core.compress(params, {"out/kernel": prune.magnitude(0.5, pattern=prune.slices(0))})
+    tree = core.compress(params, {"out/kernel": prune.magnitude(0.5, pattern=prune.patterns.slices(0))})
     got = MODEL.apply({"params": core.materialize(tree)}, jnp.asarray(x, jnp.float32))
     kernels = {name: np.asarray(leaf["kernel"], np.float64) for name, leaf in params.items()}
     want = np.zeros(x.shape)

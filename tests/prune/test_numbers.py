@@ -20,7 +20,7 @@ CALLS = {
     "soft_threshold: decay": lambda x: prune.soft_threshold(decay=x),
     "variational: .*strength": lambda x: prune.variational(8, KEY, end=1, strength=x),
     "woodfisher: .*damping": lambda x: prune.woodfisher(jnp.sum, [jnp.ones((2, 2))], 0.5, damping=x),
-    "power": lambda x: prune.polynomial(0.5, end=3, power=x),
+    "power": lambda x: prune.schedules.polynomial(0.5, end=3, power=x),
 }
 
 

@@ -7,7 +7,7 @@ import optax
 import pytest
 
 from compressjax import core, saliency
-from compressjax.interpret._statistics import of_rows
+from compressjax.interpret.observing._statistics import of_rows
 from tests import helpers
 
 pytestmark = pytest.mark.loose

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from tests.interpret import cutting
-from tests.interpret.test_narrow import IMAGES, TOKENS, Recurrent, linen
+from tests.interpret.narrowing.test_narrow import IMAGES, TOKENS, Recurrent, linen
 from tests.structure import nnx_nets, plain_nets
 
 ROWS, SEQUENCES = IMAGES[0, :, :4, 0], IMAGES[..., 0]

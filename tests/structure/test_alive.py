@@ -7,7 +7,7 @@ import pytest
 
 from compressjax import interpret, structure
 from tests.interpret import cutting
-from tests.interpret.test_narrow import IMAGES, linen
+from tests.interpret.narrowing.test_narrow import IMAGES, linen
 
 P = cutting.filled({"a": jnp.ones((4, 6)), "bias": jnp.ones(6), "b": jnp.ones((6, 3))})
 X = cutting.filled(jnp.ones((5, 4)), 1)

@@ -6,7 +6,7 @@ import pytest
 
 from compressjax import interpret, measure, structure
 from tests.interpret import cutting
-from tests.interpret.test_narrow import IMAGES, linen
+from tests.interpret.narrowing.test_narrow import IMAGES, linen
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from flax import nnx
 from compressjax import interpret, measure, structure
 from compressjax.core import nodes
 from tests.interpret import cutting
-from tests.interpret.test_narrow import IMAGES, TOKENS, linen
+from tests.interpret.narrowing.test_narrow import IMAGES, TOKENS, linen
 from tests.structure import families, nnx_nets
 
 DRAW = np.random.default_rng(0)

@@ -9,7 +9,7 @@ import compressjax
 from compressjax import interpret, structure
 from compressjax.structure._saliency import named
 from tests.interpret import cutting
-from tests.interpret.test_narrow import IMAGES, linen
+from tests.interpret.narrowing.test_narrow import IMAGES, linen
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from flax import nnx
 
 from compressjax import interpret, measure, structure
 from tests.interpret import cutting
-from tests.interpret.test_narrow import IMAGES, TOKENS, Recurrent, linen
+from tests.interpret.narrowing.test_narrow import IMAGES, TOKENS, Recurrent, linen
 
 
 def bert():
@@ -31,7 +31,7 @@ CASES = {
 def shrunk(name, allow_inexact=False):
     """The model, and the half of it; several tests look at the same one."""
     fn, params, x = CASES[name]()
-    return fn, params, x, structure.shrink(fn, params, x, keep=0.5, allow_inexact=noted)
+    return fn, params, x, structure.shrink(fn, params, x, keep=0.5, allow_inexact=allow_inexact)
 
 
 @pytest.mark.parametrize("name", CASES)

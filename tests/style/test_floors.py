@@ -146,7 +146,7 @@ def test_climbing_is_found(path, text):
     ("path", "text"),
     [
         ("measure/_a.py", "from compressjax.prune import gradual\nfrom compressjax.coding import pack\nimport jax"),
-        ("prune/_a.py", "from compressjax.prune._schedule import cubic\nfrom . import _other"),
+        ("prune/_a.py", "from compressjax.prune.schedules._schedule import cubic\nfrom . import _other"),
         ("coding/_a.py", "import numpy, constriction, hashlib"),
         ("__init__.py", "import compressjax.measure"),
     ],

@@ -1,0 +1,1 @@
+"""`couplings`: which dimensions of which weights must be cut together."""

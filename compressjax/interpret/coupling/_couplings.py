@@ -1,0 +1,209 @@
+"""`couplings`: which axes of which weights must be cut together, read off the jaxpr."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from compressjax.core import is_node, kernels, path_string
+from compressjax.interpret.coupling._label_entries import ENTRIES
+from compressjax.interpret.coupling._label_flow import FLOW, LOOP_AXIS
+from compressjax.interpret.coupling._label_layout import LAYOUT_LABELS
+from compressjax.interpret.coupling._label_products import PRODUCT_LABELS
+from compressjax.interpret.coupling._labels import LabeledTrace, Labels
+from compressjax.interpret.jaxpr._trace import Program, trace
+from compressjax.interpret.jaxpr._walk import effective
+
+_RULES = ENTRIES | LAYOUT_LABELS | PRODUCT_LABELS | FLOW
+_LAST = "it is the only unit of its kind, and at least one stays"
+_UNUSED = "the function does not use this weight"
+_UNREAD = "never read by the example: other inputs may read it; an example that reads the whole axis tells more"
+_ENDS = "it reaches a result of the function"
+
+
+class Member(NamedTuple):
+    """One axis of one weight that a group cuts.
+
+    Attributes:
+        path: Value path of the weight.
+        axis: Its axis.
+        positions: `[units, k]`: the k positions of the axis that go with each unit.
+    """
+
+    path: str
+    axis: int
+    positions: np.ndarray
+
+
+class Group(NamedTuple):
+    """Units that can be cut one by one: channels, hidden units, heads, cells.
+
+    Attributes:
+        name: A member as `path:axis`, by preference the last axis of a kernel; numbered where several groups share it.
+        members: Every axis that has positions of these units.
+        units: Number of units.
+        frozen: Why none of them can be cut; None when they can.
+        note: What changes besides, when a sum over the units is a mean in the code; None in most groups.
+    """
+
+    name: str
+    members: tuple[Member, ...]
+    units: int
+    frozen: str | None
+    note: str | None
+
+
+class Studied(NamedTuple):
+    """A traced and labeled function.
+
+    Attributes:
+        program: The trace.
+        labeled: Its labels.
+        weights: Labels of the leaves of the first argument, by path.
+        inputs: Labels of all traced arguments.
+    """
+
+    program: Program
+    labeled: LabeledTrace
+    weights: dict[str, Labels]
+    inputs: list[Labels]
+
+
+def studied(fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Studied:
+    """Traces a function and labels every array in it.
+
+    Args:
+        fn: Function whose first argument holds the weights.
+        args: Its arguments; arrays may be abstract.
+        kwargs: Its keyword arguments.
+
+    Returns:
+        The trace with its labels.
+
+    Raises:
+        ValueError: If there is no argument, or the first one holds nodes.
+
+    Example:
+        >>> studied(lambda p, x: x @ p, (np.ones((2, 3)), np.ones((1, 2))), {}).weights[""].shape
+        (2, 3)
+    """
+    if not args:
+        raise ValueError("couplings: call the result as couplings(fn)(params, *args), with the weights first")
+    flat, structure = jax.tree_util.tree_flatten_with_path((tuple(args), kwargs), is_leaf=is_node)
+    packed = [path_string(path[2:]) for path, leaf in flat if is_node(leaf)]
+    if packed:
+        raise ValueError(f"couplings reads dense arrays, but {packed[0]!r} is a node; pass materialize(params)")
+    program = trace(fn, [leaf for _, leaf in flat], structure)
+    labeled, weights, inputs = LabeledTrace(_RULES), {}, []
+    for path, leaf in flat:
+        if not hasattr(leaf, "shape") or not hasattr(leaf, "dtype"):
+            continue
+        of_weights = path[0].idx == 0 and path[1].idx == 0
+        if of_weights:
+            labels = labeled.new(leaf.shape, zero=True)
+            weights[path_string(path[2:])] = labels
+        else:
+            where = "/".join(str(getattr(key, "key", getattr(key, "idx", key))) for key in path[1:])
+            axes = tuple(
+                labeled.atoms.void(f"it is aligned with axis {axis} of argument {where}, which is data", n)
+                for axis, n in enumerate(leaf.shape)
+            )
+            labels = Labels(axes, (False,) * len(axes))
+        inputs.append(labels)
+    _freeze_unused(labeled, program.closed.jaxpr, inputs)
+    results = labeled.walk(program.closed.jaxpr, program.closed.consts, inputs, ())
+    labeled.freeze(results, _ENDS)
+    for loop in labeled.loops:
+        labeled.atoms.freeze(loop, LOOP_AXIS)
+    labeled.freeze_unread(list(weights.values()), _UNREAD)
+    return Studied(program, labeled, weights, inputs)
+
+
+def _freeze_unused(labeled: LabeledTrace, jaxpr: Any, inputs: Sequence[Labels]) -> None:
+    labeled.freeze([x for x, used in zip(inputs, effective(jaxpr), strict=True) if not used], _UNUSED)
+
+
+def groups_of(found: Studied) -> dict[str, tuple[Group, tuple[int, ...]]]:
+    """The groups of a labeled function, each with the atoms of its units.
+
+    Args:
+        found: What `studied` gives.
+
+    Returns:
+        `{name: (group, atoms)}`, in the order of their first members.
+
+    Example:
+        >>> groups_of(studied(lambda p, x: x @ p, (np.ones((2, 3)), np.ones((1, 2))), {}))[":0"][0].units
+        2
+    """
+    atoms = found.labeled.atoms
+    places: dict[int, dict[tuple[str, int], list[int]]] = {}
+    for path, labels in found.weights.items():
+        for axis, vector in enumerate(labels.axes):
+            for position, atom in enumerate(vector):
+                for root in atoms.resolve(atom):
+                    places.setdefault(root, {}).setdefault((path, axis), []).append(position)
+    alike: dict[Any, list[int]] = {}
+    for root, where in places.items():
+        counts = tuple((key, len(found_at)) for key, found_at in where.items())
+        alike.setdefault((atoms.family(root), counts, atoms.reason(root), atoms.note(root)), []).append(root)
+    out: dict[str, tuple[Group, tuple[int, ...]]] = {}
+    for (_, counts, reason, note), roots in alike.items():
+        first = _name(found.weights, [key for key, _ in counts])
+        name, number = first, 2
+        while name in out:
+            name, number = f"{first}#{number}", number + 1
+        members = tuple(
+            Member(path, axis, np.array([places[root][path, axis] for root in roots])) for (path, axis), _ in counts
+        )
+        reason = reason or (_LAST if len(roots) == 1 else None)
+        out[name] = Group(name, members, len(roots), reason, note), tuple(roots)
+    return out
+
+
+def _name(weights: dict[str, Labels], members: Sequence[tuple[str, int]]) -> str:
+    """`path:axis` of the axis that makes the units, as far as one can tell from its place."""
+    found = [(path, axis) for path, axis in members if kernels(path, weights[path])]
+    last = [(path, axis) for path, axis in found if axis == len(weights[path].axes) - 1]
+    path, axis = (last or found or list(members))[0]
+    return f"{path}:{axis}"
+
+
+def couplings(fn: Callable[..., Any]) -> Callable[..., list[Group]]:
+    """Transforms a function into one that tells which axes of which weights must be cut together.
+
+    Every axis of every array in the jaxpr carries one label for each position. Operations on entries and products
+    make labels equal; transposes, slices, concatenations and splits move them; where a reshape joins axes, a position
+    is cut when either of its factors is,
+
+    .. math:: keep_{(h, d)} = keep_h \\wedge keep_d
+
+    so heads, queries of a head and the channels within heads are groups of their own. Calls, loops, branches and
+    custom derivatives are entered. A group is frozen when its axis reaches data, a result, a maximum, an unknown
+    operation, or a sum in which masked units do not vanish. Positions that the arguments given do not read, such as
+    those behind a slice up to the length of the input, are frozen as well: others may read them.
+
+    Args:
+        fn: Any JAX function whose first argument is the tree of weights, statistics of BatchNorm included.
+
+    Returns:
+        Function of the same arguments (arrays may be abstract) that computes nothing and returns one `Group` for
+        every set of units.
+
+    Raises:
+        ValueError: When called, if the first argument holds nodes.
+
+    Example:
+        >>> p = {"a": np.ones((2, 8)), "b": np.ones((8, 3))}
+        >>> found = couplings(lambda p, x: jax.nn.relu(x @ p["a"]) @ p["b"])(p, np.ones((1, 2)))
+        >>> [(m.path, m.axis) for g in found if not g.frozen for m in g.members]
+        [('a', 1), ('b', 0)]
+
+    Source: the same question, asked of PyTorch graphs, in Fang et al., DepGraph, 2023, arXiv:2301.12900.
+    """
+
+    def coupled(*args: Any, **kwargs: Any) -> list[Group]:
+        return [group for group, _ in groups_of(studied(fn, args, kwargs)).values()]
+
+    return coupled

@@ -1,0 +1,187 @@
+"""Label rules of operations that combine positions: products, convolutions, sums, windows, indexing."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from compressjax.interpret.coupling._labels import LabeledTrace, Labels, Place, Rule, unknown
+
+SUMMED = "summed over {}: a mean divides by the full width still, where the code counts again it would not"
+INEXACT = (
+    "summed over by {}, where masked positions are not zero; make them zero before the sum (a variance of centered "
+    "units: write mean(x * x) - mean(x) ** 2, as Flax's norms have it with use_fast_variance)"
+)
+
+
+def _whole(labeled: LabeledTrace, x: Labels, axes: Iterable[int], reason: str) -> None:
+    for axis in axes:
+        labeled.atoms.freeze(x.axes[axis], reason)
+
+
+def _dot(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
+    del place
+    (a, b), ((a_sum, b_sum), (a_batch, b_batch)) = inputs, eqn.params["dimension_numbers"]
+    for i, j in zip((*a_sum, *a_batch), (*b_sum, *b_batch), strict=True):
+        labeled.atoms.unify(a.axes[i], b.axes[j])
+    for i, j in zip(a_sum, b_sum, strict=True):
+        labeled.sum(a.axes[i])
+        if not (a.vanishes(i) or b.vanishes(j)):
+            labeled.atoms.freeze(a.axes[i], INEXACT.format("dot_general"))
+    parts = [(a.axes[i], a.vanishes(i) or b.vanishes(j)) for i, j in zip(a_batch, b_batch, strict=True)]
+    for x, used in ((a, (*a_sum, *a_batch)), (b, (*b_sum, *b_batch))):
+        parts += [(x.axes[i], x.vanishes(i)) for i in range(len(x.axes)) if i not in used]
+    return [Labels(tuple(v for v, _ in parts), tuple(z for _, z in parts))]
+
+
+def _conv(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
+    """Channels couple; in groups, an axis of channels is a product of the group and the place in it."""
+    (x, kernel), p, atoms = inputs, eqn.params, labeled.atoms
+    numbers, groups = p["dimension_numbers"], p["feature_group_count"]
+    if p["batch_group_count"] != 1:
+        return unknown(labeled, eqn, inputs, place)
+    (batch, channel, *spatial), (k_out, k_in, *window) = numbers.lhs_spec, numbers.rhs_spec
+    _whole(labeled, x, spatial, "a spatial axis of a convolution")
+    _whole(labeled, kernel, window, "a window axis of a convolution")
+    if groups == 1:
+        atoms.unify(x.axes[channel], kernel.axes[k_in])
+        out_axis, out_zero = kernel.axes[k_out], kernel.vanishes(k_out)
+    else:
+        group, inner = atoms.split(x.axes[channel], groups)
+        k_group, outer = atoms.split(kernel.axes[k_out], groups)
+        atoms.unify(inner, kernel.axes[k_in])
+        atoms.unify(group, k_group)
+        out_axis = atoms.merge([group, outer])
+        out_zero = kernel.vanishes(k_out)
+    labeled.sum(kernel.axes[k_in])
+    if not (x.vanishes(channel) or kernel.vanishes(k_in)):
+        atoms.freeze(x.axes[channel], INEXACT.format("a convolution"))
+    out = labeled.blank(eqn.outvars[0].aval.shape, "a spatial axis of a convolution")
+    axes, zero = list(out.axes), list(out.zero)
+    o_batch, o_channel = numbers.out_spec[:2]
+    axes[o_batch], zero[o_batch] = x.axes[batch], x.vanishes(batch)
+    axes[o_channel], zero[o_channel] = out_axis, out_zero
+    return [Labels(tuple(axes), tuple(zero))]
+
+
+def _sum(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
+    x = inputs[0]
+    for axis in eqn.params["axes"]:
+        labeled.sum(x.axes[axis])
+        if x.vanishes(axis):
+            labeled.atoms.remark(x.axes[axis], SUMMED.format("reduce_sum"))
+        else:
+            labeled.atoms.freeze(x.axes[axis], INEXACT.format("reduce_sum"))
+    return _reduced(labeled, eqn, inputs, place)
+
+
+def _reduced(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
+    del labeled, place
+    x = inputs[0]
+    left = [a for a in range(len(x.axes)) if a not in eqn.params["axes"]]
+    return [Labels(tuple(x.axes[a] for a in left), tuple(x.vanishes(a) for a in left)) for _ in eqn.outvars]
+
+
+def _reduce(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
+    _whole(labeled, inputs[0], eqn.params["axes"], f"reduced by {eqn.primitive.name}, to which a zero is not neutral")
+    return _reduced(labeled, eqn, inputs, place)
+
+
+def _along(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
+    """Running sums and sorting: entries along one axis depend on their neighbors, all other axes pass."""
+    del place
+    axis = eqn.params["axis"] if "axis" in eqn.params else eqn.params["dimension"]
+    for x in inputs:
+        _whole(labeled, x, [axis], f"ordered along this axis by {eqn.primitive.name}")
+        labeled.align(inputs[0], x)
+    return [x._replace(value=None) for x in inputs]
+
+
+def _pool(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
+    """Windows of one entry pass; others are spatial."""
+    p, shape = eqn.params, eqn.outvars[0].aval.shape
+    x = inputs[0]
+    if len(eqn.outvars) != 1 or any(len(other.axes) for other in inputs[1:]):
+        return unknown(labeled, eqn, inputs, place)
+    rows = zip(p["window_dimensions"], p["window_strides"], p["padding"], strict=True)
+    out = labeled.blank(shape, "a spatial axis of a pooling window")
+    axes, zero = list(out.axes), list(out.zero)
+    for axis, (window, stride, pad) in enumerate(rows):
+        if window == 1 and stride == 1 and tuple(pad) == (0, 0):
+            axes[axis], zero[axis] = x.axes[axis], x.vanishes(axis)
+        else:
+            _whole(labeled, x, [axis], "a spatial axis of a pooling window")
+    return [Labels(tuple(axes), tuple(zero))]
+
+
+def _gather(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
+    """Axes that are read whole pass; those that data index into stay."""
+    del place
+    (x, index), p = inputs, eqn.params
+    numbers, sizes = p["dimension_numbers"], p["slice_sizes"]
+    shared = dict(zip(numbers.operand_batching_dims, numbers.start_indices_batching_dims, strict=True))
+    out = labeled.blank(eqn.outvars[0].aval.shape, "indexed by data")
+    axes, zero = list(out.axes), list(out.zero)
+    labeled.atoms.freeze(index.axes[-1], "coordinates of an index")
+    kept = [a for a in range(len(x.axes)) if a not in numbers.collapsed_slice_dims and a not in shared]
+    for a in range(len(x.axes)):
+        if a not in shared and sizes[a] != len(x.axes[a]):
+            labeled.atoms.freeze(x.axes[a], "indexed by data")
+    for a, i in shared.items():
+        labeled.atoms.unify(x.axes[a], index.axes[i])
+    for a, place_out in zip(kept, numbers.offset_dims, strict=True):
+        if sizes[a] == len(x.axes[a]):
+            axes[place_out], zero[place_out] = x.axes[a], x.vanishes(a)
+    rest = [a for a in range(len(axes)) if a not in numbers.offset_dims]
+    for i, place_out in enumerate(rest):
+        axes[place_out] = index.axes[i]
+    return [Labels(tuple(axes), tuple(zero))]
+
+
+def _dynamic_slice(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
+    del place
+    x, axes, zero = inputs[0], [], []
+    for axis, n in enumerate(eqn.params["slice_sizes"]):
+        whole = n == len(x.axes[axis])
+        if not whole:
+            labeled.atoms.freeze(x.axes[axis], "indexed by data")
+        axes.append(x.axes[axis] if whole else labeled.atoms.void("indexed by data", n))
+        zero.append(whole and x.vanishes(axis))
+    return [Labels(tuple(axes), tuple(zero), x.value)]
+
+
+def _dynamic_update(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
+    del eqn, place
+    x, new = inputs[:2]
+    for a, b in zip(x.axes, new.axes, strict=True):
+        if len(a) == len(b):
+            labeled.atoms.unify(a, b)
+        else:
+            labeled.atoms.freeze(a, "indexed by data")
+            labeled.atoms.freeze(b, "indexed by data")
+    return [Labels(x.axes, tuple(x.vanishes(a) and new.vanishes(a) for a in range(len(x.axes))))]
+
+
+def _top_k(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
+    del place
+    x, last = inputs[0], len(inputs[0].axes) - 1
+    axis = eqn.params.get("axis", last) % len(x.axes)
+    _whole(labeled, x, [axis], "ordered along this axis by top_k")
+    k = labeled.atoms.void("ordered along this axis by top_k", eqn.outvars[0].aval.shape[axis])
+    axes = tuple(k if a == axis else v for a, v in enumerate(x.axes))
+    return [Labels(axes, (False,) * len(axes)) for _ in eqn.outvars]
+
+
+PRODUCT_LABELS: dict[str, Rule] = {
+    "dot_general": _dot,
+    "conv_general_dilated": _conv,
+    "reduce_sum": _sum,
+    **dict.fromkeys(
+        ("reduce_max", "reduce_min", "reduce_prod", "reduce_and", "reduce_or", "reduce_xor", "argmax", "argmin"),
+        _reduce,
+    ),
+    **dict.fromkeys(("cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp", "sort"), _along),
+    **dict.fromkeys(("reduce_window_sum", "reduce_window_max", "reduce_window_min", "reduce_window"), _pool),
+    "gather": _gather,
+    "dynamic_slice": _dynamic_slice,
+    "dynamic_update_slice": _dynamic_update,
+    "top_k": _top_k,
+}

@@ -1,0 +1,165 @@
+"""Labels: what the couplings know of an array, and the labeled that collects them equation by equation."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from compressjax.interpret.coupling._atoms import Atoms, Vector
+from compressjax.interpret.jaxpr._walk import needed, walk
+
+Place = tuple[int, ...]  # an equation, by its number in its jaxpr, below the equations that it lies in
+_LARGEST_CONSTANT = 1 << 16  # entries that are looked at to see whether a constant is the same everywhere
+
+
+class Labels(NamedTuple):
+    """What is known of one array.
+
+    Attributes:
+        axes: For every axis, the atom of each position.
+        zero: For every axis, whether entries at positions that are cut along it are exactly zero when the weights are
+            masked there. Only then does a sum over the axis come out the same after the cut.
+        value: The number that all entries have, where that is known.
+    """
+
+    axes: tuple[Vector, ...]
+    zero: tuple[bool, ...]
+    value: float | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of the axes before any cut."""
+        return tuple(len(axis) for axis in self.axes)
+
+    def vanishes(self, axis: int) -> bool:
+        """Whether cut positions along an axis hold zeros in the masked run."""
+        return self.value == 0 or self.zero[axis]
+
+
+Rule = Callable[["LabeledTrace", Any, Sequence[Labels], Place], list[Labels]]
+
+
+class LabeledTrace:
+    """The labels of a traced function: of every equation's operands and results, and of every captured constant.
+
+    Example:
+        >>> LabeledTrace({}).new((2, 3)).shape
+        (2, 3)
+    """
+
+    def __init__(self, rules: dict[str, Rule]) -> None:
+        self.rules = rules
+        self.atoms = Atoms()
+        self.records: dict[Place, tuple[list[Labels], list[Labels]]] = {}
+        self.constants: dict[Place, list[Labels]] = {}
+        self.loops: list[Vector] = []
+        self._summed: list[Vector] = []
+
+    def new(self, shape: Sequence[int], *, zero: bool = False, value: float | None = None) -> Labels:
+        """Labels of an array any of whose positions may be cut; an axis of length 1 keeps its one position."""
+        axes = tuple(self.atoms.fresh(n) if n != 1 else self.unit() for n in shape)
+        return Labels(axes, (zero,) * len(axes), value)
+
+    def unit(self) -> Vector:
+        """An axis of length 1."""
+        return self.atoms.void("an axis of length 1 keeps its one position", 1)
+
+    def blank(self, shape: Sequence[int], reason: str) -> Labels:
+        """Labels of an array that stays whole."""
+        axes = tuple(self.atoms.void(reason, n) for n in shape)
+        return Labels(axes, (False,) * len(axes))
+
+    def freeze(self, labels: Sequence[Labels], reason: str) -> None:
+        """Keeps all axes of some arrays whole."""
+        for each in labels:
+            for axis in each.axes:
+                self.atoms.freeze(axis, reason)
+
+    def sum(self, vector: Vector) -> None:
+        """Notes that an axis is summed over: one way in which its positions reach a result."""
+        self._summed.append(vector)
+
+    def freeze_unread(self, weights: Sequence[Labels], reason: str) -> None:
+        """Keeps positions whole that reach no result; to be called last, as earlier reasons say more.
+
+        An axis is handed on from array to array until it is summed over, or frozen because a result or a rule that
+        needs all of it meets it. A position that some slice left out gets to neither.
+        """
+        summed = {root for vector in self._summed for a in np.unique(vector) for root in self.atoms.resolve(a)}
+        roots = {r for x in weights for axis in x.axes for a in np.unique(axis) for r in self.atoms.resolve(a)}
+        self.atoms.freeze(np.array(sorted(roots - summed), int), reason)
+
+    def align(self, a: Labels, b: Labels) -> None:
+        """Couples two arrays of one shape."""
+        for x, y in zip(a.axes, b.axes, strict=True):
+            self.atoms.unify(x, y)
+
+    def walk(self, jaxpr: Any, consts: Sequence[Any], args: Sequence[Labels], place: Place) -> list[Labels]:
+        """Labels the results of a jaxpr.
+
+        Args:
+            jaxpr: A `jax.extend.core.Jaxpr`.
+            consts: Values of its constants.
+            args: Labels of its arguments.
+            place: Where it lies.
+
+        Returns:
+            Labels of its results.
+        """
+        self.constants[place] = [constant(self, x) for x in consts]
+
+        def step(number: int, eqn: Any, inputs: list[Labels]) -> list[Labels]:
+            here, rule = (*place, number), self.rules.get(eqn.primitive.name, unknown)
+            outputs = rule(self, eqn, inputs, here)
+            self.records[here] = (inputs, outputs)
+            return outputs
+
+        literal = functools.partial(constant, self)
+        return walk(jaxpr, needed(jaxpr), self.constants[place], args, step, literal)
+
+
+def constant(labeled: LabeledTrace, value: Any) -> Labels:
+    """Labels of a constant of the trace.
+
+    Args:
+        labeled: The labeled.
+        value: An array or a number.
+
+    Returns:
+        Its labels: free to be cut, as cutting a constant costs nothing.
+
+    Example:
+        >>> constant(LabeledTrace({}), np.zeros(3)).value
+        0.0
+    """
+    shape, same = np.shape(value), None
+    numeric = (hasattr(value, "dtype") and value.dtype.kind in "fiub") or isinstance(value, int | float)
+    if numeric and 0 < np.size(value) <= _LARGEST_CONSTANT:
+        flat = np.asarray(value).reshape(-1)
+        same = float(flat[0]) if (flat == flat[0]).all() else None
+    return labeled.new(shape, value=same)
+
+
+def unknown(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
+    """The rule of an operation that has none: everything that touches it stays whole.
+
+    Args:
+        labeled: The labeled.
+        eqn: The equation.
+        inputs: Labels of its operands.
+        place: Where it stands.
+
+    Returns:
+        Labels of its results.
+
+    Example:
+        >>> import jax
+        >>> eqn = jax.make_jaxpr(jax.numpy.linalg.cholesky)(np.eye(2)).eqns[-1]
+        >>> len(unknown(LabeledTrace({}), eqn, [], ()))
+        1
+    """
+    del place
+    reason = f"passes through {eqn.primitive.name!r}, for which couplings has no rule"
+    labeled.freeze(inputs, reason)
+    return [labeled.blank(getattr(var.aval, "shape", ()), reason) for var in eqn.outvars]

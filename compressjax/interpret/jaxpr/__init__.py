@@ -1,0 +1,1 @@
+"""The jaxpr interpreter: tracing, walking equation by equation, calls and loops."""

@@ -1,0 +1,116 @@
+"""Control flow that a weight enters: stacked weights stay compressed across iterations."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from compressjax.interpret.jaxpr._bind import bind
+from compressjax.interpret.jaxpr._calls import Evaluate, dense_all
+from compressjax.interpret.jaxpr._records import Records, empty, joined
+from compressjax.interpret.jaxpr._weight import Weight
+
+
+def scan_counts(params: dict[str, Any], operands: int) -> tuple[int, int]:
+    """Numbers of constants and of carried values: plain counts up to JAX 0.10, a tree of operands from 0.12 on.
+
+    Args:
+        params: Parameters of a `scan` equation.
+        operands: How many operands it has.
+
+    Returns:
+        Both numbers.
+
+    Example:
+        >>> scan_counts({"num_consts": 1, "num_carry": 2}, 4)
+        (1, 2)
+    """
+    if "num_consts" in params:
+        return params["num_consts"], params["num_carry"]
+    consts, carry, _ = (list(part) for part in params["ft_in"].update(list(range(operands))).unpack())
+    return len(consts), len(carry)
+
+
+def _scan(eqn: Any, inputs: Sequence[Any], handler: Any, evaluate: Evaluate) -> list[Any]:
+    p = eqn.params
+    fixed, carried = scan_counts(p, len(inputs))
+    consts = inputs[:fixed]
+    carry = dense_all(inputs[fixed : fixed + carried], handler, "scan", "carried through a loop, so it may change")
+    rows = []
+    for x in inputs[fixed + carried :]:
+        if isinstance(x, Weight):
+            split = handler.stacked(x)
+            x = handler.dense(x, "scan", "the loop's axis is not a stack axis of the node") if split is None else split
+        rows.append(x)
+    layers = {x.path for x in rows if isinstance(x, Weight)}
+
+    def body(state: Any, row: Any) -> Any:
+        child, (carry, sums) = handler.spawn(), state
+        row = [child.row(x) if isinstance(x, Weight) else x for x in row]
+        out = evaluate(p["jaxpr"].jaxpr, p["jaxpr"].consts, [*consts, *carry, *row], child)
+        out = dense_all(out, child, "scan", "returned from a loop")
+        # A stacked weight has a record a layer; what other weights meet adds up over the iterations.
+        by_layer = {k: r for k, r in child.collected().items() if k.path in layers}
+        rest = {k: r for k, r in child.collected().items() if k.path not in layers}
+        return (out[:carried], joined(sums, rest)), (out[carried:], by_layer)
+
+    def recorded(carry: Any, rows: Any) -> Records:
+        first = jax.tree.map(lambda v: v[0] if p["length"] else jnp.zeros(v.shape[1:], v.dtype), rows)
+        return body((carry, {}), first)[0][1]
+
+    sums = empty(recorded, carry, rows) if handler.observes else {}
+    (carry, sums), (ys, by_layer) = jax.lax.scan(
+        body, (carry, sums), rows, length=p["length"], reverse=p["reverse"], unroll=p["unroll"]
+    )
+    handler.absorb(joined(sums, by_layer))
+    return [*carry, *ys]
+
+
+def _while(eqn: Any, inputs: Sequence[Any], handler: Any, evaluate: Evaluate) -> list[Any]:
+    p = eqn.params
+    tests, steps = p["cond_nconsts"], p["body_nconsts"]
+    test_consts, step_consts = inputs[:tests], inputs[tests : tests + steps]
+    carry = dense_all(inputs[tests + steps :], handler, "while", "carried through a loop, so it may change")
+
+    def test(state: Any) -> Any:
+        child = handler.spawn()  # a condition has no results that could take a record out
+        out = evaluate(p["cond_jaxpr"].jaxpr, p["cond_jaxpr"].consts, [*test_consts, *state[0]], child)
+        return dense_all(out, child, "while", "used as a condition")[0]
+
+    def step(state: Any) -> Any:
+        child, (carry, sums) = handler.spawn(), state
+        out = evaluate(p["body_jaxpr"].jaxpr, p["body_jaxpr"].consts, [*step_consts, *carry], child)
+        return dense_all(out, child, "while", "returned from a loop"), joined(sums, child.collected())
+
+    sums = empty(lambda carry: step((carry, {}))[1], carry) if handler.observes else {}
+    out, records = jax.lax.while_loop(test, step, (carry, sums))
+    handler.absorb(records)
+    return out
+
+
+def _cond(eqn: Any, inputs: Sequence[Any], handler: Any, evaluate: Evaluate) -> list[Any]:
+    if eqn.params.get("branches_platforms") is not None:
+        return bind(eqn, dense_all(inputs, handler, "cond", "branches by platform must reach the compiler as they are"))
+    index, *operands = inputs
+    if isinstance(index, Weight):
+        index = handler.dense(index, "cond", "used as a predicate")
+
+    def branch(closed: Any) -> Callable[..., Any]:
+        def run(sums: Records, *args: Any) -> Any:
+            child = handler.spawn()
+            out = evaluate(closed.jaxpr, closed.consts, args, child)
+            return dense_all(out, child, "cond", "returned from a branch"), joined(sums, child.collected())
+
+        return run
+
+    branches = [branch(closed) for closed in eqn.params["branches"]]
+    sums: Records = {}
+    for each in branches if handler.observes else ():
+        sums = joined(sums, empty(lambda *args, each=each: each({}, *args)[1], *operands))
+    out, records = jax.lax.switch(index, branches, sums, *operands)
+    handler.absorb(records)
+    return out
+
+
+LOOPS: dict[str, Callable[..., list[Any]]] = {"scan": _scan, "while": _while, "cond": _cond}

@@ -1,0 +1,119 @@
+"""Records of an observation: by path, summed axes and shape; they travel through loops and branches as arrays."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from compressjax.interpret.jaxpr._weight import varying_axes
+from compressjax.interpret.observing._statistics import Statistics, merge
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Key:
+    """What a record is about.
+
+    Attributes:
+        path: Value path of the weight.
+        axes: Axes of the leaf that the product sums over.
+        shape: Shape of the record's sums: layers and batch axes, then the width.
+    """
+
+    path: str
+    axes: tuple[int, ...]
+    shape: tuple[int, ...]
+
+
+Records = dict[Key, Statistics]
+
+
+def add(records: Records, path: str, axes: tuple[int, ...], new: Statistics) -> None:
+    """Adds a record to those of the same weight, axes and shape.
+
+    Args:
+        records: Records so far; changed in place.
+        path: Value path of the weight.
+        axes: Summed axes of the leaf.
+        new: The record.
+
+    Example:
+        >>> records: Records = {}
+        >>> one = Statistics(*(jnp.ones(s) for s in ((), (2,), (2,), (2, 2), (2,))))
+        >>> add(records, "kernel", (0,), one), add(records, "kernel", (0,), one), len(records)
+        (None, None, 1)
+    """
+    key = Key(path, axes, tuple(new.total.shape))
+    old = records.get(key)
+    records[key] = new if old is None else merge(old, new)
+
+
+def joined(a: Records, b: Records) -> Records:
+    """Records of both.
+
+    Args:
+        a: Records.
+        b: More records.
+
+    Returns:
+        A new dict; what both speak of is merged.
+
+    Example:
+        >>> joined({}, {})
+        {}
+    """
+    out = dict(a)
+    for key, new in b.items():
+        add(out, key.path, key.axes, new)
+    return out
+
+
+def empty(recorded: Callable[..., Records], *args: Any) -> Records:
+    """Records of no rows, with the structure of what a function records.
+
+    Args:
+        recorded: Function that returns records; it is traced, not run.
+        *args: Its arguments.
+
+    Returns:
+        The same records, all zero.
+
+    Example:
+        >>> empty(lambda: {})
+        {}
+    """
+    axes: list[Any] = []
+
+    def traced(*operands: Any) -> Records:
+        records = recorded(*operands)
+        axes.append([varying_axes(leaf) for leaf in jax.tree.leaves(records)])
+        return records
+
+    leaves, structure = jax.tree.flatten(jax.eval_shape(traced, *args))
+    zeros = []
+    for leaf, names in zip(leaves, axes[-1], strict=True):
+        zero = jnp.zeros(leaf.shape, leaf.dtype)
+        zeros.append(jax.lax.pcast(zero, tuple(sorted(names)), to="varying") if names else zero)
+    return jax.tree.unflatten(structure, zeros)
+
+
+def named(records: Records) -> dict[str, Statistics]:
+    """Records by path; where a weight has several, the one over its earliest axes bears the path alone.
+
+    Args:
+        records: Records by key.
+
+    Returns:
+        `{path: statistics}`, others as `path#axes`, or `path#axes:shape` where axes alone do not tell them apart.
+
+    Example:
+        >>> list(named({Key("table", (1,), (4,)): None, Key("table", (0,), (6,)): None}))
+        ['table', 'table#1']
+    """
+    out: dict[str, Statistics] = {}
+    for key in sorted(records, key=lambda k: (k.path, k.axes, -len(k.shape), k.shape)):
+        axes, shape = ("x".join(map(str, part)) for part in (key.axes, key.shape))
+        names = (key.path, f"{key.path}#{axes}", f"{key.path}#{axes}:{shape}")
+        out[next(name for name in names if name not in out)] = records[key]
+    return out

@@ -1,0 +1,1 @@
+"""`lift`: run a function on nodes, with a rule for each operation."""

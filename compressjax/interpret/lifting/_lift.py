@@ -1,0 +1,207 @@
+"""`lift`: run a function written for dense parameters directly on nodes."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+
+from compressjax.core import Node, is_node
+from compressjax.interpret.jaxpr._bind import bind
+from compressjax.interpret.jaxpr._records import Records
+from compressjax.interpret.jaxpr._trace import run
+from compressjax.interpret.jaxpr._weight import Dense, Row, Weight
+from compressjax.interpret.lifting._explicit import materialize, native
+from compressjax.interpret.lifting._rules import PRODUCTS, move
+
+
+class FallbackWarning(UserWarning):
+    """An operation has no rule for a node, so `lift` made the weight dense."""
+
+
+def describe(node: Any) -> str:
+    """A node's type with its nesting.
+
+    Args:
+        node: Array or node.
+
+    Returns:
+        `"Masked(Codebook)"`, or `"dense"` for an array.
+
+    Example:
+        >>> describe(jax.numpy.zeros(2))
+        'dense'
+    """
+    if not isinstance(node, Node):
+        return "dense"
+    inner: list[str] = []
+    for name, role in node.roles.items():
+        item = getattr(node, name)
+        for part in item if isinstance(item, tuple) else (item,):
+            if role == "value" and isinstance(part, Node):
+                inner.append(describe(part))
+    return type(node).__name__ + (f"({', '.join(dict.fromkeys(inner))})" if inner else "")
+
+
+class _Lift:
+    """Handler of `lift`; `rows` is the record of what became of each weight."""
+
+    observes = False
+
+    def __init__(self, rows: dict[Row, None], on_fallback: str) -> None:
+        self.rows = rows
+        self.on_fallback = on_fallback
+
+    def _record(self, weight: Weight, status: str, primitive: str, reason: str) -> None:
+        row = Row(weight.path, describe(weight.node), status, primitive, reason)
+        if row in self.rows:
+            return
+        self.rows[row] = None
+        if status == "fallback" and self.on_fallback != "ignore":
+            text = (
+                f"lift: {weight.path} ({row.node} {weight.shape}) was made dense for {primitive}: {reason}; "
+                'pass on_fallback="ignore" to accept it'
+            )
+            if self.on_fallback == "raise":
+                raise ValueError(text)
+            warnings.warn(text, FallbackWarning, stacklevel=2)
+
+    def apply(self, eqn: Any, inputs: Sequence[Any]) -> Sequence[Any]:
+        """One equation that touches a weight."""
+        name = eqn.primitive.name
+        moved = move(eqn, inputs)
+        if isinstance(moved, list):
+            return moved
+        if isinstance(moved, Dense):
+            return self._bind(eqn, inputs, moved.reason)
+        if name in PRODUCTS:
+            operand, rule = PRODUCTS[name]
+            at = operand(inputs)
+            if isinstance(inputs[at], Weight):
+                return self._multiply(eqn, inputs, at, rule)
+            return self._bind(eqn, inputs, f"{name} has no rule for a node in this operand")
+        return self._bind(eqn, inputs, f"{name} has no rule")
+
+    def _multiply(self, eqn: Any, inputs: Sequence[Any], at: int, rule: Any) -> Sequence[Any]:
+        name, weight = eqn.primitive.name, inputs[at]
+        plain = list(inputs)
+        for i, x in enumerate(inputs):
+            if i != at and isinstance(x, Weight):
+                self._record(x, "dense", name, "the other operand is a weight too")
+                plain[i] = materialize(x)
+        plain[at] = weight.node
+        out = native(rule, eqn, plain, at)
+        if not isinstance(out, Dense):
+            self._record(weight, "native", name, "")
+            return [out]
+        self._record(weight, "dense", name, out.reason)
+        plain[at] = materialize(weight)
+        return bind(eqn, plain)
+
+    def _bind(self, eqn: Any, inputs: Sequence[Any], reason: str) -> Sequence[Any]:
+        name = eqn.primitive.name
+        return bind(eqn, [self.dense(x, name, reason) if isinstance(x, Weight) else x for x in inputs])
+
+    def dense(self, weight: Weight, primitive: str, reason: str) -> jax.Array:
+        """Makes a weight dense and says so; vectors cost nothing and are not worth a warning."""
+        status = "fallback" if len(weight.shape) >= 2 else "dense"
+        self._record(weight, status, primitive, reason)
+        return materialize(weight)
+
+    def stacked(self, weight: Weight) -> Weight | None:
+        """The node as a stack over axis 0."""
+        node = weight.node.stacked() if isinstance(weight.node, Node) else weight.node
+        return None if node is None else Weight(node, weight.path)
+
+    def row(self, weight: Weight) -> Weight:
+        """One layer of a stack."""
+        return weight
+
+    def spawn(self) -> "_Lift":
+        """Rows are static, so nested traces share them."""
+        return self
+
+    def collected(self) -> Records:
+        """No arrays leave a nested trace."""
+        return {}
+
+    def absorb(self, records: Records) -> None:
+        """Nothing to take over."""
+
+
+def _mark(path: str, leaf: Any) -> Weight | None:
+    return Weight(leaf, path) if isinstance(leaf, Node) else None
+
+
+def lift(fn: Callable[..., Any], *, on_fallback: str = "warn") -> Callable[..., Any]:
+    """Transforms a function of dense parameters into one that takes nodes in their place.
+
+    .. math:: lift(f)(T, x) = f(materialize(T), x) \\quad \\text{up to rounding}
+
+    Products with low-rank, integer and sum nodes run on the compressed form; layout changes pass through nodes; calls
+    and loops are entered. What has no compressed form is made dense, on record (`explain`). A tree without nodes runs
+    the original function. Compose with `jit`, `grad`, `vmap` and `shard_map` as any function.
+
+    Args:
+        fn: Any JAX function; parameters may be in any argument. Arguments that are not arrays stay static.
+        on_fallback: `"warn"`, `"raise"` or `"ignore"` when an operation without a rule makes a matrix dense.
+
+    Returns:
+        Function of the same arguments. Products of `Quantized` nodes with integer activations differ from the dense
+        ones by at most `integer_bound`; all others by floating-point rounding.
+
+    Raises:
+        ValueError: If `on_fallback` is unknown; when called, if it is `"raise"` and a fallback happens.
+
+    Example:
+        >>> from compressjax.tensors import LowRank
+        >>> import jax.numpy as jnp
+        >>> tree = {"kernel": LowRank(jnp.ones((4, 1)), jnp.ones((1, 3)))}
+        >>> lift(lambda p, x: x @ p["kernel"])(tree, jnp.ones((2, 4))).shape
+        (2, 3)
+    """
+    if on_fallback not in ("warn", "raise", "ignore"):
+        raise ValueError(f"on_fallback={on_fallback!r}; use 'warn', 'raise' or 'ignore'")
+
+    def lifted(*args: Any, **kwargs: Any) -> Any:
+        if not any(is_node(x) for x in jax.tree.leaves((args, kwargs), is_leaf=is_node)):
+            return fn(*args, **kwargs)
+        return run(fn, args, kwargs, _mark, _Lift({}, on_fallback))
+
+    return lifted
+
+
+def explain(fn: Callable[..., Any]) -> Callable[..., list[Row]]:
+    """Says, for every weight that is a node, which operations ran on its compressed form.
+
+    Args:
+        fn: Any JAX function.
+
+    Returns:
+        Function of the same arguments (arrays may be abstract) that computes nothing and returns one `Row` for every
+        weight and operation.
+
+    Example:
+        >>> from compressjax.tensors import LowRank
+        >>> import jax.numpy as jnp
+        >>> tree = {"kernel": LowRank(jnp.ones((4, 1)), jnp.ones((1, 3)))}
+        >>> explain(lambda p, x: x @ p["kernel"])(tree, jnp.ones((2, 4)))[0].status
+        'native'
+    """
+
+    def explained(*args: Any, **kwargs: Any) -> list[Row]:
+        rows: dict[Row, None] = {}
+        flat, structure = jax.tree.flatten((args, kwargs))
+        arrays = [i for i, x in enumerate(flat) if hasattr(x, "dtype") and hasattr(x, "shape")]
+
+        def traced(*dynamic: Any) -> Any:
+            full = list(flat)
+            for i, x in zip(arrays, dynamic, strict=True):
+                full[i] = x
+            a, k = jax.tree.unflatten(structure, full)
+            return run(fn, a, k, _mark, _Lift(rows, "ignore"))
+
+        jax.eval_shape(traced, *(flat[i] for i in arrays))
+        return list(rows)
+
+    return explained

@@ -1,0 +1,131 @@
+"""Which operation has which rule for nodes: the table that `lift` looks things up in."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from compressjax.interpret.jaxpr import _identity
+from compressjax.interpret.jaxpr._weight import Dense, Weight
+from compressjax.interpret.lifting._conv import apply_conv
+from compressjax.interpret.lifting._dot import apply_dot
+from compressjax.interpret.lifting._gather import apply_gather
+from compressjax.interpret.lifting._layout import convert, reshape, transpose
+from compressjax.interpret.lifting._window import cut, pieces, windows
+
+Rule = Callable[[dict[str, Any], Sequence[Any]], Any]
+
+
+def _broadcast(params: dict[str, Any], inputs: Sequence[Any]) -> Any:
+    node, shape, axes = inputs[0].node, params["shape"], params["broadcast_dimensions"]
+    grown = [shape[a] for a in axes]
+    if list(node.shape) != grown or sorted(axes) != list(axes) or len(inputs) > 1:
+        return Dense("broadcast over new entries")
+    if any(d != 1 for a, d in enumerate(shape) if a not in axes):
+        return Dense("broadcast over new entries")
+    return _typed(params) or reshape(node, shape)
+
+
+def _reshape(params: dict[str, Any], inputs: Sequence[Any]) -> Any:
+    if params["dimensions"] is not None or len(inputs) > 1:
+        return Dense("a reshape with a permutation or dynamic sizes")
+    return _typed(params) or reshape(inputs[0].node, params["new_sizes"])
+
+
+def _typed(params: dict[str, Any]) -> Dense | None:
+    return None if params.get("sharding") is None else Dense("the result's sharding is part of its type")
+
+
+def _squeeze(params: dict[str, Any], inputs: Sequence[Any]) -> Any:
+    node = inputs[0].node
+    return reshape(node, [d for a, d in enumerate(node.shape) if a not in params["dimensions"]])
+
+
+def _slice(params: dict[str, Any], inputs: Sequence[Any]) -> Any:
+    starts, limits = params["start_indices"], params["limit_indices"]
+    steps = params["strides"] or (1,) * len(starts)
+    sizes = [-(-(hi - lo) // step) for lo, hi, step in zip(starts, limits, steps, strict=True)]
+    return cut(inputs[0].node, windows(inputs[0].shape, starts, sizes, steps))
+
+
+def _dynamic_slice(params: dict[str, Any], inputs: Sequence[Any]) -> Any:
+    node, *starts = inputs
+    if not isinstance(node, Weight) or any(isinstance(x, Weight) for x in starts):
+        return Dense("the node holds the indices")
+    known = [int(x) if isinstance(x, int | np.integer | np.ndarray) else x for x in starts]
+    sizes = params["slice_sizes"]
+    # Indices known at trace time are clamped here, those known at run time by the slice itself.
+    clamped = [
+        min(max(x, 0), d - size) if isinstance(x, int) else x
+        for x, d, size in zip(known, node.shape, sizes, strict=True)
+    ]
+    return cut(node.node, windows(node.shape, clamped, sizes))
+
+
+def _unstack(params: dict[str, Any], inputs: Sequence[Any]) -> Any:
+    node, axis = inputs[0].node, params["axis"]
+    parts = pieces(node, axis, (1,) * node.shape[axis])
+    if isinstance(parts, Dense):
+        return parts
+    shape = [d for a, d in enumerate(node.shape) if a != axis]
+    out = [reshape(part, shape) for part in parts]
+    return next((part for part in out if isinstance(part, Dense)), out)
+
+
+def _first(change: Callable[[dict[str, Any], Any], Any]) -> Rule:
+    return lambda params, inputs: change(params, inputs[0].node)
+
+
+# Products: operand of the node, and the rule `(params, inputs, operand)`; the result is an ordinary array.
+PRODUCTS: dict[str, tuple[Callable[[Sequence[Any]], int], Callable[..., Any]]] = {
+    "dot_general": (lambda inputs: 1 if isinstance(inputs[1], Weight) else 0, apply_dot),
+    "conv_general_dilated": (lambda inputs: 1, apply_conv),
+    "gather": (lambda inputs: 0, apply_gather),
+}
+
+# Layout: the result is the same weight in another form, and stays compressed; a list when there are several.
+LAYOUTS: dict[str, Rule] = {
+    "transpose": _first(lambda params, node: transpose(node, params["permutation"])),
+    "reshape": _reshape,
+    "squeeze": _squeeze,
+    "broadcast_in_dim": _broadcast,
+    "convert_element_type": _first(lambda params, node: convert(node, params["new_dtype"])),
+    "slice": _slice,
+    "dynamic_slice": _dynamic_slice,
+    "split": _first(lambda params, node: pieces(node, params["axis"], params["sizes"])),
+    "unstack": _unstack,
+    "stop_gradient": _first(lambda params, node: _identity.stop(node)),
+    "name": _first(lambda params, node: _identity.name(node, params["name"])),
+    "pvary": _first(lambda params, node: _identity.vary(node, params["axes"])),
+    "copy": _first(lambda params, node: node),
+    "copy_p": _first(lambda params, node: node),
+}
+
+
+def move(eqn: Any, inputs: Sequence[Any]) -> list[Any] | Dense | None:
+    """Applies the layout rule of an equation, if it has one.
+
+    Args:
+        eqn: A jaxpr equation.
+        inputs: Its operands, of which at least one is a `Weight`.
+
+    Returns:
+        Its results; `Dense` when the form of the node does not allow it; None when the operation is no layout change.
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> eqn = jax.make_jaxpr(lambda w: jax.lax.transpose(w, (1, 0)))(jnp.ones((2, 3))).eqns[0]
+        >>> move(eqn, [Weight(jnp.ones((2, 3)), "kernel")])[0].shape
+        (3, 2)
+    """
+    name = eqn.primitive.name
+    if name == "optimization_barrier":
+        return _identity.barrier(inputs)
+    if name not in LAYOUTS:
+        return None
+    moved = LAYOUTS[name](eqn.params, inputs)
+    if isinstance(moved, Dense):
+        return moved
+    path = next(x.path for x in inputs if isinstance(x, Weight))
+    return [Weight(part, path) for part in (moved if isinstance(moved, list) else [moved])]

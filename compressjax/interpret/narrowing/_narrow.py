@@ -1,0 +1,147 @@
+"""`narrow`: the function that runs on weights with units cut out, emitted from the jaxpr with the smaller sizes."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from compressjax.core import path_string
+from compressjax.interpret.coupling._atoms import Vector
+from compressjax.interpret.coupling._couplings import Studied, groups_of, studied
+from compressjax.interpret.coupling._labels import LabeledTrace, Labels, Place
+from compressjax.interpret.coupling._lost import lost_units
+from compressjax.interpret.jaxpr._bind import Context, bind
+from compressjax.interpret.jaxpr._shapes import shapes
+from compressjax.interpret.jaxpr._walk import needed, walk
+from compressjax.interpret.narrowing._narrow_flow import NARROW_FLOW
+from compressjax.interpret.narrowing._narrow_rules import NARROW_RULES, take
+
+
+class Cutter:
+    """Runs a studied jaxpr on arrays without the positions that are cut.
+
+    Example:
+        >>> cutter = Cutter(LabeledTrace({}), {1})
+        >>> cutter.kept(cutter.labeled.atoms.fresh(3))
+        array([0, 2])
+    """
+
+    def __init__(self, labeled: LabeledTrace, gone: set[int]) -> None:
+        self.labeled = labeled
+        self.gone = gone
+        self._known: dict[int, bool] = {}
+
+    def kept(self, vector: Vector) -> np.ndarray | None:
+        """The positions of an axis that stay; None when all do."""
+        stay = []
+        for atom in vector.tolist():
+            if atom not in self._known:
+                self._known[atom] = self.gone.isdisjoint(self.labeled.atoms.resolve(atom))
+            stay.append(self._known[atom])
+        return None if all(stay) else np.flatnonzero(stay)
+
+    def shape(self, labels: Labels) -> tuple[int, ...]:
+        """Shape after the cut."""
+        kept = [self.kept(v) for v in labels.axes]
+        return tuple(n if k is None else len(k) for n, k in zip(labels.shape, kept, strict=True))
+
+    def cut(self, x: Any, labels: Labels) -> Any:
+        """An array without the positions that are cut."""
+        for axis, vector in enumerate(labels.axes):
+            x = take(x, axis, self.kept(vector))
+        return x
+
+    def run(self, jaxpr: Any, consts: Sequence[Any], args: Sequence[Any], place: Place) -> list[Any]:
+        """Results of a jaxpr on cut arguments."""
+        small = [self.cut(x, labels) for x, labels in zip(consts, self.labeled.constants[place], strict=True)]
+        with Context() as context:
+
+            def step(number: int, eqn: Any, inputs: list[Any]) -> list[Any]:
+                context.enter(eqn)
+                return self._equation(eqn, inputs, (*place, number))
+
+            return walk(jaxpr, needed(jaxpr), small, args, step)
+
+    def _equation(self, eqn: Any, inputs: Sequence[Any], here: Place) -> list[Any]:
+        name, (ins, outs) = eqn.primitive.name, self.labeled.records[here]
+        if all(self.shape(labels) == labels.shape for labels in (*ins, *outs)):
+            return bind(eqn, inputs)
+        if name in NARROW_FLOW:
+            return NARROW_FLOW[name](self, eqn, inputs, here)
+        if name in NARROW_RULES:
+            return NARROW_RULES[name](self, eqn, inputs, ins, outs)
+        return bind(eqn, inputs)
+
+
+def gone_atoms(found: Studied, kept: Mapping[str, Sequence[int]]) -> set[int]:
+    """The atoms that are cut.
+
+    Args:
+        found: A studied function.
+        kept: Units that stay, by the name of their group; groups that are absent stay whole.
+
+    Returns:
+        Atoms.
+
+    Raises:
+        ValueError: If a group does not exist, is frozen, or keeps no unit or one that it does not have.
+
+    Example:
+        >>> found = studied(
+        ...     lambda p, x: x @ p["a"] @ p["b"], ({"a": np.ones((2, 4)), "b": np.ones((4, 1))}, np.ones((1, 2))), {}
+        ... )
+        >>> len(gone_atoms(found, {"a:1": [0, 2]}))
+        2
+    """
+    groups = groups_of(found)
+    lost = lost_units([group for group, _ in groups.values()], kept, loops=True)
+    return {groups[name][1][unit] for name, units in lost.items() for unit in units}
+
+
+def narrow(fn: Callable[..., Any], like: Any, kept: Mapping[str, Sequence[int]]) -> Callable[..., Any]:
+    """The function that runs on weights from which units were cut.
+
+    It traces `fn` at its full width and emits the jaxpr again with the smaller sizes, so it works where the code has
+    widths written into it, and divisors and scales in the code stay as they are,
+
+    .. math:: narrow(f)(cut(w), x) = f(mask(w), x) \\quad \\text{up to rounding}
+
+    Layers that a `scan` runs over are a group too (frozen, as a masked layer is not a missing one); `kept` may drop
+    turns of such a loop. Calls are inlined; a custom derivative is differentiated through the function that it was
+    given for.
+
+    Args:
+        fn: Any JAX function whose first argument is the tree of weights.
+        like: The full tree of weights, or `jax.ShapeDtypeStruct`s of it.
+        kept: Indices of the units that stay, by the name of their group in `couplings(fn)`.
+
+    Returns:
+        Function of the smaller tree and `fn`'s other arguments, of any batch size that `fn` takes.
+
+    Raises:
+        ValueError: When called, if a group does not exist, is frozen, or would keep no unit, or if the smaller tree has
+            other shapes than `kept` says.
+
+    Example:
+        >>> p = {"a": np.ones((2, 4), np.float32), "b": np.ones((4, 1), np.float32)}
+        >>> small = {"a": p["a"][:, [0, 2]], "b": p["b"][[0, 2]]}
+        >>> narrow(lambda p, x: x @ p["a"] @ p["b"], p, {"a:1": [0, 2]})(small, np.ones((1, 2), np.float32)).item()
+        4.0
+    """
+    wide = shapes(like)
+
+    def narrowed(params: Any, *args: Any, **kwargs: Any) -> Any:
+        found = studied(fn, (wide, *args), kwargs)
+        cutter = Cutter(found.labeled, gone_atoms(found, kept))
+        small = {path_string(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(params)[0]}
+        for path, labels in found.weights.items():
+            want, got = cutter.shape(labels), getattr(small.get(path), "shape", None)
+            if want != got:
+                raise ValueError(f"{path!r} has shape {got}, but with these cuts {want}; pass what cut() returned")
+        inputs = list(found.program.inputs)
+        inputs[: len(found.weights)] = [small[path] for path in found.weights]
+        closed = found.program.closed
+        return found.program.finish(cutter.run(closed.jaxpr, closed.consts, inputs, ()))
+
+    return narrowed

@@ -1,0 +1,136 @@
+"""Operations whose settings hold sizes, bound again with the sizes after a cut."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from compressjax.interpret.coupling._label_entries import SOURCES
+from compressjax.interpret.coupling._labels import Labels
+from compressjax.interpret.jaxpr._bind import bind
+
+Emit = Callable[[Any, Any, Sequence[Any], Sequence[Labels], Sequence[Labels]], list[Any]]
+
+
+def take(x: Any, axis: int, positions: np.ndarray | None) -> Any:
+    """Some positions of an axis, as a slice where they are neighbors.
+
+    Args:
+        x: Array.
+        axis: Its axis.
+        positions: Indices in ascending order; None for all.
+
+    Returns:
+        Array.
+
+    Example:
+        >>> take(jnp.arange(5), 0, np.array([1, 2])).tolist()
+        [1, 2]
+    """
+    if positions is None:
+        return x
+    if len(positions) and positions[-1] - positions[0] == len(positions) - 1:
+        return jax.lax.slice_in_dim(x, int(positions[0]), int(positions[-1]) + 1, axis=axis)
+    return jnp.take(x, positions, axis=axis, mode="clip")
+
+
+def rebind(eqn: Any, inputs: Sequence[Any], **changes: Any) -> list[Any]:
+    """Binds an equation with some of its settings changed.
+
+    Args:
+        eqn: The equation.
+        inputs: Operands.
+        **changes: New settings.
+
+    Returns:
+        Its results.
+
+    Example:
+        >>> eqn = jax.make_jaxpr(lambda x: jax.lax.reshape(x, (2, 3)))(jnp.zeros(6)).eqns[0]
+        >>> rebind(eqn, [jnp.zeros(8)], new_sizes=(2, 4))[0].shape
+        (2, 4)
+    """
+    out = eqn.primitive.bind(*inputs, **{**eqn.primitive.get_bind_params(eqn.params), **changes})
+    return list(out) if eqn.primitive.multiple_results else [out]
+
+
+def _source(cutter: Any, eqn: Any, inputs: Sequence[Any], ins: Sequence[Labels], outs: Sequence[Labels]) -> list[Any]:
+    del ins
+    return [cutter.cut(x, labels) for x, labels in zip(bind(eqn, inputs), outs, strict=True)]
+
+
+def _reshape(cutter: Any, eqn: Any, inputs: Sequence[Any], ins: Sequence[Labels], outs: Sequence[Labels]) -> list[Any]:
+    del ins
+    return rebind(eqn, inputs, new_sizes=cutter.shape(outs[0]))
+
+
+def _broadcast(
+    cutter: Any, eqn: Any, inputs: Sequence[Any], ins: Sequence[Labels], outs: Sequence[Labels]
+) -> list[Any]:
+    del ins
+    return rebind(eqn, inputs, shape=cutter.shape(outs[0]))
+
+
+def _picked(cutter: Any, x: Any, labels: Labels, axis: int, wanted: np.ndarray) -> Any:
+    """Those of the wanted positions that are left."""
+    kept = cutter.kept(labels.axes[axis])
+    if kept is None:
+        step = int(wanted[1] - wanted[0]) if len(wanted) > 1 else 1
+        low = int(wanted[0]) if len(wanted) else 0
+        return jax.lax.slice_in_dim(x, low, low + (len(wanted) - 1) * step + 1 if len(wanted) else low, step, axis)
+    return take(x, axis, np.flatnonzero(np.isin(kept, wanted)))
+
+
+def _slice(cutter: Any, eqn: Any, inputs: Sequence[Any], ins: Sequence[Labels], outs: Sequence[Labels]) -> list[Any]:
+    del outs
+    x, p = inputs[0], eqn.params
+    steps = p["strides"] or (1,) * len(ins[0].axes)
+    for axis, (low, high, step) in enumerate(zip(p["start_indices"], p["limit_indices"], steps, strict=True)):
+        if (low, high, step) != (0, len(ins[0].axes[axis]), 1):
+            x = _picked(cutter, x, ins[0], axis, np.arange(low, high, step))
+    return [x]
+
+
+def _split(cutter: Any, eqn: Any, inputs: Sequence[Any], ins: Sequence[Labels], outs: Sequence[Labels]) -> list[Any]:
+    axis = eqn.params["axis"]
+    return rebind(eqn, inputs, sizes=tuple(cutter.shape(labels)[axis] for labels in outs))
+
+
+def _conv(cutter: Any, eqn: Any, inputs: Sequence[Any], ins: Sequence[Labels], outs: Sequence[Labels]) -> list[Any]:
+    del outs
+    numbers = eqn.params["dimension_numbers"]
+    channels = cutter.shape(ins[0])[numbers.lhs_spec[1]]
+    return rebind(eqn, inputs, feature_group_count=channels // cutter.shape(ins[1])[numbers.rhs_spec[1]])
+
+
+def _pad(cutter: Any, eqn: Any, inputs: Sequence[Any], ins: Sequence[Labels], outs: Sequence[Labels]) -> list[Any]:
+    config = []
+    for axis, (low, high, inner) in enumerate(eqn.params["padding_config"]):
+        kept = cutter.kept(outs[0].axes[axis])
+        if kept is not None:
+            first, last = low, low + len(ins[0].axes[axis])
+            low, high = int((kept < first).sum()), int((kept >= last).sum())
+        config.append((low, high, inner))
+    return rebind(eqn, inputs, padding_config=tuple(config))
+
+
+def _sized(cutter: Any, eqn: Any, inputs: Sequence[Any], ins: Sequence[Labels], outs: Sequence[Labels]) -> list[Any]:
+    """Windows whose size is the whole axis take what is left of it."""
+    del outs
+    rows = zip(eqn.params["slice_sizes"], ins[0].shape, cutter.shape(ins[0]), strict=True)
+    return rebind(eqn, inputs, slice_sizes=tuple(left if n == whole else n for n, whole, left in rows))
+
+
+NARROW_RULES: dict[str, Emit] = {
+    **dict.fromkeys(SOURCES, _source),
+    "reshape": _reshape,
+    "broadcast_in_dim": _broadcast,
+    "slice": _slice,
+    "split": _split,
+    "conv_general_dilated": _conv,
+    "pad": _pad,
+    "gather": _sized,
+    "dynamic_slice": _sized,
+}

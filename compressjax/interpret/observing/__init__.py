@@ -1,0 +1,1 @@
+"""`observe`: statistics of what weights are multiplied with."""

@@ -1,0 +1,45 @@
+"""Which axes of a leaf the axes of a moved weight came from, so that records of a weight know what they sum over."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from compressjax.interpret.lifting._layout import factored
+
+Axes = tuple[tuple[int, ...], ...]  # for every axis of the moved weight, the leaf's axes it is made of
+
+
+def moved_axes(eqn: Any, axes: Axes, shape: Sequence[int]) -> Axes:
+    """Follows axes through a layout change.
+
+    Args:
+        eqn: The equation of the change.
+        axes: Origins of the axes of its operand.
+        shape: The operand's shape.
+
+    Returns:
+        Origins of the axes of each of its results.
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> eqn = jax.make_jaxpr(lambda w: jax.lax.transpose(w, (1, 0)))(jnp.ones((2, 3))).eqns[0]
+        >>> moved_axes(eqn, ((0,), (1,)), (2, 3))
+        ((1,), (0,))
+    """
+    name, params = eqn.primitive.name, eqn.params
+    if name == "transpose":
+        return tuple(axes[a] for a in params["permutation"])
+    if name == "squeeze":
+        return tuple(origin for a, origin in enumerate(axes) if a not in params["dimensions"])
+    if name == "unstack":
+        return tuple(origin for a, origin in enumerate(axes) if a != params["axis"])
+    if name == "broadcast_in_dim":
+        placed = dict(zip(params["broadcast_dimensions"], axes, strict=True))
+        return tuple(placed.get(a, ()) for a in range(len(params["shape"])))
+    if name == "reshape":
+        out: list[tuple[int, ...]] = []
+        for olds, news in factored(shape, params["new_sizes"]):
+            origin = tuple(sorted({a for old in olds for a in axes[old]}))
+            out += [origin if params["new_sizes"][new] != 1 or len(news) == 1 else () for new in news]
+        return tuple(out)
+    return axes

@@ -1,0 +1,173 @@
+"""`observe`: run a function and record what every weight is multiplied with."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from compressjax.core import Node, Selector, is_value, kernels, matches, nodes, path_string
+from compressjax.interpret.jaxpr._bind import bind
+from compressjax.interpret.jaxpr._records import Records, add, named
+from compressjax.interpret.jaxpr._trace import run
+from compressjax.interpret.jaxpr._weight import Weight
+from compressjax.interpret.lifting._explicit import materialize
+from compressjax.interpret.lifting._rules import move
+from compressjax.interpret.observing._axes import moved_axes
+from compressjax.interpret.observing._statistics import Statistics, of_rows
+
+
+class _Observe:
+    """Handler of `observe`: weights stay what they are; products leave a record."""
+
+    observes = True
+
+    def __init__(self, gram: bool) -> None:
+        self.gram = gram
+        self.records: Records = {}
+
+    def apply(self, eqn: Any, inputs: Sequence[Any]) -> Sequence[Any]:
+        """One equation that touches a weight."""
+        name = eqn.primitive.name
+        moved = move(eqn, inputs)
+        if isinstance(moved, list):
+            return [_followed(eqn, inputs, x) for x in moved]
+        weights = [x for x in inputs if isinstance(x, Weight)]
+        plain = [materialize(x) if isinstance(x, Weight) else x for x in inputs]
+        if len(weights) == 1 and name == "dot_general":
+            self._dot(eqn.params, plain, weights[0], isinstance(inputs[0], Weight))
+        elif name == "conv_general_dilated" and isinstance(inputs[1], Weight):
+            self._conv(eqn.params, plain, weights[-1])
+        return bind(eqn, plain)
+
+    def _dot(self, params: dict[str, Any], plain: Sequence[Any], weight: Weight, weight_first: bool) -> None:
+        (l_sum, r_sum), (l_batch, r_batch) = params["dimension_numbers"]
+        if weight_first:
+            x, x_sum, w_sum, x_batch, w_batch = plain[1], r_sum, l_sum, r_batch, l_batch
+        else:
+            x, x_sum, w_sum, x_batch, w_batch = plain[0], l_sum, r_sum, l_batch, r_batch
+        # Batch axes first and summed axes last, both in the order in which they stand in the weight.
+        lead = [x_batch[i] for i in sorted(range(len(w_batch)), key=lambda i: w_batch[i])]
+        last = [x_sum[i] for i in sorted(range(len(w_sum)), key=lambda i: w_sum[i])]
+        free = [a for a in range(x.ndim) if a not in lead and a not in last]
+        rows = jnp.transpose(x, (*lead, *free, *last))
+        size = math.prod(x.shape[a] for a in free), math.prod(x.shape[a] for a in last)
+        self._keep(weight, w_sum, rows.reshape(*(x.shape[a] for a in lead), *size))
+
+    def _keep(self, weight: Weight, axes: Sequence[int], rows: jax.Array) -> None:
+        origin = tuple(sorted({a for axis in axes for a in (weight.axes[axis] if weight.axes else (axis,))}))
+        add(self.records, weight.path, origin, of_rows(rows, gram=self.gram))
+
+    def _conv(self, params: dict[str, Any], plain: Sequence[Any], weight: Weight) -> None:
+        numbers = params["dimension_numbers"]
+        x = jnp.transpose(plain[0], numbers.lhs_spec)
+        spatial = [weight.shape[a] for a in numbers.rhs_spec[2:]]
+        patches = jax.lax.conv_general_dilated_patches(
+            x.astype(jnp.float32), spatial, params["window_strides"], params["padding"], params["lhs_dilation"],
+            params["rhs_dilation"], precision=jax.lax.Precision.HIGHEST,
+        )  # fmt: skip
+        channels = x.shape[1]
+        n, _, *out = patches.shape
+        split = jnp.moveaxis(patches.reshape(n, channels, *spatial, math.prod(out)), -1, 1)
+        # [n, positions, channels, *spatial]: order the last axes as the kernel has them; groups share one record.
+        axes = [a for a in range(len(weight.shape)) if a != numbers.rhs_spec[0]]
+        spec = [numbers.rhs_spec[1], *numbers.rhs_spec[2:]]
+        rows = jnp.transpose(split, (0, 1, *(2 + spec.index(a) for a in axes)))
+        groups = params["feature_group_count"]
+        if groups > 1:
+            where = 2 + axes.index(numbers.rhs_spec[1])
+            rows = jnp.stack(jnp.split(rows, groups, axis=where), axis=0)
+        self._keep(weight, axes, rows.reshape(-1, math.prod(weight.shape[a] for a in axes)))
+
+    def dense(self, weight: Weight, primitive: str, reason: str) -> jax.Array:
+        """The array itself."""
+        del primitive, reason
+        return materialize(weight)
+
+    def stacked(self, weight: Weight) -> Weight | None:
+        """Arrays carry axis 0 already; nodes may not."""
+        node = weight.node.stacked() if isinstance(weight.node, Node) else weight.node
+        return None if node is None else Weight(node, weight.path, weight.axes)
+
+    def row(self, weight: Weight) -> Weight:
+        """One layer of a stack: the axes of the leaf without its first."""
+        return Weight(weight.node, weight.path, weight.axes[1:])
+
+    def spawn(self) -> "_Observe":
+        """A fresh recorder, whose records leave the nested trace as results."""
+        return _Observe(self.gram)
+
+    def collected(self) -> Records:
+        """Records of this trace."""
+        return self.records
+
+    def absorb(self, records: Records) -> None:
+        """Takes over the records of a nested trace."""
+        for key, new in records.items():
+            add(self.records, key.path, key.axes, new)
+
+
+def _followed(eqn: Any, inputs: Sequence[Any], result: Any) -> Any:
+    if not isinstance(result, Weight) or result.axes:
+        return result  # no weight, or one that passed a barrier as it was
+    weight = next(x for x in inputs if isinstance(x, Weight))
+    return Weight(result.node, result.path, moved_axes(eqn, weight.axes, weight.shape))
+
+
+def observe(
+    fn: Callable[..., Any], *, select: Selector = kernels, gram: bool = True
+) -> Callable[..., tuple[Any, dict[str, Statistics]]]:
+    """Transforms a function so that it also returns the statistics of what its weights are multiplied with.
+
+    .. math:: H = \\sum_n x_n x_n^\\top \\in R^{in \\times in}
+
+    for every product `x W` of a selected weight, through calls, loops, branches and convolutions. A weight stacked
+    over a `scan` gets one record a layer, and one with batch axes (experts) one an index, with these axes in front.
+    A weight that is summed over different axes by different products (an embedding that also closes the network, say)
+    has a record for each: that of the earliest axes under its path, others as `path#axes`.
+
+    Not recorded: what happens inside `shard_map` in the function (devices see different rows); groups of a grouped
+    convolution share one record.
+
+    Args:
+        fn: Any JAX function; the weights are found in its first argument.
+        select: Which values of the first argument to observe.
+        gram: False keeps only the diagonal: norms, means and ranges.
+
+    Returns:
+        Function of the same arguments that returns `(fn's result, {path: Statistics})`. Add up batches with
+        `merge`; pass the sum to methods as `stats=`.
+
+    Raises:
+        ValueError: When called, if nothing is selected.
+
+    Example:
+        >>> out, stats = observe(lambda p, x: x @ p["kernel"])({"kernel": jnp.ones((2, 3))}, jnp.ones((4, 2)))
+        >>> stats["kernel"].gram.tolist()
+        [[4.0, 4.0], [4.0, 4.0]]
+    """
+
+    def observed(params: Any, *args: Any, **kwargs: Any) -> tuple[Any, dict[str, Statistics]]:
+        handler = _Observe(gram)
+        chosen = {p for p, x in nodes(params).items() if is_value(x) and matches(select, p, x)}
+        if not chosen:
+            raise ValueError(f"observe: select={select!r} selects nothing; the tree has {sorted(nodes(params))}")
+        # The interpreter marks leaves of all arguments; those of the first come with its own paths.
+        tagged = jax.tree_util.tree_map_with_path(_tagger(chosen), params, is_leaf=_is_leaf)
+        out = run(fn, (tagged, *args), kwargs, lambda path, leaf: leaf if isinstance(leaf, Weight) else None, handler)
+        return out, named(handler.records)
+
+    return observed
+
+
+def _is_leaf(x: Any) -> bool:
+    return isinstance(x, Node | Weight)
+
+
+def _tagger(chosen: set[str]) -> Callable[[Any, Any], Any]:
+    def tag(path: Any, leaf: Any) -> Any:
+        name = path_string(path)
+        return Weight(leaf, name, tuple((a,) for a in range(len(leaf.shape)))) if name in chosen else leaf
+
+    return tag

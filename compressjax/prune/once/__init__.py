@@ -1,0 +1,1 @@
+"""Methods that prune at once, after training."""

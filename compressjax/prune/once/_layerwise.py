@@ -1,0 +1,153 @@
+"""What the layer-by-layer methods share: masks and new weights from the statistics of a layer's inputs."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from compressjax.core import Compression
+from compressjax.numerics import with_auto_axes
+from compressjax.prune.distributions._densities import Distribution, densities
+from compressjax.prune.training._masking import Arrays, apply_masks, masked_nodes, masking, shapes_of, whole_masks
+
+
+class HessianInfo(NamedTuple):
+    """How far the second moments of a leaf's inputs could be trusted when the leaf was pruned.
+
+    Attributes:
+        condition: A lower bound of their condition number after damping, the largest of a stack's layers; 0 before.
+        fallback: Whether a factorization failed, so that eigenvalues were clipped; see `hessian_condition` for more.
+    """
+
+    condition: jax.Array
+    fallback: jax.Array
+
+
+class LayerwiseState(NamedTuple):
+    """State of `wanda`, `sparsegpt` and `woodfisher`.
+
+    Attributes:
+        masks: `{path: bool array}`, True where the weight is kept; all True before the statistics come.
+        shifts: `{path: float32 array}`, what is added to kept weights to make up for the others; empty for methods that
+            leave them alone.
+        decided: Whether the statistics have come, bool scalar.
+        info: `{path: HessianInfo}` of `sparsegpt`, which inverts second moments; empty for the others.
+    """
+
+    masks: Arrays
+    shifts: Arrays
+    decided: jax.Array
+    info: dict[str, HessianInfo]
+
+
+def layerwise(
+    name: str,
+    prune_leaf: Callable[[str, jax.Array, Any, float | None], tuple[jax.Array, jax.Array | None, HessianInfo | None]],
+    needs: tuple[str, ...],
+    *,
+    inverts: bool,
+    sparsity: float | None = None,
+    distribution: Distribution = "uniform",
+) -> Compression:
+    """Builds a post-training method that decides once, at the first update with statistics.
+
+    Args:
+        name: Static description.
+        prune_leaf: `(path, array, statistics, sparsity or None) -> (mask, shift, info)`, the first two of the array's
+            shape; the others are None for methods that only choose.
+        needs: Names of the statistics that are read.
+        inverts: Whether there are shifts and information on how they were found.
+        sparsity: Fraction of zeros over all leaves, or None where a pattern fixes it.
+        distribution: As for `densities`.
+
+    Returns:
+        Compression whose state is a `LayerwiseState`.
+
+    Raises:
+        ValueError: From `update`, when statistics are missing.
+
+    Example:
+        >>> keep = layerwise("keep", lambda path, x, s, _: (x > s, None, None), ("x",), inverts=False)
+        >>> params = {"kernel": jnp.array([[1.0, 3.0]])}
+        >>> keep.update(keep.init(params), params, None, {"kernel": 2.0}).masks["kernel"].tolist()
+        [[False, True]]
+    """
+
+    def init(flat: Arrays) -> LayerwiseState:
+        _sparsities(flat, sparsity, distribution)  # refuses what does not fit, before statistics are taken
+        zeros = {path: jnp.zeros_like(x, jnp.float32) for path, x in flat.items()} if inverts else {}
+        info = {path: HessianInfo(jnp.zeros((), jnp.float32), jnp.array(False)) for path in zeros}
+        return LayerwiseState(whole_masks(flat), zeros, jnp.array(False), info)
+
+    def update(state: LayerwiseState, flat: Arrays, grads: Any, stats: Any) -> LayerwiseState:
+        del grads
+        missing = sorted(path for path in flat if path not in (stats or {}))
+        if stats is None and settled(state.decided):
+            return state
+        if missing:
+            raise ValueError(f"{name} reads statistics {needs}, absent for {missing[:8]}; run observe and pass stats=")
+
+        def decide(flat: Arrays, stats: Any) -> LayerwiseState:
+            shares = _sparsities(flat, sparsity, distribution)
+            found = {path: prune_leaf(path, x, stats[path], shares[path]) for path, x in flat.items()}
+            masks = {path: mask for path, (mask, _, _) in found.items()}
+            shifts = {path: shift for path, (_, shift, _) in found.items() if shift is not None}
+            info = {path: told for path, (_, _, told) in found.items() if told is not None}
+            return LayerwiseState(masks, shifts, jnp.array(True), info)
+
+        read = {path: stats[path] for path in flat}
+        return jax.lax.cond(state.decided, lambda: state, lambda: with_auto_axes(decide, state)(flat, read))
+
+    return shifting(name, init=init, update=update, needs=needs)
+
+
+def shifting(name: str, **parts: Any) -> Compression:
+    """A compression that shows kept weights with their shifts and the others as zeros.
+
+    Args:
+        name: Static description.
+        **parts: What else `on_values` takes: `init`, `update`, `needs`; the state is a `LayerwiseState`.
+
+    Returns:
+        The compression.
+
+    Example:
+        >>> shifting("mine").name
+        'mine'
+    """
+
+    def shifted(flat: Arrays, state: LayerwiseState) -> Arrays:
+        wide = {p: (x.astype(jnp.float32) + state.shifts[p]).astype(x.dtype) if p in state.shifts else x
+                for p, x in flat.items()}  # fmt: skip
+        return apply_masks(wide, state.masks)
+
+    return masking(
+        name,
+        view=shifted,
+        encode=lambda flat, state: masked_nodes(shifted(flat, state), state.masks),
+        **parts,
+    )
+
+
+def _sparsities(flat: Arrays, sparsity: float | None, distribution: Distribution) -> dict[str, float | None]:
+    if sparsity is None:
+        return dict.fromkeys(flat)
+    shares = densities(shapes_of(flat), sparsity, distribution)
+    return {path: 1.0 - share for path, share in shares.items()}
+
+
+def settled(decided: jax.Array) -> bool:
+    """Whether an update without statistics is in order: the decision was made, or nobody can say under a trace.
+
+    Args:
+        decided: Bool scalar of a state.
+
+    Returns:
+        True where the update is to return the state.
+
+    Example:
+        >>> settled(jnp.array(False))
+        False
+    """
+    return isinstance(decided, jax.core.Tracer) or bool(decided)

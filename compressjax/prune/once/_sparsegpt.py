@@ -1,0 +1,186 @@
+"""SparseGPT: one-shot pruning in which later weights make up for removed ones."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from compressjax.core import Compression
+from compressjax.numerics import inverse_root, top_mask
+from compressjax.prune._numbers import check_strength
+from compressjax.prune.distributions._densities import Distribution
+from compressjax.prune.once._layerwise import HessianInfo, layerwise
+from compressjax.prune.once._wanda import checked
+from compressjax.prune.patterns._pattern import Pattern
+from compressjax.saliency import layout
+
+
+def sparsegpt(
+    sparsity: float | None = None,
+    pattern: str = "unstructured",
+    *,
+    distribution: Distribution = "uniform",
+    block: int = 128,
+    damping: float = 0.01,
+) -> Compression:
+    """Removes weights input by input and spreads each error over the inputs that are still to come.
+
+    .. math:: H = X^\\top X + \\lambda \\overline{h} I = (U^\\top U)^{-1}, \\quad
+        S_{ij} = \\frac{W_{ij}^2}{U_{ii}^2}, \\quad
+        W_{k\\cdot} \\leftarrow W_{k\\cdot} - \\frac{U_{ik}}{U_{ii}} (W_{i\\cdot} - \\hat W_{i\\cdot}) \\;\\; (k \\ge i)
+
+    for a kernel `[in, out]`. Masks are chosen from the weights as they then are: for `block` inputs at a time over all
+    outputs, or, for N:M, for `M` inputs at a time output by output. Needs the Gram matrix of the inputs (`observe` with
+    `gram=True`), time `in^2 (in + out)` and memory `in^2`. Convolutions are `[h * w * in, out]`; layers of a stack and
+    experts are pruned one by one.
+
+    What it buys: bytes, as `gradual`, without training; no speed-up here. The state's `info` says of every leaf how far
+    its statistics could be trusted, `hessian_condition` says more: with fewer examples than inputs, all depends on the
+    damping. Where a factorization fails, eigenvalues are clipped.
+
+    Args:
+        sparsity: Fraction of zeros, in [0, 1); left out for N:M.
+        pattern: `"unstructured"`, or `"N:M"` along the inputs.
+        distribution: `"uniform"`, `"erk"` or `{pattern: sparsity}`, as `by_sensitivity` gives.
+        block: Inputs a block, at least 1.
+        damping: Multiple of the mean diagonal that is added to it, at least 0.
+
+    Returns:
+        Compression whose nodes are `Masked`; pass `stats=` to `compress`, or to the first `update`.
+
+    Raises:
+        ValueError: If a setting is out of range; from `update`, if statistics are missing, lack the Gram matrix or do
+            not fit, or M does not divide a leaf's inputs.
+
+    Example:
+        >>> from compressjax.core import compress
+        >>> from compressjax.interpret import observe
+        >>> params = {"kernel": jnp.array([[3.0], [2.0]])}
+        >>> _, stats = observe(lambda p, x: x @ p["kernel"])(params, jnp.array([[1.0, 1.0], [1.0, 0.9]]))
+        >>> small = compress(params, {".*": sparsegpt(0.5)}, stats)["kernel"]
+        >>> small.mask.tolist(), round(small.value[1, 0].item(), 1)
+        ([[False], [True]], 5.1)
+
+    Source: Frantar and Alistarh, arXiv:2301.00774 (frantar2023).
+    """
+    chosen, name = checked("sparsegpt", sparsity, pattern, distribution)
+    check_strength("sparsegpt", "damping", damping, "0.01 is usual")
+    if block < 1:
+        raise ValueError(f"sparsegpt: block={block} must be at least 1; 128 is usual")
+
+    def prune_leaf(
+        path: str, x: jax.Array, stats: Any, zeros: float | None
+    ) -> tuple[jax.Array, jax.Array, HessianInfo]:
+        shaped = layout(path, x.shape, stats)
+        if stats.gram is None:
+            raise ValueError(f"sparsegpt reads the Gram matrix of {path}, which observe(gram=False) left out")
+        wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        kernel, gram = shaped.matrices(wide), stats.gram.reshape(-1, shaped.inputs, shaped.inputs)
+        if chosen.density is not None:
+            chosen.read(path, tuple(kernel.shape[1:]))  # refuses what M does not divide
+
+        def layer(pair: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array, HessianInfo]:
+            weights, hessian = pair
+            found = inverse_root(hessian, damping)
+            root = found.root.astype(wide.dtype)
+            # An input that never occurs costs nothing: an infinite variance makes its scores and errors zero.
+            scale = jnp.where(jnp.diagonal(hessian) > 0, jnp.diagonal(root), jnp.inf)
+            info = HessianInfo(found.condition.astype(jnp.float32), found.fallback)
+            return *prune_matrix(weights, root, scale, zeros, chosen, block), info
+
+        new, mask, info = jax.lax.map(layer, (kernel, gram))
+        worst = HessianInfo(jnp.max(info.condition), jnp.any(info.fallback))
+        return shaped.leaf(mask), (shaped.leaf(new) - wide).astype(jnp.float32), worst
+
+    return layerwise(name, prune_leaf, ("gram", "squares"), inverts=True, sparsity=sparsity, distribution=distribution)
+
+
+def prune_matrix(
+    kernel: jax.Array, root: jax.Array, scale: jax.Array, sparsity: float | None, pattern: Pattern, block: int
+) -> tuple[jax.Array, jax.Array]:
+    """Prunes one kernel, given the root of the inverse of its inputs' second moments.
+
+    Args:
+        kernel: `[in, out]`.
+        root: `[in, in]`, upper triangular.
+        scale: `[in]`, its diagonal; infinite for inputs that never occur.
+        sparsity: Fraction of zeros, or None for N:M.
+        pattern: `unstructured()` or `nm(n, m)`.
+        block: Inputs a block.
+
+    Returns:
+        The new kernel, zero where pruned, and the mask.
+
+    Example:
+        >>> from compressjax.prune.patterns._pattern import unstructured
+        >>> prune_matrix(jnp.array([[3.0], [2.0]]), jnp.eye(2), jnp.ones(2), 0.5, unstructured(), 128)[0].tolist()
+        [[3.0], [0.0]]
+    """
+    inputs, outputs = kernel.shape
+    group = 0 if pattern.density is None else int(pattern.name.partition(":")[2])
+    block = min(block, inputs)
+    block += -block % group if group else 0
+    # Whole blocks only: added inputs weigh nothing, meet nobody, and are never removed.
+    extra = -inputs % block
+    scale = jnp.concatenate([scale, jnp.ones(extra, root.dtype)])
+    root = jnp.pad(root, ((0, extra), (0, extra))) + jnp.diag(jnp.arange(inputs + extra) >= inputs).astype(root.dtype)
+    kernel = jnp.pad(kernel, ((0, extra), (0, 0)))
+    plan = _Plan(inputs, outputs, block, group, round((pattern.density or 0.0) * group), sparsity or 0.0)
+    mask = jnp.ones(kernel.shape, bool)
+
+    def step(b: jax.Array, carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        return _block(plan, b * block, root, scale, *carry)
+
+    kernel, mask = jax.lax.fori_loop(0, (inputs + extra) // block, step, (kernel, mask))
+    return jnp.where(mask, kernel, 0.0)[:inputs], mask[:inputs]
+
+
+class _Plan(NamedTuple):
+    inputs: int
+    outputs: int
+    block: int
+    group: int
+    kept: int
+    sparsity: float
+
+
+def _block(
+    plan: _Plan, start: jax.Array, root: jax.Array, scale: jax.Array, kernel: jax.Array, mask: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Prunes the inputs of one block and hands their errors to all later ones."""
+    size = plan.block
+    panel = jax.lax.dynamic_slice_in_dim(kernel, start, size)
+    rows = jax.lax.dynamic_slice_in_dim(root, start, size)
+    square = jax.lax.dynamic_slice_in_dim(rows, start, size, axis=1)
+    diagonal = jax.lax.dynamic_slice_in_dim(scale, start, size)
+    keep = jnp.ones(panel.shape, bool) if plan.group else _keep_block(plan, panel, diagonal, start)
+
+    def step(i: jax.Array, carry: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array, jax.Array]:
+        panel, keep, errors = carry
+        if plan.group:
+            keep = jax.lax.cond(i % plan.group == 0, lambda: _keep_group(plan, panel, keep, diagonal, i), lambda: keep)
+        error = jnp.where(keep[i], 0.0, panel[i]) / diagonal[i]
+        # Row i of the root is zero before i, so inputs that are done stay as they are.
+        return panel - jnp.outer(square[i], error), keep, errors.at[i].set(error)
+
+    panel, keep, errors = jax.lax.fori_loop(0, size, step, (panel, keep, jnp.zeros_like(panel)))
+    later = jnp.arange(root.shape[0]) >= start + size
+    spread = jnp.matmul(jnp.where(later[None], rows, 0.0).T, errors, precision=jax.lax.Precision.HIGHEST)
+    kernel = jax.lax.dynamic_update_slice_in_dim(kernel, panel, start, 0) - spread
+    return kernel, jax.lax.dynamic_update_slice_in_dim(mask, keep, start, 0)
+
+
+def _keep_block(plan: _Plan, panel: jax.Array, diagonal: jax.Array, start: jax.Array) -> jax.Array:
+    real = (start + jnp.arange(plan.block) < plan.inputs)[:, None]
+    scores = jnp.where(real, jnp.square(panel / diagonal[:, None]), jnp.inf)
+    # Both counts are integers from Python: float32 would not count large layers to the weight.
+    whole, last = plan.block * plan.outputs, (plan.inputs % plan.block or plan.block) * plan.outputs
+    removed = jnp.where(start + plan.block > plan.inputs, round(plan.sparsity * last), round(plan.sparsity * whole))
+    return top_mask(scores, whole - removed)
+
+
+def _keep_group(plan: _Plan, panel: jax.Array, keep: jax.Array, diagonal: jax.Array, i: jax.Array) -> jax.Array:
+    part = jax.lax.dynamic_slice_in_dim(panel, i, plan.group)
+    scores = jnp.square(part / jax.lax.dynamic_slice_in_dim(diagonal, i, plan.group)[:, None])
+    chosen = jax.vmap(lambda column: top_mask(column, plan.kept), in_axes=1, out_axes=1)(scores)
+    return jax.lax.dynamic_update_slice_in_dim(keep, chosen, i, 0)

@@ -1,0 +1,109 @@
+"""From scores to masks, under a pattern and a budget."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+
+from compressjax.prune.distributions._densities import Distribution, kept_counts
+from compressjax.prune.patterns._pattern import Pattern, as_pattern
+from compressjax.prune.patterns._ranked import check_pattern, own_sparsity, ranked
+from compressjax.prune.training._masking import Arrays, shapes_of
+
+
+def pattern_mask(
+    scores: jax.Array, density: float | None = None, pattern: str | Pattern = "unstructured", *, path: str = "the leaf"
+) -> jax.Array:
+    """Mask of one leaf: the units with the largest mean score, in every group equally many.
+
+    Args:
+        scores: Array of the leaf's shape; higher means keep.
+        density: Fraction of units to keep, in [0, 1]; None where the pattern fixes it. Of a group with several weights
+            a unit, at least one unit stays.
+        pattern: Name or pattern, see `as_pattern`.
+        path: Of the leaf, for messages.
+
+    Returns:
+        Bool array of the leaf's shape.
+
+    Raises:
+        ValueError: If there is no density, another than the pattern's, or the pattern does not fit the leaf.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> pattern_mask(jnp.array([[1.0, 2.0], [5.0, 1.0]]), 0.5, "neuron").tolist()
+        [[True, False], [True, False]]
+    """
+    chosen = as_pattern(pattern)
+    wanted = chosen.density if density is None else density
+    if wanted is None or (chosen.density is not None and abs(wanted - chosen.density) > 1e-9):
+        raise ValueError(
+            f"density={density} of {path}: pattern {chosen.name} "
+            + ("needs one" if chosen.density is None else f"itself keeps {chosen.density:g}; leave it out")
+        )
+    if not 0.0 <= wanted <= 1.0:
+        raise ValueError(f"density={wanted} of {path} is outside [0, 1]: it is the fraction of units that is kept")
+
+    entries = wanted * scores.size
+    kept = round(entries) if chosen.single else entries
+    return ranked({path: scores}, {path: kept}, chosen)[path]
+
+
+def masks_of(
+    scores: Arrays,
+    sparsity: float | None,
+    distribution: Distribution = "uniform",
+    pattern: str | Pattern = "unstructured",
+) -> Arrays:
+    """Masks of several leaves.
+
+    Args:
+        scores: `{path: array of the leaf's shape}`.
+        sparsity: Fraction of zeros over all leaves, in [0, 1); None where the pattern fixes it.
+        distribution: As for `densities`, or `"global"`: units of all leaves compete by their mean score, and are kept
+            in this order up to the first whose weights no longer fit, at least one.
+        pattern: Name or pattern.
+
+    Returns:
+        `{path: bool array}`.
+
+    Raises:
+        ValueError: If the sparsity is missing or not the pattern's, the pattern's groups cannot compete across leaves,
+            or as `densities` and `pattern_mask`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> scores = {"a": jnp.array([[1.0, 9.0]]), "b": jnp.array([[8.0, 2.0]])}
+        >>> {path: mask.tolist() for path, mask in masks_of(scores, 0.5, "global").items()}
+        {'a': [[False, True]], 'b': [[True, False]]}
+    """
+    chosen = check_pattern(pattern, sparsity, distribution)
+    counts = kept_counts(shapes_of(scores), own_sparsity(sparsity, chosen), distribution, whole=chosen.single)
+    return ranked(scores, counts, chosen)
+
+
+def scores_of(found: Mapping[str, Any], paths: tuple[str, ...], name: str) -> Arrays:
+    """The scores of selected leaves.
+
+    Args:
+        found: What a saliency gave.
+        paths: The selected leaves.
+        name: Of the saliency, for the message.
+
+    Returns:
+        `{path: scores}` of these leaves alone.
+
+    Raises:
+        ValueError: If the saliency says nothing of one of them.
+
+    Example:
+        >>> list(scores_of({"a": 1, "b": 2}, ("a",), "mine"))
+        ['a']
+    """
+    missing = [path for path in paths if path not in found]
+    if missing:
+        raise ValueError(
+            f"saliency {name} says nothing of {missing[:8]}, only of {sorted(found)[:8]}; "
+            "select what it scores with only()"
+        )
+    return {path: found[path] for path in paths}

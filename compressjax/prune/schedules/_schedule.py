@@ -1,0 +1,313 @@
+"""Schedules: functions from the number of steps to the sparsity, with what methods must know of them."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from compressjax.prune.distributions._densities import check_sparsity
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Schedule:
+    """A schedule; `schedule(step)` is the sparsity after `step` steps, 0 before `begin`.
+
+    Attributes:
+        name: As it is written in manifests.
+        sparsity: Final fraction of zeros.
+        begin: First step with zeros.
+        end: Step from which the sparsity is final.
+        initial: Fraction of zeros at `begin`.
+        way: `step -> fraction of the way` from `initial` to `sparsity`, in [0, 1], 1 from `end` on.
+        every: Steps between changes, or None where it changes all the time.
+        rises: Whether the sparsity never falls.
+
+    Example:
+        >>> Schedule("jump", 0.5, 0, 2, 0.0, lambda step: jnp.where(step < 2, 0.0, 1.0))(jnp.arange(4)).tolist()
+        [0.0, 0.0, 0.5, 0.5]
+    """
+
+    name: str
+    sparsity: float
+    begin: int
+    end: int
+    initial: float
+    way: Callable[[jax.Array | int], jax.Array]
+    every: int | None = None
+    rises: bool = True
+
+    def __call__(self, step: jax.Array | int) -> jax.Array:
+        """Sparsity after `step` steps, float32; any integer shape, may be traced."""
+        return jnp.where(
+            jnp.asarray(step) < self.begin, 0.0, self.initial + (self.sparsity - self.initial) * self.way(step)
+        )
+
+
+def progress(step: jax.Array | int, begin: int, end: int, power: float) -> jax.Array:
+    """Fraction of the way from the first to the last sparsity, `1 - (1 - (t - t_0) / (t_1 - t_0))^p`.
+
+    Args:
+        step: Number of steps done; may be traced.
+        begin: Step at which the fraction is 0.
+        end: Step from which the fraction is 1.
+        power: Positive exponent.
+
+    Returns:
+        float32 array of the shape of `step`, in [0, 1].
+
+    Raises:
+        ValueError: If `end` is before `begin`, or `power` is not positive.
+
+    Example:
+        >>> progress(5, 0, 10, 1).item()
+        0.5
+    """
+    if end < begin:
+        raise ValueError(f"pruning would end at step {end}, before it begins at {begin}; give end >= begin")
+    if not 0 < power < math.inf:
+        raise ValueError(f"power={power} must be positive and finite; the paper has 3")
+    left = jnp.clip((end - jnp.asarray(step, jnp.float32)) / max(end - begin, 1), 0.0, 1.0)
+    # With end == begin the schedule is a jump; the division above cannot tell the step itself from the one before.
+    left = jnp.where(jnp.asarray(step) >= end, 0.0, left)
+    return 1.0 - left**power
+
+
+def polynomial(
+    sparsity: float, *, end: int, begin: int = 0, initial: float = 0.0, power: float = 3, name: str = ""
+) -> Schedule:
+    """Fast while there is much to remove, slow at the end.
+
+    .. math:: s_t = s_f + (s_i - s_f)(1 - \\tfrac{t - t_0}{t_1 - t_0})^p
+
+    Args:
+        sparsity: Final fraction of zeros, in [0, 1).
+        end: Step `t_1`.
+        begin: Step `t_0`, at least 0.
+        initial: Fraction of zeros at `begin`, at most `sparsity`.
+        power: Exponent, positive.
+        name: For manifests.
+
+    Returns:
+        The schedule.
+
+    Raises:
+        ValueError: If a sparsity is outside [0, 1), `initial` exceeds `sparsity`, or `end` comes before `begin`.
+
+    Example:
+        >>> polynomial(0.8, end=10, power=2)(jnp.array([0, 5, 10])).tolist()
+        [0.0, 0.60..., 0.80...]
+
+    Source: Zhu and Gupta, arXiv:1710.01878 (zhu2017).
+    """
+    _check(sparsity, begin, end, initial)
+    progress(0, begin, end, power)
+    name = name or f"polynomial(power={power})"
+    return Schedule(name, sparsity, begin, end, initial, lambda step: progress(step, begin, end, power))
+
+
+def cubic(sparsity: float, *, end: int, begin: int = 0, initial: float = 0.0) -> Schedule:
+    """The polynomial of power 3, the usual choice.
+
+    .. math:: s_t = s_f + (s_i - s_f)(1 - \\tfrac{t - t_0}{t_1 - t_0})^3
+
+    Args:
+        sparsity: Final fraction of zeros, in [0, 1).
+        end: Step `t_1`.
+        begin: Step `t_0`.
+        initial: Fraction of zeros at `begin`.
+
+    Returns:
+        The schedule.
+
+    Raises:
+        ValueError: As `polynomial`.
+
+    Example:
+        >>> cubic(0.8, end=100)(jnp.array([0, 50, 100])).tolist()
+        [0.0, 0.69..., 0.80...]
+
+    Source: Zhu and Gupta, arXiv:1710.01878 (zhu2017).
+    """
+    return polynomial(sparsity, end=end, begin=begin, initial=initial, name="cubic")
+
+
+def linear(sparsity: float, *, end: int, begin: int = 0, initial: float = 0.0) -> Schedule:
+    """Equally many weights go at every step.
+
+    .. math:: s_t = s_i + (s_f - s_i) \\tfrac{t - t_0}{t_1 - t_0}
+
+    Args:
+        sparsity: Final fraction of zeros, in [0, 1).
+        end: Step `t_1`.
+        begin: Step `t_0`.
+        initial: Fraction of zeros at `begin`.
+
+    Returns:
+        The schedule.
+
+    Raises:
+        ValueError: As `polynomial`.
+
+    Example:
+        >>> linear(0.5, end=4)(jnp.arange(5)).tolist()
+        [0.0, 0.125, 0.25, 0.375, 0.5]
+
+    Source: power 1 of the schedule of Zhu and Gupta, arXiv:1710.01878 (zhu2017).
+    """
+    return polynomial(sparsity, end=end, begin=begin, initial=initial, power=1, name="linear")
+
+
+def exponential(sparsity: float, *, end: int, begin: int = 0, initial: float = 0.0) -> Schedule:
+    """The same fraction of the weights that are left goes at every step.
+
+    .. math:: 1 - s_t = (1 - s_i)\\left(\\frac{1 - s_f}{1 - s_i}\\right)^{(t - t_0) / (t_1 - t_0)}
+
+    Args:
+        sparsity: Final fraction of zeros, in [0, 1).
+        end: Step `t_1`.
+        begin: Step `t_0`.
+        initial: Fraction of zeros at `begin`.
+
+    Returns:
+        The schedule.
+
+    Raises:
+        ValueError: As `polynomial`.
+
+    Example:
+        >>> exponential(0.75, end=2)(jnp.arange(3)).tolist()
+        [0.0, 0.5, 0.75]
+
+    Source: the rounds of Tanaka et al., arXiv:2006.05467 (tanaka2020), one a step.
+    """
+    _check(sparsity, begin, end, initial)
+    ratio = (1 - sparsity) / (1 - initial)
+
+    def way(step: jax.Array | int) -> jax.Array:
+        there = progress(step, begin, end, 1)
+        if ratio == 1:
+            return there
+        return jnp.where(there >= 1, 1.0, (1 - ratio**there) / (1 - ratio))
+
+    return Schedule("exponential", sparsity, begin, end, initial, way)
+
+
+def at_once(sparsity: float, *, at: int = 0) -> Schedule:
+    """Everything goes at one step.
+
+    .. math:: s_t = s_f\\,[t \\ge t_0]
+
+    Args:
+        sparsity: Fraction of zeros, in [0, 1).
+        at: The step `t_0`, at least 0.
+
+    Returns:
+        The schedule.
+
+    Raises:
+        ValueError: If the sparsity is outside [0, 1) or the step negative.
+
+    Example:
+        >>> at_once(0.5, at=2)(jnp.arange(4)).tolist()
+        [0.0, 0.0, 0.5, 0.5]
+
+    Source: the one-shot pruning of Frankle and Carbin, arXiv:1803.03635 (frankle2019).
+    """
+    return polynomial(sparsity, end=at, begin=at, power=1, name="at_once")
+
+
+def iterative(sparsity: float, *, rounds: int, end: int, begin: int = 0) -> Schedule:
+    """The same fraction of the weights that are left goes at the start of every round, with training in between.
+
+    .. math:: 1 - s_t = (1 - s_f)^{k / n}, \\qquad k = \\lfloor n (t - t_0) / (t_1 - t_0) \\rfloor + 1
+
+    so the first of `n` rounds begins at `t_0` and the last at `t_1`. `lottery_ticket` does the same and rewinds.
+
+    Args:
+        sparsity: Final fraction of zeros, in [0, 1).
+        rounds: Number of rounds `n`, at least 1; above 1, `rounds - 1` must divide `end - begin`.
+        end: Step `t_1`, at which the last round begins.
+        begin: Step `t_0`, at which the first round begins.
+
+    Returns:
+        The schedule.
+
+    Raises:
+        ValueError: As `polynomial`, or if the rounds do not divide the steps.
+
+    Example:
+        >>> iterative(0.75, rounds=2, end=4)(jnp.array([0, 3, 4])).tolist()
+        [0.5, 0.5, 0.75]
+
+    Source: Han et al., arXiv:1506.02626 (han2015).
+    """
+    check_sparsity(sparsity, "sparsity")  # above 1, the root below is no real number
+    first = 1 - (1 - sparsity) ** (1 / max(rounds, 1))
+    _check(sparsity, begin, end, min(first, sparsity))
+    gaps = max(rounds - 1, 1)
+    if rounds < 1 or (end - begin) % gaps or (rounds > 1) != (end > begin):
+        raise ValueError(
+            f"iterative: rounds={rounds} need rounds - 1 equal gaps between begin={begin} and end={end}; with one "
+            "round begin and end agree"
+        )
+    every = max((end - begin) // gaps, 1)
+
+    def way(step: jax.Array | int) -> jax.Array:
+        k = jnp.clip((jnp.asarray(step) - begin) // every, 0, rounds - 1) + 1
+        there = 1 - jnp.float32(1 - sparsity) ** (k / rounds)
+        if sparsity == first:
+            return jnp.where(jnp.asarray(step) >= end, 1.0, 0.0)
+        return jnp.where(jnp.asarray(step) >= end, 1.0, jnp.clip((there - first) / (sparsity - first), 0.0, 1.0))
+
+    return Schedule("iterative", sparsity, begin, end, first, way, every=every)
+
+
+def periodic(sparsity: float, *, periods: int, end: int, begin: int = 0, initial: float = 0.0) -> Schedule:
+    """Rises as `cubic` does, again and again, so that weights which were removed too early get another chance.
+
+    .. math:: s_t = s_f + (s_i - s_f)(1 - u)^3, \\qquad u = \\frac{(t - t_0) \\bmod T}{T - 1}, \\quad
+        T = \\lfloor (t_1 - t_0) / n \\rfloor
+
+    and `s_f` from `t_1` on. For methods whose masks may come back (`movement`); `gradual` refuses it.
+
+    Args:
+        sparsity: Final fraction of zeros, in [0, 1).
+        periods: Number of periods `n`, at least 1, of at least two steps each.
+        end: Step `t_1`.
+        begin: Step `t_0`.
+        initial: Fraction of zeros at the start of every period.
+
+    Returns:
+        The schedule.
+
+    Raises:
+        ValueError: As `polynomial`, or if the periods are too short.
+
+    Example:
+        >>> periodic(0.5, periods=2, end=6)(jnp.arange(7)).tolist()
+        [0.0, 0.4375, 0.5, 0.0, 0.4375, 0.5, 0.5]
+
+    Source: Srinivas et al., arXiv:2202.01290 (srinivas2022).
+    """
+    _check(sparsity, begin, end, initial)
+    if periods < 1 or (end - begin) // max(periods, 1) < 2:
+        raise ValueError(f"periodic: periods={periods} between begin={begin} and end={end} have less than two steps")
+    length = (end - begin) // periods
+
+    def way(step: jax.Array | int) -> jax.Array:
+        place = jnp.maximum(jnp.asarray(step) - begin, 0) % length
+        return jnp.where(jnp.asarray(step) >= end, 1.0, 1 - (1 - place / (length - 1)) ** 3)
+
+    return Schedule("periodic", sparsity, begin, end, initial, way, rises=False)
+
+
+def _check(sparsity: float, begin: int, end: int, initial: float) -> None:
+    check_sparsity(sparsity, "sparsity")
+    check_sparsity(initial, "initial")
+    if initial > sparsity:
+        raise ValueError(f"initial={initial} exceeds the final sparsity {sparsity}")
+    if begin < 0:
+        raise ValueError(f"begin={begin} must be at least 0")
+    progress(0, begin, end, 1)

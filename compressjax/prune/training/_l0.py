@@ -1,0 +1,244 @@
+"""L0 regularization: gates that are exactly zero or one with some probability, and learn it."""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from compressjax.core import Compression, on_values
+from compressjax.prune._numbers import check_strength
+from compressjax.prune.training._learn import at_step, learn
+from compressjax.prune.training._masking import Arrays, apply_masks, dense_gradient, masked_nodes
+from compressjax.prune.training._random import key_data, stream
+from compressjax.tensors import Masked
+
+Penalty = float | Callable[[jax.Array], jax.Array]
+BETA, GAMMA, ZETA = 2 / 3, -0.1, 1.1
+
+
+class L0State(NamedTuple):
+    """State of `l0`.
+
+    Attributes:
+        count: Steps done, int32 scalar.
+        key: Data of the PRNG key, uint32.
+        log_alpha: `{path: float32 array}` of the leaf's shape, or with ones in place of the axes that share a gate.
+        gates: `{path: float32 array}` of the same shapes: the gates of test time.
+        inner: State of the gates' optimizer.
+    """
+
+    count: jax.Array  # type: ignore[assignment]  # hides tuple.count, as optax's states do
+    key: jax.Array
+    log_alpha: Arrays
+    gates: Arrays
+    inner: Any
+
+
+def l0(
+    penalty: Penalty,
+    key: jax.Array,
+    *,
+    end: int,
+    units: int | None = None,
+    keep: float = 0.5,
+    optimizer: optax.GradientTransformation | None = None,
+) -> Compression:
+    """Multiplies every weight, or every unit, by a hard-concrete gate, and pays for gates that are open.
+
+    .. math:: s = \\sigma((\\log u - \\log(1 - u) + \\log\\alpha) / \\beta), \\quad z = clip(s\\,(\\zeta - \\gamma)
+        + \\gamma,\\ 0,\\ 1), \\quad \\hat W = z \\odot W, \\quad
+        R = \\lambda \\sum_g |g|\\,\\sigma(\\log\\alpha_g - \\beta \\log(-\\gamma / \\zeta))
+
+    with `u` uniform, `beta = 2/3`, `gamma = -0.1`, `zeta = 1.1`; `R` is the expected number of weights that are used,
+    times `lambda`. Gradients flow through the gates exactly; an update draws new ones. From `end` on the gates are
+    those of test time, `clip(sigmoid(log alpha) (zeta - gamma) + gamma, 0, 1)`, and stay: what is stored is what is
+    trained from there.
+
+    Bytes as for `gradual`, with zeros in whole units when `units` is given: `structure` can then cut them out, which
+    is faster; by itself nothing is.
+
+    Args:
+        penalty: The factor `lambda` of one weight, at least 0, or a function of the step; the paper has `0.1 / N` and
+            less, with `N` training examples and the mean loss.
+        key: PRNG key of the gates' noise and start.
+        end: Step from which gates are deterministic.
+        units: Axis whose entries have one gate each (0: inputs of a dense kernel, -1: outputs); None for one a weight.
+        keep: Probability of the sigmoid with which gates start, in (0, 1).
+        optimizer: Of the gates; `optax.adam(1e-3)` when None, as in the paper.
+
+    Returns:
+        Compression whose nodes are `Masked(z W, z > 0)`.
+
+    Raises:
+        ValueError: If a setting is out of its range; from `init`, if a leaf has no such axis.
+
+    Example:
+        >>> gated = l0(0.0, jax.random.key(0), end=0, keep=0.999)
+        >>> params = {"kernel": jnp.array([[3.0, -1.0]])}
+        >>> gated.view(params, gated.init(params))["kernel"].tolist()
+        [[3.0, -1.0]]
+
+    Source: Louizos et al., arXiv:1712.01312 (louizos2018).
+    """
+    check_strength("l0", "penalty", penalty, "below, open gates would pay; the paper has 0.1 / N")
+    if not 0.0 < keep < 1.0 or end < 0:
+        raise ValueError(f"l0: keep={keep} must be in (0, 1) and end={end} at least 0")
+    return _gated(penalty, key_data(key), end, units, keep, optax.adam(1e-3) if optimizer is None else optimizer)
+
+
+def _gated(
+    penalty: Penalty, data: jax.Array, end: int, units: int | None, keep: float, moves: optax.GradientTransformation
+) -> Compression:
+    def init(flat: Arrays) -> L0State:
+        start = math.log(keep) - math.log1p(-keep)
+        log_alpha = {}
+        for path, x in flat.items():
+            # A little noise, so that equal gates do not stay equal.
+            noise = jax.random.normal(
+                stream(data, path, 2**31 - 1), gate_shape(path, tuple(x.shape), units), jnp.float32
+            )
+            log_alpha[path] = start + 0.01 * noise
+        gates = {path: final_gate(a) for path, a in log_alpha.items()}
+        return L0State(jnp.zeros((), jnp.int32), data, log_alpha, gates, moves.init(log_alpha))
+
+    def drawn(state: L0State) -> Arrays:
+        """The gates of this step."""
+        found = {}
+        for path, a in state.log_alpha.items():
+            u = _uniform(state, path, a.shape)
+            found[path] = jnp.where(state.count < end, hard_concrete(a, u), state.gates[path])
+        return found
+
+    def receive(grads: Arrays, flat: Arrays, state: L0State) -> tuple[Arrays, L0State]:
+        slopes = {}
+        for path, g in grads.items():
+            a = state.log_alpha[path]
+            u, wide = _uniform(state, path, a.shape), g.astype(jnp.float32) * flat[path].astype(jnp.float32)
+
+            def cost(a: jax.Array, u: jax.Array = u, wide: jax.Array = wide) -> jax.Array:
+                share = wide.size // a.size
+                return jnp.sum(wide * hard_concrete(a, u)) + at_step(penalty, state.count) * share * expected_l0(a)
+
+            slopes[path] = jax.grad(cost)(a)
+        moved, inner = learn(moves, slopes, state.inner, state.log_alpha)
+        sampling = state.count < end
+        log_alpha, inner = jax.tree.map(
+            lambda new, old: jnp.where(sampling, new, old), (moved, inner), (state.log_alpha, state.inner)
+        )
+        return _times(grads, drawn(state)), state._replace(log_alpha=log_alpha, inner=inner)
+
+    def constrain(tree: Arrays, state: L0State) -> Arrays:
+        return apply_masks(tree, {path: _open(state, path, x) | (state.count < end) for path, x in tree.items()})
+
+    def encode(flat: Arrays, state: L0State) -> dict[str, Masked]:
+        return masked_nodes(_times(flat, state.gates), {path: _open(state, path, x) for path, x in flat.items()})
+
+    def view(flat: Arrays, state: L0State) -> Arrays:
+        return dense_gradient(flat, constrain(_times(flat, drawn(state)), state))
+
+    def update(state: L0State, flat: Arrays, grads: Any, stats: Any) -> L0State:
+        del flat, grads, stats
+        step = state.count + 1
+        gates = {path: jnp.where(step <= end, final_gate(a), state.gates[path]) for path, a in state.log_alpha.items()}
+        return state._replace(count=step, gates=gates)
+
+    return on_values(
+        f"l0(end={end}, units={units})",
+        init=init,
+        update=update,
+        view=view,
+        encode=encode,
+        constrain=constrain,
+        receive=receive,
+    )
+
+
+def hard_concrete(log_alpha: jax.Array, u: jax.Array) -> jax.Array:
+    """Gate for uniform noise, `clip(sigmoid((logit(u) + log_alpha) / beta) (zeta - gamma) + gamma, 0, 1)`.
+
+    Args:
+        log_alpha: Location.
+        u: Noise in (0, 1), of the same shape.
+
+    Returns:
+        Array in [0, 1].
+
+    Example:
+        >>> hard_concrete(jnp.zeros(3), jnp.array([0.01, 0.5, 0.99])).tolist()
+        [0.0, 0.5, 1.0]
+    """
+    s = jax.nn.sigmoid((jnp.log(u) - jnp.log1p(-u) + log_alpha) / BETA)
+    return jnp.clip(s * (ZETA - GAMMA) + GAMMA, 0.0, 1.0)
+
+
+def final_gate(log_alpha: jax.Array) -> jax.Array:
+    """Gate at test time, `clip(sigmoid(log_alpha) (zeta - gamma) + gamma, 0, 1)`.
+
+    Args:
+        log_alpha: Location.
+
+    Returns:
+        Array in [0, 1].
+
+    Example:
+        >>> final_gate(jnp.array([-9.0, 0.0, 9.0])).tolist()
+        [0.0, 0.5, 1.0]
+    """
+    return jnp.clip(jax.nn.sigmoid(log_alpha) * (ZETA - GAMMA) + GAMMA, 0.0, 1.0)
+
+
+def expected_l0(log_alpha: jax.Array) -> jax.Array:
+    """Expected number of gates that are not zero, `sum(sigmoid(log_alpha - beta log(-gamma / zeta)))`.
+
+    Args:
+        log_alpha: Location.
+
+    Returns:
+        Scalar.
+
+    Example:
+        >>> round(expected_l0(jnp.zeros(1)).item(), 4)
+        0.8318
+    """
+    return jnp.sum(jax.nn.sigmoid(log_alpha - BETA * math.log(-GAMMA / ZETA)))
+
+
+def gate_shape(path: str, shape: tuple[int, ...], units: int | None) -> tuple[int, ...]:
+    """Shape of a leaf's gates.
+
+    Args:
+        path: Of the leaf, for the message.
+        shape: Of the leaf.
+        units: Axis with one gate an entry, or None.
+
+    Returns:
+        The leaf's shape, or ones with the length of that axis in its place.
+
+    Raises:
+        ValueError: If the leaf has no such axis.
+
+    Example:
+        >>> gate_shape("kernel", (3, 4), -1)
+        (1, 4)
+    """
+    if units is None:
+        return shape
+    if not -len(shape) <= units < len(shape):
+        raise ValueError(f"l0: units={units}, but {path!r} has {len(shape)} axes; choose one of them, or other leaves")
+    return tuple(n if i == units % len(shape) else 1 for i, n in enumerate(shape))
+
+
+def _uniform(state: L0State, path: str, shape: tuple[int, ...]) -> jax.Array:
+    # Away from 0 and 1, where the logarithms are infinite.
+    return jax.random.uniform(stream(state.key, path, state.count), shape, jnp.float32, minval=1e-6, maxval=1 - 1e-6)
+
+
+def _times(flat: Arrays, gates: Arrays) -> Arrays:
+    return {path: (x.astype(jnp.float32) * gates[path]).astype(x.dtype) for path, x in flat.items()}
+
+
+def _open(state: L0State, path: str, like: jax.Array) -> jax.Array:
+    return jnp.broadcast_to(state.gates[path] > 0, like.shape)

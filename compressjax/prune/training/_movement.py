@@ -1,0 +1,185 @@
+"""Movement pruning: what moves away from zero stays."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from compressjax.core import Compression
+from compressjax.prune._numbers import check_strength
+from compressjax.prune.distributions._densities import Distribution
+from compressjax.prune.patterns._pattern import Pattern
+from compressjax.prune.patterns._ranked import check_pattern, own_sparsity, ranked
+from compressjax.prune.schedules._schedule import Schedule
+from compressjax.prune.training._gradual import as_schedule, counts_at
+from compressjax.prune.training._learn import at_step, learn
+from compressjax.prune.training._masking import Arrays, apply_masks, masking, shapes_of, whole_masks
+
+Penalty = float | Callable[[jax.Array], jax.Array]
+
+
+class MovementState(NamedTuple):
+    """State of `movement` and `soft_movement`.
+
+    Attributes:
+        count: Steps done, int32 scalar.
+        scores: `{path: float32 array}`, one score a weight; larger stays.
+        masks: `{path: bool array}`, True where the weight is used.
+        inner: State of the scores' optimizer.
+    """
+
+    count: jax.Array  # type: ignore[assignment]  # hides tuple.count, as optax's states do
+    scores: Arrays
+    masks: Arrays
+    inner: Any
+
+
+def movement(
+    sparsity: float | Schedule | None,
+    *,
+    end: int | None = None,
+    begin: int = 0,
+    every: int = 1,
+    initial: float = 0.0,
+    optimizer: optax.GradientTransformation | None = None,
+    distribution: Distribution = "uniform",
+    pattern: str | Pattern = "unstructured",
+) -> Compression:
+    """Learns a score for every weight, and uses the weights with the largest scores (hard movement pruning).
+
+    .. math:: \\hat W = top_{(1 - s_t) N}(S) \\odot W, \\qquad
+        \\frac{\\partial L}{\\partial S} := \\frac{\\partial L}{\\partial \\hat W} \\odot W
+
+    with the gradient passed straight through the ranking, and `s_t` cubic from `begin` to `end`. A score grows while
+    its weight moves away from zero, whatever its size: this is what matters when a pretrained model is fine-tuned to
+    high sparsity. Weights that are out do not move, but their scores do, so they may come back until the last ranking.
+
+    Bytes as for `gradual`; no speed-up by itself. While training, the scores and their moments take as much memory as
+    the weights and theirs.
+
+    Args:
+        sparsity: Final fraction of zeros, in [0, 1); or a schedule, which then says also `begin`, `end` and
+            `initial`, and may fall again (`periodic`).
+        end: Step from which the sparsity is final; scores go on learning, masks follow them.
+        begin: Step of the first mask.
+        every: Steps between rankings, at least 1.
+        initial: Fraction of zeros at `begin`.
+        optimizer: Of the scores; `optax.adam(1e-2)` when None, as in the paper.
+        distribution: `"uniform"`, `"global"`, `"erk"` or `{pattern: sparsity}`.
+        pattern: What is used together, by the mean of its scores, see `as_pattern`; of N:M patterns `sparsity` is
+            their own, or None.
+
+    Returns:
+        Compression whose nodes are `Masked`.
+
+    Raises:
+        ValueError: If a setting is out of its range, or the pattern fixes another sparsity.
+
+    Example:
+        >>> method = movement(0.5, end=1, optimizer=optax.sgd(1.0))
+        >>> params = {"kernel": jnp.array([[5.0, 1.0]])}
+        >>> toward_and_away = {"kernel": jnp.array([[1.0, -1.0]])}
+        >>> _, state = method.receive(toward_and_away, params, method.init(params))
+        >>> method.update(state, params).masks["kernel"].tolist()
+        [[False, True]]
+
+    Source: Sanh et al., arXiv:2005.07683 (sanh2020).
+    """
+    schedule = as_schedule("movement", own_sparsity(sparsity, pattern), begin, end, initial)
+    units = check_pattern(pattern, schedule.sparsity, distribution, "movement")
+    if every < 1:
+        raise ValueError(f"movement: every={every} must be at least 1")
+    start, last = schedule.begin, schedule.end
+
+    def masks_at(step: jax.Array, scores: Arrays) -> Arrays:
+        counts = counts_at(step, schedule, shapes_of(scores), distribution, units.single)
+        return ranked(scores, counts, units)
+
+    def update(state: MovementState, flat: Arrays, grads: Any, stats: Any) -> MovementState:
+        del flat, grads, stats
+        step = state.count + 1
+        due = (step >= start) & (((step - start) % every == 0) | (step == last))
+        masks = jax.lax.cond(due, lambda: masks_at(step, state.scores), lambda: state.masks)
+        return state._replace(count=step, masks=masks)
+
+    return _movement(f"movement(sparsity={schedule.sparsity}, end={last})", optimizer, update, lambda step, score: 0.0)
+
+
+def soft_movement(
+    threshold: float = 0.1,
+    *,
+    penalty: Penalty,
+    optimizer: optax.GradientTransformation | None = None,
+) -> Compression:
+    """Learns a score for every weight, and uses the weights whose score exceeds a threshold.
+
+    .. math:: \\hat W = [\\sigma(S) > \\tau] \\odot W, \\qquad
+        g_S = \\frac{\\partial L}{\\partial \\hat W} \\odot W + \\lambda_t\\,\\sigma'(S)
+
+    the second term being the derivative of the penalty `lambda * sum(sigmoid(S))`, which pushes all scores down; the
+    loss holds up those it needs. The sparsity follows from `lambda`, and settles where it costs least: layers differ.
+    Bytes, speed and memory as for `movement`.
+
+    Args:
+        threshold: The bound on the score's sigmoid, in (0, 1). Scores start at 0, so below 0.5 all weights are used
+            at first.
+        penalty: The factor `lambda`, or a function of the step (a warm-up, say).
+        optimizer: Of the scores; `optax.adam(1e-2)` when None.
+
+    Returns:
+        Compression whose nodes are `Masked`.
+
+    Raises:
+        ValueError: If the threshold is outside (0, 1) or the penalty negative.
+
+    Example:
+        >>> method = soft_movement(penalty=1.0, optimizer=optax.sgd(20.0))
+        >>> params = {"kernel": jnp.array([[5.0, 1.0]])}
+        >>> _, state = method.receive({"kernel": jnp.array([[-1.0, 0.0]])}, params, method.init(params))
+        >>> method.update(state, params).masks["kernel"].tolist()
+        [[True, False]]
+
+    Source: Sanh et al., arXiv:2005.07683 (sanh2020).
+    """
+    if not 0.0 < threshold < 1.0:
+        raise ValueError(f"soft_movement: threshold={threshold} is outside (0, 1), where the sigmoid of a score lies")
+    check_strength("soft_movement", "penalty", penalty, "below, every kept weight would be rewarded")
+
+    def update(state: MovementState, flat: Arrays, grads: Any, stats: Any) -> MovementState:
+        del flat, grads, stats
+        masks = {path: jax.nn.sigmoid(s) > threshold for path, s in state.scores.items()}
+        return state._replace(count=state.count + 1, masks=masks)
+
+    def pull(step: jax.Array, score: jax.Array) -> jax.Array:
+        chance = jax.nn.sigmoid(score)
+        return at_step(penalty, step) * chance * (1 - chance)
+
+    return _movement(f"soft_movement(threshold={threshold})", optimizer, update, pull)
+
+
+def _movement(
+    name: str,
+    optimizer: optax.GradientTransformation | None,
+    update: Callable[[MovementState, Arrays, Any, Any], MovementState],
+    pull: Callable[[jax.Array, jax.Array], Any],
+) -> Compression:
+    """Both kinds: scores that learn from the dense gradient times the weight, plus `pull(step, score)`."""
+    optimizer = optax.adam(1e-2) if optimizer is None else optimizer
+
+    def init(flat: Arrays) -> MovementState:
+        scores = {path: jnp.zeros_like(x, jnp.float32) for path, x in flat.items()}
+        state = MovementState(jnp.full((), -1, jnp.int32), scores, whole_masks(flat), optimizer.init(scores))
+        # The masks of step 0 are what an update at the step before would choose.
+        return update(state, flat, None, None)
+
+    def receive(grads: Arrays, flat: Arrays, state: MovementState) -> tuple[Arrays, MovementState]:
+        slopes = {
+            path: g.astype(jnp.float32) * flat[path].astype(jnp.float32) + pull(state.count, state.scores[path])
+            for path, g in grads.items()
+        }
+        scores, inner = learn(optimizer, slopes, state.inner, state.scores)
+        return apply_masks(grads, state.masks), state._replace(scores=scores, inner=inner)
+
+    return masking(name, straight=True, init=init, update=update, receive=receive)

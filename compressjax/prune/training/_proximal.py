@@ -1,0 +1,171 @@
+"""Proximal steps: after the optimizer's step, weights move to the minimum of a penalty plus a distance."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from compressjax.core import Compression, on_values
+from compressjax.numerics import with_auto_axes
+from compressjax.prune._numbers import check_strength
+from compressjax.prune.training._learn import at_step
+from compressjax.prune.training._masking import Arrays, dense_gradient
+from compressjax.prune.training._soft_threshold import keep_zeros, shrink
+from compressjax.tensors import Masked
+
+Strength = float | Callable[[jax.Array], jax.Array]
+
+
+class ProximalState(NamedTuple):
+    """State of the proximal methods: `count`, steps done."""
+
+    count: jax.Array  # type: ignore[assignment]  # hides tuple.count, as optax's states do
+
+
+def proximal_l1(strength: Strength) -> Compression:
+    """Soft-thresholds every weight after each step: the proximal gradient method for an l1 penalty.
+
+    .. math:: W \\leftarrow sign(W) \\odot relu(|W| - t), \\qquad t = \\eta \\lambda
+
+    With plain SGD of rate `eta` this is ISTA, which converges to exact zeros where a gradient of the penalty would only
+    hover around them. Biases are left alone. Bytes as for `gradual`; no speed-up by itself.
+
+    Args:
+        strength: The threshold `t` of one step, the learning rate times the penalty's factor; a number at least 0 or
+            a function of the step (a schedule of the learning rate, times the factor).
+
+    Returns:
+        Compression whose nodes are `Masked`, with the zeros that the steps left.
+
+    Raises:
+        ValueError: If the strength is negative.
+
+    Example:
+        >>> method = proximal_l1(0.5)
+        >>> params = {"kernel": jnp.array([[2.0, -0.25]])}
+        >>> method.project(params, method.init(params))["kernel"].tolist()
+        [[1.5, 0.0]]
+
+    Source: Daubechies et al., arXiv:math/0307152 (daubechies2004).
+    """
+    return _proximal("proximal_l1", strength, 1, shrink)
+
+
+def proximal_group(strength: Strength, *, axis: int = -1) -> Compression:
+    """Shrinks whole units after each step: the proximal gradient method for a group lasso.
+
+    .. math:: W_g \\leftarrow relu\\left(1 - \\frac{t \\sqrt{|g|}}{\\|W_g\\|_2}\\right) W_g
+
+    A group `g` is all weights with one index along `axis`: an output unit or filter for -1, an input for -2. Groups
+    reach zero whole, so units can be cut out of the network; then it is also faster, by itself it is not.
+
+    Costs one pass over the weights a step. Bytes fall with the groups that are zero, whose positions cost next to
+    nothing.
+
+    Args:
+        strength: As for `proximal_l1`; the root of the group's size makes it comparable between leaves.
+        axis: The axis whose entries are kept or removed whole.
+
+    Returns:
+        Compression whose nodes are `Masked`.
+
+    Raises:
+        ValueError: If the strength is negative; from `project`, if a leaf has no such axis.
+
+    Example:
+        >>> method = proximal_group(1.0, axis=0)
+        >>> params = {"kernel": jnp.array([[3.0, 4.0], [0.6, 0.8]])}
+        >>> method.project(params, method.init(params))["kernel"][1].tolist()
+        [0.0, 0.0]
+
+    Source: Yuan and Lin, J. R. Stat. Soc. B 68 (yuan2006); in networks, Wen et al., arXiv:1608.03665 (wen2016).
+    """
+
+    def step(x: jax.Array, t: jax.Array) -> jax.Array:
+        if not -x.ndim <= axis < x.ndim:
+            raise ValueError(f"proximal_group: axis={axis}, but a leaf has shape {x.shape}; select others with only")
+        others = tuple(i for i in range(x.ndim) if i != axis % x.ndim)
+        wide = x.astype(jnp.float32)
+        norm = jnp.sqrt(jnp.sum(jnp.square(wide), axis=others, keepdims=True))
+        bound = t * (x.size / x.shape[axis]) ** 0.5
+        factor = jnp.where(norm > bound, 1 - bound / jnp.where(norm > 0, norm, 1.0), 0.0)
+        return jnp.where(factor > 0, wide * factor, 0.0).astype(x.dtype)
+
+    return _proximal(f"proximal_group(axis={axis})", strength, 1, step)
+
+
+def proximal_nuclear(strength: Strength, *, every: int = 1) -> Compression:
+    """Soft-thresholds singular values: the proximal gradient method for the nuclear norm, which lowers the rank.
+
+    .. math:: W = U \\Sigma V^T \\leftarrow U\\,relu(\\Sigma - t)\\,V^T
+
+    Leaves with more than two axes are matrices `[all other axes, out]`. The weights stay dense arrays of low rank:
+    store them with `sequence(proximal_nuclear(...), lowrank.svd(energy=...))` or `lowrank.svd` afterwards, which is
+    where bytes and speed come from. A step costs a decomposition, so larger leaves want `every` above 1.
+
+    Args:
+        strength: The threshold `t`, as for `proximal_l1`, of the steps since the last one together.
+        every: Steps between decompositions, at least 1.
+
+    Returns:
+        Compression that stores dense arrays.
+
+    Raises:
+        ValueError: If the strength is negative or `every` below 1.
+
+    Example:
+        >>> method = proximal_nuclear(1.0)
+        >>> params = {"kernel": jnp.diag(jnp.array([3.0, 0.5]))}
+        >>> method.project(params, method.init(params))["kernel"].round(3).tolist()
+        [[2.0, 0.0], [0.0, 0.0]]
+
+    Source: Cai et al., arXiv:0810.3286 (cai2010).
+    """
+
+    def step(x: jax.Array, t: jax.Array) -> jax.Array:
+        matrix = x.astype(jnp.float32).reshape(-1, x.shape[-1])
+        u, s, v = jnp.linalg.svd(matrix, full_matrices=False)
+        return ((u * jnp.maximum(s - t, 0.0)[None]) @ v).reshape(x.shape).astype(x.dtype)
+
+    return _proximal("proximal_nuclear", strength, every, lambda x, t: with_auto_axes(step, x)(x, t), sparse=False)
+
+
+def _proximal(
+    name: str, strength: Strength, every: int, step: Callable[[jax.Array, jax.Array], jax.Array], sparse: bool = True
+) -> Compression:
+    check_strength(name, "strength", strength, "below, weights would be pushed away from zero")
+    if every < 1:
+        raise ValueError(f"{name}: every={every} must be at least 1")
+
+    def update(state: ProximalState, flat: Arrays, grads: Any, stats: Any) -> ProximalState:
+        del flat, grads, stats
+        return ProximalState(state.count + 1)
+
+    def project(flat: Arrays, state: ProximalState) -> Arrays:
+        t = at_step(strength, state.count)
+
+        def moved() -> Arrays:
+            return {path: step(x, t) for path, x in flat.items()}
+
+        if every == 1:
+            return moved()
+        return jax.lax.cond(state.count % every == 0, moved, lambda: flat)
+
+    def view(flat: Arrays, state: ProximalState) -> Arrays:
+        del state
+        # A zero keeps its gradient, or it could never leave; minus zero is stored as zero.
+        return dense_gradient(flat, {path: jnp.where(x == 0, jnp.zeros((), x.dtype), x) for path, x in flat.items()})
+
+    def nodes(flat: Arrays, state: ProximalState) -> dict[str, Any]:
+        del state
+        return {path: Masked(x, x != 0) for path, x in flat.items()}
+
+    return on_values(
+        name,
+        init=lambda flat: ProximalState(jnp.zeros((), jnp.int32)),
+        update=update,
+        project=project,
+        settle=(lambda flat, seen, state: keep_zeros(flat, seen)) if sparse else None,
+        **({"view": view, "encode": nodes} if sparse else {"encode": lambda flat, state: flat}),
+    )

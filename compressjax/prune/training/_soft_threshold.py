@@ -1,0 +1,144 @@
+"""Soft threshold reparametrization (STR): every layer learns how far its weights are pulled in."""
+
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from compressjax.core import Compression, on_values
+from compressjax.prune.training._learn import learn
+from compressjax.prune.training._masking import Arrays, dense_gradient
+from compressjax.tensors import Masked
+
+
+class SoftThresholdState(NamedTuple):
+    """State of `soft_threshold`.
+
+    Attributes:
+        logits: `{path: float32 scalar}`, the learned `s`.
+        thresholds: `{path: float32 scalar}`, their sigmoids.
+        inner: State of the thresholds' optimizer.
+    """
+
+    logits: Arrays
+    thresholds: Arrays
+    inner: Any
+
+
+def soft_threshold(
+    *, initial: float = -10.0, decay: float = 3e-5, optimizer: optax.GradientTransformation | None = None
+) -> Compression:
+    """Pulls all weights toward zero by a threshold that every leaf learns (STR).
+
+    .. math:: \\hat W = sign(W) \\odot relu(|W| - \\sigma(s)), \\qquad
+        g_s = -\\sigma'(s) \\sum_{|W_i| > \\sigma(s)} sign(W_i) \\frac{\\partial L}{\\partial \\hat W_i} + \\lambda s
+
+    The decay draws `s` from its negative start toward 0, so the threshold grows until the loss objects: the sparsity
+    and its share for every layer are learned, and follow from `decay`. Gradients are exact; the weight decay of the
+    paper, with the same factor, belongs into the optimizer of the weights.
+
+    Bytes as for `gradual`; no speed-up by itself.
+
+    Args:
+        initial: `s` at the start, negative; the paper has -3200 to -10.
+        decay: The factor `lambda`, at least 0; larger gives more zeros.
+        optimizer: Of `s`; `optax.sgd(0.1, momentum=0.875)` when None, the paper's.
+
+    Returns:
+        Compression whose nodes are `Masked`.
+
+    Raises:
+        ValueError: If `decay` is negative, or a setting not finite.
+
+    Example:
+        >>> method = soft_threshold(initial=0.0)
+        >>> params = {"kernel": jnp.array([[2.0, -1.0, 0.3]])}
+        >>> method.view(params, method.init(params))["kernel"].tolist()
+        [[1.5, -0.5, 0.0]]
+
+    Source: Kusupati et al., arXiv:2002.03231 (kusupati2020).
+    """
+    if not 0 <= decay < math.inf:
+        raise ValueError(
+            f"soft_threshold: decay={decay} must be finite and at least 0, as below it every threshold would go to zero"
+        )
+    if not math.isfinite(initial):
+        raise ValueError(f"soft_threshold: initial={initial} must be finite; -10 is a threshold near zero")
+    moves = optax.sgd(0.1, momentum=0.875) if optimizer is None else optimizer
+
+    def sigmoids(logits: Arrays) -> Arrays:
+        # Kept in the state: computed in two programs, they might be rounded in two ways.
+        return {path: jax.nn.sigmoid(s) for path, s in logits.items()}
+
+    def init(flat: Arrays) -> SoftThresholdState:
+        logits = dict.fromkeys(flat, jnp.full((), initial, jnp.float32))
+        return SoftThresholdState(logits, sigmoids(logits), moves.init(logits))
+
+    def update(state: SoftThresholdState, flat: Arrays, grads: Any, stats: Any) -> SoftThresholdState:
+        del flat, grads, stats
+        return state._replace(thresholds=sigmoids(state.logits))
+
+    def pulled(flat: Arrays, state: SoftThresholdState) -> Arrays:
+        return {path: shrink(x, state.thresholds[path]) for path, x in flat.items()}
+
+    def receive(grads: Arrays, flat: Arrays, state: SoftThresholdState) -> tuple[Arrays, SoftThresholdState]:
+        received, slopes = {}, {}
+        for path, g in grads.items():
+            x, s = flat[path].astype(jnp.float32), state.logits[path]
+            _, back = jax.vjp(lambda x, s: shrink(x, jax.nn.sigmoid(s)), x, s)
+            through, slope = back(g.astype(jnp.float32))
+            received[path], slopes[path] = through.astype(g.dtype), slope + decay * s
+        logits, inner = learn(moves, slopes, state.inner, state.logits)
+        return received, state._replace(logits=logits, inner=inner)
+
+    def encode(flat: Arrays, state: SoftThresholdState) -> dict[str, Masked]:
+        return {path: Masked(x, x != 0) for path, x in pulled(flat, state).items()}
+
+    return on_values(
+        f"soft_threshold(decay={decay})",
+        init=init,
+        update=update,
+        view=lambda flat, state: dense_gradient(flat, pulled(flat, state)),
+        encode=encode,
+        receive=receive,
+        settle=lambda flat, seen, state: keep_zeros(flat, seen),
+    )
+
+
+def keep_zeros(flat: Arrays, seen: Arrays) -> Arrays:
+    """Puts zeros back where a view had them.
+
+    Args:
+        flat: `{path: array}` after later views.
+        seen: `{path: array}` as the view gave them.
+
+    Returns:
+        `{path: array}`.
+
+    Example:
+        >>> keep_zeros({"a": jnp.ones(2)}, {"a": jnp.array([0.0, 3.0])})["a"].tolist()
+        [0.0, 1.0]
+    """
+    return {path: jnp.where(seen[path] != 0, x, jnp.zeros((), x.dtype)) for path, x in flat.items()}
+
+
+def shrink(x: jax.Array, threshold: jax.Array | float) -> jax.Array:
+    """Soft thresholding, `sign(x) max(|x| - threshold, 0)`, computed in float32.
+
+    Args:
+        x: Any array.
+        threshold: At least 0, a scalar or an array that broadcasts against `x`.
+
+    Returns:
+        Array of the shape and dtype of `x`; zeros are positive.
+
+    Example:
+        >>> shrink(jnp.array([2.0, -0.2]), 0.5).tolist()
+        [1.5, 0.0]
+    """
+    wide = x.astype(jnp.float32)
+    out = jnp.where(jnp.abs(wide) > threshold, wide - jnp.sign(wide) * threshold, 0.0).astype(x.dtype)
+    # What rounds to -0 in 16 bits is zero like the others.
+    return jnp.where(out == 0, jnp.zeros((), x.dtype), out)

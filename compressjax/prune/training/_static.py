@@ -1,0 +1,90 @@
+"""Sparse from the first step to the last, at fixed places."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from compressjax.core import Compression
+from compressjax.prune.distributions._densities import Distribution
+from compressjax.prune.patterns._pattern import Pattern
+from compressjax.prune.patterns._ranked import check_pattern
+from compressjax.prune.training._masking import Arrays, masking
+from compressjax.prune.training._random import check_random, drawn_masks, key_data
+
+
+class StaticState(NamedTuple):
+    """State of `static`: `masks`, `{path: bool array}`, which never change."""
+
+    masks: Arrays
+
+
+def static(
+    sparsity: float | None = None,
+    key: jax.Array | None = None,
+    *,
+    distribution: Distribution = "erk",
+    pattern: str | Pattern = "unstructured",
+    masks: Mapping[str, jax.Array] | None = None,
+) -> Compression:
+    """Trains a network whose zeros were chosen before the first step: at random, or as given.
+
+    .. math:: W \\leftarrow M \\odot W, \\qquad M \\text{ uniform among masks with } (1 - s_l) N_l \\text{ ones}
+
+    The baseline that every other sparse training has to beat; with `masks`, the tickets of `lottery_ticket` or the
+    masks of another tool. Bytes as for `gradual`; no speed-up by itself.
+
+    Args:
+        sparsity: Fraction of zeros over all leaves, in [0, 1); with `key`, for random masks.
+        key: PRNG key of the random masks.
+        distribution: `"erk"`, `"uniform"` or `{pattern: sparsity}`; see `densities`.
+        pattern: What of the random masks is kept together, see `as_pattern`; for `"N:M"`, with their sparsity and
+            `distribution="uniform"`.
+        masks: `{value path: bool array}` in place of `sparsity` and `key`; leaves that are not named are kept whole.
+
+    Returns:
+        Compression whose nodes are `Masked`.
+
+    Raises:
+        ValueError: If neither or both ways to choose are given, or the sparsity is outside [0, 1) or not
+            the pattern's; from `init`, if a
+            given mask has another shape than its leaf, or no leaf.
+
+    Example:
+        >>> params = {"kernel": jnp.ones((4, 5))}
+        >>> sparse = static(0.75, jax.random.key(0))
+        >>> int(sparse.view(params, sparse.init(params))["kernel"].sum())
+        5
+
+    Source: as a baseline in Evci et al., arXiv:1911.11134 (evci2020).
+    """
+    if masks is not None:
+        if sparsity is not None or key is not None:
+            raise ValueError("static: give either masks, or sparsity and key")
+        return masking("static(masks)", init=lambda flat: StaticState(_given(masks, flat)))
+    if sparsity is None or key is None:
+        raise ValueError(f"static: random masks need sparsity (got {sparsity}) and key, jax.random.key(seed)")
+    check_random(distribution, "static")
+    units = check_pattern(pattern, sparsity, distribution, "static")
+    data = key_data(key)
+
+    def init(flat: Arrays) -> StaticState:
+        return StaticState(drawn_masks(data, flat, sparsity, distribution, units))
+
+    return masking(f"static(sparsity={sparsity})", init=init)
+
+
+def _given(masks: Mapping[str, jax.Array], flat: Arrays) -> Arrays:
+    strange = sorted(set(masks) - set(flat))
+    if strange and not set(masks) & set(flat):
+        raise ValueError(f"static: masks name {strange}, the selected leaves are {sorted(flat)}; name value paths")
+    found = {}
+    for path, x in flat.items():
+        mask = jnp.asarray(masks[path], bool) if path in masks else jnp.ones(x.shape, bool)
+        if mask.shape != x.shape:
+            raise ValueError(
+                f"static: the mask of {path!r} has shape {mask.shape}, the leaf {x.shape}; they must agree"
+            )
+        found[path] = mask
+    return found

@@ -1,0 +1,146 @@
+"""Top-KAST: a sparse forward pass, and a larger set of weights that learns."""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from compressjax.core import Compression
+from compressjax.prune._numbers import check_strength
+from compressjax.prune.distributions._densities import Distribution, check_sparsity, kept_counts
+from compressjax.prune.patterns._pattern import Pattern
+from compressjax.prune.patterns._ranked import check_pattern, own_sparsity
+from compressjax.prune.training._gradual import largest
+from compressjax.prune.training._masking import Arrays, apply_masks, masking, shapes_of, whole_masks
+
+
+class TopkastState(NamedTuple):
+    """State of `topkast`.
+
+    Attributes:
+        count: Steps done, int32 scalar.
+        forward: `{path: bool array}`, True where the weight is used.
+        backward: `{path: bool array}`, True where it learns; holds `forward`.
+    """
+
+    count: jax.Array  # type: ignore[assignment]  # hides tuple.count, as optax's states do
+    forward: Arrays
+    backward: Arrays
+
+
+def topkast(
+    sparsity: float | None,
+    backward_sparsity: float,
+    *,
+    every: int = 100,
+    penalty: float = 1e-4,
+    norm: int = 2,
+    explore_until: int | None = None,
+    distribution: Distribution = "uniform",
+    pattern: str | Pattern = "unstructured",
+) -> Compression:
+    """Uses the largest weights, and trains these and the next largest (Top-KAST).
+
+    .. math:: A = top_D(|W|), \\quad B = top_{D + M}(|W|), \\quad \\hat W = A \\odot W, \\quad
+        g = B \\odot \\frac{\\partial L}{\\partial \\hat W}
+        + \\lambda\\,(A + \\tfrac{1}{D} (B \\setminus A)) \\odot R'(W)
+
+    The second term is the exploration penalty, `R(w) = |w|` or `w^2 / 2`: used weights shrink slowly, learning ones
+    that are not used shrink `1 / D` times as fast, so the two change places until the best are in. What is outside `B`
+    does not move.
+
+    Bytes as for `gradual`; gradients and moments are needed on `B` alone. No speed-up by itself.
+
+    Args:
+        sparsity: Fraction of weights that are not used, in [0, 1); `D` is one minus it. None for that of an N:M
+            pattern.
+        backward_sparsity: Fraction that does not learn, in [0, `sparsity`].
+        every: Steps between rankings, at least 1.
+        penalty: The factor `lambda`, at least 0.
+        norm: 1 or 2, as written above.
+        explore_until: Step from which `B` is `A`, at least 0, so that only used weights are refined; None for never.
+        distribution: `"uniform"`, `"erk"`, `"global"` or `{pattern: sparsity}` (then `backward_sparsity` holds
+            everywhere).
+        pattern: What is used and learns together, see `as_pattern`; of an N:M pattern, weights that learn are M times
+            one minus `backward_sparsity` of M.
+
+    Returns:
+        Compression whose nodes are `Masked`.
+
+    Raises:
+        ValueError: If a setting is out of its range.
+
+    Example:
+        >>> method = topkast(0.75, 0.5)
+        >>> state = method.init({"kernel": jnp.array([[3.0, -1.0, 2.0, -4.0]])})
+        >>> state.forward["kernel"].tolist(), state.backward["kernel"].tolist()
+        ([[False, False, False, True]], [[True, False, False, True]])
+
+    Source: Jayakumar et al., arXiv:2106.03517 (jayakumar2020).
+    """
+    zeros = own_sparsity(sparsity, pattern)
+    units = check_pattern(pattern, zeros, distribution, "topkast")
+    _check(zeros, backward_sparsity, every, penalty, norm)
+    if explore_until is not None and explore_until < 0:
+        raise ValueError(
+            f"topkast: explore_until={explore_until} is before the first step; give 0 to train used weights alone, or "
+            "None to explore to the end"
+        )
+
+    def choose(flat: Arrays, step: Any) -> tuple[Arrays, Arrays]:
+        everything = whole_masks(flat)
+        counts = partial(kept_counts, shapes_of(flat), whole=units.single)
+        used = counts(zeros, distribution)
+        wide = distribution if isinstance(distribution, str) else "uniform"
+        # Densities of a distribution are not nested by themselves where leaves are full, so the larger count holds.
+        learns: dict[str, Any] = {pool: max(n, used[pool]) for pool, n in counts(backward_sparsity, wide).items()}
+        if explore_until is not None:
+            learns = {pool: jnp.where(step >= explore_until, used[pool], n) for pool, n in learns.items()}
+        return largest(flat, everything, used, False, units), largest(flat, everything, learns, False, units)
+
+    def init(flat: Arrays) -> TopkastState:
+        return TopkastState(jnp.zeros((), jnp.int32), *choose(flat, 0))
+
+    def update(state: TopkastState, flat: Arrays, grads: Any, stats: Any) -> TopkastState:
+        del grads, stats
+        step = state.count + 1
+        due = step % every == 0
+        masks = jax.lax.cond(due, lambda: choose(flat, step), lambda: (state.forward, state.backward))
+        return TopkastState(step, *masks)
+
+    def learning(flat: Arrays, state: TopkastState) -> Arrays:
+        return apply_masks(flat, state.backward)
+
+    def receive(grads: Arrays, flat: Arrays, state: TopkastState) -> tuple[Arrays, TopkastState]:
+        explored = {
+            path: g + _slope(flat[path], state.forward[path], penalty, norm, 1.0 - zeros).astype(g.dtype)
+            for path, g in grads.items()
+        }
+        return learning(explored, state), state
+
+    return masking(
+        f"topkast(sparsity={zeros}, backward_sparsity={backward_sparsity})",
+        masks=lambda state: state.forward,
+        straight=True,
+        settles=True,
+        init=init,
+        update=update,
+        constrain=learning,
+        receive=receive,
+    )
+
+
+def _slope(x: jax.Array, used: jax.Array, penalty: float, norm: int, density: float) -> jax.Array:
+    """Derivative of the exploration penalty, for weights that learn."""
+    wide = x.astype(jnp.float32)
+    return penalty * jnp.where(used, 1.0, 1.0 / density) * (jnp.sign(wide) if norm == 1 else wide)
+
+
+def _check(sparsity: float, backward: float, every: int, penalty: float, norm: int) -> None:
+    check_sparsity(backward, "backward_sparsity")
+    if backward > sparsity:
+        raise ValueError(f"backward_sparsity={backward} exceeds sparsity={sparsity}: what is used must also learn")
+    check_strength("topkast", "penalty", penalty)
+    if every < 1 or norm not in (1, 2):
+        raise ValueError(f"topkast: every={every} must be at least 1, norm={norm} 1 or 2")

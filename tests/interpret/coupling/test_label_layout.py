@@ -1,0 +1,80 @@
+"""Changes of layout: the labels move as the entries do."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from compressjax.interpret.coupling._couplings import _RULES
+from compressjax.interpret.coupling._labels import LabeledTrace, Labels
+from tests.interpret import cutting
+
+MOVES = [
+    lambda x: x.reshape(6), lambda x: x.T, lambda x: x[:, ::-1], lambda x: x[:, 1:3], lambda x: x[:, ::2],
+    lambda x: jnp.concatenate([x, x * 1.0], 1), lambda x: jnp.split(x, [1], 1)[1], lambda x: x.reshape(2, 3, 1),
+    lambda x: jnp.tile(x, (1, 2)), lambda x: jnp.repeat(x, 2, axis=1), lambda x: x[None], lambda x: x[:, None],
+    lambda x: jnp.broadcast_to(x[None], (4, 2, 3)), lambda x: x.reshape(1, 6).reshape(2, 3),
+    lambda x: jnp.squeeze(x[None], 0),
+    lambda x: jnp.swapaxes(x.reshape(6).reshape(2, 3), 0, 1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", range(len(MOVES)))
+def test_masked_entries_are_the_cut_ones(number):
+    """Cut rows and columns of an array of ones are where zeros come out."""
+    fn = MOVES[number]
+    labeled = LabeledTrace(_RULES)
+    x = labeled.new((2, 3), zero=True)
+    closed = jax.make_jaxpr(fn)(jnp.ones((2, 3)))
+    (out,) = labeled.walk(closed.jaxpr, closed.consts, [x], ())
+    for row in range(2):
+        for column in range(3):
+            value = np.ones((2, 3))
+            value[row], value[:, column] = 0, 0
+            gone = {labeled.atoms.resolve(x.axes[0][row])[0], labeled.atoms.resolve(x.axes[1][column])[0]}
+            axes = [[gone.isdisjoint(labeled.atoms.resolve(a)) for a in v] for v in out.axes]
+            keep = np.ones(out.shape)
+            for axis, stay in enumerate(axes):
+                keep *= np.reshape(stay, [-1 if a == axis else 1 for a in range(len(axes))])
+            np.testing.assert_array_equal(np.asarray(fn(jnp.asarray(value))), keep)
+
+
+def test_padding_has_positions_of_its_own():
+    p = {"a": jnp.arange(1.0, 7.0).reshape(2, 3), "b": jnp.arange(1.0, 7.0)[:, None], "c": jnp.ones((2, 6))}
+
+    def fn(p, x):
+        return (jnp.pad(x @ p["a"], ((0, 0), (1, 2))) + x @ p["c"]) @ p["b"]
+
+    assert cutting.agrees(fn, p, jnp.ones((1, 2))) == ["a:1", "c:1"]
+
+
+@pytest.mark.parametrize(
+    "fn",
+    [
+        lambda p, x: jax.lax.pad(x @ p["a"], 0.0, ((0, 0, 0), (-1, 0, 0))) @ p["b"][1:],
+        lambda p, x: jax.lax.pad(x @ p["a"], 0.0, ((0, 0, 0), (0, 0, 1))) @ jnp.repeat(p["b"], 2, 0)[1:],
+        lambda p, x: jnp.unstack(x @ p["a"], axis=1)[0][:, None] * p["b"][:1].T,
+    ],
+)
+def test_positions_that_are_told_apart_stay(fn):
+    from compressjax import interpret
+
+    p = {"a": jnp.ones((2, 3)), "b": jnp.ones((3, 1))}
+    assert {g.name: g.frozen for g in interpret.couplings(fn)(p, jnp.ones((1, 2)))}["a:1"]
+
+
+def test_a_fused_projection_is_split_into_three():
+    p = {"qkv": cutting.filled(jnp.ones((4, 18))), "o": cutting.filled(jnp.ones((6, 2)), 1)}
+
+    def fn(p, x):
+        q, k, v = jnp.moveaxis((x @ p["qkv"]).reshape(*x.shape[:2], 3, 2, 3), 2, 0)
+        z = jnp.einsum("nhqk,nkhd->nqhd", jax.nn.softmax(jnp.einsum("nqhd,nkhd->nhqk", q, k)), v)
+        return z.reshape(*x.shape[:2], 6) @ p["o"]
+
+    # Queries, keys and values share one width in this layout.
+    assert cutting.agrees(fn, p, cutting.filled(jnp.ones((1, 3, 4)), 2)) == ["qkv:1", "qkv:1#2"]
+
+
+def test_labels_have_shapes():
+    labeled = LabeledTrace({})
+    assert Labels((labeled.atoms.fresh(2), labeled.atoms.fresh(3)), (False, False)).shape == (2, 3)

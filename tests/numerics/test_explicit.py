@@ -1,0 +1,52 @@
+"""Code that leaves sharding to the compiler, on meshes whose shardings are types."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+from compressjax import numerics
+from tests import helpers
+
+X = helpers.array(0, (8, 4))
+
+
+def mesh(kind):
+    return jax.make_mesh((2, 2), ("data", "model"), axis_types=(AxisType[kind],) * 2)
+
+
+def test_sorts_and_reshapes_keep_the_type_of_what_they_resemble():
+    def ranked(x, flip):
+        return {"ranks": jnp.argsort(x.reshape(-1)).reshape(x.shape) * jnp.where(flip, -1, 1), "sum": x.sum()}
+
+    want = ranked(X, True)
+
+    @jax.jit
+    def run(x, flip):
+        found = numerics.with_auto_axes(ranked, {"ranks": x, "sum": flip})(x, flip)
+        assert jax.typeof(found["ranks"]).sharding.spec == PartitionSpec("data", "model")
+        assert jax.typeof(found["sum"]).sharding.spec == PartitionSpec()
+        return found
+
+    with jax.set_mesh(mesh("Explicit")):
+        got = run(jax.device_put(X, NamedSharding(mesh("Explicit"), PartitionSpec("data", "model"))), True)
+    np.testing.assert_array_equal(got["ranks"], want["ranks"])
+    np.testing.assert_allclose(got["sum"], want["sum"], rtol=1e-6)
+
+
+def test_without_the_detour_a_sort_is_refused():
+    # If JAX learns to do it, the detour may go.
+    with jax.set_mesh(mesh("Explicit")):
+        x = jax.device_put(X, NamedSharding(mesh("Explicit"), PartitionSpec("data", "model")))
+        with pytest.raises(Exception, match="(?i)shard"):
+            jax.jit(jnp.sort)(x)
+
+
+@pytest.mark.parametrize("kind", ["Auto", "Explicit"])
+def test_only_types_with_shardings_take_the_detour(kind):
+    x = jax.device_put(X, NamedSharding(mesh(kind), PartitionSpec("data")))
+    found = numerics.explicit(jax.typeof(x))
+    assert (found is None) == (kind == "Auto")
+    assert (numerics.with_auto_axes(jnp.sort, x) is jnp.sort) == (kind == "Auto")
+    assert numerics.with_auto_axes(jnp.sort, X) is jnp.sort
