@@ -131,8 +131,8 @@ def allocate(
     if not units or (reached := budget.cost(model, kept(total))) > limit:
         least = f"{reached:g} with one step a group" if units else "unchanged, as no group can be cut"
         raise ValueError(
-            f"{budget.name}: the limit is {limit:g}, and the cost stays {least}; raise the limit, lower round_to, or let "
-            "more groups be cut (select, allow_inexact, structure.drop_layers)"
+            f"{budget.name}: the limit is {limit:g}, and the cost stays {least}; raise the limit, lower round_to, or "
+            "let more groups be cut (select, allow_inexact, structure.drop_layers)"
         )
     low, high = -1, total  # cuts that cost too much, cuts that are enough
     for _ in range(budget.tries):
