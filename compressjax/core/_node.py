@@ -12,6 +12,8 @@ _ALIGNED = "compressjax_aligned"
 
 T = TypeVar("T", bound=type)
 
+_TYPES: "dict[str, type[Node]]" = {}
+
 
 def value(*, aligned: bool = False, **kwargs: Any) -> Any:
     """Declares a field that optimizers may train and later methods may compress.
@@ -74,6 +76,7 @@ class Node:
 
     roles: ClassVar[dict[str, str]] = {}
     aligned: ClassVar[frozenset[str]] = frozenset()
+    type_name: ClassVar[str] = ""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -110,7 +113,10 @@ class Node:
 
 @dataclass_transform(frozen_default=True, field_specifiers=(value, buffer, meta))
 def node(cls: T) -> T:
-    """Turns a class with role-annotated fields into a registered, frozen pytree dataclass.
+    """Turns a class with role-annotated fields into a frozen pytree dataclass, and registers it in `node_types`.
+
+    The name of the type is that of the class for classes of compressjax, and `"module:QualName"` for all others. A
+    later class of the same name replaces the earlier one, so a notebook can run a cell again.
 
     Args:
         cls: Subclass of `Node` whose every field is `value()`, `buffer()` or `meta()`.
@@ -137,12 +143,29 @@ def node(cls: T) -> T:
         raise ValueError(f"{name}: fields {missing} have no role; declare them with value(), buffer() or meta()")
     made.roles = roles
     made.aligned = frozenset(f.name for f in dataclasses.fields(made) if f.metadata[_ALIGNED])
+    own = made.__module__.partition(".")[0] == "compressjax"
+    made.type_name = made.__name__ if own else f"{made.__module__}:{made.__qualname__}"
+    _TYPES[made.type_name] = made
     jax.tree_util.register_dataclass(
         made,
         data_fields=[name for name, role in roles.items() if role != "meta"],
         meta_fields=[name for name, role in roles.items() if role == "meta"],
     )
     return made
+
+
+def node_types() -> dict[str, type[Node]]:
+    """Every node type declared so far with `node`, by the name that files store.
+
+    Returns:
+        `{name: class}`.
+
+    Example:
+        >>> import compressjax.tensors
+        >>> node_types()["Masked"]
+        <class 'compressjax.tensors._masked.Masked'>
+    """
+    return dict(_TYPES)
 
 
 def is_node(x: Any) -> bool:
