@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compressjax import tensors
-from compressjax.interpret.lifting._integer import (
+from compressjax.tensors.quantized._rounding import (
     LIMIT,
     quantize_activations,
     refusal,

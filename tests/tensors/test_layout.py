@@ -1,6 +1,5 @@
 """Changes of layout leave nodes compressed, and mean the same tensor as NumPy's."""
 
-import dataclasses
 import itertools
 from typing import Any
 
@@ -10,8 +9,8 @@ import numpy as np
 import pytest
 
 from compressjax import core, interpret, tensors
-from compressjax.interpret.jaxpr._weight import Dense
-from compressjax.interpret.lifting._layout import convert, rebuild, reshape, transpose
+from compressjax.core import Dense
+from compressjax.core.ops import convert, reshape, transpose
 from tests import helpers
 from tests.interpret import samples
 
@@ -78,54 +77,6 @@ def test_reshapes_of_every_node(shape: tuple[int, ...], new: tuple[int, ...]) ->
             assert not isinstance(moved, Dense), name
 
 
-@pytest.mark.parametrize(
-    ("shape", "order", "new", "kept"),
-    [
-        ((6, 8), (1, 0), (6, 2, 4), (1, 2, 0)),
-        ((8, 6), (1, 0), (2, 4, 6), (2, 0, 1)),
-        ((2, 4, 6), (2, 0, 1), (8, 6), (1, 0)),
-        ((6, 2, 4), (1, 2, 0), (6, 8), (1, 0)),
-        ((6, 8), (1, 0), (1, 6, 8), (1, 0)),
-        ((1, 6, 8), (1, 0), (6, 8), (1, 0)),
-        ((3, 6, 8), (1, 0), (3, 6, 2, 4), (1, 2, 0)),
-        ((6, 8), (1, 0), (6, 1, 8), (2, 0, 1)),
-        ((6, 8), (), (6, 2, 4), ()),
-        ((6, 2, 4), (2, 1, 0), (6, 8), ()),
-    ],
-)
-def test_reshapes_keep_the_stored_order(
-    shape: tuple[int, ...], order: tuple[int, ...], new: tuple[int, ...], kept: tuple[int, ...]
-) -> None:
-    """`[in, h * d]` stored with the input last becomes `[in, h, d]` stored with the input last."""
-    node = samples.grid(samples.rng(), shape, (*(1 for _ in shape[:-1]), shape[-1]), order=order, activation="dynamic")
-    moved = reshape(node, new)
-    samples.assert_close(helpers.brute(moved), helpers.brute(node).reshape(new), tolerance=1e-7)
-    if kept and order:
-        assert moved.codes.size == node.codes.size
-        got = tensors.storage_order(len(new), moved.order)
-        asked = tensors.storage_order(len(new), kept)
-        assert [a for a in got if new[a] != 1] == [a for a in asked if new[a] != 1]
-        np.testing.assert_array_equal(moved.codes.ravel(), node.codes.ravel())  # no byte moved
-    else:
-        assert moved.order == ()
-
-
-def test_reshape_refuses_a_scale_for_every_entry() -> None:
-    node = samples.grid(samples.rng(), (32, 8), (16, 8))
-    moved = reshape(node, (256,))
-    assert isinstance(moved, Dense)
-    assert "scale" in moved.reason
-    assert not isinstance(reshape(samples.grid(samples.rng(), (32, 8), (1, 8)), (32, 2, 4)), Dense)
-
-
-def test_reshape_and_stacks_of_activation_scales() -> None:
-    node = dataclasses.replace(
-        samples.grid(samples.rng(), (3, 6, 8), activation="static"), activation_scale=jnp.ones(3)
-    )
-    assert reshape(node, (3, 6, 2, 4)).activation_scale.shape == (3,)
-    assert isinstance(reshape(node, (18, 8)), Dense)
-
-
 def test_empty_tensors_are_refused() -> None:
     node = tensors.LowRank(jnp.ones((0, 2)), jnp.ones((2, 4)))
     assert isinstance(reshape(node, (0, 2, 2)), Dense)
@@ -177,8 +128,3 @@ def test_broadcasts() -> None:
     grown = samples.lifted(lambda w: jnp.broadcast_to(w, (3, 6, 4)))
     samples.assert_close(grown(node), np.broadcast_to(helpers.brute(node), (3, 6, 4)))
     assert samples.statuses(lambda w: jnp.broadcast_to(w, (3, 6, 4)), node) == {("broadcast_in_dim", "fallback")}
-
-
-def test_rebuild_hands_on_the_first_reason() -> None:
-    assert rebuild(lambda a, b: a - b, 3, 1) == 2
-    assert rebuild(lambda a, b: a, Dense("x"), Dense("y")) == Dense("x")

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compressjax.interpret.lifting._product import Product
+from compressjax.core import Product
 from tests.interpret import samples
 
 

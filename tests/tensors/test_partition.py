@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from compressjax import core
-from compressjax.interpret.jaxpr._weight import Dense
-from compressjax.interpret.lifting._partition import Spec, partition
+from compressjax.core import Dense
+from compressjax.core.ops import Spec, partition
 from tests import helpers
 from tests.interpret import samples
 

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from compressjax.interpret.lifting._integer_conv import WINDOW, convolve, integer_conv
+from compressjax.interpret.lifting._conv import convolution
+from compressjax.tensors.quantized._conv import rounded_conv
 from tests.interpret import samples
 
 NHWC, NCHW = ("NHWC", "HWIO", "NHWC"), ("NCHW", "OIHW", "NCHW")
@@ -48,20 +49,20 @@ def test_sums_are_exact_integers(case: str, stored: bool) -> None:
     node = samples.grid(samples.rng(), shape, blocks, order=order, activation="dynamic")
     powers = jnp.exp2(-jnp.arange(float(shape[out]))).reshape(blocks)
     node = dataclasses.replace(node, scale=powers)
-    got = integer_conv(tuple((key, params[key]) for key in WINDOW))(jnp.asarray(x, jnp.float32), node)
+    got = rounded_conv(convolution(params))(jnp.asarray(x, jnp.float32), node)
     codes = np.transpose(np.asarray(node.codes), np.argsort(order)) if order else np.asarray(node.codes)
     np.testing.assert_array_equal(got, samples.convolution(x, codes * np.asarray(powers, np.float64), params))
 
 
 def test_layers_of_one_form_share_a_trace() -> None:
     _, _, params = window("same")
-    key = tuple((name, params[name]) for name in WINDOW)
-    assert integer_conv(key) is integer_conv(tuple(key))
+    assert rounded_conv(convolution(params)) is rounded_conv(convolution(dict(params)))
 
 
 def test_the_dense_convolution_in_another_dtype() -> None:
     x, shape, params = window("same")
     kernel = samples.floats(samples.rng(), *shape)
-    wide = convolve(jnp.asarray(x, jnp.bfloat16), kernel.astype(jnp.bfloat16), params, jnp.float32)
+    how = dataclasses.replace(convolution(params), dtype=jnp.float32)
+    wide = how.dense(jnp.asarray(x, jnp.bfloat16), kernel.astype(jnp.bfloat16))
     assert wide.dtype == jnp.float32
     samples.assert_close(wide, samples.convolution(x, kernel, params), tolerance=0.02)

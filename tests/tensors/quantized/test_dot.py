@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compressjax import interpret, tensors
-from compressjax.interpret.jaxpr._weight import Dense
-from compressjax.interpret.lifting._integer_dot import SMALLEST_GROUP, integer_dot
-from compressjax.interpret.lifting._product import Product
+from compressjax.core import Dense, Product
+from compressjax.tensors.quantized._dot import SMALLEST_GROUP, integer_dot
 from tests import helpers
 from tests.interpret import samples
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from compressjax import core, interpret
-from compressjax.interpret.jaxpr._weight import Dense
-from compressjax.interpret.lifting._window import Window, cut, pieces, windows
+from compressjax.core import Dense, Window
+from compressjax.core.ops import cut
+from compressjax.interpret.lifting._rules import pieces
 from tests import helpers
 from tests.interpret import samples
 
@@ -97,17 +98,6 @@ def test_one_layer_of_a_stack_by_a_traced_index_stays_compressed() -> None:
             assert "5x4x4xf32" not in jax.jit(interpret.lift(f)).lower(node, x).as_text(), (name, f.__name__)
 
 
-def test_groups_may_be_cut_between_but_not_through() -> None:
-    node = samples.grid(samples.rng(), (12, 4), (3, 4), order=(1, 0))
-    kept = cut(node, [Window(4, 8), None])
-    assert kept.scale.shape == (2, 4)
-    samples.assert_close(helpers.brute(kept), helpers.brute(node)[4:], tolerance=1e-7)
-    for window in (Window(2, 8), Window(4, 6), Window(0, 6, 2), Window(jnp.int32(4), 4)):
-        refused = cut(node, [window, None])
-        assert isinstance(refused, Dense)
-        assert "group" in refused.reason
-
-
 def test_splits_and_unstacking() -> None:
     nodes, sizes = samples.zoo((4, 6, 2)), ((1, 3), (2, 2, 2), (1, 1))
     got = samples.compiled(
@@ -150,10 +140,3 @@ def test_other_ways_of_cutting_fall_back_and_are_right() -> None:
     for name, (f, asked) in cases.items():
         samples.assert_close(samples.lifted(f)(node), asked, name)
         assert {status for _, status in samples.statuses(f, node)} == {"fallback"}, name
-
-
-def test_windows_of_whole_axes_are_none() -> None:
-    assert windows((4, 3), (0, 1), (4, 2)) == [None, Window(1, 2)]
-    assert windows((4,), (jnp.int32(3),), (4,)) == [None]
-    x = samples.floats(samples.rng(), 4, 3)
-    np.testing.assert_array_equal(cut(x, windows((4, 3), (0, 1), (2, 2), (2, 1))), x[0:3:2, 1:3])

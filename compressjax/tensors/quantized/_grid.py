@@ -1,4 +1,4 @@
-"""Integer grids: symmetric or affine; per tensor, channel or group; with or without integer activations."""
+"""What an integer grid stores, and the dense tensor that this stands for."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compressjax.core import Node, buffer, meta, node
+from compressjax.core import Node
 
 
 def expand_blocks(x: jax.Array, shape: tuple[int, ...]) -> jax.Array:
@@ -52,57 +52,41 @@ def storage_order(ndim: int, order: tuple[int, ...]) -> tuple[int, ...]:
     return (*range(lead), *(lead + i for i in order))
 
 
-@node
-class Quantized(Node):
-    """Integer codes on a uniform grid.
+class Grid(Node):
+    """What `Quantized` stores, for the files that say how it moves and multiplies."""
 
-    .. math:: W = s\\,(q - z)
-
-    Attributes:
-        codes: `[*shape]` permuted by `order`, int8 (symmetric) or uint8 (affine), values of `bits` bits.
-        scale: One axis for every axis of `shape`; each divides it, so one entry serves one block: `[1, 1]` per tensor,
-            `[1, out]` per channel, `[in / group, out]` per group.
-        zero_point: As `scale`, int32, or None when symmetric.
-        activation_scale: Scalar for `activation="static"`, else None.
-        bits: 2 to 8.
-        order: Stored order of the trailing axes. `(1, 0)` keeps a `[in, out]` kernel as `[out, in]`, on which
-            integer products run several times faster on CPUs.
-        activation: None (float activations), `"dynamic"` (int8, one scale a row) or `"static"` (int8, one scale).
-        dtype_name: Dtype of the dense tensor.
-
-    Example:
-        >>> Quantized(jnp.array([[1, -2]], jnp.int8), jnp.array([[0.5]])).materialize().tolist()
-        [[0.5, -1.0]]
-
-    Source: Jacob et al., arXiv:1712.05877.
-    """
-
-    codes: Any = buffer()
-    scale: Any = buffer()
-    zero_point: Any = buffer(default=None)
-    activation_scale: Any = buffer(default=None)
-    bits: int = meta(default=8)
-    order: tuple[int, ...] = meta(default=())
-    activation: str | None = meta(default=None)
-    dtype_name: str = meta(default="float32")
+    codes: Any
+    scale: Any
+    zero_point: Any
+    activation_scale: Any
+    bits: int
+    order: tuple[int, ...]
+    activation: str | None
+    dtype_name: str
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the dense tensor."""
         stored = self.codes.shape
-        permutation = storage_order(len(stored), self.order)
-        return tuple(int(stored[permutation.index(axis)]) for axis in range(len(stored)))
+        return tuple(int(stored[place]) for place in self.places())
 
     @property
     def dtype(self) -> np.dtype:
         """Dtype of the dense tensor."""
         return jnp.dtype(self.dtype_name)
 
+    def stored(self) -> tuple[int, ...]:
+        """The dense axis at every place of the codes."""
+        return storage_order(len(self.codes.shape), self.order)
+
+    def places(self) -> tuple[int, ...]:
+        """The place of every dense axis in the codes."""
+        stored = self.stored()
+        return tuple(stored.index(axis) for axis in range(len(stored)))
+
     def dense_codes(self) -> jax.Array:
         """The codes with axes in the order of the dense tensor."""
-        permutation = storage_order(self.codes.ndim, self.order)
-        back = tuple(permutation.index(axis) for axis in range(len(permutation)))
-        return jnp.transpose(self.codes, back) if self.order else jnp.asarray(self.codes)
+        return jnp.transpose(self.codes, self.places()) if self.order else jnp.asarray(self.codes)
 
     def materialize(self) -> jax.Array:
         """Scale times shifted codes."""
@@ -119,17 +103,3 @@ class Quantized(Node):
             if x is not None:
                 overhead += int(np.prod(x.shape, dtype=np.int64)) * 8 * np.dtype(x.dtype).itemsize
         return (self.size if kept is None else kept) * self.bits + overhead
-
-    def stacked(self) -> "Quantized | None":
-        """Every array carries axis 0, scales broadcast where one served all layers."""
-        length = self.shape[0]
-        if len(self.order) >= len(self.shape) or self.scale.shape[0] not in (1, length):
-            return None
-
-        def spread(x: Any) -> Any:
-            return None if x is None else jnp.broadcast_to(x, (length, *x.shape[1:]))
-
-        return Quantized(
-            self.codes, spread(self.scale), spread(self.zero_point), spread(self.activation_scale),
-            self.bits, self.order, self.activation, self.dtype_name,
-        )  # fmt: skip

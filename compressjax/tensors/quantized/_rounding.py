@@ -1,36 +1,23 @@
-"""Integer products: int8 codes times int8 activations, accumulated in int32."""
+"""Activations rounded to int8, and what integer products share."""
 
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from compressjax.tensors import Quantized
+from compressjax.tensors.quantized._grid import Grid
 
 LIMIT = 127
 SMALLEST = 2.0**-100  # its reciprocal times 127 is still finite in float32
 
 
-def quantize_activations(x: jax.Array, axes: tuple[int, ...], node: Quantized) -> tuple[jax.Array, jax.Array]:
+def quantize_activations(x: jax.Array, axes: tuple[int, ...], node: Grid) -> tuple[jax.Array, jax.Array]:
     """Rounds activations to int8, with one scale for every slice over `axes` or the node's static scale.
 
     .. math:: q = clip(round(x / s), -127, 127), \\quad s = \\max |x| / 127
 
     A slice that holds a NaN or an infinity gets the scale NaN or infinity, so that the whole of its results is NaN:
     no such input turns into finite numbers. Slices whose entries are all below 2^-100 share the scale of that bound.
-
-    Args:
-        x: Activations, any floating dtype.
-        axes: Axes that the product sums over; they share a scale.
-        node: Says whether the scale is dynamic or static.
-
-    Returns:
-        `(q, s)`: int8 codes of x's shape, and float32 scales with `axes` kept at length 1.
-
-    Example:
-        >>> q, s = quantize_activations(jnp.array([[1.0, -2.0]]), (1,), Quantized(None, None, activation="dynamic"))
-        >>> q.tolist()
-        [[64, -127]]
 
     Source: Jacob et al., arXiv:1712.05877.
     """
@@ -45,21 +32,8 @@ def quantize_activations(x: jax.Array, axes: tuple[int, ...], node: Quantized) -
     return jnp.round(x * (LIMIT / largest)).astype(jnp.int8), largest / LIMIT
 
 
-def refusal(x: jax.Array, node: Quantized, terms: int) -> str:
-    """Why activations cannot be multiplied with a grid in integers.
-
-    Args:
-        x: Activations.
-        node: Grid with integer activations.
-        terms: Number of products in one sum.
-
-    Returns:
-        The reason; empty when they can.
-
-    Example:
-        >>> refusal(jnp.ones(2, complex), Quantized(None, None, activation="dynamic"), 2)
-        'activations of complex64 have no int8 form'
-    """
+def refusal(x: jax.Array, node: Grid, terms: int) -> str:
+    """Why activations cannot be multiplied with a grid in integers; empty when they can."""
     if not jnp.issubdtype(x.dtype, jnp.floating):
         return f"activations of {x.dtype} have no int8 form"
     widest = 128 if node.zero_point is None else 255
@@ -70,19 +44,8 @@ def refusal(x: jax.Array, node: Quantized, terms: int) -> str:
     return ""
 
 
-def signed_codes(node: Quantized) -> tuple[jax.Array, jax.Array | None]:
-    """The node's stored codes as int8, and the zero point that belongs to them.
-
-    Args:
-        node: Symmetric or affine.
-
-    Returns:
-        `(codes, zero_point)`, codes in stored order; the zero point is None when symmetric.
-
-    Example:
-        >>> signed_codes(Quantized(jnp.array([255], jnp.uint8), None, jnp.array([128])))[0].tolist()
-        [127]
-    """
+def signed_codes(node: Grid) -> tuple[jax.Array, jax.Array | None]:
+    """The node's stored codes as int8, and the zero point that belongs to them (None when symmetric)."""
     codes: Any = node.codes
     if codes.dtype == jnp.int8:
         return codes, node.zero_point
@@ -93,20 +56,7 @@ def signed_codes(node: Quantized) -> tuple[jax.Array, jax.Array | None]:
 
 
 def straight_through_product(integer: Any, dense: Any) -> Any:
-    """A function with the values of `integer(x, node)` and the derivatives of `dense(x, node)`.
-
-    Args:
-        integer: Product on rounded operands.
-        dense: The same product in floating point, differentiable.
-
-    Returns:
-        Function of `(x, node)`.
-
-    Example:
-        >>> f = straight_through_product(lambda x, n: jnp.round(x), lambda x, n: x)
-        >>> jax.grad(lambda x: f(x, 0.0))(0.3).item()
-        1.0
-    """
+    """A function with the values of `integer(x, node)` and the derivatives of `dense(x, node)`."""
     product = jax.custom_jvp(integer)
 
     @product.defjvp

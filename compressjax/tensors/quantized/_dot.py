@@ -8,39 +8,25 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compressjax.interpret.jaxpr._weight import Dense
-from compressjax.interpret.lifting._integer import (
+from compressjax.core import Dense, Product
+from compressjax.tensors.quantized._grid import Grid, expand_blocks
+from compressjax.tensors.quantized._rounding import (
     quantize_activations,
     refusal,
     signed_codes,
     straight_through_product,
 )
-from compressjax.interpret.lifting._product import Product
-from compressjax.tensors import Quantized, expand_blocks, storage_order
 
 # Below this many terms a group, the loop over groups costs more than it saves.
 SMALLEST_GROUP = 16
 
 
-def integer_dot(x: jax.Array, node: Quantized, p: Product) -> Any:
+def integer_dot(x: jax.Array, node: Grid, p: Product) -> Any:
     """Product of activations, rounded to int8, with an integer grid; sums are exact in int32.
 
     Where scales change along one summed axis, a loop sums one group of integers at a time: as fast as a dense product
     of prepared weights or faster from 32 terms a group on, and several times faster than making the weights dense in
     the call.
-
-    Args:
-        x: Activations.
-        node: Grid with integer activations.
-        p: Axes.
-
-    Returns:
-        Array, or `Dense` with the reason.
-
-    Example:
-        >>> node = Quantized(jnp.array([[2], [3]], jnp.int8), jnp.ones((1, 1)), activation="dynamic")
-        >>> integer_dot(jnp.array([[127.0, 1.0]]), node, Product((1,), (), (0,), (), None, None)).tolist()
-        [[257.0]]
     """
     terms = math.prod(node.shape[a] for a in p.sum)
     reason = refusal(x, node, terms)
@@ -59,7 +45,7 @@ def integer_dot(x: jax.Array, node: Quantized, p: Product) -> Any:
 def _function(p: Product, grouped: int | None) -> Any:
     """One jitted function a product: layers of one shape share its trace."""
 
-    def integer(x: jax.Array, node: Quantized) -> jax.Array:
+    def integer(x: jax.Array, node: Grid) -> jax.Array:
         codes, x_scale = quantize_activations(x, p.x_sum, node)
         if math.prod(x.shape[a] for a in p.x_free(x.ndim)) != 1:
             return _product(codes, x_scale, node, p, grouped)
@@ -69,7 +55,7 @@ def _function(p: Product, grouped: int | None) -> Any:
         both = _product(two, x_scale[None], node, later, grouped)
         return jax.lax.index_in_dim(both, 0, axis=len(p.x_batch), keepdims=False)
 
-    def floating(x: jax.Array, node: Quantized) -> jax.Array:
+    def floating(x: jax.Array, node: Grid) -> jax.Array:
         return p.dense(x, node.materialize())
 
     return jax.jit(straight_through_product(integer, floating))
@@ -79,13 +65,13 @@ def _shifted(axes: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(a + 1 for a in axes)
 
 
-def _product(codes: jax.Array, x_scale: jax.Array, node: Quantized, p: Product, grouped: int | None) -> jax.Array:
+def _product(codes: jax.Array, x_scale: jax.Array, node: Grid, p: Product, grouped: int | None) -> jax.Array:
     if grouped is None:
         return _scaled(_sums(codes, node, p), codes, x_scale, node, p)
     blocks = node.scale.shape[grouped]
     size = node.shape[grouped] // blocks
     of_x = p.x_sum[p.sum.index(grouped)]
-    of_codes = storage_order(len(node.shape), node.order).index(grouped)
+    of_codes = node.places()[grouped]
 
     def part(i: Any) -> jax.Array:
         rows = jax.lax.dynamic_slice_in_dim(codes, i * size, size, of_x)
@@ -95,17 +81,16 @@ def _product(codes: jax.Array, x_scale: jax.Array, node: Quantized, p: Product, 
             if v is not None
         }
         piece = jax.lax.dynamic_slice_in_dim(node.codes, i * size, size, of_codes)
-        group = dataclasses.replace(node, codes=piece, **scales)
+        group = node.replace(codes=piece, **scales)
         return _scaled(_sums(rows, group, p), rows, x_scale, group, p)
 
     return jax.lax.fori_loop(1, blocks, lambda i, total: total + part(i), part(0))
 
 
-def _sums(codes: jax.Array, node: Quantized, p: Product) -> jax.Array:
+def _sums(codes: jax.Array, node: Grid, p: Product) -> jax.Array:
     """int32 sums over int8 codes, with the node's free axes in the order of its dense axes."""
     weights, _ = signed_codes(node)
-    stored = storage_order(weights.ndim, node.order)
-    where = [stored.index(a) for a in range(weights.ndim)]
+    where = node.places()
     numbers = (
         (p.x_sum, tuple(where[a] for a in p.sum)),
         (p.x_batch, tuple(where[a] for a in p.batch)),
@@ -118,7 +103,7 @@ def _sums(codes: jax.Array, node: Quantized, p: Product) -> jax.Array:
     return out if order == tuple(range(out.ndim)) else jnp.transpose(out, order)
 
 
-def _scaled(total: jax.Array, codes: jax.Array, x_scale: jax.Array, node: Quantized, p: Product) -> jax.Array:
+def _scaled(total: jax.Array, codes: jax.Array, x_scale: jax.Array, node: Grid, p: Product) -> jax.Array:
     """Scales integer sums, with the zero point taken out: s_x s_w (sum q_x q_w - z sum q_x)."""
     _, zero_point = signed_codes(node)
     x_free, free = p.x_free(codes.ndim), p.free(len(node.shape))
