@@ -3,50 +3,14 @@
 import math
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from compressjax import core, tensors
+from compressjax.testing._compare import array, describe, difference, epsilon, float64, same_bits
+
+__all__ = ["FLOATS", "array", "brute", "brute_bits", "describe", "difference", "epsilon", "float64", "same_bits"]
 
 FLOATS = ("float32", "bfloat16", "float16")
-
-
-def array(seed: int, shape: tuple[int, ...], dtype: str = "float32", scale: float = 1.0) -> jax.Array:
-    """Normal numbers from NumPy, so that no test draws from the generator under test."""
-    return jnp.asarray(np.random.default_rng(seed).normal(size=shape) * scale, jnp.dtype(dtype))
-
-
-def epsilon(dtype: Any) -> float:
-    """Distance from one to the next number of a floating dtype."""
-    return float(jnp.finfo(dtype).eps)
-
-
-def same_bits(a: Any, b: Any) -> bool:
-    """Whether two arrays agree in dtype, shape and every byte (NaN equals NaN, zero differs from minus zero)."""
-    a, b = np.asarray(a), np.asarray(b)
-    return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
-
-
-def difference(a: Any, b: Any) -> str:
-    """Where two trees differ in structure or bits; empty when they do not."""
-    if jax.tree.structure(a) != jax.tree.structure(b):
-        return f"structures differ: {jax.tree.structure(a)} and {jax.tree.structure(b)}"
-    for (path, x), (_, y) in zip(*(jax.tree_util.tree_flatten_with_path(t)[0] for t in (a, b)), strict=True):
-        if not same_bits(x, y):
-            return f"{jax.tree_util.keystr(path)} differs: {describe(x)} and {describe(y)}"
-    return ""
-
-
-def describe(x: Any) -> str:
-    """Shape, dtype and the first entries."""
-    x = np.asarray(x)
-    return f"{x.dtype}{list(x.shape)} {x.ravel()[:6].tolist()}"
-
-
-def float64(x: Any) -> np.ndarray:
-    """Any array in double precision."""
-    return np.asarray(x).astype(np.float64)
 
 
 def brute(x: Any) -> np.ndarray:
