@@ -64,7 +64,16 @@ def _codebook(x: tensors.Codebook) -> np.ndarray:
     return out
 
 
+def _block_diagonal(x: tensors.BlockDiagonal) -> np.ndarray:
+    blocks, inputs, outputs = brute(x.blocks), np.asarray(x.inputs), np.asarray(x.outputs)
+    out = np.zeros((*blocks.shape[:-3], inputs.shape[-2] * inputs.shape[-1], outputs.shape[-2] * outputs.shape[-1]))
+    for *lead, b, i, o in np.ndindex(*blocks.shape):
+        out[(*lead, inputs[(*lead, b, i)], outputs[(*lead, b, o)])] = blocks[(*lead, b, i, o)]
+    return out
+
+
 _BRUTE = {
+    tensors.BlockDiagonal: _block_diagonal,
     tensors.Masked: _masked,
     tensors.LowRank: _low_rank,
     tensors.Quantized: _quantized,
@@ -91,6 +100,9 @@ def brute_bits(x: Any, kept: int | None = None) -> int:
         case tensors.Codebook():
             width = math.ceil(math.log2(x.centroids.shape[-1]))
             return entries * width + brute_bits(x.centroids)
+        case tensors.BlockDiagonal():
+            sides = ((x.inputs, x.shape[-2]), (x.outputs, x.shape[-1]))
+            return brute_bits(x.blocks) + sum(np.asarray(p).size * math.ceil(math.log2(n)) for p, n in sides)
         case tensors.Sum():
             return sum(brute_bits(term, kept) for term in x.terms)
     raise ValueError(f"no second opinion on the size of a {type(x).__name__}; write one here")

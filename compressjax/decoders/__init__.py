@@ -3,4 +3,4 @@
 `compressjax.coding` loads this folder when it meets the first node. Each file registers its type.
 """
 
-from compressjax.decoders import _codebook, _low_rank, _masked, _quantized, _sum  # noqa: F401 - each registers itself
+from compressjax.decoders import _block_diagonal, _codebook, _low_rank, _masked, _quantized, _sum  # noqa: F401 - each registers itself
