@@ -3,7 +3,8 @@
 from compressjax.core._combine import ChainState, SequenceState, chain, sequence
 from compressjax.core._compress import compress
 from compressjax.core._compression import Compression, from_encode, identity, on_values, only
-from compressjax.core._node import Node, buffer, dense, entry_bits, is_node, meta, node, value
+from compressjax.core._node import Node, buffer, dense, entry_bits, is_node, meta, node, node_types, value
+from compressjax.core._operation import Convolution, Dense, Product, Window
 from compressjax.core._optax import CompressedState, as_optax
 from compressjax.core._select import Selector, kernels, matches, select
 from compressjax.core._tree import (
@@ -21,9 +22,13 @@ __all__ = [
     "ChainState",
     "CompressedState",
     "Compression",
+    "Convolution",
+    "Dense",
     "Node",
+    "Product",
     "Selector",
     "SequenceState",
+    "Window",
     "as_optax",
     "buffer",
     "chain",
@@ -40,6 +45,7 @@ __all__ = [
     "materialize",
     "meta",
     "node",
+    "node_types",
     "nodes",
     "on_values",
     "only",
