@@ -3,7 +3,7 @@
 Example:
     >>> import jax.numpy as jnp
     >>> from compressjax import tensors
-    >>> check_node(tensors.Masked(jnp.ones((4, 6)), jnp.eye(4, 6, dtype=bool)))
+    >>> assert_node_shape(tensors.Masked(jnp.ones((4, 6)), jnp.eye(4, 6, dtype=bool)))
 """
 
 from compressjax.testing._compare import Broken, difference

@@ -52,8 +52,10 @@ def difference(a: Any, b: Any) -> str:
         >>> difference({"w": np.zeros(2)}, {"w": np.zeros(2)})
         ''
     """
-    if jax.tree.structure(a) != jax.tree.structure(b):
-        return f"structures differ: {jax.tree.structure(a)} and {jax.tree.structure(b)}"
+    ours: Any = jax.tree.structure(a)
+    theirs: Any = jax.tree.structure(b)
+    if ours != theirs:
+        return f"structures differ: {ours} and {theirs}"
     for (path, x), (_, y) in zip(*(jax.tree_util.tree_flatten_with_path(t)[0] for t in (a, b)), strict=True):
         if not same_bits(x, y):
             return f"{jax.tree_util.keystr(path)} differs: {describe(x)} and {describe(y)}"

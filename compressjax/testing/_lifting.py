@@ -66,7 +66,7 @@ def assert_lifted(node: core.Node, seed: int, lift: Lift = native) -> None:
 
     Example:
         >>> from compressjax import tensors
-        >>> assert_lifted(tensors.Codebook(jnp.ones(2), jnp.zeros((3, 4), jnp.uint8)), seed=0)
+        >>> assert_lifted(tensors.Codebook(jnp.ones(2), jnp.zeros(4, jnp.uint8)), seed=0)
     """
     shape = tuple(node.shape)
     table, x_shape = functions(shape)
@@ -103,7 +103,7 @@ def assert_sharded(node: core.Node, seed: int, lift: Lift = native, devices: int
 
     Example:
         >>> from compressjax import tensors
-        >>> assert_sharded(tensors.Codebook(jnp.ones(2), jnp.zeros((3, 4), jnp.uint8)), seed=0, devices=1)
+        >>> assert_sharded(tensors.Codebook(jnp.ones(2), jnp.zeros(4, jnp.uint8)), seed=0, devices=1)
     """
     shape = tuple(node.shape)
     table, x_shape = functions(shape)
@@ -189,12 +189,13 @@ def _bounds(node: core.Node, x: jax.Array) -> dict[str, np.ndarray]:
 
 def _activation_errors(node: core.Node, size: jax.Array) -> jax.Array:
     """What each activation may be off by when the node rounds them to int8; zero otherwise."""
-    grid: Any = next((n for n in inner(node) if getattr(n, "activation", None)), None)
+    grid = next((g for n in inner(node) if not isinstance(g := n.as_grid(), core.Dense)), None)
     if grid is None:
         return jnp.zeros_like(size)
-    if grid.activation == "static":
-        return grid.activation_scale / 2 + jnp.maximum(size - 127 * grid.activation_scale, 0)
-    return jnp.full_like(size, jnp.max(size) / 254)
+    step = grid.activation_step()
+    if step is None:
+        return jnp.full_like(size, jnp.max(size) / 254)
+    return step / 2 + jnp.maximum(size - 127 * step, 0)
 
 
 def inner(item: Any) -> Iterator[core.Node]:
@@ -207,7 +208,7 @@ def inner(item: Any) -> Iterator[core.Node]:
                     yield from inner(getattr(part, name))
 
 
-def magnitude(x: Any) -> jax.Array:
+def magnitude(x: Any) -> Any:
     """What rounding errors are proportional to: entries made of the magnitudes of the values.
 
     Integer codes may count from a zero point, whose product is summed apart; what codes of zero stand for is added.
