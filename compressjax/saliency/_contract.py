@@ -21,11 +21,16 @@ class Saliency(NamedTuple):
             method says nothing are absent.
         name: Static description, written to manifests.
         needs: Names of the statistics of `observe` that `score` reads.
+        reduce: How the scores of its weights become the score of a unit: a reduction of `unit_scores`.
+        comparable: Whether scores of units in different groups are on one scale. If not, a global ranking divides each
+            group's scores by their mean.
     """
 
     score: Callable[..., Scores]
     name: str
     needs: tuple[str, ...] = ()
+    reduce: str = "sum"
+    comparable: bool = False
 
 
 def on_leaves(name: str, score_leaf: Callable[[str, jax.Array], jax.Array]) -> Saliency:

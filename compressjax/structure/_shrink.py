@@ -99,8 +99,9 @@ def shrink(
         keep: Instead of a budget: a share in (0, 1] of every group, `{group: share, count or indices}`, or `"alive"`:
             only units that do nothing go, as group penalties and gates leave them, and no result may change.
         budget: `parameters`, `size`, `flops` or `latency`, with a share or a limit.
-        saliency: `"l1"`, `"l2"`, `"norm_scale"`, a `Rule` such as `taylor(grads)`, a `saliency.Saliency`, or scores.
-        stats: Statistics of `observe`, for a `saliency.Saliency` that reads them.
+        saliency: Any of `compressjax.saliency`, whose scores are reduced to units; `"l1"`, `"l2"` (sum and norm of
+            `magnitude`) or `"norm_scale"` (`batch_norm`); or scores `{path: array}`, which are summed.
+        stats: Statistics of `observe`, for a saliency that reads them.
         select: Pattern for names of groups or for `path:axis` of a member, or `(name, group) -> bool`.
         allow_inexact: Whether to cut groups that carry a note as well: residual streams under LayerNorm or RMSNorm,
             whose means then still divide by the full width, so that the code itself cannot run them.
@@ -132,9 +133,9 @@ def shrink(
         raise ValueError(f"shrink: run={run!r} is unknown; use 'auto', 'native' or 'narrow'")
     if round_to < 1:
         raise ValueError(f"shrink: round_to={round_to} is no multiple; give at least 1")
-    groups = couplings(fn)(params, *args)
+    scorer, groups = named(saliency), couplings(fn)(params, *args)
     free = _free(groups, keep, select, allow_inexact)
-    scores = {} if isinstance(keep, str) else score_units(free, params, saliency, stats)
+    scores = {} if isinstance(keep, str) else score_units(free, params, scorer, stats)
     model = Model(fn, params, args, groups)
     if isinstance(keep, str):
         kept = alive(free, params)
@@ -142,7 +143,7 @@ def shrink(
         kept = explicit(free, scores, keep, round_to)
     else:
         kept = allocate(model, scores, budget, spread=spread, round_to=round_to,
-                        comparable=named(saliency).comparable)  # fmt: skip
+                        comparable=scorer.comparable)  # fmt: skip
     small = cut(params, groups, kept)
     chosen, native, error = _function(model, kept, small, run, tolerance)
     if keep == "alive" and error is not None:
