@@ -92,16 +92,5 @@ def _few(flat: Mapping[str, Any]) -> list[str]:
 
 
 def wide(x: jax.Array) -> jax.Array:
-    """An array in at least float32.
-
-    Args:
-        x: Floating array.
-
-    Returns:
-        The array; 16-bit floats become float32.
-
-    Example:
-        >>> wide(jnp.ones(1, jnp.bfloat16)).dtype.name
-        'float32'
-    """
+    """The array, with 16-bit floats as float32."""
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))

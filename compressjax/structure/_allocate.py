@@ -12,60 +12,17 @@ SPREADS = ("global", "uniform")
 
 
 def best(scores: np.ndarray, count: int) -> list[int]:
-    """Indices of the highest scores, ascending; of equal scores the first ones stay.
-
-    Args:
-        scores: `[units]`.
-        count: How many.
-
-    Returns:
-        Indices.
-
-    Example:
-        >>> best(np.array([1.0, 3.0, 2.0]), 2)
-        [1, 2]
-    """
+    """Indices of the highest scores, ascending; of equal scores the first ones stay."""
     return sorted(np.argsort(-scores, kind="stable")[:count].tolist())
 
 
 def rounded(count: int, units: int, round_to: int) -> int:
-    """A count of units raised to a multiple, and to at least one.
-
-    Args:
-        count: Units that are to stay.
-        units: Units there are.
-        round_to: Multiple.
-
-    Returns:
-        Between 1 and `units`.
-
-    Example:
-        >>> rounded(5, 16, 4), rounded(0, 16, 1), rounded(5, 6, 4)
-        (8, 1, 6)
-    """
+    """A count of units raised to a multiple of `round_to`, and to at most all units."""
     return min(units, max(round_to, -(-count // round_to) * round_to))
 
 
 def explicit(groups: Sequence[Group], scores: Mapping[str, np.ndarray], keep: Any, round_to: int) -> dict:
-    """Units that stay when their share or number is given.
-
-    Args:
-        groups: Groups that may be cut.
-        scores: Scores of their units.
-        keep: A share for every group, or `{name: share in (0, 1), count, or indices}`.
-        round_to: Counts are raised to a multiple of this; indices stay as they are.
-
-    Returns:
-        `{name: indices}`.
-
-    Raises:
-        ValueError: If a share is not in (0, 1], or a count is not between 1 and the units there are.
-
-    Example:
-        >>> group = Group("a:1", (), 4, None, None)
-        >>> explicit([group], {"a:1": np.arange(4.0)}, 0.5, 1)
-        {'a:1': [2, 3]}
-    """
+    """Units that stay by `keep`: a share of every group, or `{name: share, count, or indices}`."""
     wanted = keep if isinstance(keep, Mapping) else {group.name: float(keep) for group in groups}
     by_name, out = {group.name: group for group in groups}, {}
     for name, value in wanted.items():

@@ -71,23 +71,7 @@ class Studied(NamedTuple):
 
 
 def studied(fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Studied:
-    """Traces a function and labels every array in it.
-
-    Args:
-        fn: Function whose first argument holds the weights.
-        args: Its arguments; arrays may be abstract.
-        kwargs: Its keyword arguments.
-
-    Returns:
-        The trace with its labels.
-
-    Raises:
-        ValueError: If there is no argument, or the first one holds nodes.
-
-    Example:
-        >>> studied(lambda p, x: x @ p, (np.ones((2, 3)), np.ones((1, 2))), {}).weights[""].shape
-        (2, 3)
-    """
+    """Traces a function and labels every array in it."""
     if not args:
         raise ValueError("couplings: call the result as couplings(fn)(params, *args), with the weights first")
     flat, structure = jax.tree_util.tree_flatten_with_path((tuple(args), kwargs), is_leaf=is_node)
@@ -125,18 +109,7 @@ def _freeze_unused(labeled: LabeledTrace, jaxpr: Any, inputs: Sequence[Labels]) 
 
 
 def groups_of(found: Studied) -> dict[str, tuple[Group, tuple[int, ...]]]:
-    """The groups of a labeled function, each with the atoms of its units.
-
-    Args:
-        found: What `studied` gives.
-
-    Returns:
-        `{name: (group, atoms)}`, in the order of their first members.
-
-    Example:
-        >>> groups_of(studied(lambda p, x: x @ p, (np.ones((2, 3)), np.ones((1, 2))), {}))[":0"][0].units
-        2
-    """
+    """The groups of a labeled function, each with the atoms of its units, in the order of their first members."""
     atoms = found.labeled.atoms
     places: dict[int, dict[tuple[str, int], list[int]]] = {}
     for path, labels in found.weights.items():

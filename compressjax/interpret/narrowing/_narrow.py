@@ -75,25 +75,7 @@ class Cutter:
 
 
 def gone_atoms(found: Studied, kept: Mapping[str, Sequence[int]]) -> set[int]:
-    """The atoms that are cut.
-
-    Args:
-        found: A studied function.
-        kept: Units that stay, by the name of their group; groups that are absent stay whole.
-
-    Returns:
-        Atoms.
-
-    Raises:
-        ValueError: If a group does not exist, is frozen, or keeps no unit or one that it does not have.
-
-    Example:
-        >>> found = studied(
-        ...     lambda p, x: x @ p["a"] @ p["b"], ({"a": np.ones((2, 4)), "b": np.ones((4, 1))}, np.ones((1, 2))), {}
-        ... )
-        >>> len(gone_atoms(found, {"a:1": [0, 2]}))
-        2
-    """
+    """The atoms of the units that `kept` leaves out; groups that are absent stay whole."""
     groups = groups_of(found)
     lost = lost_units([group for group, _ in groups.values()], kept, loops=True)
     return {groups[name][1][unit] for name, units in lost.items() for unit in units}
