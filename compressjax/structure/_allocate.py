@@ -8,7 +8,7 @@ import numpy as np
 from compressjax.interpret import Group
 from compressjax.structure._budget import Budget, Model
 
-SPREADS = ("global", "uniform")
+RANKINGS = ("global", "uniform")
 
 
 def best(scores: np.ndarray, count: int) -> list[int]:
@@ -43,7 +43,7 @@ def explicit(groups: Sequence[Group], scores: Mapping[str, np.ndarray], keep: An
 
 
 def allocate(
-    model: Model, scores: Mapping[str, np.ndarray], budget: Budget, *, spread: str = "global", round_to: int = 1,
+    model: Model, scores: Mapping[str, np.ndarray], budget: Budget, *, ranking: str = "global", round_to: int = 1,
     comparable: bool = False,
 ) -> dict[str, list[int]]:  # fmt: skip
     """Cuts units of the lowest scores until the budget is kept.
@@ -55,7 +55,7 @@ def allocate(
         model: What is shrunk; its groups with scores may be cut.
         scores: `{group: [units]}`.
         budget: Cost and limit.
-        spread: `"global"` or `"uniform"`.
+        ranking: `"global"` or `"uniform"`.
         round_to: What stays of a group is a multiple of this, or the whole group.
         comparable: Whether scores of different groups are on one scale.
 
@@ -63,7 +63,7 @@ def allocate(
         `{group: indices of the units that stay}`.
 
     Raises:
-        ValueError: If even one unit a group costs more than the budget, or the spread is unknown.
+        ValueError: If even one unit a group costs more than the budget, or the ranking is unknown.
 
     Example:
         >>> from compressjax.interpret import couplings
@@ -74,17 +74,17 @@ def allocate(
         >>> allocate(model, {"a:1": np.array([3.0, 1.0, 2.0, 4.0])}, parameters(0.5))
         {'a:1': [0, 3]}
     """
-    if spread not in SPREADS:
-        raise ValueError(f"spread={spread!r} is unknown; use one of {SPREADS}")
+    if ranking not in RANKINGS:
+        raise ValueError(f"ranking={ranking!r} is unknown; use one of {RANKINGS}")
     units = {group.name: group.units for group in model.groups if group.name in scores}
     total = sum(units.values())
-    ranks = _ranks(scores, comparable, spread)
+    ranks = _ranks(scores, comparable, ranking)
 
     def kept(cuts: int) -> dict[str, list[int]]:
         lost = {name: int((rank < cuts).sum()) for name, rank in ranks.items()}
         return {name: best(scores[name], rounded(n - lost[name], n, round_to)) for name, n in units.items()}
 
-    limit = budget.limit(model)
+    limit = budget.allowed(model)
     if not units or (reached := budget.cost(model, kept(total))) > limit:
         least = f"{reached:g} with one step a group" if units else "unchanged, as no group can be cut"
         raise ValueError(
@@ -103,10 +103,10 @@ def allocate(
     return kept(high)
 
 
-def _ranks(scores: Mapping[str, np.ndarray], comparable: bool, spread: str) -> dict[str, np.ndarray]:
+def _ranks(scores: Mapping[str, np.ndarray], comparable: bool, ranking: str) -> dict[str, np.ndarray]:
     """The place of every unit in the order in which units are cut."""
     names = list(scores)
-    if spread == "uniform":
+    if ranking == "uniform":
         own = [np.argsort(np.argsort(scores[n], kind="stable"), kind="stable") for n in names]
         values = [(rank + 0.5) / len(rank) for rank in own]
     else:

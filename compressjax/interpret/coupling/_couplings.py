@@ -54,7 +54,7 @@ class Group(NamedTuple):
     note: str | None
 
 
-class Studied(NamedTuple):
+class LabeledFunction(NamedTuple):
     """A traced and labeled function.
 
     Attributes:
@@ -70,7 +70,7 @@ class Studied(NamedTuple):
     inputs: list[Labels]
 
 
-def studied(fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Studied:
+def label_function(fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> LabeledFunction:
     """Traces a function and labels every array in it."""
     if not args:
         raise ValueError("couplings: call the result as couplings(fn)(params, *args), with the weights first")
@@ -101,14 +101,14 @@ def studied(fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any])
     for loop in labeled.loops:
         labeled.atoms.freeze(loop, LOOP_AXIS)
     labeled.freeze_unread(list(weights.values()), _UNREAD)
-    return Studied(program, labeled, weights, inputs)
+    return LabeledFunction(program, labeled, weights, inputs)
 
 
 def _freeze_unused(labeled: LabeledTrace, jaxpr: Any, inputs: Sequence[Labels]) -> None:
     labeled.freeze([x for x, used in zip(inputs, effective(jaxpr), strict=True) if not used], _UNUSED)
 
 
-def groups_of(found: Studied) -> dict[str, tuple[Group, tuple[int, ...]]]:
+def groups_of(found: LabeledFunction) -> dict[str, tuple[Group, tuple[int, ...]]]:
     """The groups of a labeled function, each with the atoms of its units, in the order of their first members."""
     atoms = found.labeled.atoms
     places: dict[int, dict[tuple[str, int], list[int]]] = {}
@@ -177,6 +177,6 @@ def couplings(fn: Callable[..., Any]) -> Callable[..., list[Group]]:
     """
 
     def coupled(*args: Any, **kwargs: Any) -> list[Group]:
-        return [group for group, _ in groups_of(studied(fn, args, kwargs)).values()]
+        return [group for group, _ in groups_of(label_function(fn, args, kwargs)).values()]
 
     return coupled
