@@ -15,21 +15,7 @@ Evaluate = Callable[..., list[Any]]
 
 
 def dense_all(xs: Sequence[Any], handler: Any, primitive: str, reason: str) -> list[Any]:
-    """Makes the weights among some operands or results dense, on record.
-
-    Args:
-        xs: Arrays and weights.
-        handler: The interpretation.
-        primitive: The operation that asks for it.
-        reason: Why.
-
-    Returns:
-        Arrays.
-
-    Example:
-        >>> dense_all([1.0], None, "scan", "")
-        [1.0]
-    """
+    """Makes the weights among some operands or results dense, on record."""
     return [handler.dense(x, primitive, reason) if isinstance(x, Weight) else x for x in xs]
 
 
