@@ -11,6 +11,7 @@ from tests.conformance import draws, laws, mutants
 from tests.conformance.methods import MethodRow
 
 
+@pytest.mark.mutant
 @pytest.mark.parametrize("mutant", mutants.MUTANTS, ids=lambda m: f"law {m.law}: {m.name}")
 def test_mutant_is_rejected(mutant: mutants.Mutant, tmp_path: pathlib.Path) -> None:
     with pytest.raises(testing.Broken, match=re.escape(mutant.says)):

@@ -15,8 +15,6 @@ from compressjax import artifact, measure
 
 ROOT = pathlib.Path(__file__).parents[2]
 
-pytestmark = pytest.mark.slow
-
 
 def command(*flags):
     return [sys.executable, "-m", "experiments.compress", *flags]
