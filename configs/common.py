@@ -6,45 +6,20 @@ from typing import Any
 from ml_collections import ConfigDict
 
 
-def training(**own: Any) -> dict[str, Any]:
-    """Settings of a stage that trains.
-
-    Args:
-        **own: fields that differ from the defaults, and those that only this stage has.
-
-    Returns:
-        All fields.
-    """
-    fields = {
-        "epochs": 10.0,  # rounded up to whole chunks
-        "batch": 128,
-        "learning_rate": 1e-3,  # of Adam; falls along a cosine
-        "end_rate": 0.0,  # fraction of the rate that is left at the end
-        "weight_decay": 0.0,  # decoupled
-        "chunk": 234,  # steps per compiled call
-        "save_every": 2340,  # steps between checkpoints inside the stage
-        "scan": True,  # False for networks with convolutions on a CPU
-        "temperature": 4.0,  # of the distillation loss
-        "mixup": 0.0,  # largest weight of another image blended into each; 0 blends nothing
-        "soft": 0.0,  # weight of the teacher's part of the loss; 0 trains on labels alone
-    }
-    return {**fields, **own}
-
-
 def shrink(config: ConfigDict, **limits: Any) -> ConfigDict:
     """The smoke variant of a config: the same stages, hardly any steps.
 
     Args:
         config: the whole config.
-        **limits: settings of every training stage.
+        **limits: settings of every training.
 
     Returns:
         The config, changed in place.
     """
-    for name, stage in config.items():
-        if isinstance(stage, ConfigDict) and "epochs" in stage:
-            for key, value in limits.items():
-                config[name][key] = value
+    for name, settings in config.stages:
+        training = settings if name in ("train", "distill") else settings.get("train")
+        if training is not None:
+            training.update(limits)
     return config
 
 

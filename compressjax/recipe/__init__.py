@@ -3,7 +3,7 @@
 from compressjax.recipe._identity import canonical, chain_keys, digest, fingerprint
 from compressjax.recipe._names import make
 from compressjax.recipe._open import open_grids
-from compressjax.recipe._plan import Planned, plan
+from compressjax.recipe._plan import Planned, label_of, plan
 from compressjax.recipe._run import Advanced, Began, Event, Finished, run
 from compressjax.recipe._stage import Previous, Stage
 from compressjax.recipe._store import Store, Stored, write_file
@@ -30,6 +30,7 @@ __all__ = [
     "differences",
     "digest",
     "fingerprint",
+    "label_of",
     "make",
     "open_grids",
     "pack",

@@ -21,7 +21,8 @@ def make(
 
     Values that are specs themselves are made first: a schedule, a pattern, a saliency, an optimizer. What JSON cannot
     say comes from `given`: makers by argument name, called with what the spec says there (a mapping as keywords, a word
-    as it is), or with nothing. The maker of `key` is called with a word in any case: the spec's, or `label`.
+    as it is), and where it says nothing, without arguments if the maker can do without. The maker of `key` always gets
+    a word: the spec's, or `label`.
 
     Args:
         spec: `"prune.nonzero"`, or `("prune.gradual", settings)`; `"mylab.methods:toy"` outside of the package.
@@ -47,11 +48,11 @@ def make(
     check_settings(settings, parameters, where)
     arguments = {k: _value(k, v, given, steps, label, where) for k, v in settings.items()}
     for argument in set(parameters) & set(given) - set(settings):
-        arguments[argument] = given[argument](*([label] if argument == "key" else []))
-    missing = [
-        k for k, p in parameters.items() if p.default is p.empty and p.kind not in _VARIADIC and k not in arguments
-    ]
-    if missing:
+        if argument == "key":
+            arguments[argument] = given[argument](label)
+        elif not _required(inspect.signature(given[argument]).parameters):
+            arguments[argument] = given[argument]()
+    if missing := [k for k in _required(parameters) if k not in arguments]:
         raise ValueError(f"{where} needs the settings {', '.join(missing)}")
     return _call(function, arguments, where)
 
@@ -123,6 +124,10 @@ def check_settings(settings: Iterable[str], parameters: Mapping[str, inspect.Par
 
 
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+def _required(parameters: Mapping[str, inspect.Parameter]) -> list[str]:
+    return [k for k, p in parameters.items() if p.default is p.empty and p.kind not in _VARIADIC]
 
 
 def _is_pair(spec: Any) -> bool:

@@ -142,6 +142,23 @@ def plan(
     return planned
 
 
+def label_of(spec: Any) -> str:
+    """The label of a stage: the one that its settings give, or the last part of its name.
+
+    Args:
+        spec: `(name, settings)`, or a name.
+
+    Returns:
+        The label.
+
+    Example:
+        >>> label_of(("prune.gradual", {})), label_of(("train", {"label": "teacher"}))
+        ('gradual', 'teacher')
+    """
+    name, settings = _split(spec, "stage")
+    return str(settings.get("label", name.replace(":", ".").rpartition(".")[2]))
+
+
 class _Planner(NamedTuple):
     train: dict[str, Any]
     steps: Callable[[Mapping[str, Any]], int]
@@ -151,7 +168,8 @@ class _Planner(NamedTuple):
     def stage(self, spec: Any, where: str) -> Planned:
         """One stage of the list, without a look at its place."""
         name, settings = _split(spec, where)
-        label = str(settings.pop("label", name.replace(":", ".").rpartition(".")[2]))
+        label = label_of(spec)
+        settings.pop("label", None)
         where = f"{where} ({label})"
         if name in _TRAINERS:
             full = self._training(settings, f"{where}: {name}")

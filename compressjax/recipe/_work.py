@@ -41,7 +41,11 @@ class Work(NamedTuple):
     @property
     def params(self) -> Any:
         """What is trained: the tree while it is dense, `{path: array}` once it has nodes or integers."""
-        return self.tree if all(map(core.is_value, jax.tree.leaves(self.tree))) else core.values(self.tree)
+        return self.tree if self._dense else core.values(self.tree)
+
+    @property
+    def _dense(self) -> bool:
+        return all(core.is_value(x) and not core.is_node(x) for x in jax.tree.leaves(self.tree, is_leaf=core.is_node))
 
     def view(self, params: Any, state: Any) -> Any:
         """The dense tree that the network computes with."""
@@ -59,9 +63,7 @@ class Work(NamedTuple):
         return self._checked(tree)
 
     def _whole(self, params: Any) -> Any:
-        if jax.tree.structure(self.params) == jax.tree.structure(self.tree):
-            return params
-        return core.with_values(self.tree, core.nodes(params))
+        return params if self._dense else core.with_values(self.tree, core.nodes(params))
 
     def _checked(self, tree: Any) -> Any:
         if not changed(self.tree, tree):
@@ -105,7 +107,7 @@ def begin(stage: str, tree: Any, parts: Sequence[Part], opened: Selector | None,
         mine = frozenset(path for path in matched if path not in owner)
         owner.update(dict.fromkeys(mine, i))
         if mine:
-            chosen.append(core.only(lambda path, leaf, mine=mine: path in mine, compression))
+            chosen.append(core.only(_member(mine), compression))
         elif unsure and len(parts) > 1:
             notes.append(f"rule {selector!r} found no leaf")
         else:
@@ -114,6 +116,10 @@ def begin(stage: str, tree: Any, parts: Sequence[Part], opened: Selector | None,
     if parts and not chosen:
         raise ValueError(f"{stage}: no rule selects any of {sorted(flat)}; mend or drop them")
     return Work(stage, tree, tuple(chosen), tuple(notes))
+
+
+def _member(paths: frozenset[str]) -> Selector:
+    return lambda path, leaf: path in paths
 
 
 def trial(work: Work) -> Any:

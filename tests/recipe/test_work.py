@@ -32,7 +32,7 @@ def test_where_leaves_were_unknown_some_rule_must_find_something():
 
 def test_training_goes_through_nodes():
     """Values of a tree with nodes are trained in place, under a further method."""
-    tree = {**TREE, "a": Masked(TREE["a"], jnp.array([[True, False], [True, True]]))}
+    tree = {"b": TREE["b"], "a": Masked(TREE["a"], jnp.array([[True, False], [True, True]]))}
     work = begin("stage s", tree, [Part("a", quant.fake_quant(2, granularity="tensor"))], None, False)
     assert set(work.params) == {"a", "b"}
     state = work.compression.init(work.params)
