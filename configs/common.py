@@ -23,6 +23,50 @@ def shrink(config: ConfigDict, **limits: Any) -> ConfigDict:
     return config
 
 
+def deep_compression(
+    *,
+    teacher: dict[str, Any],
+    sparsity: Mapping[str, float],
+    curve: dict[str, Any],
+    prune: dict[str, Any],
+    tune: dict[str, Any],
+    distill: dict[str, Any],
+    tolerance: float = 2.0,
+) -> tuple[Any, ...]:
+    """Stages after Han et al. (arXiv:1510.00149): pruned, factorized where it pays, 5 bits, tables of 16, taught.
+
+    Labels name the order of the data and the cache: other labels, other figures.
+
+    Args:
+        teacher: training of the dense network.
+        sparsity: of each kernel that is pruned.
+        curve: of the sparsity, see `prune.gradual`.
+        prune: training under the masks.
+        tune: training through rounding, and of the tables.
+        distill: training of what is left.
+        tolerance: points of training accuracy that factors may cost.
+
+    Returns:
+        The stages.
+    """
+    masks = tuple((pattern, {"sparsity": zeros}) for pattern, zeros in sparsity.items())
+    # Zeros of masked kernels have no say in their tables; those of factors and other kernels are values like any other.
+    tables = (*((pattern, {}) for pattern in sparsity), (".*kernel.*", {"ignore_zeros": False}))
+    return (
+        ("train", {"label": "teacher", **teacher}),
+        ("prune.gradual", {"label": "prune", "rules": masks, **curve, "train": prune}),
+        ("factorize", {"select": ".*kernel", "budgets": (0.05, 0.1), "tolerance": tolerance}),
+        (
+            "quant.fake_quant",
+            {"label": "qat", "select": ".*kernel.*", "bits": 5, "granularity": "tensor", "train": {**tune}},
+        ),
+        ("share.kmeans", {"clusters": 16, "rules": tables, "open": ".*kernel.*"}),
+        ("train", {"label": "share", **tune}),
+        ("distill", distill),
+        ("encode", {"rules": ((".*bias", ("quant.rtn", {"bits": 8, "granularity": "tensor"})),)}),
+    )
+
+
 def arguments(text: str | None, choices: Mapping[str, str]) -> set[str]:
     """Words of a config's argument, `configs/mnist.py:lenet5,smoke`.
 

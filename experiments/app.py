@@ -147,6 +147,7 @@ def _launch() -> Launch:
             f"the config file cannot be loaded ({str(error).splitlines()[-1].strip()}); "
             "name one that exists, for example --config=configs/digits.py"
         ) from error
+    config = _unshared(config)
     for text in _SET.value:
         override(config, text)
     workdir = os.path.abspath(_WORKDIR.value)
@@ -175,17 +176,27 @@ def override(config: dict[str, Any], text: str) -> None:
     known = {recipe.label_of(spec): spec[1] for spec in config.get("stages", ())}
     known |= {name: spec[1] for name, spec in config.get("methods", ())}
     for key in [label, *path[:-1]]:
-        if not isinstance(known, dict) or key not in known:
+        if key not in known:
             raise ValueError(
-                f"--set={text}: there is no {key!r}; write LABEL.SETTING=VALUE, labels are {', '.join(known)}"
+                f"--set={text}: there is no {key!r}; write LABEL.SETTING=VALUE, there are {', '.join(known)}"
             )
         known = known[key]
-    if not path or not isinstance(known, dict):
+        known = known[1] if isinstance(known, (tuple, list)) and len(known) == 2 else known  # a name with settings
+        if not isinstance(known, dict):
+            raise ValueError(f"--set={text}: {key!r} has no settings of its own")
+    if not path:
         raise ValueError(f"--set={text}: write LABEL.SETTING=VALUE, as in --set=prune.sparsity=0.9")
     try:
         known[path[-1]] = ast.literal_eval(value)
     except (SyntaxError, ValueError):
         known[path[-1]] = value
+
+
+def _unshared(value: Any) -> Any:
+    """A copy in which two stages never hold the same dict, as a config may well write them."""
+    if isinstance(value, dict):
+        return {key: _unshared(item) for key, item in value.items()}
+    return type(value)(map(_unshared, value)) if isinstance(value, (tuple, list)) else value
 
 
 def _parse(argv: Sequence[str]) -> list[str]:

@@ -92,10 +92,14 @@ def standardized_apply(model: nn.Module, mean: float, std: float) -> Any:
     """
 
     def apply(params: Any, images: jax.Array) -> jax.Array:
-        variables = params if "params" in params else {"params": params}
-        return model.apply(variables, (images.astype(jnp.float32) - mean) / std)
+        return model.apply(as_variables(params), (images.astype(jnp.float32) - mean) / std)
 
     return apply
+
+
+def as_variables(params: Any) -> Any:
+    """What a Linen module applies: all collections, or the parameters alone put under their name."""
+    return params if "params" in params else {"params": params}
 
 
 def cross_entropy(apply: Any, temperature: float = 1.0) -> Any:

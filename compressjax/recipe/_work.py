@@ -52,26 +52,34 @@ class Work(NamedTuple):
         return core.materialize(self._whole(self.compression.view(params, state)))
 
     def encode(self, params: Any, state: Any) -> Any:
-        """The tree after a training; raises `ValueError` when the stage changed nothing."""
-        return self._checked(self._whole(self.compression.encode(params, state)))
+        """The tree after a training; raises `ValueError` when the training or the method changed nothing."""
+        tree = self._whole(self.compression.encode(params, state))
+        self._check(self.tree, tree, "its training")
+        if self.parts and not any(np.size(m) > np.sum(m) for m in map(_mask, core.nodes(tree).values())):
+            self._check(self._whole(params), tree, "its method")
+        return tree
 
     def apply(self, stats: Any = None) -> Any:
         """The tree after a stage that does not train; raises `ValueError` when the stage changed nothing."""
         tree = self.tree
         for part in self.parts:
             tree = part.encode(tree, part.update(part.init(tree), tree, None, stats))
-        return self._checked(tree)
+        self._check(self.tree, tree, "its method")
+        return tree
 
     def _whole(self, params: Any) -> Any:
         return params if self._dense else core.with_values(self.tree, core.nodes(params))
 
-    def _checked(self, tree: Any) -> Any:
-        if not changed(self.tree, tree):
+    def _check(self, before: Any, after: Any, what: str) -> None:
+        if not changed(before, after):
             raise ValueError(
-                f"{self.stage} changed no value and saved no bit; check its settings (steps, sparsity, selectors), or "
-                "leave it out"
+                f"{self.stage}: {what} changed no value and saved no bit; check its settings (steps, sparsity, "
+                "selectors), or leave it out"
             )
-        return tree
+
+
+def _mask(node: Any) -> Any:
+    return getattr(node, "mask", True)
 
 
 def begin(stage: str, tree: Any, parts: Sequence[Part], opened: Selector | None, unsure: bool) -> Work:

@@ -11,7 +11,7 @@ from compressjax import recipe
 from compressjax.recipe import Previous, Stage, Stored
 from experiments import models
 from experiments.datasets import batch_indices
-from experiments.problem import Problem, cross_entropy
+from experiments.problem import Problem, as_variables, cross_entropy
 from experiments.stages.factorize import factorize
 from experiments.stages.facts import conclude, last_tree, observed, problem_at
 from experiments.stages.shrink import shrink
@@ -88,7 +88,7 @@ def makers(problem: Problem) -> dict[str, Callable[..., Any]]:
         "loss": lambda temperature=1.0: cross_entropy(problem.apply, temperature),
         "batches": batches,
         # Not standardized: ones would not stay ones.
-        "forward": lambda: lambda params, images: problem.model.apply({"params": params}, images),
+        "forward": lambda: lambda params, images: problem.model.apply(as_variables(params), images),
         "inputs": inputs,
         "examples": lambda: len(labels),
     }

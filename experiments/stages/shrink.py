@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from compressjax import modules, structure
 from experiments.models import describe
-from experiments.problem import Problem
+from experiments.problem import Problem, as_variables
 
 EXAMPLES = 64
 
@@ -32,7 +32,7 @@ def shrink(
     """
     images = jnp.asarray(problem.data.train_images[:EXAMPLES], jnp.float32)
     example = (images - problem.data.mean) / problem.data.std
-    variables = jax.tree.map(jnp.asarray, tree if "params" in tree else {"params": tree})
+    variables = jax.tree.map(jnp.asarray, as_variables(tree))
     small = structure.shrink(problem.model.apply, variables, example, keep=keep, saliency=saliency, round_to=round_to)
     if small.before.parameters == small.after.parameters:
         raise ValueError(f"shrink cut nothing with keep={keep} and round_to={round_to}; lower them or leave it out")

@@ -45,11 +45,14 @@ def test_training_goes_through_nodes():
 
 def test_a_stage_that_changes_nothing_is_refused():
     parts = [Part(None, toys.mask(1.0))]
-    with pytest.raises(ValueError, match="stage s changed no value and saved no bit"):
+    with pytest.raises(ValueError, match="stage s: its method changed no value and saved no bit"):
         begin("stage s", {"a": TREE["a"]}, parts, None, False).apply()
     same = begin("stage s", {"a": TREE["a"]}, (), None, False)
-    with pytest.raises(ValueError, match="changed no value"):
+    with pytest.raises(ValueError, match="its training changed no value"):
         same.encode(same.params, same.compression.init(same.params))
+    whole = begin("stage s", {"a": TREE["a"]}, parts, None, False)
+    with pytest.raises(ValueError, match="its method changed no value"):
+        whole.encode({"a": TREE["a"] + 1}, whole.compression.init(whole.params))
 
 
 def test_fewer_bits_or_other_values_are_a_change():
