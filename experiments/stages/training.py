@@ -10,74 +10,92 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from compressjax import core, distill
+from compressjax import core, distill, recipe
 from compressjax.recipe import Previous, Stage, Stored
 from experiments.datasets import batch_indices
 from experiments.problem import Problem
+from experiments.stages.facts import conclude, last_tree, observed, problem_at
+
+# Settings of a training, with what they are where a config says nothing.
+DEFAULTS: dict[str, Any] = {
+    "epochs": 10.0,  # rounded up to whole chunks
+    "batch": 128,
+    "learning_rate": 1e-3,  # falls along a cosine
+    "end_rate": 0.0,  # fraction of the rate that is left at the end
+    "weight_decay": 0.0,  # decoupled, of Adam
+    "optimizer": None,  # another optimizer: ("optax:sgd", {"momentum": 0.9}); None is Adam
+    "chunk": 234,  # steps per compiled call
+    "save_every": 2340,  # steps between checkpoints inside the stage
+    "scan": True,  # False for networks with convolutions on a CPU
+    "temperature": 4.0,  # of the distillation loss
+    "mixup": 0.0,  # largest weight of another image blended into each; 0 blends nothing
+    "soft": 0.0,  # weight of the teacher's part of the loss; 0 trains on labels alone
+}
 
 
-class Context(NamedTuple):
-    """What a training stage reads but never changes.
+class Frozen(NamedTuple):
+    """Arrays that a training reads but never changes.
 
     Attributes:
         tree: where the trained values live; nodes keep their masks and codes here.
-        teacher: dense parameters of the teacher, or `None`.
+        teacher: parameters of the first stage; None where nobody learns from them.
+        stats: statistics for methods that read them, or None.
     """
 
     tree: Any
     teacher: Any
+    stats: Any
+
+
+class Context(NamedTuple):
+    """A training at work: the stage on its tree, the arrays, and the compiled chunk of steps."""
+
+    problem: Problem
+    work: recipe.Work
+    frozen: Frozen
+    run: Callable[..., tuple["State", dict[str, jax.Array]]]
 
 
 class State(NamedTuple):
-    """What a training stage changes.
+    """What a training changes.
 
     Attributes:
-        params: `{value path: array}`.
+        params: the tree while it is dense, `{value path: array}` once it has nodes.
         optimizer: state of `core.as_optax`; the compression's state is inside.
     """
 
-    params: dict[str, jax.Array]
+    params: Any
     optimizer: core.CompressedState
 
 
-Begin = Callable[[Previous], Context]
-Conclude = Callable[[Context, Any], Stored]
-
-
-def fit(
-    problem: Problem,
-    name: str,
-    settings: Mapping[str, Any],
-    *,
-    begin: Begin,
-    conclude: Conclude,
-    compression: core.Compression | None = None,
-) -> Stage:
-    """Builds a training stage.
+def fit(problem: Problem, stage: recipe.Planned) -> Stage:
+    """Builds a stage that trains.
 
     Args:
         problem: network and data.
-        name: of the stage.
-        settings: `epochs`, `batch`, `learning_rate`, `end_rate` (fraction of the rate at the end), `weight_decay`,
-            `chunk`, `save_every`, `scan`, `temperature`, `soft` (weight of the teacher's part of the loss) and `mixup`.
-        begin: from earlier results to the context.
-        conclude: from context and encoded tree to the stage's result.
-        compression: what the forward pass sees the values through; identity when `None`.
+        stage: from `recipe.plan`, with the settings of `DEFAULTS`.
 
     Returns:
         The stage.
     """
-    compression = compression or core.identity()
-    steps = count_steps(settings, len(problem.data.train_labels))
-    optimizer = core.as_optax(compression, make_optimizer(settings, steps))
-    step = functools.partial(_step, problem, settings, compression, optimizer, problem.key(name))
-    run = jax.jit(functools.partial(_scan, step), donate_argnums=1)
+    name, settings = stage.label, stage.train or {}
+    count = count_steps(settings, len(problem.data.train_labels))
+    make_optimizer(settings, count)  # what is wrong with it shows before anything trains
 
     def start(previous: Previous) -> tuple[Context, State]:
-        context = begin(previous)
-        params = {path: jnp.asarray(x) for path, x in core.values(context.tree).items()}
+        now = problem_at(problem, previous)
+        tree = last_tree(previous) if previous else now.initial_params()
+        work = stage.start(jax.tree.map(jnp.asarray, tree))
+        teacher = next(iter(previous.values())).tree["params"] if previous and settings["soft"] else None
+        optimizer = core.as_optax(work.compression, make_optimizer(settings, count))
+        learn = functools.partial(_step, problem, now, work._replace(tree=None), settings, optimizer, problem.key(name))
+        run = jax.jit(functools.partial(_scan, learn), donate_argnums=1)
         everywhere = jax.sharding.NamedSharding(problem.mesh, jax.sharding.PartitionSpec())
-        return jax.device_put((context, State(params, optimizer.init(params))), everywhere)
+        frozen = Frozen(work.tree, teacher, observed(now, stage.stats, tree))
+        # Copies: a chunk gives its state's memory back, and the tree is read at every step.
+        params = jax.tree.map(jnp.copy, work.params)
+        frozen, state = jax.device_put((frozen, State(params, optimizer.init(params))), everywhere)
+        return Context(now, work, frozen, run), state
 
     def advance(context: Context, state: State, first: int, count: int) -> tuple[State, dict[str, float]]:
         rows = batch_indices(problem.seed, name, first, count, settings["batch"], len(problem.data.train_labels))
@@ -86,36 +104,22 @@ def fit(
         parts = [slice(None)] if settings["scan"] else [slice(i, i + 1) for i in range(count)]
         seen = []
         for part in parts:
-            state, metrics = run(context, state, (steps[part], rows[part]), problem.images, problem.labels)
+            batches = (steps[part], rows[part])
+            state, metrics = context.run(context.frozen, state, batches, problem.images, problem.labels)
             seen.append(metrics)
         means = {key: float(np.mean([np.mean(metrics[key]) for metrics in seen])) for key in seen[0]}
         if not math.isfinite(means["loss"]):
             raise ValueError(
                 f"stage {name}: the loss became {means['loss']} between steps {first} and {first + count}; "
-                f"lower --config.{name}.learning_rate={settings['learning_rate']} and choose another --workdir"
+                f"lower its learning_rate={settings['learning_rate']} and choose another --workdir"
             )
         return state, means
 
     def finish(context: Context, state: State) -> Stored:
-        encoded = compression.encode(state.params, state.optimizer.compression)
-        return conclude(context, core.with_values(context.tree, encoded))
+        tree = context.work.encode(state.params, state.optimizer.compression)
+        return conclude(context.problem, tree, notes=list(context.work.notes))
 
-    return Stage(name, dict(settings), start, finish, advance, steps, settings["chunk"], settings["save_every"])
-
-
-def with_run(stage: Stage, problem: Problem, config: Mapping[str, Any]) -> Stage:
-    """A stage whose settings, and so its place in the cache, name what all stages of a run share.
-
-    Args:
-        stage: any stage.
-        problem: network, data and devices.
-        config: of the run, with `model` and `seed`.
-
-    Returns:
-        The stage.
-    """
-    shared = {"model": config["model"], "seed": config["seed"], "devices": problem.mesh.size}
-    return stage._replace(settings={**shared, **stage.settings})
+    return Stage(name, {}, start, finish, advance, count, settings["chunk"], settings["save_every"])
 
 
 def count_steps(settings: Mapping[str, Any], examples: int) -> int:
@@ -137,29 +141,31 @@ def count_steps(settings: Mapping[str, Any], examples: int) -> int:
 
 
 def make_optimizer(settings: Mapping[str, Any], steps: int) -> optax.GradientTransformation:
-    """Adam with decoupled weight decay under a cosine schedule.
+    """Adam with decoupled weight decay, or another optimizer, under a cosine schedule.
 
     Args:
-        settings: with `learning_rate`, `end_rate` and `weight_decay`.
+        settings: with `learning_rate`, `end_rate`, `weight_decay` and `optimizer`.
         steps: length of the schedule.
 
     Returns:
         The transformation.
     """
     schedule = optax.cosine_decay_schedule(settings["learning_rate"], max(steps, 1), settings["end_rate"])
+    if settings["optimizer"]:
+        return recipe.make(settings["optimizer"], given={"learning_rate": lambda: schedule}, where="optimizer")
     return optax.adamw(schedule, weight_decay=settings["weight_decay"])
 
 
 def _scan(
     step: Callable[..., tuple[State, dict[str, jax.Array]]],
-    context: Context,
+    frozen: Frozen,
     state: State,
     batches: tuple[jax.Array, jax.Array],
     images: jax.Array,
     labels: jax.Array,
 ) -> tuple[State, dict[str, jax.Array]]:
     def body(state: State, batch: tuple[jax.Array, jax.Array]) -> tuple[State, dict[str, jax.Array]]:
-        return step(context, state, *batch, images, labels)
+        return step(frozen, state, *batch, images, labels)
 
     if len(batches[0]) == 1:
         return body(state, jax.tree.map(lambda x: x[0], batches))
@@ -168,11 +174,12 @@ def _scan(
 
 def _step(
     problem: Problem,
+    now: Problem,
+    work: recipe.Work,
     settings: Mapping[str, Any],
-    compression: core.Compression,
     optimizer: optax.GradientTransformationExtraArgs,
     key: jax.Array,
-    context: Context,
+    frozen: Frozen,
     state: State,
     number: jax.Array,
     rows: jax.Array,
@@ -184,17 +191,18 @@ def _step(
     x, y = images[rows], labels[rows]
     if settings["mixup"]:
         x, y = mix(jax.random.fold_in(key, number), x, jax.nn.one_hot(y, problem.data.classes), settings["mixup"])
-    target = None if context.teacher is None else problem.apply(context.teacher, x)
+    target = None if frozen.teacher is None else problem.apply(frozen.teacher, x)
+    work = work._replace(tree=frozen.tree)
 
-    def loss(params: dict[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        seen = compression.view(params, state.optimizer.compression)
-        logits = problem.apply(core.materialize(core.with_values(context.tree, seen)), x)
-        return objective(logits, y, target, settings), logits
+    def loss(params: Any) -> tuple[jax.Array, tuple[jax.Array, Any]]:
+        logits, moved = now.train_apply(work.view(params, state.optimizer.compression), x)
+        return objective(logits, y, target, settings), (logits, moved)
 
-    (value, logits), grads = jax.value_and_grad(loss, has_aux=True)(state.params)
-    updates, new = optimizer.update(grads, state.optimizer, state.params)
+    (value, (logits, moved)), grads = jax.value_and_grad(loss, has_aux=True)(state.params)
+    updates, new = optimizer.update(grads, state.optimizer, state.params, stats=frozen.stats)
+    params = core.with_values(optax.apply_updates(state.params, updates), core.values(moved))
     metrics = {"loss": value, "accuracy": (logits.argmax(-1) == (y.argmax(-1) if y.ndim == 2 else y)).mean()}
-    return State(optax.apply_updates(state.params, updates), new), metrics
+    return State(params, new), metrics
 
 
 def mix(key: jax.Array, images: jax.Array, labels: jax.Array, most: float) -> tuple[jax.Array, jax.Array]:
