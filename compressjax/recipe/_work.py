@@ -63,7 +63,8 @@ class Work(NamedTuple):
         """The tree after a stage that does not train; raises `ValueError` when the stage changed nothing."""
         tree = self.tree
         for part in self.parts:
-            tree = part.encode(tree, part.update(part.init(tree), tree, None, stats))
+            _, state = part.after_step(tree, part.init(tree), stats)
+            tree = part.encode(tree, state)
         self._check(self.tree, tree, "its method")
         return tree
 
