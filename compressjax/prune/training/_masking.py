@@ -51,7 +51,7 @@ def count_and_zero(flat: Arrays, state: Any, stats: Any) -> tuple[Arrays, Any]:
         The arrays and the state, one step on.
 
     Example:
-        >>> from compressjax.prune import GradualState
+        >>> from compressjax.prune.training._gradual import GradualState
         >>> state = GradualState(jnp.int32(1), {"a": jnp.array([True, False])})
         >>> count_and_zero({"a": jnp.ones(2)}, state, None)[0]["a"].tolist()
         [1.0, 0.0]

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import optax
 import pytest
 
-from compressjax import core, prune
+from compressjax import core
+from compressjax.prune.training._gradual import GradualState
 from compressjax.prune.training._masking import count_and_zero, masked_nodes, masking, shapes_of, whole_masks
 
 W = jnp.array([[3.0, -1.0], [jnp.inf, 2.0]])
@@ -71,12 +72,8 @@ def test_parts_come_first():
 def test_a_step_lands_on_zero():
     """0.5 of the gradient goes off kept weights; the masked 9 lands on 0."""
     params = {"kernel": jnp.array([[3.0, 9.0], [9.0, 2.0]])}
-    made = masking(
-        "mine",
-        init=lambda flat: prune.GradualState(jnp.int32(0), {"kernel": MASK}),
-        after_step=count_and_zero,
-        learns=True,
-    )
+    start = GradualState(jnp.int32(0), {"kernel": MASK})
+    made = masking("mine", init=lambda flat: start, after_step=count_and_zero, learns=True)
     tx = core.as_optax(made, optax.sgd(0.5))
     updates, _ = tx.update({"kernel": jnp.ones((2, 2))}, tx.init(params), params)
     assert optax.apply_updates(params, updates)["kernel"].tolist() == [[2.5, 0.0], [0.0, 1.5]]
