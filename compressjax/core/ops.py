@@ -86,7 +86,17 @@ def product(x: jax.Array, w: Any, how: Product | Convolution) -> jax.Array:
 def partition(x: Any, spec: Any, sizes: Mapping[str, int]) -> Any:
     """The operand with a `PartitionSpec` for every array: each device then holds the operand of its part of the tensor.
 
-    `spec` is that of the dense tensor, and `sizes` counts the devices along each mesh axis, as `mesh.shape` does.
+    Args:
+        x: Array or node.
+        spec: Of the dense tensor.
+        sizes: Devices along each mesh axis, as `mesh.shape` counts them.
+
+    Returns:
+        A specification, or a node of them.
+
+    Example:
+        >>> partition(jnp.ones((2, 2)), Spec("d"), {"d": 2})
+        PartitionSpec('d', None)
     """
     axes = (*spec, *(None for _ in range(len(x.shape) - len(spec))))
     return x.partition(axes, sizes) if isinstance(x, Node) else Spec(*axes)

@@ -72,7 +72,7 @@ def test_what_is_stored(turn: int, row: methods.MethodRow, data: st.DataObject) 
     laws.assert_projection(row, spec)
     with tempfile.TemporaryDirectory() as folder:
         for run in laws.runs(row, spec, (3,)):
-            testing.assert_size(run.tree, folder, bits=helpers.brute_bits)
+            testing.assert_size(run.tree, folder)
 
 
 @every_node
