@@ -292,7 +292,8 @@ def sequence(first: Compression, second: Compression) -> Compression:
 def _check_aligned(first: Compression, second: Compression, params: Any, encoded: Any, state: Any) -> None:
     """Refuses a second phase that learns from gradients which only the dense parameters have."""
     hidden = set(values(encoded)) - set(values(params))
-    inside = sorted(hidden & set(acts_on(second, encoded, state))) if hidden else []
+    # One that stores nothing of its own, a proximal step say, may act on any of them.
+    inside = sorted(hidden & set(acts_on(second, encoded, state) or hidden)) if hidden else []
     if inside:
         raise ValueError(
             f"sequence: {second.name} learns from gradients, and {inside} inside the nodes of {first.name} get none; "

@@ -191,6 +191,9 @@ def test_a_learner_inside_factors_is_refused() -> None:
     c = core.sequence(toys.factor(), toys.learner())
     with pytest.raises(ValueError, match=r"toy.learner learns from gradients, and \['a/kernel/left'.*as_optax"):
         c.init(PARAMS)
+    shrink = core.on_values("shrink", encode=lambda flat, state: flat, learns=True)
+    with pytest.raises(ValueError, match=r"shrink learns from gradients, and \['a/kernel/left'"):
+        core.sequence(toys.factor(), shrink).init(PARAMS)
 
 
 def test_zeros_come_back_where_unused_weights_learn() -> None:
