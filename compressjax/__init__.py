@@ -12,14 +12,14 @@ __version__ = "0.1.0"
 _VERBS = {
     **dict.fromkeys(
         ("Compression", "as_optax", "chain", "compress", "from_encode", "identity", "map_values", "materialize",
-         "only", "sequence", "storage", "values", "with_values"),
+         "Masks", "only", "partition", "sequence", "storage", "values", "with_values"),
         "compressjax.core",
     ),
     **dict.fromkeys(("couplings", "explain", "lift", "observe", "prepare"), "compressjax.interpret"),
 }  # fmt: skip
 _FOLDERS = frozenset(
     ("artifact", "coding", "core", "distill", "interpret", "lowrank", "measure", "modules", "numerics", "prune",
-     "quant", "recipe", "saliency", "share", "structure", "tensors", "theory")
+     "quant", "recipe", "saliency", "share", "structure", "tensors", "testing", "theory")
 )  # fmt: skip
 
 __all__ = sorted([*_VERBS, *_FOLDERS, "__version__"])

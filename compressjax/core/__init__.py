@@ -1,11 +1,13 @@
 """Trees, selectors, node roles, and the contract that every method keeps."""
 
 from compressjax.core._combine import ChainState, SequenceState, chain, sequence
-from compressjax.core._compress import compress
-from compressjax.core._compression import Compression, from_encode, identity, on_values, only
-from compressjax.core._node import Node, buffer, dense, entry_bits, is_node, meta, node, value
+from compressjax.core._compression import Compression, acts_on, from_encode, identity, on_values
+from compressjax.core._masks import Masks, dense_gradient, zero_masked
+from compressjax.core._node import Node, buffer, dense, entry_bits, is_node, meta, node, node_types, value
+from compressjax.core._operation import Convolution, Dense, Product, Window
 from compressjax.core._optax import CompressedState, as_optax
-from compressjax.core._select import Selector, kernels, matches, select
+from compressjax.core._partition import PartitionState, compress, only, partition
+from compressjax.core._select import Selector, kernels, matches, select, selected
 from compressjax.core._tree import (
     is_value,
     map_values,
@@ -14,6 +16,7 @@ from compressjax.core._tree import (
     path_string,
     storage,
     values,
+    whole,
     with_values,
 )
 
@@ -21,14 +24,22 @@ __all__ = [
     "ChainState",
     "CompressedState",
     "Compression",
+    "Convolution",
+    "Dense",
+    "Masks",
     "Node",
+    "PartitionState",
+    "Product",
     "Selector",
     "SequenceState",
+    "Window",
+    "acts_on",
     "as_optax",
     "buffer",
     "chain",
     "compress",
     "dense",
+    "dense_gradient",
     "entry_bits",
     "from_encode",
     "identity",
@@ -40,14 +51,19 @@ __all__ = [
     "materialize",
     "meta",
     "node",
+    "node_types",
     "nodes",
     "on_values",
     "only",
+    "partition",
     "path_string",
     "select",
+    "selected",
     "sequence",
     "storage",
     "value",
     "values",
+    "whole",
     "with_values",
+    "zero_masked",
 ]

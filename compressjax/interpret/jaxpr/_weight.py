@@ -50,12 +50,6 @@ class Row(NamedTuple):
     reason: str
 
 
-class Dense(NamedTuple):
-    """A rule's answer that a node is better materialized, and why."""
-
-    reason: str
-
-
 def varying_axes(x: Any) -> frozenset[str]:
     """Mesh axes over which an array differs, inside `shard_map`."""
     aval = jax.typeof(x)

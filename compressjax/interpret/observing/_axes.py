@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from compressjax.interpret.lifting._layout import factored
+from compressjax.numerics import factored
 
 Axes = tuple[tuple[int, ...], ...]  # for every axis of the moved weight, the leaf's axes it is made of
 
