@@ -62,22 +62,8 @@ def kept_counts(
 ) -> dict[str, Any]:
     """Number of entries that each pool keeps; a pool is a leaf, or all leaves (key `ALL`) for `"global"`.
 
-    Args:
-        shapes: `{path: shape}`.
-        sparsity: Fraction of zeros over all leaves, in [0, 1).
-        distribution: As for `densities`, or `"global"`.
-        whole: Whether counts of leaves are integers; False where units are still to be counted, since rounding twice
-            is not rounding to the nearest.
-
-    Returns:
-        Counts; where whole, for `"erk"` and `"global"` they add up to `N - round(sparsity N)`.
-
-    Raises:
-        ValueError: As `densities`.
-
-    Example:
-        >>> kept_counts({"a": (10, 10), "b": (10, 10)}, 0.9, "global")
-        {'all leaves': 20}
+    Whole counts add up to `N - round(sparsity N)` for `"erk"` and `"global"`; those that are not whole are for callers
+    that count units, as rounding twice is not rounding to the nearest.
     """
     sizes = {path: math.prod(shape) for path, shape in shapes.items()}
     total = sum(sizes.values())
@@ -98,18 +84,7 @@ def kept_counts(
 
 
 def check_sparsity(sparsity: float | None, name: str) -> None:
-    """Refuses sparsities outside [0, 1), and none at all.
-
-    Args:
-        sparsity: Fraction of zeros.
-        name: Of the argument, for the message.
-
-    Raises:
-        ValueError: If outside or None.
-
-    Example:
-        >>> check_sparsity(0.5, "sparsity")
-    """
+    """Refuses sparsities outside [0, 1), and none at all."""
     if sparsity is None:
         raise ValueError(f"{name} is missing; give the fraction of zeros in [0, 1), or a pattern 'N:M', which fixes it")
     if not 0.0 <= sparsity < 1.0:
@@ -117,17 +92,7 @@ def check_sparsity(sparsity: float | None, name: str) -> None:
 
 
 def check_distribution(distribution: Any) -> None:
-    """Refuses unknown distributions before any leaf is seen.
-
-    Args:
-        distribution: Name or mapping.
-
-    Raises:
-        ValueError: If it is neither.
-
-    Example:
-        >>> check_distribution("erk")
-    """
+    """Refuses unknown distributions before any leaf is seen."""
     if isinstance(distribution, Mapping):
         for pattern, sparsity in distribution.items():
             check_sparsity(sparsity, f"distribution[{pattern!r}]")
