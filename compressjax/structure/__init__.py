@@ -9,10 +9,7 @@ from compressjax.structure._saliency import Rule, l1, l2, norm_scale, score_unit
 from compressjax.structure._shrink import Costs, Cut, Shrunk, shrink
 from compressjax.structure._split import (
     Assignment,
-    Split,
-    apply_split,
     assignment,
-    merge,
     split,
     split_chain,
     split_penalty,
@@ -20,8 +17,8 @@ from compressjax.structure._split import (
 from compressjax.structure._units import cut, mask
 
 __all__ = [
-    "Assignment", "Budget", "Costs", "Cut", "Dropped", "Exits", "Model", "Rule", "Shrunk", "Split", "alive",
-    "allocate", "apply_split", "assignment", "blocks", "branch_loss", "choose_exits", "cut", "drop_blocks",
-    "drop_layers", "flops", "l1", "l2", "latency", "mask", "merge", "norm_scale", "parameters", "run_exits",
+    "Assignment", "Budget", "Costs", "Cut", "Dropped", "Exits", "Model", "Rule", "Shrunk", "alive",
+    "allocate", "assignment", "blocks", "branch_loss", "choose_exits", "cut", "drop_blocks",
+    "drop_layers", "flops", "l1", "l2", "latency", "mask", "norm_scale", "parameters", "run_exits",
     "score_units", "shrink", "size", "split", "split_chain", "split_penalty", "stacks", "taylor",
 ]  # fmt: skip
