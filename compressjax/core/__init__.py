@@ -3,6 +3,7 @@
 from compressjax.core._combine import ChainState, SequenceState, chain, sequence
 from compressjax.core._compress import compress
 from compressjax.core._compression import Compression, from_encode, identity, on_values, only
+from compressjax.core._line import count_nonzero
 from compressjax.core._node import Node, buffer, dense, entry_bits, is_node, meta, node, value
 from compressjax.core._optax import CompressedState, as_optax
 from compressjax.core._select import Selector, kernels, matches, select
@@ -28,6 +29,7 @@ __all__ = [
     "buffer",
     "chain",
     "compress",
+    "count_nonzero",
     "dense",
     "entry_bits",
     "from_encode",

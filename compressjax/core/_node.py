@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from compressjax.core._line import fields, line
+
 _ROLE = "compressjax_role"
 _ALIGNED = "compressjax_aligned"
 
@@ -107,6 +109,13 @@ class Node:
         """Number of entries of the dense tensor."""
         return int(np.prod(self.shape, dtype=np.int64))
 
+    def describe(self) -> str:
+        """What `repr` says after the dense array: every field in short, or a few words of the type's own."""
+        return fields(self)
+
+    def __repr__(self) -> str:
+        return line(self, bits=True)
+
 
 @dataclass_transform(frozen_default=True, field_specifiers=(value, buffer, meta))
 def node(cls: T) -> T:
@@ -129,7 +138,7 @@ def node(cls: T) -> T:
         >>> jax.tree.leaves(Scaled(1.0, 3))
         [1.0]
     """
-    made: Any = dataclasses.dataclass(frozen=True, eq=False)(cls)
+    made: Any = dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls)
     roles = {field.name: field.metadata.get(_ROLE) for field in dataclasses.fields(made)}
     missing = [name for name, role in roles.items() if role is None]
     if missing:

@@ -60,6 +60,10 @@ class Codebook(Node):
         width = max(int(self.centroids.shape[-1]) - 1, 0).bit_length()
         return (self.size if kept is None else kept) * width + entry_bits(self.centroids)
 
+    def describe(self) -> str:
+        """The number of centroids."""
+        return f"k={self.centroids.shape[-1]}"
+
     def stacked(self) -> "Codebook | None":
         """A shared table is repeated for every layer; the codes carry axis 0 already."""
         if self.batch == 0:

@@ -63,6 +63,10 @@ class LowRank(Node):
         del kept
         return entry_bits(self.left) + entry_bits(self.right)
 
+    def describe(self) -> str:
+        """The rank."""
+        return f"rank {self.rank}"
+
     def stacked(self) -> "LowRank | None":
         """Both factors carry axis 0 when there is a batch axis."""
         if self.batch < 1:

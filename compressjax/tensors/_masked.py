@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compressjax.core import Node, buffer, dense, entry_bits, node, value
+from compressjax.core import Node, buffer, count_nonzero, dense, entry_bits, node, value
 
 
 @node
@@ -54,6 +54,11 @@ class Masked(Node):
         if kept is None:
             return self.size + entry_bits(self.value, stored)
         return kept + entry_bits(self.value, min(stored, kept))
+
+    def describe(self) -> str:
+        """The share of zeros, where the mask is cheap to count."""
+        kept = count_nonzero(self.mask)
+        return super().describe() if kept is None or not self.size else f"{100 - 100 * kept / self.size:.4g}% zeros"
 
     def stacked(self) -> "Masked | None":
         """Both arrays carry axis 0 already, unless the value is a node that does not."""

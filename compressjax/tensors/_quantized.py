@@ -120,6 +120,11 @@ class Quantized(Node):
                 overhead += int(np.prod(x.shape, dtype=np.int64)) * 8 * np.dtype(x.dtype).itemsize
         return (self.size if kept is None else kept) * self.bits + overhead
 
+    def describe(self) -> str:
+        """Bits, scales, and what the activations are."""
+        scales = f"{self.bits} bits, scale {list(self.scale.shape)}" + ", zero point" * (self.zero_point is not None)
+        return scales + (f", {self.activation} activations" if self.activation else "")
+
     def stacked(self) -> "Quantized | None":
         """Every array carries axis 0, scales broadcast where one served all layers."""
         length = self.shape[0]
