@@ -1,5 +1,6 @@
 """Trees, selectors, node roles, and the contract that every method keeps."""
 
+from compressjax.core._checks import check_finite, check_statistics, is_concrete
 from compressjax.core._combine import ChainState, SequenceState, chain, sequence
 from compressjax.core._compress import compress
 from compressjax.core._compression import Compression, from_encode, identity, on_values, only
@@ -28,12 +29,15 @@ __all__ = [
     "as_optax",
     "buffer",
     "chain",
+    "check_finite",
+    "check_statistics",
     "compress",
     "count_nonzero",
     "dense",
     "entry_bits",
     "from_encode",
     "identity",
+    "is_concrete",
     "is_node",
     "is_value",
     "kernels",
