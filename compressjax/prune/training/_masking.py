@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression, on_values
+from compressjax.core import Compression, check_finite, on_values
 from compressjax.numerics import straight_through
 from compressjax.tensors import Masked
 
@@ -112,6 +112,8 @@ def masked_nodes(flat: Arrays, masks: Arrays) -> dict[str, Masked]:
         >>> masked_nodes({"a": jnp.ones(2)}, {"a": jnp.array([True, False])})["a"].size_bits()
         34
     """
+    for path, x in flat.items():  # a mask would hide a NaN behind a clean zero
+        check_finite("prune", path, x)
     return {path: Masked(x, masks[path]) for path, x in apply_masks(flat, masks).items()}
 
 
