@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 _VERBS = {
     **dict.fromkeys(
         ("Compression", "as_optax", "chain", "compress", "from_encode", "identity", "map_values", "materialize",
-         "only", "sequence", "storage", "values", "with_values"),
+         "Masks", "only", "partition", "sequence", "storage", "values", "with_values"),
         "compressjax.core",
     ),
     **dict.fromkeys(("couplings", "explain", "lift", "observe", "prepare"), "compressjax.interpret"),

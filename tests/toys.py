@@ -17,20 +17,17 @@ class MaskState(NamedTuple):
 def mask(fraction: float = 0.5) -> core.Compression:
     """Keeps the largest entries; the masks are all true before the first update."""
 
-    def zeroed(flat: dict[str, Any], state: MaskState) -> dict[str, Any]:
-        return {path: jnp.where(state.mask[path], x, jnp.zeros((), x.dtype)) for path, x in flat.items()}
-
-    def update(state: MaskState, flat: dict[str, Any], grads: Any, stats: Any) -> MaskState:
-        del state, grads, stats
-        return MaskState({path: numerics.top_mask(jnp.abs(x), round(x.size * fraction)) for path, x in flat.items()})
+    def after_step(flat: dict[str, Any], state: MaskState, stats: Any) -> tuple[dict[str, Any], MaskState]:
+        del state, stats
+        kept = {path: numerics.top_mask(jnp.abs(x), round(x.size * fraction)) for path, x in flat.items()}
+        return flat, MaskState(kept)
 
     return core.on_values(
         "toy.mask",
         init=lambda flat: MaskState({path: jnp.ones(x.shape, bool) for path, x in flat.items()}),
-        update=update,
-        view=zeroed,
+        masks=lambda flat, state: core.Masks(state.mask),
         encode=lambda flat, state: {path: tensors.Masked(x, state.mask[path]) for path, x in flat.items()},
-        constrain=zeroed,
+        after_step=after_step,
     )
 
 
@@ -60,6 +57,54 @@ def weighted() -> core.Compression:
     return core.from_encode("toy.weighted", lambda path, x, stats: x * stats["norm"][:, None], needs=("norm",))
 
 
+class RangeState(NamedTuple):
+    """A range for every leaf, by path."""
+
+    range: dict[str, jax.Array]
+
+
+@core.node
+class Ranged(core.Node):
+    """A kernel cut to a range that learns: what a method's view shows as a node."""
+
+    value: Any = core.value(aligned=True)
+    range: Any = core.value()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the kernel."""
+        return self.value.shape
+
+    @property
+    def dtype(self) -> Any:
+        """Of the kernel."""
+        return self.value.dtype
+
+    def materialize(self) -> jax.Array:
+        """The kernel within the range."""
+        return jnp.clip(core.dense(self.value), -self.range, self.range).astype(self.dtype)
+
+    def size_bits(self, kept: int | None = None) -> int:
+        """Of both fields."""
+        return core.entry_bits(self.value, kept) + core.entry_bits(self.range)
+
+
+def ranged(start: float = 1.0, rate: float = 0.1) -> core.Compression:
+    """Views nodes; their ranges lie in the state and learn by its gradients."""
+
+    def nodes(flat: dict[str, Any], state: RangeState) -> dict[str, Any]:
+        return {path: Ranged(x, state.range[path]) for path, x in flat.items()}
+
+    return core.on_values(
+        "toy.ranged",
+        init=lambda flat: RangeState(dict.fromkeys(flat, jnp.float32(start))),
+        view=nodes,
+        encode=nodes,
+        learn=lambda slopes, state: RangeState({p: r - rate * slopes.range[p] for p, r in state.range.items()}),
+        learns=True,
+    )
+
+
 class LearnerState(NamedTuple):
     """A score for every entry, by path."""
 
@@ -69,22 +114,20 @@ class LearnerState(NamedTuple):
 def learner(rate: float = 0.5) -> core.Compression:
     """A mask of positive scores, which learn from the dense gradient; what is masked goes to zero."""
 
-    def kept(flat: dict[str, Any], state: LearnerState) -> dict[str, Any]:
-        return {path: jnp.where(state.score[path] > 0, x, jnp.zeros((), x.dtype)) for path, x in flat.items()}
+    def masks(flat: dict[str, Any], state: LearnerState) -> core.Masks:
+        del flat
+        return core.Masks({path: score > 0 for path, score in state.score.items()})
 
-    def view(flat: dict[str, Any], state: LearnerState) -> dict[str, Any]:
-        return {path: numerics.straight_through(x, kept({path: x}, state)[path]) for path, x in flat.items()}
-
-    def receive(grads: dict[str, Any], flat: dict[str, Any], state: LearnerState) -> tuple[Any, LearnerState]:
+    def before_step(grads: dict[str, Any], flat: dict[str, Any], state: LearnerState) -> tuple[Any, LearnerState]:
         moved = {path: s - rate * grads[path] * flat[path] for path, s in state.score.items()}
-        return kept(grads, state), LearnerState(moved)
+        return core.zero_masked(grads, masks(flat, state).used), LearnerState(moved)
 
     return core.on_values(
         "toy.learner",
         init=lambda flat: LearnerState({path: jnp.ones_like(x) for path, x in flat.items()}),
-        view=view,
+        masks=masks,
         encode=lambda flat, state: {path: tensors.Masked(x, state.score[path] > 0) for path, x in flat.items()},
-        constrain=kept,
-        receive=receive,
-        project=kept,
+        before_step=before_step,
+        after_step=lambda flat, state, stats: (core.zero_masked(flat, masks(flat, state).used), state),
+        learns=True,
     )

@@ -2,12 +2,13 @@
 
 from compressjax.core._checks import check_finite, check_statistics, is_concrete
 from compressjax.core._combine import ChainState, SequenceState, chain, sequence
-from compressjax.core._compress import compress
-from compressjax.core._compression import Compression, from_encode, identity, on_values, only
+from compressjax.core._compression import Compression, acts_on, from_encode, identity, on_values
 from compressjax.core._line import count_nonzero
+from compressjax.core._masks import Masks, dense_gradient, zero_masked
 from compressjax.core._node import Node, buffer, dense, entry_bits, is_node, meta, node, value
 from compressjax.core._optax import CompressedState, as_optax
-from compressjax.core._select import Selector, kernels, matches, select
+from compressjax.core._partition import PartitionState, compress, only, partition
+from compressjax.core._select import Selector, kernels, matches, select, selected
 from compressjax.core._tree import (
     is_value,
     map_values,
@@ -16,16 +17,22 @@ from compressjax.core._tree import (
     path_string,
     storage,
     values,
+    whole,
     with_values,
 )
+from compressjax.core._unchanged import UnchangedWarning
 
 __all__ = [
     "ChainState",
     "CompressedState",
     "Compression",
+    "Masks",
     "Node",
+    "PartitionState",
     "Selector",
     "SequenceState",
+    "UnchangedWarning",
+    "acts_on",
     "as_optax",
     "buffer",
     "chain",
@@ -34,6 +41,7 @@ __all__ = [
     "compress",
     "count_nonzero",
     "dense",
+    "dense_gradient",
     "entry_bits",
     "from_encode",
     "identity",
@@ -49,11 +57,15 @@ __all__ = [
     "nodes",
     "on_values",
     "only",
+    "partition",
     "path_string",
     "select",
+    "selected",
     "sequence",
     "storage",
     "value",
     "values",
+    "whole",
     "with_values",
+    "zero_masked",
 ]

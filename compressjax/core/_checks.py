@@ -40,7 +40,11 @@ def check_finite(who: str, path: str, x: Any, what: str = "weights", remedy: str
     Example:
         >>> check_finite("rtn", "kernel", np.ones(2))
     """
-    if is_concrete(x) and (count := x.size - int(jnp.isfinite(x).sum())):
+    if not is_concrete(x):
+        return
+    with jax.ensure_compile_time_eval():  # a constant inside a traced function is still known
+        count = x.size - int(jnp.isfinite(x).sum())
+    if count:
         raise ValueError(f"{who}: {path!r} has {count} non-finite {what} of {x.size}; {remedy}")
 
 
@@ -64,7 +68,7 @@ def check_statistics(who: str, stats: Mapping[str, Any], *, rows: bool = True, z
         count, squares = getattr(s, "count", None), getattr(s, "squares", None)
         check_finite(who, path, squares, "sums of squared inputs", "find the data or the layer that gives them")
         missed = np.argwhere(np.asarray(count) == 0).tolist() if rows and is_concrete(count) else []
-        zero = not zeros and is_concrete(squares) and not bool((squares != 0).any())
+        zero = not zeros and is_concrete(squares) and not np.any(np.asarray(squares))
         if missed or zero:
             where = f"{path!r} (layers {missed[:8]} of the stack)" if missed and missed[0] else repr(path)
             what = "no input reached" if missed else "only zeros reached"

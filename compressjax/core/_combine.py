@@ -4,10 +4,10 @@ from typing import Any, NamedTuple
 
 import jax
 
-from compressjax.core._compression import Compression
-from compressjax.core._select import Selector, matches
-from compressjax.core._tree import materialize, values
-from compressjax.numerics._numerics import straight_through
+from compressjax.core._compression import Compression, acts_on
+from compressjax.core._masks import Masks, dense_gradient, intersect, zero_masked
+from compressjax.core._node import dense, is_node
+from compressjax.core._tree import nodes, values, with_values
 
 
 class ChainState(NamedTuple):
@@ -23,34 +23,14 @@ class SequenceState(NamedTuple):
     second: Any
 
 
-def _check_chain(parts: tuple[Compression, ...], params: Any, states: tuple[Any, ...]) -> None:
-    """Refuses stages that look for a value which an earlier stage's nodes no longer have."""
-    tree = params
-    for i, part in enumerate(parts):
-        try:
-            missing = sorted(set(part.select(params)) - set(values(tree)))
-            if not missing and i + 1 < len(parts):
-                tree = jax.eval_shape(part.encode, tree, states[i])
-        except (jax.errors.JAXTypeError, jax.errors.JAXIndexError) as error:
-            raise ValueError(
-                f"chain: {part.name} chooses shapes from the values, so nothing can follow it in one training; "
-                f"use sequence({part.name}, {parts[i + 1].name})"
-            ) from error
-        if missing:
-            raise ValueError(
-                f"chain: {part.name} acts on {missing}, but after {parts[i - 1].name} the values are "
-                f"{sorted(values(tree))}; put {part.name} first, or use sequence"
-            )
-
-
 def chain(*compressions: Compression) -> Compression:
     """Runs several compressions in the same training, on the same dense parameters.
 
-    .. math:: view = C_n \\dots C_1 (v_n \\circ \\dots \\circ v_1), \\quad encode = e_n \\circ \\dots \\circ e_1
+    .. math:: view = M_n \\dots M_1 (v_n \\circ \\dots \\circ v_1), \\quad encode = e_n \\circ \\dots \\circ e_1
 
-    where the projections `C_i` (masks, by `settle`) are applied again last, so that no later view disturbs them.
-    Gradients are received right to left, each stage at the parameters that its own view saw; parameters are projected
-    left to right.
+    where the masks `M_i` are applied again last, so that no later view disturbs their zeros. `before_step` goes right
+    to left, each stage at the parameters that its own view saw; `after_step` goes left to right, and sees what the
+    earlier stages show of the parameters.
 
     Args:
         *compressions: Acting left to right; masks come before grids and codebooks.
@@ -66,84 +46,159 @@ def chain(*compressions: Compression) -> Compression:
         >>> chain(identity(), identity()).name
         'chain(identity, identity)'
     """
-    name = f"chain({', '.join(c.name for c in compressions)})"
+
+    def shown(params: Any, states: tuple[Any, ...]) -> list[Any]:
+        """The parameters, and what they look like after each of the first stages."""
+        trees = [params]
+        for c, s in zip(compressions, states):
+            trees.append(_view(c, s, trees[-1], params))
+        return trees
+
+    def seen(params: Any, states: tuple[Any, ...]) -> list[Any]:
+        return [_arrays(tree, params) for tree in shown(params, states[:-1])]
 
     def init(params: Any) -> ChainState:
-        states = []
-        seen = params
+        trees: list[Any] = [params]
+        states: list[Any] = []
         for c in compressions:
-            states.append(c.init(seen))
-            seen = c.view(seen, states[-1])
-        _check_chain(compressions, params, tuple(states))
+            states.append(c.init(_arrays(trees[-1], params)))
+            trees.append(_view(c, states[-1], trees[-1], params))
+        _check_chain(compressions, params, states, trees)
         return ChainState(tuple(states))
-
-    def update(state: ChainState, params: Any, grads: Any = None, stats: Any = None) -> ChainState:
-        states = []
-        for c, s in zip(compressions, state.states, strict=True):
-            s = c.update(s, params, grads, stats)
-            params = c.view(params, s)
-            states.append(s)
-        return ChainState(tuple(states))
-
-    def constrain(tree: Any, state: ChainState) -> Any:
-        for c, s in zip(compressions, state.states, strict=True):
-            tree = c.constrain(tree, s)
-        return tree
 
     def view(params: Any, state: ChainState) -> Any:
-        outputs = []
-        for c, s in zip(compressions, state.states, strict=True):
-            params = c.view(params, s)
-            outputs.append(params)
-        for c, s, seen in zip(compressions, state.states, outputs, strict=True):
-            settled = c.settle(params, seen, s)
-            # A method that learns from the dense gradient must get it; the others' own views cut it where they do.
-            params = settled if c.receiver is None and c.settler is None else _straight(params, settled)
-        return params
-
-    def settle(tree: Any, seen: Any, state: ChainState) -> Any:
-        for c, s in zip(compressions, state.states, strict=True):
-            tree = c.settle(tree, seen, s)
-        return tree
-
-    def receive(grads: Any, params: Any, state: ChainState) -> tuple[Any, ChainState]:
-        seen = [params]
-        for c, s in zip(compressions[:-1], state.states[:-1], strict=True):
-            seen.append(c.view(seen[-1], s))
-        states: list[Any] = []
-        for c, s, x in zip(compressions[::-1], state.states[::-1], seen[::-1], strict=True):
-            grads, after = c.receive(grads, x, s)
-            states.append(after)
-        return grads, ChainState(tuple(states[::-1]))
-
-    def project(params: Any, state: ChainState) -> Any:
-        for c, s in zip(compressions, state.states, strict=True):
-            params = c.project(params, s)
-        return params
+        trees = shown(params, state.states)
+        out = trees[-1]
+        for c, s, tree in list(zip(compressions, state.states, trees))[:-1]:
+            out = _mask_again(c, s, _arrays(tree, params), out)
+        return out
 
     def encode(params: Any, state: ChainState) -> Any:
         for c, s in zip(compressions, state.states, strict=True):
             params = c.encode(params, s)
         return params
 
+    def masks(params: Any, state: ChainState) -> Masks:
+        found = Masks({}, {})
+        for c, s, tree in zip(compressions, state.states, seen(params, state.states), strict=True):
+            found = intersect(found, c.masks(tree, s))
+        return found
+
+    def before_step(grads: Any, params: Any, state: ChainState, slopes: Any = None) -> tuple[Any, ChainState]:
+        own = [None] * len(compressions) if slopes is None else slopes.states
+        states: list[Any] = []
+        steps = list(zip(compressions, state.states, seen(params, state.states), own, strict=True))
+        for c, s, tree, slope in steps[::-1]:
+            grads, after = c.before_step(grads, tree, s, slope)
+            states.append(after)
+        return grads, ChainState(tuple(states[::-1]))
+
+    def after_step(params: Any, state: ChainState, stats: Any = None) -> tuple[Any, ChainState]:
+        tree, states = params, list(state.states)
+        for i, (c, s) in enumerate(zip(compressions, state.states, strict=True)):
+            moved, states[i] = c.after_step(_arrays(tree, params), s, stats)
+            if c.learns and tree is not params:
+                # The dense parameters move, not what the earlier stages show of them.
+                moved = c.after_step(params, s, stats)[0]
+            if c.learns and moved is not params:
+                params = moved
+                tree = shown(params, tuple(states[: i + 1]))[-1]
+            elif i + 1 < len(compressions):
+                tree = _view(c, states[i], tree, params)
+        return params, ChainState(tuple(states))
+
     return Compression(
         init=init,
-        update=update,
         view=view,
         encode=encode,
-        constrain=constrain,
-        select=lambda tree: tuple(dict.fromkeys(path for c in compressions for path in c.select(tree))),
-        restrict=lambda selector: chain(*(c.restrict(selector) for c in compressions)),
-        name=name,
+        masks=masks,
+        before_step=before_step,
+        after_step=after_step,
+        learns=any(c.learns for c in compressions),
+        name=f"chain({', '.join(c.name for c in compressions)})",
         needs=tuple(dict.fromkeys(need for c in compressions for need in c.needs)),
-        receiver=receive if any(c.receiver for c in compressions) else None,
-        projector=project if any(c.projector for c in compressions) else None,
-        settler=settle if any(c.settler for c in compressions) else None,
     )
 
 
-def _straight(tree: Any, projected: Any) -> Any:
-    return jax.tree.map(lambda x, y: x if y is x else straight_through(x, y), tree, projected)
+def _alike(first: Any, second: Any) -> bool:
+    structure: Any = jax.tree.structure(first)
+    return bool(structure == jax.tree.structure(second))
+
+
+def _arrays(tree: Any, params: Any) -> Any:
+    """A viewed tree with arrays where the parameters have arrays."""
+    if _alike(tree, params):
+        return tree
+    return jax.tree.map(lambda p, x: dense(x) if is_node(x) else x, params, tree)
+
+
+def _view(c: Compression, state: Any, tree: Any, params: Any) -> Any:
+    """What a stage shows of arrays; nodes of earlier stages stay where it changes nothing."""
+    arrays = _arrays(tree, params)
+    out = c.view(arrays, state)
+    if arrays is tree:
+        return out
+    return jax.tree.map(lambda p, x, a, y: x if y is a else y, params, tree, arrays, out)
+
+
+def _mask_again(c: Compression, state: Any, tree: Any, out: Any) -> Any:
+    """Puts the zeros of a stage back into what later stages made of its view."""
+    used = c.masks(tree, state).used or {}
+    # A method that learns from the dense gradient must get it; the others' own views cut it where they do.
+    masked = zero_masked(out, used)
+    masked = dense_gradient(out, masked) if c.learns else masked
+    hidden = {path: x for path, x in nodes(out).items() if path in used and is_node(x)}
+    if not hidden:
+        return masked
+    if c.learns:
+        raise ValueError(
+            f"chain: {c.name} learns from the dense gradient, which the nodes that a later view puts at "
+            f"{sorted(hidden)} do not pass; choose masks that do not learn, or a later stage that views arrays"
+        )
+    # The mask's own node goes around the one that stands for its value.
+    stored = nodes(c.encode(tree, state))
+    around = {path: with_values({path: stored[path]}, {path: x})[path] for path, x in hidden.items()}
+    return jax.tree.map(lambda x, path: around.get(path, x), masked, _paths(out), is_leaf=is_node)
+
+
+def _paths(tree: Any) -> Any:
+    structure = jax.tree.structure(tree, is_leaf=is_node)
+    return jax.tree.unflatten(structure, list(nodes(tree)))
+
+
+def _check_chain(parts: tuple[Compression, ...], params: Any, states: list[Any], trees: list[Any]) -> None:
+    """Refuses stages that look for a value which an earlier stage's nodes no longer have, or show."""
+    tree = params
+    for i, part in enumerate(parts):
+        gone = set(values(params)) - set(values(tree))
+        hidden = _hidden(trees[i], params) - gone
+        try:
+            acted = set(acts_on(part, params, states[i])) if gone or hidden else set[str]()
+            if not acted & gone and (gone or i + 1 < len(parts)):
+                tree = jax.eval_shape(part.encode, tree, states[i])
+        except (jax.errors.JAXTypeError, jax.errors.JAXIndexError) as error:
+            raise ValueError(
+                f"chain: {part.name} chooses shapes from the values, so nothing can follow it, nor can it follow "
+                f"what changes them, in one training; use sequence({', '.join(c.name for c in parts)})"
+            ) from error
+        if acted & gone:
+            raise ValueError(
+                f"chain: {part.name} acts on {sorted(acted & gone)}, but after {parts[i - 1].name} the values are "
+                f"{sorted(values(tree))}; put {part.name} first, or use sequence"
+            )
+        if acted & hidden:
+            raise ValueError(
+                f"chain: {part.name} acts on {sorted(acted & hidden)}, which an earlier stage views as nodes; put "
+                f"{part.name} first"
+            )
+
+
+def _hidden(tree: Any, params: Any) -> set[str]:
+    """Values in whose places a view has nodes."""
+    if _alike(tree, params):
+        return set()
+    shown = jax.tree.map(lambda p, x: False if is_node(x) else p, params, tree)
+    return set(values(params)) - set(values(shown))
 
 
 def sequence(first: Compression, second: Compression) -> Compression:
@@ -156,7 +211,7 @@ def sequence(first: Compression, second: Compression) -> Compression:
         second: Acts on what is left to compress: factors, centroids, dense leaves.
 
     Returns:
-        One compression; a selector restricts `first`, and `second` to what lies at or below the selected leaves.
+        One compression; a rule chooses for `first`, and for `second` what lies at or below the chosen leaves.
 
     Raises:
         ValueError: From `init`, when `second` selects nothing inside first's nodes, or learns from gradients that
@@ -168,73 +223,75 @@ def sequence(first: Compression, second: Compression) -> Compression:
         'sequence(identity, identity)'
     """
 
-    learns = second.receiver is not None or second.projector is not None
-
     def init(params: Any) -> SequenceState:
         state = first.init(params)
         encoded = first.encode(params, state)
-        if learns:
-            _check_aligned(first, second, params, encoded)
-        return SequenceState(state, second.init(encoded))
-
-    def update(state: SequenceState, params: Any, grads: Any = None, stats: Any = None) -> SequenceState:
-        s1 = first.update(state.first, params, grads, stats)
-        # Values inside nodes have no gradients of their own, unless they are the dense values under their own paths.
-        return SequenceState(s1, second.update(state.second, first.encode(params, s1), grads if learns else None))
+        after = second.init(encoded)
+        if second.learns:
+            _check_aligned(first, second, params, encoded, after)
+        return SequenceState(state, after)
 
     def view(params: Any, state: SequenceState) -> Any:
         encoded = first.encode(params, state.first)
-        dense = materialize(second.view(encoded, state.second))
-        seen = jax.tree.map(lambda p, d: d.astype(p.dtype), params, dense)
+        viewed = second.view(encoded, state.second)
         # Encoding cuts the dense gradient that the first method's own view passes on.
-        return seen if first.receiver is None else _straight(first.view(params, state.first), seen)
+        straight = _arrays(first.view(params, state.first), params) if first.learns else params
 
-    def constrain(tree: Any, state: SequenceState) -> Any:
-        tree = first.constrain(tree, state.first)
-        return second.constrain(tree, state.second) if learns else tree
+        def leaf(p: Any, e: Any, v: Any, s: Any) -> Any:
+            if v is p:
+                return p
+            own = is_node(v) and not _alike(v, e)
+            if own and first.learns and e is not p:
+                raise ValueError(
+                    f"sequence: {first.name} learns from the dense gradient, which the nodes that {second.name} views "
+                    f"do not pass; encode with {first.name} first, or choose a second phase that views arrays"
+                )
+            array = v if own else dense(v).astype(p.dtype)
+            return dense_gradient(s, array) if first.learns and e is not p else array
 
-    def settle(tree: Any, seen: Any, state: SequenceState) -> Any:
-        tree = first.settle(tree, seen, state.first)
-        return second.settle(tree, seen, state.second) if learns else tree
+        return jax.tree.map(leaf, params, encoded, viewed, straight)
 
-    def receive(grads: Any, params: Any, state: SequenceState) -> tuple[Any, SequenceState]:
-        s2 = state.second
-        if learns:
-            grads, s2 = second.receive(grads, first.encode(params, state.first), s2)
-        grads, s1 = first.receive(grads, params, state.first)
+    def masks(params: Any, state: SequenceState) -> Masks:
+        inner = second.masks(first.encode(params, state.first), state.second)
+        # Only values under their own paths are parameters; masks inside factors hold nothing of the training.
+        own = values(params)
+        used, moving = ({p: m for p, m in (x or {}).items() if p in own} for x in (inner.used, inner.moving))
+        return intersect(first.masks(params, state.first), Masks(used, moving))
+
+    def before_step(grads: Any, params: Any, state: SequenceState, slopes: Any = None) -> tuple[Any, SequenceState]:
+        encoded, s2 = first.encode(params, state.first), state.second
+        one, two = (None, None) if slopes is None else (slopes.first, slopes.second)
+        if second.learns:
+            grads, s2 = second.before_step(grads, encoded, s2, two)
+        else:
+            grads = zero_masked(grads, second.masks(encoded, s2).moving)
+        grads, s1 = first.before_step(grads, params, state.first, one)
         return grads, SequenceState(s1, s2)
 
-    def project(params: Any, state: SequenceState) -> Any:
-        params = first.project(params, state.first)
-        return second.project(params, state.second) if learns else params
-
-    def restrict(selector: Selector) -> Compression:
-        def inside(path: str, leaf: Any) -> bool:
-            # The second stage sees longer paths ("kernel/left"); it is restricted by their beginnings.
-            parts = path.split("/")
-            return any(matches(selector, "/".join(parts[:n]), leaf) for n in range(len(parts), 0, -1))
-
-        return sequence(first.restrict(selector), second.restrict(inside))
+    def after_step(params: Any, state: SequenceState, stats: Any = None) -> tuple[Any, SequenceState]:
+        params, s1 = first.after_step(params, state.first, stats)
+        _, s2 = second.after_step(first.encode(params, s1), state.second)
+        if second.learns:
+            params, _ = second.after_step(params, state.second)
+        return params, SequenceState(s1, s2)
 
     return Compression(
         init=init,
-        update=update,
         view=view,
         encode=lambda params, state: second.encode(first.encode(params, state.first), state.second),
-        constrain=constrain,
-        select=first.select,
-        restrict=restrict,
+        masks=masks,
+        before_step=before_step,
+        after_step=after_step,
+        learns=first.learns or second.learns,
         name=f"sequence({first.name}, {second.name})",
         needs=first.needs,
-        receiver=receive if first.receiver or second.receiver else None,
-        projector=project if first.projector or second.projector else None,
-        settler=settle if first.settler or second.settler else None,
     )
 
 
-def _check_aligned(first: Compression, second: Compression, params: Any, encoded: Any) -> None:
+def _check_aligned(first: Compression, second: Compression, params: Any, encoded: Any, state: Any) -> None:
     """Refuses a second phase that learns from gradients which only the dense parameters have."""
-    inside = sorted(set(second.select(encoded)) - set(values(params)))
+    hidden = set(values(encoded)) - set(values(params))
+    inside = sorted(hidden & set(acts_on(second, encoded, state))) if hidden else []
     if inside:
         raise ValueError(
             f"sequence: {second.name} learns from gradients, and {inside} inside the nodes of {first.name} get none; "

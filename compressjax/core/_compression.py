@@ -1,11 +1,15 @@
-"""The contract of a compression method, and the two helpers that build one."""
+"""The contract of a compression method, and the helpers that build one."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from compressjax.core._node import dense
-from compressjax.core._select import Selector, kernels, matches, select
-from compressjax.core._tree import values, with_values
+import jax
+
+from compressjax.core._checks import check_statistics
+from compressjax.core._masks import Masks, dense_gradient, zero_masked
+from compressjax.core._node import Node, dense
+from compressjax.core._select import Selector, kernels, selected
+from compressjax.core._tree import nodes, values, with_values
 from compressjax.numerics._numerics import straight_through
 
 Values = dict[str, Any]
@@ -17,76 +21,29 @@ class Compression(NamedTuple):
 
     Attributes:
         init: `init(params) -> state`; works on abstract values.
-        update: `update(state, params, grads=None, stats=None) -> state`; `params` are those after the step.
-        view: `view(params, state) -> params'`: what the forward pass sees; differentiable.
-        encode: `encode(params, state) -> tree of nodes`: what is stored; `materialize(encode) == view`.
-        constrain: `constrain(tree, state) -> tree`: projects gradients, updates and moments.
-        select: `select(tree) -> paths` that the method acts on; raises when there are none.
-        restrict: `restrict(selector) -> Compression` on fewer leaves.
+        view: `view(params, state) -> params'`: what the forward pass sees, arrays or nodes (`lift` runs these);
+            differentiable.
+        encode: `encode(params, state) -> tree with nodes`: what is stored; `materialize(encode) == materialize(view)`.
+        masks: `masks(params, state) -> Masks`: what the view keeps and what moves.
+        before_step: `before_step(grads, params, state, slopes=None) -> (grads, state)`: gradients of the loss through
+            `view`, at the parameters before the step, become those for the optimizer; what the method learns from
+            them moves in its state. `slopes` are gradients with respect to the state, for methods that ask for them.
+        after_step: `after_step(params, state, stats=None) -> (params, state)`: the state for the parameters after the
+            step. Only methods that learn move parameters here: dropped weights to 0, a proximal step.
+        learns: Whether the method wants the dense gradient, or moves parameters or what it learns.
         name: Static description, written to manifests.
-        needs: Names of the statistics that `update` reads.
-        receiver: What `receive` calls; None for methods that constrain gradients and learn nothing from them.
-        projector: What `project` calls; None for methods that leave parameters where the optimizer puts them.
-        settler: What `settle` calls; None for methods whose `constrain` already says which entries are zero.
+        needs: Names of the statistics that `after_step` reads.
     """
 
     init: Callable[[Any], State]
-    update: Callable[..., State]
     view: Callable[[Any, State], Any]
     encode: Callable[[Any, State], Any]
-    constrain: Callable[[Any, State], Any]
-    select: Callable[[Any], tuple[str, ...]]
-    restrict: Callable[[Selector], "Compression"]
-    name: str
+    masks: Callable[[Any, State], Masks]
+    before_step: Callable[..., tuple[Any, State]]
+    after_step: Callable[..., tuple[Any, State]]
+    learns: bool = False
+    name: str = ""
     needs: tuple[str, ...] = ()
-    receiver: Callable[[Any, Any, State], tuple[Any, State]] | None = None
-    projector: Callable[[Any, State], Any] | None = None
-    settler: Callable[[Any, Any, State], Any] | None = None
-
-    def receive(self, grads: Any, params: Any, state: State) -> tuple[Any, State]:
-        """Turns the cotangent that the view passes back into the gradient that the optimizer gets.
-
-        A method whose view is straight-through gets the dense gradient `dL/dview` here. What the method itself learns
-        (scores, gates, thresholds) moves here too.
-
-        Args:
-            grads: Gradients of the loss through `view`, in the structure of the parameters.
-            params: Parameters *before* the step, those at which the gradients were taken.
-            state: The state that `view` had.
-
-        Returns:
-            Gradients for the optimizer and the state; by default `(constrain(grads, state), state)`.
-        """
-        if self.receiver is None:
-            return self.constrain(grads, state), state
-        return self.receiver(grads, params, state)
-
-    def project(self, params: Any, state: State) -> Any:
-        """Moves parameters to where the method wants them after the step: dropped weights to 0, a proximal step.
-
-        Args:
-            params: Parameters after the optimizer's step.
-            state: The state after `update`.
-
-        Returns:
-            Parameters; by default those given.
-        """
-        return params if self.projector is None else self.projector(params, state)
-
-    def settle(self, tree: Any, seen: Any, state: State) -> Any:
-        """Puts the zeros of this method's view back into what later views made of it.
-
-        It differs from `constrain` where weights that are not used still learn.
-
-        Args:
-            tree: Parameters after later views.
-            seen: What this method's own view gave.
-            state: The state that the view had.
-
-        Returns:
-            Parameters; by default `constrain(tree, state)`.
-        """
-        return self.constrain(tree, state) if self.settler is None else self.settler(tree, seen, state)
 
 
 def on_values(
@@ -94,29 +51,30 @@ def on_values(
     *,
     encode: Callable[[Values, State], Mapping[str, Any]],
     init: Callable[[Values], State] = lambda flat: (),
-    update: Callable[[State, Values, Values | None, Any], State] = lambda state, flat, grads, stats: state,
-    view: Callable[[Values, State], Mapping[str, Any]] = lambda flat, state: flat,
-    constrain: Callable[[Values, State], Mapping[str, Any]] | None = None,
-    receive: Callable[[Values, Values, State], tuple[Mapping[str, Any], State]] | None = None,
-    project: Callable[[Values, State], Mapping[str, Any]] | None = None,
-    settle: Callable[[Values, Values, State], Mapping[str, Any]] | None = None,
-    selectors: tuple[Selector, ...] = (),
+    view: Callable[[Values, State], Mapping[str, Any]] | None = None,
+    masks: Callable[[Values, State], Masks] = lambda flat, state: Masks(),
+    before_step: Callable[[Values, Values, State], tuple[Mapping[str, Any], State]] | None = None,
+    after_step: Callable[[Values, State, Any], tuple[Mapping[str, Any], State]] | None = None,
+    learn: Callable[[State, State], State] | None = None,
+    learns: bool = False,
     needs: tuple[str, ...] = (),
+    select: Selector = kernels,
 ) -> Compression:
-    """Builds a compression from functions on flat `{path: array}` dicts of the selected values.
+    """Builds a compression from functions on flat `{path: array}` dicts of the values that it acts on.
 
     Args:
         name: Static description such as `"gradual(sparsity=0.9)"`.
         encode: `(values, state) -> {path: node}`.
         init: `values -> state`; keys its per-leaf parts by path.
-        update: `(state, values, grads or None, stats) -> state`.
-        view: `(values, state) -> values`.
-        constrain: `(values, state) -> values` on any values with the selected paths; identity when None.
-        receive: `(grads, values before the step, state) -> (grads, state)`; `constrain` when None.
-        project: `(values after the step, state) -> values`; identity when None.
-        settle: `(values after later views, values of the own view, state) -> values`; `constrain` when None.
-        selectors: All must select a value; kernels when empty.
-        needs: Names of the statistics that `update` reads.
+        view: `(values, state) -> {path: array or node}`; when None, the values with zeros where `masks` has them, with
+            the dense gradient if the method `learns`.
+        masks: `(values, state) -> Masks`; everything by default.
+        before_step: `(grads, values before the step, state) -> (grads, state)`; masks the gradients when None.
+        after_step: `(values after the step, state, stats) -> (values, state)`; changes nothing when None.
+        learn: `(slopes, state) -> state`, with the gradients with respect to the state, where they are given.
+        learns: As in `Compression`.
+        needs: Names of the statistics that `after_step` reads.
+        select: What the method acts on, unless a rule of `partition` chooses.
 
     Returns:
         The compression on whole trees.
@@ -128,61 +86,41 @@ def on_values(
         [[2.0]]
     """
 
-    def chosen(tree: Any) -> tuple[str, ...]:
-        return select(tree, selectors, name)
-
     def pick(tree: Any) -> Values:
-        flat = values(tree)
-        return {path: flat[path] for path in chosen(tree)}
+        return selected(tree, name, select)
 
-    def init_tree(params: Any) -> State:
-        return init(pick(params))
+    def kept(flat: Values, state: State) -> Values:
+        zeroed = zero_masked(flat, masks(flat, state).used)
+        return dense_gradient(flat, zeroed) if learns else zeroed
 
-    def update_tree(state: State, params: Any, grads: Any = None, stats: Any = None) -> State:
+    def on_grads(grads: Any, params: Any, state: State, slopes: Any = None) -> tuple[Any, State]:
         flat = pick(params)
-        flat_grads = None if grads is None else {path: values(grads)[path] for path in flat}
-        return update(state, flat, flat_grads, stats)
+        if before_step is None:
+            grads = zero_masked(grads, masks(flat, state).moving)
+        else:
+            found = values(grads)
+            received, state = before_step({path: found[path] for path in flat}, flat, state)
+            grads = with_values(grads, received)
+        return grads, state if learn is None or slopes is None else learn(slopes, state)
 
-    def view_tree(params: Any, state: State) -> Any:
-        return with_values(params, view(pick(params), state))
-
-    def encode_tree(params: Any, state: State) -> Any:
-        return with_values(params, encode(pick(params), state))
-
-    def constrain_tree(tree: Any, state: State) -> Any:
-        if constrain is None:
-            return tree
-        # Moments of a partitioned optimizer lack some leaves; what is absent needs no projection.
-        flat = values(tree)
-        present = {path: x for path, x in flat.items() if all(_selects(s, path, x) for s in selectors or (None,))}
-        return with_values(tree, constrain(present, state)) if present else tree
-
-    def receive_tree(grads: Any, params: Any, state: State) -> tuple[Any, State]:
-        flat, found = pick(params), values(grads)
-        received, state = receive({path: found[path] for path in flat}, flat, state)  # type: ignore[misc]
-        return with_values(grads, received), state
-
-    def project_tree(params: Any, state: State) -> Any:
-        return with_values(params, project(pick(params), state))  # type: ignore[misc]
-
-    def settle_tree(tree: Any, seen: Any, state: State) -> Any:
-        return with_values(tree, settle(pick(tree), pick(seen), state))  # type: ignore[misc]
-
-    def restrict(selector: Selector) -> Compression:
-        return on_values(
-            name, encode=encode, init=init, update=update, view=view, constrain=constrain, receive=receive,
-            project=project, settle=settle, selectors=(*selectors, selector), needs=needs,
-        )  # fmt: skip
+    def on_params(params: Any, state: State, stats: Any = None) -> tuple[Any, State]:
+        if after_step is None:
+            return params, state
+        flat = pick(params)
+        moved, state = after_step(flat, state, stats)
+        return params if moved is flat else with_values(params, moved), state
 
     return Compression(
-        init_tree, update_tree, view_tree, encode_tree, constrain_tree, chosen, restrict, name, needs,
-        receiver=receive_tree if receive else None, projector=project_tree if project else None,
-        settler=settle_tree if settle else None,
-    )  # fmt: skip
-
-
-def _selects(selector: Selector | None, path: str, leaf: Any) -> bool:
-    return matches(kernels if selector is None else selector, path, leaf)
+        init=lambda params: init(pick(params)),
+        view=lambda params, state: with_values(params, (view or kept)(pick(params), state)),
+        encode=lambda params, state: with_values(params, encode(pick(params), state)),
+        masks=lambda params, state: masks(pick(params), state),
+        before_step=on_grads,
+        after_step=on_params,
+        learns=learns,
+        name=name,
+        needs=needs,
+    )
 
 
 def from_encode(name: str, encode_leaf: Callable[..., Any], *, needs: tuple[str, ...] = ()) -> Compression:
@@ -199,7 +137,7 @@ def from_encode(name: str, encode_leaf: Callable[..., Any], *, needs: tuple[str,
         The compression.
 
     Raises:
-        ValueError: From `update`, when statistics that `needs` names are missing for a leaf.
+        ValueError: From `after_step`, when statistics that `needs` names are missing for a leaf, or say nothing of it.
 
     Example:
         >>> keep = from_encode("keep", lambda path, x, stats: x)
@@ -208,14 +146,15 @@ def from_encode(name: str, encode_leaf: Callable[..., Any], *, needs: tuple[str,
         [[1.0]]
     """
 
-    def update(state: State, flat: Values, grads: Values | None, stats: Any) -> State:
-        del grads
+    def read(flat: Values, state: State, stats: Any) -> tuple[Values, State]:
         if stats is None and not needs:
-            return state
+            return flat, state
         missing = sorted(set(flat) - set(stats or {}))
         if missing and needs:
             raise ValueError(f"{name} reads statistics {needs}, absent for {missing}; run observe and pass stats=")
-        return {path: stats[path] for path in flat if path in stats}
+        read = {path: stats[path] for path in flat if path in stats}
+        check_statistics(name, read if needs else {})
+        return flat, read
 
     def encode(flat: Values, state: State) -> Values:
         stats = state if isinstance(state, dict) else {}
@@ -224,39 +163,61 @@ def from_encode(name: str, encode_leaf: Callable[..., Any], *, needs: tuple[str,
     def view(flat: Values, state: State) -> Values:
         return {path: straight_through(flat[path], dense(leaf)) for path, leaf in encode(flat, state).items()}
 
-    return on_values(name, encode=encode, update=update, view=view, needs=needs)
+    return on_values(name, encode=encode, view=view, after_step=read, needs=needs)
 
 
 def identity() -> Compression:
     """The compression that changes nothing: the unit of `chain`.
 
     Returns:
-        A compression that selects every value and stores it dense.
+        A compression that stores every value dense.
 
     Example:
         >>> identity().name
         'identity'
     """
-
-    def everything(path: str, leaf: Any) -> bool:
-        del path, leaf
-        return True
-
-    return on_values("identity", encode=lambda flat, state: flat, selectors=(everything,))
+    return on_values("identity", encode=lambda flat, state: flat, select=lambda path, leaf: True)
 
 
-def only(selector: Selector, compression: Compression) -> Compression:
-    """Restricts a compression to the values that a selector selects (kernels or not).
+def acts_on(compression: Compression, params: Any, state: State) -> tuple[str, ...]:
+    """The values that a compression stores in another form.
+
+    Nothing is computed: `encode` is traced, and a value that comes back as it is was left alone.
 
     Args:
-        selector: Regular expression for the whole path, or `(path, leaf) -> bool`.
-        compression: Any compression.
+        compression: Any compression whose shapes do not follow from values.
+        params: A tree of arrays and nodes, concrete or abstract.
+        state: Its state.
 
     Returns:
-        The restricted compression; it raises `ValueError` at `init` when nothing is selected.
+        Value paths.
 
     Example:
-        >>> only(".*Dense_0/kernel", identity()).name
-        'identity'
+        >>> import jax.numpy as jnp
+        >>> acts_on(identity(), {"kernel": jnp.ones((1, 1))}, ())
+        ()
     """
-    return compression.restrict(selector)
+    found: list[str] = []
+
+    def trace(params: Any, state: State) -> None:
+        encoded = nodes(compression.encode(params, state))
+        for path, leaf in nodes(params).items():
+            found.extend(_replaced(path, leaf, encoded[path]))
+
+    jax.eval_shape(trace, params, state)
+    return tuple(found)
+
+
+def _replaced(path: str, before: Any, after: Any) -> list[str]:
+    if before is after:
+        return []
+    if not isinstance(before, Node) or type(before) is not type(after):
+        return list(values({path: before}))
+    found = []
+    for name, role in before.roles.items():
+        old, new = getattr(before, name), getattr(after, name)
+        inner = path if name in before.aligned else f"{path}/{name}"
+        parts = zip(old, new, strict=True) if isinstance(old, tuple) else [(old, new)]
+        for i, (x, y) in enumerate(parts if role == "value" else []):
+            found += _replaced(f"{inner}/{i}" if isinstance(old, tuple) else inner, x, y)
+    return found

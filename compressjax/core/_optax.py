@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from compressjax.core._compression import Compression
+from compressjax.core._masks import ByPath, zero_masked
 
 
 class CompressedState(NamedTuple):
@@ -21,21 +22,21 @@ def as_optax(
 ) -> optax.GradientTransformationExtraArgs:
     """Joins a compression and an optimizer: masked weights never move, moments included.
 
-    .. math:: (g', s') = receive(g_t, \\theta_t, s_t), \\quad u = C_{s'}\\,opt(g'; C_{s'} m_t), \\quad
-        s_{t+1} = update(s', \\theta_t + u), \\quad \\theta_{t+1} = project(\\theta_t + u, s_{t+1})
+    .. math:: (g', s') = before(g_t, \\theta_t, s_t), \\quad u = M_{s'}\\,opt(g'; M_{s'} m_t), \\quad
+        (\\theta_{t+1}, s_{t+1}) = after(\\theta_t + u, s')
 
-    with `C` the method's `constrain` and `m` the optimizer's moments: what a mask takes out is forgotten before they
-    are used again. By default `receive` is `C` and `project` changes nothing. The returned state belongs to the
-    parameters *after* the step. Where the projection moves an entry, the update returned is the
-    difference, so that `optax.apply_updates` lands on it (exactly, where it lands on 0); elsewhere it is the
-    optimizer's, bit for bit.
+    with `M` the method's masks of what moves and `m` the optimizer's moments: what a mask takes out is forgotten before
+    they are used again. The returned state belongs to the parameters *after* the step. Where the method moves an entry
+    there, the update returned is the difference, so that `optax.apply_updates` lands on it (exactly, where it lands on
+    0); elsewhere it is the optimizer's, bit for bit.
 
     Args:
         compression: Any compression.
         optimizer: Any optax transformation, `partition`, `MultiSteps` and `inject_hyperparams` included.
 
     Returns:
-        A transformation whose `update(grads, state, params, stats=None)` needs `params`.
+        A transformation whose `update(grads, state, params, stats=None, slopes=None)` needs `params`; `slopes` are the
+        gradients with respect to `state.compression`, for methods that learn by them.
 
     Raises:
         ValueError: From `update`, when `params` is absent.
@@ -53,39 +54,41 @@ def as_optax(
     def init(params: Any) -> CompressedState:
         return CompressedState(optimizer.init(params), compression.init(params))
 
-    def update(grads: Any, state: CompressedState, params: Any = None, *, stats: Any = None, **extra: Any) -> Any:
+    def update(
+        grads: Any, state: CompressedState, params: Any = None, *, stats: Any = None, slopes: Any = None, **extra: Any
+    ) -> Any:
         if params is None:
             raise ValueError("as_optax: update needs params=; a compression follows weights, not only their gradients")
-        received, learned = compression.receive(grads, params, state.compression)
+        received, learned = compression.before_step(grads, params, state.compression, slopes)
+        moving = compression.masks(params, learned).moving
         # Before the step, not after the last one: the trajectory is the same, and here the compiler fuses it into the
         # optimizer's own pass over its moments.
-        inner = _constrain_moments(compression, state.inner, params, learned)
-        # Weights under a mask are shown to the optimizer as the zeros that they count as: decay must not feed moments.
-        shown = compression.constrain(params, learned)
-        updates, inner = optimizer.update(received, inner, shown, **extra)
-        updates = compression.constrain(updates, learned)
+        inner = _mask_moments(state.inner, params, moving)
+        # Pass masked weights as zeros so that weight decay cannot enter the moments.
+        updates, inner = optimizer.update(received, inner, zero_masked(params, moving), **extra)
+        updates = zero_masked(updates, moving)
         moved = optax.apply_updates(params, updates)
-        after = compression.update(learned, moved, grads, stats)
-        if compression.projector is not None:
-            updates = _land(updates, params, moved, compression.project(moved, after))
-        return updates, CompressedState(inner, after)
+        after, s = compression.after_step(moved, learned, stats)
+        return _land(updates, params, moved, after) if compression.learns else updates, CompressedState(inner, s)
 
     return optax.GradientTransformationExtraArgs(init, update)
 
 
-def _land(updates: Any, params: Any, moved: Any, projected: Any) -> Any:
-    """Updates that end on the projected parameters, changed only where the projection moves something."""
+def _land(updates: Any, params: Any, moved: Any, after: Any) -> Any:
+    """Updates that end on the parameters that the method wants, changed only where it moves something."""
 
     def leaf(u: jax.Array, p: jax.Array, m: jax.Array, q: jax.Array) -> jax.Array:
         if q is m:
             return u
         return jnp.where(q == m, u, (q.astype(u.dtype) - p.astype(u.dtype)))
 
-    return jax.tree.map(leaf, updates, params, moved, projected)
+    return jax.tree.map(leaf, updates, params, moved, after)
 
 
-def _constrain_moments(compression: Compression, inner: Any, params: Any, state: Any) -> Any:
-    """Projects every subtree of the optimizer's state that mirrors the parameters."""
+def _mask_moments(inner: Any, params: Any, moving: ByPath) -> Any:
+    """Masks every subtree of the optimizer's state that mirrors the parameters."""
+    if not moving:
+        return inner
     shapes = {path: leaf.shape for path, leaf in jax.tree_util.tree_flatten_with_path(params)[0]}
     structure: Any = jax.tree.structure(params)
 
@@ -95,7 +98,7 @@ def _constrain_moments(compression: Compression, inner: Any, params: Any, state:
         leaves = jax.tree_util.tree_flatten_with_path(x)[0]
         return bool(leaves) and all(getattr(leaf, "shape", None) == shapes[path] for path, leaf in leaves)
 
-    return jax.tree.map(lambda x: compression.constrain(x, state) if mirrors(x) else x, inner, is_leaf=mirrors)
+    return jax.tree.map(lambda x: zero_masked(x, moving) if mirrors(x) else x, inner, is_leaf=mirrors)
 
 
 def _is_masked(x: Any) -> bool:

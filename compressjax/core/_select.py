@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from compressjax.core._tree import values
+from compressjax.core._tree import Chosen, values
 
 Selector = str | Callable[[str, Any], bool]
 
@@ -55,12 +55,12 @@ def matches(selector: Selector, path: str, leaf: Any) -> bool:
         raise ValueError(f"selector {selector!r} is not a regular expression: {error}") from error
 
 
-def select(tree: Any, selectors: tuple[Selector, ...], who: str) -> tuple[str, ...]:
-    """The paths of the values that every selector selects; kernels when there are no selectors.
+def select(tree: Any, selector: Selector = kernels, who: str = "select") -> tuple[str, ...]:
+    """The paths of the values that a selector selects.
 
     Args:
         tree: A tree of arrays and nodes, or a flat `{path: array}` dict.
-        selectors: All of them must select a value.
+        selector: Regular expression for the whole path, or `(path, leaf) -> bool`.
         who: Name for the error message.
 
     Returns:
@@ -71,20 +71,72 @@ def select(tree: Any, selectors: tuple[Selector, ...], who: str) -> tuple[str, .
 
     Example:
         >>> import jax.numpy as jnp
-        >>> select({"kernel": jnp.zeros((2, 2)), "bias": jnp.zeros(2)}, (), "prune")
+        >>> select({"kernel": jnp.zeros((2, 2)), "bias": jnp.zeros(2)})
         ('kernel',)
     """
-    flat = values(tree)
-    chosen = tuple(
-        path for path, leaf in flat.items() if all(matches(s, path, leaf) for s in (selectors or (kernels,)))
-    )
-    if not chosen:
-        asked = [s if isinstance(s, str) else getattr(s, "__name__", "function") for s in selectors or (kernels,)]
-        raise ValueError(f"{who}: {asked} selects nothing; the tree has these values: {_listing(flat)}")
-    return chosen
+    return tuple(_selected(values(tree), who, selector))
 
 
-def _listing(flat: Mapping[str, Any], limit: int = 12) -> str:
+def selected(tree: Any, who: str, selector: Selector = kernels) -> dict[str, Any]:
+    """The values that a method acts on: all of those that a rule of `partition` chose, or those of its own selector.
+
+    Args:
+        tree: A tree of arrays and nodes.
+        who: Name for the error message.
+        selector: The method's own.
+
+    Returns:
+        `{path: array}`.
+
+    Raises:
+        ValueError: If there are none.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> list(selected({"kernel": jnp.zeros((2, 2)), "bias": jnp.zeros(2)}, "prune"))
+        ['kernel']
+    """
+    return _selected(values(tree), who, (lambda path, leaf: True) if isinstance(tree, Chosen) else selector)
+
+
+def _selected(flat: dict[str, Any], who: str, selector: Selector) -> dict[str, Any]:
+    found = {path: leaf for path, leaf in flat.items() if matches(selector, path, leaf)}
+    if not found:
+        raise ValueError(f"{who}: {shown(selector)} selects nothing; the tree has these values: {listing(flat)}")
+    return found
+
+
+def shown(selector: Selector) -> str:
+    """A selector for messages and names.
+
+    Args:
+        selector: Regular expression or function.
+
+    Returns:
+        The expression in quotes, or the function's name.
+
+    Example:
+        >>> shown(".*bias"), shown(kernels)
+        ("'.*bias'", 'kernels')
+    """
+    return repr(selector) if isinstance(selector, str) else getattr(selector, "__name__", "function")
+
+
+def listing(flat: Mapping[str, Any], limit: int = 12) -> str:
+    """Paths and shapes of values, for messages.
+
+    Args:
+        flat: `{path: array}`.
+        limit: How many to name.
+
+    Returns:
+        One line.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> listing({"a": jnp.zeros(2)})
+        'a (2,)'
+    """
     rows = [f"{path} {tuple(leaf.shape)}" for path, leaf in flat.items()]
     more = f" and {len(rows) - limit} more" if len(rows) > limit else ""
     return (", ".join(rows[:limit]) or "none") + more

@@ -49,6 +49,47 @@ def is_value(leaf: Any) -> bool:
     return hasattr(leaf, "dtype") and hasattr(leaf, "shape") and jnp.issubdtype(leaf.dtype, jnp.floating)
 
 
+@jax.tree_util.register_pytree_with_keys_class
+class Chosen(dict[str, Any]):
+    """Values by path that a rule of `partition` has chosen: a method acts on all of them.
+
+    Attributes:
+        within: The tree that they were taken from, for methods that must see all of it; None behind `jit`.
+    """
+
+    def __init__(self, flat: Mapping[str, Any], within: Any = None) -> None:
+        super().__init__(flat)
+        self.within = within
+
+    def tree_flatten_with_keys(self) -> tuple[Any, tuple[str, ...]]:
+        """Children in the order of their paths."""
+        paths = tuple(sorted(self))
+        return [(jax.tree_util.DictKey(path), self[path]) for path in paths], paths
+
+    @classmethod
+    def tree_unflatten(cls, paths: tuple[str, ...], leaves: Any) -> "Chosen":
+        """Values without the tree around them."""
+        return cls(dict(zip(paths, leaves, strict=True)))
+
+
+def whole(tree: Any) -> Any:
+    """The whole tree that chosen values stand in, with them in their places.
+
+    Args:
+        tree: What a compression was given.
+
+    Returns:
+        The tree itself, unless a rule chose from a larger one.
+
+    Example:
+        >>> whole(Chosen({"a": jnp.ones(1)}, {"a": jnp.zeros(1), "b": jnp.zeros(1)}))["a"].tolist()
+        [1.0]
+    """
+    if not isinstance(tree, Chosen) or tree.within is None:
+        return tree
+    return whole(with_values(tree.within, tree))
+
+
 def _map_field(f: Callable[[str, Any], Any], path: str, item: Any) -> Any:
     if isinstance(item, Node):
         return _map_node(f, path, item)
@@ -85,7 +126,10 @@ def map_values(f: Callable[[str, Any], Any], tree: Any) -> Any:
     def at(path: tuple[Any, ...], leaf: Any) -> Any:
         return _map_field(f, path_string(path), leaf)
 
-    return jax.tree_util.tree_map_with_path(at, tree, is_leaf=is_node)
+    mapped = jax.tree_util.tree_map_with_path(at, tree, is_leaf=is_node)
+    if isinstance(tree, Chosen):
+        mapped.within = tree.within
+    return mapped
 
 
 def values(tree: Any) -> dict[str, Any]:

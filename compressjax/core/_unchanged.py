@@ -37,12 +37,13 @@ def unchanged(before: Any, after: Any) -> frozenset[str]:
 
 
 def _same(before: Any, after: Any) -> bool:
-    old, new = jax.tree.leaves(before), jax.tree.leaves(after)
-    if all(x is y for x, y in zip(old, new)) and jax.tree.structure(before) == jax.tree.structure(after):
+    (old, structure), (new, other) = jax.tree.flatten(before), jax.tree.flatten(after)
+    if structure == other and all(x is y for x, y in zip(old, new)):
         return True
     if not all(is_concrete(x) for x in (*old, *new)) or entry_bits(after) < entry_bits(before):
         return False
-    return bool(jnp.array_equal(dense(before), dense(after), equal_nan=True))
+    with jax.ensure_compile_time_eval():
+        return bool(jnp.array_equal(dense(before), dense(after), equal_nan=True))
 
 
 def report_unchanged(name: str, paths: Iterable[str], same: frozenset[str], on_unchanged: str) -> None:
@@ -68,7 +69,7 @@ def report_unchanged(name: str, paths: Iterable[str], same: frozenset[str], on_u
         return
     shown = ", ".join(paths[:8]) + (f" and {len(paths) - 8} more" if len(paths) > 8 else "")
     text = (
-        f"{name} changed no value and saved no byte of {shown}; give it stronger settings, train with as_optax where "
+        f"{name} changed no value and saved no byte of {shown}; give stronger settings, train with as_optax where "
         'it needs steps, drop the rule, or accept it with on_unchanged="ignore"'
     )
     if on_unchanged == "raise":

@@ -1,4 +1,4 @@
-"""The wrapper for Flax Linen, and what it shares with layers that are made compressed."""
+"""The wrapper for Flax Linen."""
 
 import types
 from collections.abc import Callable
@@ -7,135 +7,20 @@ from typing import Any
 import flax.linen as nn
 import jax
 
-from compressjax.core import Compression
+from compressjax.core import Compression, is_node
+from compressjax.interpret import lift
 from compressjax.modules._collection import to_collection
 from compressjax.modules._variables import COLLECTION, state_of
-
-
-class Viewed(nn.Module):
-    """What sees its own parameters through its field `compression`, and keeps the state among its variables.
-
-    The base of `Compressed` and of the layers (`Dense`, `Conv`, ...).
-
-    Example:
-        >>> issubclass(Compressed, Viewed)
-        True
-    """
-
-    def seen(self) -> Any:
-        """What a function of `through` is called with: the module whose parameters are viewed."""
-        return self
-
-    def through(self, fn: Callable[..., Any], *args: Any, update: bool = False, **kwargs: Any) -> Any:
-        """Calls a function of the module while its parameters are viewed, or as they are without a compression.
-
-        Args:
-            fn: `fn(module, *args, **kwargs)`.
-            *args: Passed on.
-            update: Whether to update the state from the parameters first; needs `mutable=["compression"]`.
-            **kwargs: Passed on.
-
-        Returns:
-            What the function returns.
-
-        Raises:
-            ValueError: If the state is missing, or to be updated and not mutable.
-        """
-        if self.compression is None:
-            return fn(self.seen(), *args, **kwargs)
-        if self.is_initializing():
-            out = fn(self.seen(), *args, **kwargs)
-            self._put(self.compression.init(self._params()))
-            return out
-        if update:
-            self.update_compression()
-        state = self._held()
-
-        def view(collections: Any) -> Any:
-            return {**collections, "params": self.compression.view(collections["params"], state)}
-
-        def run(module: "Viewed", *args: Any, **kwargs: Any) -> Any:
-            return fn(module.seen(), *args, **kwargs)
-
-        return nn.map_variables(run, "params", view)(self, *args, **kwargs)
-
-    def update_compression(self, grads: Any = None, stats: Any = None) -> Any:
-        """Updates the state from the parameters, which are those after the optimizer's step.
-
-        Args:
-            grads: Gradients in the structure of the parameters, for methods that read them.
-            stats: Statistics by path, for methods that read them.
-
-        Returns:
-            The new state, which is also written to the collection `compression`.
-
-        Raises:
-            ValueError: If the collection is not mutable, or the state would change its structure.
-        """
-        before = self._writable()
-        state = self.compression.update(before, self._params(), grads, stats)
-        old, new = (str(jax.tree.structure(x)) for x in (before, state))
-        if old != new:
-            raise ValueError(
-                f"{self.compression.name}: the update turns the state {old} into {new}, which variables cannot hold; "
-                "compress after training, with compress()"
-            )
-        self._put(state)
-        return state
-
-    def receive(self, grads: Any) -> Any:
-        """Turns gradients through the view into those for the optimizer; what the method learns moves in its state.
-
-        Args:
-            grads: Gradients in the structure of the parameters, taken at these parameters.
-
-        Returns:
-            Gradients for the optimizer; the new state is written to the collection `compression`, which must be
-            mutable. `as_optax` calls this by itself.
-
-        Raises:
-            ValueError: If the collection is not mutable.
-        """
-        received, state = self.compression.receive(grads, self._params(), self._writable())
-        self._put(state)
-        return received
-
-    def project(self) -> Any:
-        """Moves parameters to where the method wants them after the step and `update_compression`.
-
-        Returns:
-            The parameters; `as_optax` folds this into its updates.
-        """
-        return self.compression.project(self._params(), self._held())
-
-    def _writable(self) -> Any:
-        state = self._held()
-        if jax.tree.leaves(state) and not self.is_mutable_collection(COLLECTION):
-            raise ValueError(f"the state of {self.compression.name} is not mutable; pass mutable=['{COLLECTION}']")
-        return state
-
-    def _params(self) -> Any:
-        return self.variables.get("params", {})
-
-    def _held(self) -> Any:
-        # A collection that may be written is made when it is absent, as Linen does with every variable.
-        if COLLECTION not in self.variables and self.is_mutable_collection(COLLECTION):
-            return self.compression.init(self._params())
-        return state_of(self.variables, self.compression)
-
-    def _put(self, state: Any) -> None:
-        for name, value in to_collection(state).items():
-            self.put_variable(COLLECTION, name, value)
 
 
 def _forward(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
     return module(*args, **kwargs)
 
 
-class Compressed(Viewed):
+class Compressed(nn.Module):
     """A Linen module whose forward pass sees its parameters through a compression.
 
-    .. math:: y = f(view(\\theta, s), x), \\qquad s \\leftarrow update(s, \\theta)
+    .. math:: y = f(view(\\theta, s), x), \\qquad s \\leftarrow after\\_step(\\theta, s)
 
     The parameters keep the names that they have without the wrapper, so a checkpoint of the dense model loads. The
     state `s` (masks, scales, centroids) is the collection `compression`: `variables["compression"]["masks"]["Dense_0"]
@@ -144,14 +29,16 @@ class Compressed(Viewed):
     Gradients flow to the dense parameters. While `init` runs the pass is dense, for there is no state before there are
     parameters. Other collections, random streams, `nn.scan` and `nn.remat` work inside the wrapper and around it.
 
-    Two ways to train. With any optimizer: after each step, `apply(..., mutable=["compression"],
-    method="update_compression")`; for methods that learn from gradients, `method="receive"` before the step and
-    `method="project"` after the update, too. With `as_optax`, which also keeps masked weights and their moments at
-    rest: the optimizer updates the state, and `modules.with_state` puts it among the variables.
+    Two ways to train. With `as_optax`, which also keeps masked weights and their moments at rest: the optimizer moves
+    the state, and `modules.with_state` puts it among the variables. With any optimizer: `apply(variables, grads,
+    mutable=["compression"], method="before_step")` before the step and `method="after_step"`, which returns the
+    parameters, after it; masks and grids need the latter only.
+
+    A compression for each layer is a `core.partition`. Where a view has nodes, the module runs through `lift`.
 
     Attributes:
         module: Any Linen module.
-        compression: Any compression whose updates keep the structure of its state.
+        compression: Any compression whose steps keep the structure of its state.
 
     Example:
         >>> import jax.numpy as jnp, optax
@@ -186,25 +73,119 @@ class Compressed(Viewed):
         """Takes the place of the inner module, so that names of parameters stay what they were."""
         nn.share_scope(self, self.module)
 
-    def seen(self) -> Any:
-        """The inner module."""
-        return self.module
-
     def __call__(self, *args: Any, update: bool = False, **kwargs: Any) -> Any:
-        """The inner module's forward pass on the viewed parameters.
+        """The inner module's forward pass on the viewed parameters; arguments as for `call_viewed`."""
+        return self.call_viewed(_forward, *args, update=update, **kwargs)
+
+    def call_viewed(self, fn: Callable[..., Any], *args: Any, update: bool = False, **kwargs: Any) -> Any:
+        """Calls a function of the inner module while its parameters are viewed.
 
         Args:
+            fn: `fn(module, *args, **kwargs)`.
             *args: Passed on.
-            update: Whether to update the state from the parameters first; needs `mutable=["compression"]`.
+            update: Whether to bring the state up to the parameters first; needs `mutable=["compression"]`.
             **kwargs: Passed on.
 
         Returns:
-            What the inner module returns.
+            What the function returns.
 
         Raises:
             ValueError: If the state is missing, or to be updated and not mutable.
         """
-        return self.through(_forward, *args, update=update, **kwargs)
+        if self.is_initializing():
+            out = fn(self.module, *args, **kwargs)
+            self._put(self.compression.init(self._params()))
+            return out
+        if update:
+            self.after_step()
+        viewed = self.compression.view(self._params(), self._held())
+        if any(map(is_node, jax.tree.leaves(viewed, is_leaf=is_node))):
+            return self._lifted(viewed, lambda module: fn(module, *args, **kwargs))
+
+        def view(collections: Any) -> Any:
+            return {**collections, "params": viewed}
+
+        def run(wrapper: "Compressed", *args: Any, **kwargs: Any) -> Any:
+            return fn(wrapper.module, *args, **kwargs)
+
+        return nn.map_variables(run, "params", view)(self, *args, **kwargs)
+
+    def _lifted(self, viewed: Any, fn: Callable[[nn.Module], Any]) -> Any:
+        """Runs the inner module, by itself, on parameters that are nodes; what it changes is written back."""
+        others = {name: x for name, x in self.variables.items() if name not in ("params", COLLECTION)}
+        mutable = [name for name in {**others, "intermediates": {}} if self.is_mutable_collection(name)]
+        scope: Any = self.scope
+        inner, rngs = self.module.clone(parent=None), {name: self.make_rng(name) for name in scope.rngs}
+
+        def run(params: Any) -> Any:
+            return inner.apply({**others, "params": params}, rngs=rngs, mutable=mutable, method=fn)
+
+        out, changed = lift(run, on_fallback="ignore")(viewed)
+        for collection, variables in changed.items():
+            for name, x in variables.items():
+                self.put_variable(collection, name, x)
+        return out
+
+    def before_step(self, grads: Any, slopes: Any = None) -> Any:
+        """Turns gradients through the view into those for the optimizer; what the method learns moves in its state.
+
+        Args:
+            grads: Gradients in the structure of the parameters, taken at these parameters.
+            slopes: Gradients with respect to the state, for methods that learn by them.
+
+        Returns:
+            Gradients for the optimizer; the new state is written to the collection `compression`, which must be
+            mutable. `as_optax` calls this by itself.
+
+        Raises:
+            ValueError: If the collection is not mutable.
+        """
+        received, state = self.compression.before_step(grads, self._params(), self._writable(), slopes)
+        self._put(state)
+        return received
+
+    def after_step(self, stats: Any = None) -> Any:
+        """Brings the state up to the parameters, which are those after the optimizer's step.
+
+        Args:
+            stats: Statistics by path, for methods that read them.
+
+        Returns:
+            The parameters, moved to where the method wants them; the new state is written to the collection
+            `compression`.
+
+        Raises:
+            ValueError: If the collection is not mutable, or the state would change its structure.
+        """
+        before = self._writable()
+        params, state = self.compression.after_step(self._params(), before, stats)
+        old, new = (str(jax.tree.structure(x)) for x in (before, state))
+        if old != new:
+            raise ValueError(
+                f"{self.compression.name}: the step turns the state {old} into {new}, which variables cannot hold; "
+                "compress after training, with compress()"
+            )
+        self._put(state)
+        return params
+
+    def _writable(self) -> Any:
+        state = self._held()
+        if jax.tree.leaves(state) and not self.is_mutable_collection(COLLECTION):
+            raise ValueError(f"the state of {self.compression.name} is not mutable; pass mutable=['{COLLECTION}']")
+        return state
+
+    def _params(self) -> Any:
+        return self.variables.get("params", {})
+
+    def _held(self) -> Any:
+        # A collection that may be written is made when it is absent, as Linen does with every variable.
+        if COLLECTION not in self.variables and self.is_mutable_collection(COLLECTION):
+            return self.compression.init(self._params())
+        return state_of(self.variables, self.compression)
+
+    def _put(self, state: Any) -> None:
+        for name, value in to_collection(state).items():
+            self.put_variable(COLLECTION, name, value)
 
     def __getattr__(self, name: str) -> Any:
         """Methods of the inner module, run on the viewed parameters."""
@@ -216,6 +197,6 @@ class Compressed(Viewed):
                 raise
 
         def method(module: "Compressed", *args: Any, **kwargs: Any) -> Any:
-            return module.through(lambda inner, *a, **k: getattr(inner, name)(*a, **k), *args, **kwargs)
+            return module.call_viewed(lambda inner, *a, **k: getattr(inner, name)(*a, **k), *args, **kwargs)
 
         return types.MethodType(method, self)

@@ -6,7 +6,8 @@ from typing import Any
 import jax
 from flax import nnx
 
-from compressjax.core import Compression
+from compressjax.core import Compression, is_node
+from compressjax.interpret import lift
 
 
 class CompressionState(nnx.Variable):
@@ -25,124 +26,20 @@ class CompressionState(nnx.Variable):
 STORED = nnx.Not(nnx.Any(nnx.RngState, CompressionState))
 
 
-class NNXViewed(nnx.Module):
-    """What sees parameters through its attribute `compression`, whose state is its variable `compression_state`.
-
-    The base of `NNXCompressed` and of the layers (`NNXLinear`, `NNXConv`, ...).
-
-    Example:
-        >>> issubclass(NNXCompressed, NNXViewed)
-        True
-    """
-
-    compression: Compression | None
-    compression_state: CompressionState
-
-    def seen(self) -> Any:
-        """The module whose parameters are viewed."""
-        return self
-
-    def own(self) -> Compression:
-        """The compression.
-
-        Raises:
-            ValueError: If the layer was made without one.
-        """
-        if self.compression is None:
-            raise ValueError(f"this {type(self).__name__} has no compression; make it with compression=...")
-        return self.compression
-
-    def through(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Calls a function of the module while its parameters are viewed.
-
-        Args:
-            fn: `fn(module, *args, **kwargs)`; it sees a copy whose parameters are the viewed ones.
-            *args: Passed on.
-            **kwargs: Passed on.
-
-        Returns:
-            What the function returns.
-        """
-        if self.compression is None:
-            return fn(self.seen(), *args, **kwargs)
-        graph, params, rest = _split(self.seen(), nnx.Param, ...)
-        seen = nnx.merge(graph, self.compression.view(params, self.compression_state.get_value()), rest)
-        out = fn(seen, *args, **kwargs)
-        # Variables are shared with the copy or not, depending on flax's mode; what the module lacks is written back.
-        held = dict(nnx.to_flat_state(nnx.state(self.seen(), nnx.Not(nnx.Param))))
-        after = nnx.to_flat_state(nnx.state(seen, nnx.Not(nnx.Param)))
-        changed = [(path, leaf) for path, leaf in after if not _same(held.get(path), leaf)]
-        if changed:
-            nnx.update(self.seen(), nnx.from_flat_state(changed))
-        return out
-
-    def update_compression(self, grads: Any = None, stats: Any = None) -> None:
-        """Updates the state from the parameters, which are those after the optimizer's step.
-
-        Args:
-            grads: Gradients of the module that is seen, for methods that read them.
-            stats: Statistics by path, for methods that read them.
-        """
-        params = nnx.state(self.seen(), nnx.Param)
-        state = self.own().update(self.compression_state.get_value(), params, grads, stats)
-        self.compression_state.set_value(state)
-
-    def receive(self, grads: Any) -> Any:
-        """Turns gradients through the view into those for the optimizer; what the method learns moves in its state.
-
-        Args:
-            grads: Gradients of the module that is seen, taken at its present parameters.
-
-        Returns:
-            Gradients for its optimizer; `as_optax` calls this by itself.
-        """
-        state, params = self.compression_state.get_value(), nnx.state(self.seen(), nnx.Param)
-        received, after = self.own().receive(grads, params, state)
-        self.compression_state.set_value(after)
-        return received
-
-    def project(self) -> None:
-        """Moves parameters to where the method wants them; call it after `update_compression`.
-
-        `as_optax` does this by itself.
-        """
-        params = nnx.state(self.seen(), nnx.Param)
-        nnx.update(self.seen(), self.own().project(params, self.compression_state.get_value()))
-
-    def set_compression(self, state: Any) -> None:
-        """Takes over the state that `as_optax` keeps.
-
-        Args:
-            state: `optimizer.opt_state.compression`, or any state of the compression.
-        """
-        self.compression_state.set_value(_unwrap(state))
-
-    def encode(self) -> dict[str, Any]:
-        """What to store after training.
-
-        .. math:: lift(functional(module))(encode(), x) = model(x)
-
-        Returns:
-            `{"params": tree of arrays and nodes, "rest": other variables}`, both nested dicts; `rest` has running
-            statistics, and neither random keys nor the state of the compression.
-        """
-        params, rest = stored(self.seen())
-        return {"params": self.own().encode(params, self.compression_state.get_value()), "rest": rest}
-
-
-class NNXCompressed(NNXViewed):
+class NNXCompressed(nnx.Module):
     """An NNX module whose forward pass sees its parameters through a compression.
 
-    .. math:: y = f(view(\\theta, s), x), \\qquad s \\leftarrow update(s, \\theta)
+    .. math:: y = f(view(\\theta, s), x), \\qquad s \\leftarrow after\\_step(\\theta, s)
 
     The wrapped module stays as it is under `.module`, so a checkpoint of the dense model loads there. The state `s`
     is one `CompressionState`; gradients and optimizers, which act on `nnx.Param`, do not touch it. What a forward
     pass changes besides parameters (running statistics, random counters) is written back to the wrapped module.
 
-    Two ways to train. With any optimizer: `receive(grads)` before each step, `update_compression(grads)` and
-    `project()` after it (masks and grids need `update_compression()` only). With `as_optax`, which also
-    keeps masked weights and their moments at rest: build the optimizer on `.module`, and hand its state over with
-    `set_compression`.
+    Two ways to train. With `as_optax`, which also keeps masked weights and their moments at rest: build the optimizer
+    on `.module`, and hand its state over with `set_compression`. With any optimizer: `before_step(grads)` before each
+    step and `after_step()` after it; masks and grids need the latter only.
+
+    A compression for each layer is a `core.partition`. Where a view has nodes, the module runs through `lift`.
 
     Args:
         module: Any NNX module.
@@ -172,25 +69,101 @@ class NNXCompressed(NNXViewed):
         self.compression = compression
         self.compression_state = CompressionState(compression.init(nnx.state(module, nnx.Param)))
 
-    def seen(self) -> Any:
-        """The inner module."""
-        return self.module
-
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The inner module's forward pass on the viewed parameters."""
-        return self.through(_forward, *args, **kwargs)
+        return self.call_viewed(_forward, *args, **kwargs)
+
+    def call_viewed(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Calls a function of the inner module while its parameters are viewed.
+
+        Args:
+            fn: `fn(module, *args, **kwargs)`; it sees a copy whose parameters are the viewed ones.
+            *args: Passed on.
+            **kwargs: Passed on.
+
+        Returns:
+            What the function returns.
+        """
+        graph, params, rest = _split(self.module, nnx.Param, ...)
+        viewed = self.compression.view(params, self.compression_state.get_value())
+
+        def run(viewed: Any, rest: Any) -> Any:
+            seen = nnx.merge(graph, viewed, rest)
+            return fn(seen, *args, **kwargs), nnx.state(seen, nnx.Not(nnx.Param))
+
+        if any(map(is_node, jax.tree.leaves(viewed, is_leaf=is_node))):
+            # Variables may be shared with the copy; mapping makes new ones, which belong to the trace.
+            out, after = lift(lambda v: run(v, jax.tree.map(lambda x: x, rest)), on_fallback="ignore")(viewed)
+        else:
+            out, after = run(viewed, rest)
+        # Variables are shared with the copy or not, depending on flax's mode; what the module lacks is written back.
+        held = dict(nnx.to_flat_state(nnx.state(self.module, nnx.Not(nnx.Param))))
+        changed = [(path, leaf) for path, leaf in nnx.to_flat_state(after) if not _same(held.get(path), leaf)]
+        if changed:
+            nnx.update(self.module, nnx.from_flat_state(changed))
+        return out
+
+    def before_step(self, grads: Any, slopes: Any = None) -> Any:
+        """Turns gradients through the view into those for the optimizer; what the method learns moves in its state.
+
+        Args:
+            grads: Gradients of the inner module, taken at its present parameters.
+            slopes: Gradients with respect to the state, for methods that learn by them.
+
+        Returns:
+            Gradients for its optimizer; `as_optax` calls this by itself.
+        """
+        state, params = self.compression_state.get_value(), nnx.state(self.module, nnx.Param)
+        received, after = self.compression.before_step(grads, params, state, slopes)
+        self.compression_state.set_value(after)
+        return received
+
+    def after_step(self, stats: Any = None) -> None:
+        """Brings the state up to the parameters after the optimizer's step, and these to where the method wants them.
+
+        Args:
+            stats: Statistics by path, for methods that read them.
+        """
+        before = nnx.state(self.module, nnx.Param)
+        params, state = self.compression.after_step(before, self.compression_state.get_value(), stats)
+        self.compression_state.set_value(state)
+        if self.compression.learns:
+            nnx.update(self.module, params)
+
+    def set_compression(self, state: Any) -> None:
+        """Takes over the state that `as_optax` keeps.
+
+        Args:
+            state: `optimizer.opt_state.compression`, or any state of the compression.
+        """
+        self.compression_state.set_value(_unwrap(state))
+
+    def encode(self) -> dict[str, Any]:
+        """What to store after training.
+
+        .. math:: lift(functional(module))(encode(), x) = model(x)
+
+        Returns:
+            `{"params": tree of arrays and nodes, "rest": other variables}`, both nested dicts; `rest` has running
+            statistics, and neither random keys nor the state of the compression.
+        """
+        _, params, rest, _ = _split(self.module, nnx.Param, STORED, ...)
+        pure = nnx.to_pure_dict(params)
+        return {
+            "params": self.compression.encode(pure, self.compression_state.get_value()),
+            "rest": nnx.to_pure_dict(rest),
+        }
 
 
 def functional(module: nnx.Module) -> Callable[..., Any]:
     """The forward pass of a module as a function of its variables, as `lift` and `artifact.export` need it.
 
     Args:
-        module: The *inner* module of a wrapper, or a model of layers, in the mode (`eval()`) in which it is to run; its
-            values are not used, and layers run without their compressions.
+        module: The *inner* module of a wrapper, in the mode (`eval()`) in which it is to run; its values are not used.
 
     Returns:
-        `apply(tree, *args, **kwargs)` with `tree` as from `NNXCompressed.encode` or `nnx_encode`; pure: what a pass
-        would change in the module is dropped.
+        `apply(tree, *args, **kwargs)` with `tree` as from `NNXCompressed.encode`; pure: what a pass would change in
+        the module is dropped.
 
     Example:
         >>> import jax.numpy as jnp
@@ -206,10 +179,7 @@ def functional(module: nnx.Module) -> Callable[..., Any]:
         copies = [jax.tree.map(lambda x: x, state) for state in (params, rest, others)]
         for state, name in zip(copies, ("params", "rest")):
             nnx.replace_by_pure_dict(state, tree[name])
-        plain = nnx.merge(graph, *copies)
-        for layer in [node for _, node in nnx.iter_graph(plain) if isinstance(node, NNXViewed)]:
-            layer.compression = None
-        return plain(*args, **kwargs)
+        return nnx.merge(graph, *copies)(*args, **kwargs)
 
     return apply
 
@@ -221,23 +191,6 @@ def _split(module: nnx.Module, *filters: Any) -> tuple[Any, ...]:
 
 def _same(old: Any, new: Any) -> bool:
     return old is not None and old.get_value() is new.get_value()
-
-
-def stored(module: nnx.Module) -> tuple[Any, Any]:
-    """Parameters, and what else of a module is stored, as nested dicts.
-
-    Args:
-        module: Any NNX module.
-
-    Returns:
-        Parameters; running statistics and the like.
-
-    Example:
-        >>> list(stored(nnx.Linear(2, 2, rngs=nnx.Rngs(0)))[0])
-        ['bias', 'kernel']
-    """
-    _, params, rest, _ = _split(module, nnx.Param, STORED, ...)
-    return nnx.to_pure_dict(params), nnx.to_pure_dict(rest)
 
 
 def _unwrap(state: Any) -> Any:

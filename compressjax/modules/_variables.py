@@ -27,7 +27,7 @@ def state_of(variables: Mapping[str, Any], compression: Compression) -> Any:
         compression: The compression that the collection belongs to.
 
     Returns:
-        The state, as `compression.update`, `view` and `encode` take it.
+        The state, as `view`, `encode` and `after_step` take it.
 
     Raises:
         ValueError: If a part of the state is missing or has another shape.

@@ -54,7 +54,7 @@ def fake_quant(
         granularity: As for `rtn`.
         symmetric: As for `rtn`.
         activation: As for `rtn`: written into the nodes and used when they run; it is not simulated here.
-            `"static"` takes the largest magnitude over all `stats` that `update` is given.
+            `"static"` takes the largest magnitude over all `stats` that `after_step` is given.
         begin: Steps to train without rounding first; `view` is dense until then.
         order: As for `rtn`.
         axis: As for `rtn`.
@@ -87,8 +87,7 @@ def fake_quant(
         absmax = dict.fromkeys(flat, jnp.zeros((), jnp.float32)) if activation == "static" else {}
         return FakeQuantState(jnp.zeros((), jnp.int32), search(flat), absmax)
 
-    def update(state: FakeQuantState, flat: Arrays, grads: Any, stats: Any) -> FakeQuantState:
-        del grads
+    def after_step(flat: Arrays, state: FakeQuantState, stats: Any) -> tuple[Arrays, FakeQuantState]:
         step = state.count + 1
         ratios = state.ratios
         if ratios:
@@ -96,19 +95,19 @@ def fake_quant(
         absmax = state.absmax
         if stats is not None:
             absmax = {p: jnp.maximum(a, jnp.max(stats[p].absmax)) if p in stats else a for p, a in absmax.items()}
-        return FakeQuantState(step, ratios, absmax)
+        return flat, FakeQuantState(step, ratios, absmax)
 
     def node(path: str, x: jax.Array, state: FakeQuantState) -> tuple[Quantized, jax.Array]:
         return quantize(path, x, grid, state.ratios.get(path), state.absmax.get(path))
 
     def view(flat: Arrays, state: FakeQuantState) -> Arrays:
-        seen = {}
+        viewed = {}
         for path, x in flat.items():
             q, inside = node(path, x, state)
             through = jnp.where(inside, x, jax.lax.stop_gradient(x))
             rounded = straight_through(through, q.materialize())
-            seen[path] = jnp.where(state.count >= begin, rounded, x) if begin else rounded
-        return seen
+            viewed[path] = jnp.where(state.count >= begin, rounded, x) if begin else rounded
+        return viewed
 
     def encode(flat: Arrays, state: FakeQuantState) -> dict[str, Quantized]:
         for path in flat:
@@ -118,8 +117,8 @@ def fake_quant(
     return on_values(
         f"fake_quant(bits={bits}, granularity={granularity})",
         init=init,
-        update=update,
         view=view,
         encode=encode,
+        after_step=after_step,
         needs=("absmax",) if activation == "static" else (),
     )

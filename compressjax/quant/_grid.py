@@ -244,13 +244,13 @@ def quantize(
     return node, inside
 
 
-def check_range(who: str, path: str, absmax: jax.Array) -> None:
+def check_range(who: str, path: str, absmax: jax.Array | None) -> None:
     """Refuses a range of activations that is zero or not finite, where it is known: nothing was observed.
 
     Args:
         who: Name of the method.
         path: Of the leaf.
-        absmax: Largest magnitude of the leaf's inputs, a scalar.
+        absmax: Largest magnitude of the leaf's inputs, a scalar; None where none is used.
 
     Raises:
         ValueError: Unless it is positive and finite.
@@ -258,7 +258,7 @@ def check_range(who: str, path: str, absmax: jax.Array) -> None:
     Example:
         >>> check_range("rtn", "kernel", jnp.array(2.0))
     """
-    if is_concrete(absmax) and not 0 < float(absmax) < math.inf:
+    if absmax is not None and is_concrete(absmax) and not 0 < float(absmax) < math.inf:
         raise ValueError(
             f"{who}: the largest input of {path!r} is {float(absmax)}, so its activations have no scale; pass stats= "
             "from observe, on data that reaches the leaf"

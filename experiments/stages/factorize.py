@@ -58,7 +58,7 @@ def _decide(problem: Problem, tree: Any, path: str, settings: Mapping[str, Any])
     name = f"the {type(leaf).__name__} kernel" if core.is_node(leaf) else "the dense kernel"
     before, tried = None, []
     for budget in settings["budgets"]:
-        factors = core.compress({"x": dense}, {".*": lowrank.svd(budget=budget)})["x"]
+        factors = core.compress({"x": dense}, {".*": lowrank.svd(budget=budget)}, on_unchanged="ignore")["x"]
         if not core.is_node(factors) or _bits(factors, settings) > settings["margin"] * now:
             tried.append(f"budget {budget:g} saves too little over {name} of {now / 8:,.0f} bytes")
             break

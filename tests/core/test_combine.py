@@ -1,18 +1,18 @@
-"""chain and sequence: views that equal what is stored, projections that survive, refusals that say what to do."""
+"""chain and sequence: views that equal what is stored, masks that survive, refusals that say what to do."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from compressjax import core, numerics, tensors
+from compressjax import core, tensors
 from tests import helpers, toys
 
 PARAMS = {"a": {"kernel": helpers.array(0, (4, 6)), "bias": helpers.array(1, (6,))}, "k": helpers.array(2, (2, 2))}
 
 
 def settled(c: core.Compression) -> tuple[core.Compression, object]:
-    return c, c.update(c.init(PARAMS), PARAMS)
+    return c, c.after_step(PARAMS, c.init(PARAMS))[1]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_chain_updates_see_earlier_views() -> None:
     np.testing.assert_array_equal(first, second)
 
 
-def test_chain_projects_last() -> None:
+def test_chain_masks_last() -> None:
     """A later view that fills pruned entries (here: adds one) does not disturb the mask."""
     shift = core.on_values(
         "shift",
@@ -67,10 +67,10 @@ def test_chain_projects_last() -> None:
     assert helpers.difference(c.view(PARAMS, state), core.materialize(c.encode(PARAMS, state))) == ""
 
 
-def test_chain_constrains_by_all() -> None:
-    c, state = settled(core.chain(core.only("a/.*", toys.mask()), core.only("k", toys.mask())))
-    out = c.constrain(jax.tree.map(jnp.ones_like, PARAMS), state)
-    assert [int(out["a"]["kernel"].sum()), int(out["a"]["bias"].sum()), int(out["k"].sum())] == [12, 3, 2]
+def test_chain_masks_by_all() -> None:
+    c, state = settled(core.chain(core.only("a/.*", toys.mask()), core.only("k", toys.mask()), toys.mask(0.25)))
+    used = c.masks(PARAMS, state).used
+    assert {path: int(mask.sum()) for path, mask in used.items()} == {"a/bias": 3, "a/kernel": 6, "k": 1}
 
 
 @pytest.mark.parametrize("second", [toys.mask, toys.grid])
@@ -94,16 +94,17 @@ def test_chain_refuses_shapes_that_follow_from_values() -> None:
     core.chain(core.only("a/.*", toys.mask()), core.only("k", energy)).init(PARAMS)
 
 
-def test_names_needs_and_selection() -> None:
+def test_names_needs_and_what_is_acted_on() -> None:
     c = core.chain(toys.mask(), core.only("a/bias", toys.grid()), toys.weighted())
     assert c.name == "chain(toy.mask, toy.grid, toy.weighted)"
     assert c.needs == ("norm",)
-    assert c.select(PARAMS) == ("a/kernel", "k", "a/bias")
+    both = core.chain(toys.mask(), core.only("a/bias", toys.grid()))
+    assert core.acts_on(both, PARAMS, both.init(PARAMS)) == ("a/bias", "a/kernel", "k")
     s = core.sequence(toys.weighted(), toys.grid())
-    assert (s.name, s.needs, s.select(PARAMS)) == ("sequence(toy.weighted, toy.grid)", ("norm",), ("a/kernel", "k"))
+    assert (s.name, s.needs) == ("sequence(toy.weighted, toy.grid)", ("norm",))
 
 
-def test_restricting_combinations() -> None:
+def test_choosing_for_combinations() -> None:
     for c in (core.chain(toys.mask(), toys.grid()), core.sequence(toys.factor(), toys.grid())):
         part, state = settled(core.only("a/.*", c))
         tree = part.encode(PARAMS, state)
@@ -129,11 +130,11 @@ def test_sequence_refuses_a_second_phase_with_nothing_to_do() -> None:
         core.sequence(toys.grid(), toys.mask()).init({"kernel": PARAMS["k"]})
 
 
-def test_chain_receives_right_to_left_at_the_parameters_each_view_saw() -> None:
+def test_chain_steps_back_at_what_each_view_saw_and_moves_the_dense_parameters() -> None:
     seen = []
 
     def spy(name: str) -> core.Compression:
-        def receive(grads, flat, state):
+        def before_step(grads, flat, state):
             seen.append((name, float(grads["k"][0, 0]), float(flat["k"][0, 0])))
             return {path: g + 1 for path, g in grads.items()}, state + 1
 
@@ -141,24 +142,33 @@ def test_chain_receives_right_to_left_at_the_parameters_each_view_saw() -> None:
             return {path: 2 * x for path, x in flat.items()}
 
         return core.on_values(
-            name, encode=view, view=view, init=lambda flat: 0, receive=receive,
-            project=lambda flat, state: {path: 10 * x + state for path, x in flat.items()},
+            name, encode=view, view=view, init=lambda flat: 0, before_step=before_step, learns=True,
+            after_step=lambda flat, state, stats: ({path: 10 * x + state for path, x in flat.items()}, state),
         )  # fmt: skip
 
     params = {"k": jnp.full((1, 1), 3.0)}
     c = core.chain(spy("a"), core.identity(), spy("b"))
-    grads, state = c.receive({"k": jnp.zeros((1, 1))}, params, c.init(params))
+    grads, state = c.before_step({"k": jnp.zeros((1, 1))}, params, c.init(params))
     assert seen == [("b", 0.0, 6.0), ("a", 1.0, 3.0)]
     assert grads["k"].item() == 2.0
     assert state.states == (1, (), 1)
-    assert c.project(params, core.ChainState((1, (), 2)))["k"].item() == 312.0
-    assert core.only("k", c).project(params, core.ChainState((1, (), 2)))["k"].item() == 312.0
+    assert c.after_step(params, core.ChainState((1, (), 2)))[0]["k"].item() == 312.0
+    assert core.only("k", c).after_step(params, core.ChainState((1, (), 2)))[0]["k"].item() == 312.0
 
 
-def test_masks_alone_need_no_receiver() -> None:
+def test_masks_and_grids_do_not_learn() -> None:
     for c in (core.chain(toys.mask(), toys.grid()), core.sequence(toys.mask(), toys.grid())):
-        assert c.receiver is None
-        assert c.projector is None
+        assert not c.learns
+        assert c.after_step(PARAMS, c.init(PARAMS))[0] is PARAMS
+
+
+def test_masks_on_values_under_their_own_paths_hold_in_a_sequence() -> None:
+    """A second phase of masks on a first that leaves paths as they are: what it masks gets no gradient."""
+    c, state = settled(core.sequence(toys.mask(0.75), toys.mask(0.5)))
+    received, _ = c.before_step(jax.tree.map(jnp.ones_like, PARAMS), PARAMS, state)
+    assert int(received["a"]["kernel"].sum()) == 12
+    inner, state = settled(core.sequence(toys.factor(), toys.mask(0.5)))
+    assert inner.masks(PARAMS, state) == core.Masks({}, {})
 
 
 @pytest.mark.parametrize("combine", [core.chain, core.sequence])
@@ -173,7 +183,7 @@ def test_a_learner_gets_the_dense_gradient_beside_others(combine, parts) -> None
     grad = jax.grad(lambda p: (weight * c.view(p, state)["a"]["kernel"]).sum())(PARAMS)["a"]["kernel"]
     np.testing.assert_array_equal(grad, weight)
     assert helpers.difference(c.view(PARAMS, state), core.materialize(c.encode(PARAMS, state))) == ""
-    received, _ = c.receive({**PARAMS, "a": {**PARAMS["a"], "kernel": weight}}, PARAMS, state)
+    received, _ = c.before_step({**PARAMS, "a": {**PARAMS["a"], "kernel": weight}}, PARAMS, state)
     assert np.count_nonzero(received["a"]["kernel"]) == 12
 
 
@@ -183,27 +193,57 @@ def test_a_learner_inside_factors_is_refused() -> None:
         c.init(PARAMS)
 
 
-def test_settle_puts_zeros_back_where_unused_weights_learn() -> None:
+def test_zeros_come_back_where_unused_weights_learn() -> None:
     """A method that uses some weights and trains all: its zeros end the chain, and all get the gradient."""
     mask = toys.mask(0.5)
-    zeroed = mask.view
 
     def view(params, state):
-        return jax.tree.map(numerics.straight_through, params, zeroed(params, state))
+        return core.dense_gradient(params, mask.view(params, state))
 
-    loose = mask._replace(
-        view=view,
-        constrain=lambda tree, state: tree,
-        settler=lambda tree, seen, state: zeroed(tree, state),
-    )
+    loose = mask._replace(view=view, masks=lambda p, s: mask.masks(p, s)._replace(trained={}), learns=True)
     shift = core.on_values(
         "shift",
         view=lambda flat, state: {path: x + 1 for path, x in flat.items()},
         encode=lambda flat, state: {path: x + 1 for path, x in flat.items()},
     )
     for c in (core.chain(loose, shift), core.chain(core.chain(core.identity(), loose), shift)):
-        state = c.update(c.init(PARAMS), PARAMS)
+        state = c.after_step(PARAMS, c.init(PARAMS))[1]
         assert helpers.difference(c.view(PARAMS, state), core.materialize(c.encode(PARAMS, state))) == ""
         assert int((c.view(PARAMS, state)["a"]["kernel"] == 0).sum()) == 12
+        assert not c.masks(PARAMS, state).moving
         grad = jax.grad(lambda p: c.view(p, state)["a"]["kernel"].sum())(PARAMS)["a"]["kernel"]  # noqa: B023
         np.testing.assert_array_equal(grad, np.ones((4, 6)))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: core.chain(toys.mask(), toys.ranged()),
+        lambda: core.chain(core.only("k", toys.ranged()), core.only("a/.*", toys.grid())),
+        lambda: core.sequence(toys.mask(), toys.ranged()),
+        lambda: core.sequence(core.identity(), toys.ranged()),
+    ],
+)
+def test_nodes_of_a_view_stay_and_are_what_is_stored(make) -> None:
+    c, state = settled(make())
+    viewed, stored = c.view(PARAMS, state), c.encode(PARAMS, state)
+    assert any(
+        isinstance(x, toys.Ranged) or isinstance(getattr(x, "value", 0), toys.Ranged)
+        for x in core.nodes(viewed).values()
+    )
+    assert helpers.difference(core.materialize(viewed), core.materialize(stored)) == ""
+
+
+def test_what_acts_on_viewed_nodes_is_refused() -> None:
+    shift = core.on_values(
+        "shift",
+        view=lambda flat, state: {path: x + 1 for path, x in flat.items()},
+        encode=lambda flat, state: {path: x + 1 for path, x in flat.items()},
+    )
+    with pytest.raises(ValueError, match=r"shift acts on \['a/kernel', 'k'\], which an earlier stage views as nodes"):
+        core.chain(toys.ranged(), shift).init(PARAMS)
+    for combine in (core.chain, core.sequence):
+        c = combine(toys.learner(), toys.ranged())
+        state = c.init(PARAMS)
+        with pytest.raises(ValueError, match="toy.learner learns from the dense gradient, which the nodes"):
+            c.view(PARAMS, state)

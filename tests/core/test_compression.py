@@ -1,4 +1,4 @@
-"""on_values, from_encode, identity, only: whole trees in, selected values changed, the rest untouched."""
+"""on_values, from_encode, identity, acts_on: whole trees in, selected values changed, the rest untouched."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def test_state_is_keyed_by_path_and_init_is_abstract() -> None:
 
 def test_view_and_encode_touch_the_selected_leaves_only() -> None:
     c = core.only("b/kernel", toys.mask())
-    state = c.update(c.init(PARAMS), PARAMS)
+    state = c.after_step(PARAMS, c.init(PARAMS))[1]
     for out in (c.view(PARAMS, state), c.encode(PARAMS, state)):
         assert out["a"]["kernel"] is PARAMS["a"]["kernel"]
         assert out["b"]["bias"] is PARAMS["b"]["bias"]
@@ -35,49 +35,29 @@ def test_view_and_encode_touch_the_selected_leaves_only() -> None:
     assert int((c.view(PARAMS, state)["b"]["kernel"] == 0).sum()) == 6
 
 
-def test_a_selector_can_choose_what_is_no_kernel() -> None:
-    c = core.only(".*bias", toys.mask())
-    assert c.select(PARAMS) == ("a/bias", "b/bias")
-    assert core.only("a/.*", c).select(PARAMS) == ("a/bias",)
-    with pytest.raises(ValueError, match=r"toy.mask: \['.\*bias', '.\*kernel'\] selects nothing"):
-        core.only(".*kernel", c).init(PARAMS)
+def test_the_contract_is_small() -> None:
+    assert len(core.Compression._fields) <= 9
 
 
-def test_update_sees_selected_gradients_and_statistics() -> None:
+def test_after_step_sees_selected_values_and_statistics() -> None:
     seen: dict[str, Any] = {}
 
-    def update(state: Any, flat: Any, grads: Any, stats: Any) -> Any:
-        seen.update(flat=flat, grads=grads, stats=stats)
-        return state
+    def after_step(flat: Any, state: Any, stats: Any) -> Any:
+        seen.update(flat=flat, stats=stats)
+        return {path: 2 * x for path, x in flat.items()}, state
 
-    c = core.only("a/kernel", core.on_values("spy", encode=lambda flat, state: flat, update=update))
-    grads = {**jax.tree.map(lambda x: 2.0 * x, PARAMS), "step": None}
-    c.update(c.init(PARAMS), PARAMS, grads, "statistics")
-    assert list(seen["flat"]) == list(seen["grads"]) == ["a/kernel"]
-    assert helpers.same_bits(seen["grads"]["a/kernel"], grads["a"]["kernel"])
-    assert seen["stats"] == "statistics"
-    c.update(c.init(PARAMS), PARAMS)
-    assert seen["grads"] is None
-
-
-def test_constrain_accepts_trees_that_lack_leaves() -> None:
-    """Moments of a partitioned optimizer have only some of the parameters."""
-    c = toys.mask(0.25)
-    state = c.update(c.init(PARAMS), PARAMS)
-    ones = jax.tree.map(jnp.ones_like, PARAMS)
-    whole = c.constrain(ones, state)
-    assert int(whole["a"]["kernel"].sum()) == 6
-    assert whole["a"]["bias"] is ones["a"]["bias"]
-    part = c.constrain({"a": ones["a"]}, state)
-    assert helpers.same_bits(part["a"]["kernel"], whole["a"]["kernel"])
-    nothing = {"b": {"bias": ones["b"]["bias"]}}
-    assert c.constrain(nothing, state) == nothing
-    assert toys.grid().constrain(ones, ()) is ones
+    c = core.on_values("spy", encode=lambda flat, state: flat, after_step=after_step, select="a/kernel", learns=True)
+    moved, _ = c.after_step(PARAMS, c.init(PARAMS), "statistics")
+    assert (list(seen["flat"]), seen["stats"]) == (["a/kernel"], "statistics")
+    np.testing.assert_array_equal(moved["a"]["kernel"], 2 * PARAMS["a"]["kernel"])
+    assert moved["b"]["kernel"] is PARAMS["b"]["kernel"]
+    c.after_step(PARAMS, c.init(PARAMS))
+    assert seen["stats"] is None
 
 
 def test_from_encode_views_what_it_stores_with_straight_gradients() -> None:
     c = toys.grid()
-    state = c.update(c.init(PARAMS), PARAMS)
+    state = c.after_step(PARAMS, c.init(PARAMS))[1]
     view = c.view(PARAMS, state)
     np.testing.assert_array_equal(view["a"]["kernel"], np.round(np.asarray(PARAMS["a"]["kernel"]) * 4) / 4)
     assert helpers.difference(view, core.materialize(c.encode(PARAMS, state))) == ""
@@ -90,58 +70,78 @@ def test_from_encode_hands_over_the_statistics_of_the_leaf() -> None:
     c = toys.weighted()
     assert c.needs == ("norm",)
     stats = {"a/kernel": {"norm": jnp.arange(4.0)}, "b/kernel": {"norm": jnp.ones(6)}, "c": {"norm": jnp.ones(1)}}
-    state = c.update(c.init(PARAMS), PARAMS, None, stats)
+    state = c.after_step(PARAMS, c.init(PARAMS), stats)[1]
     out = c.encode(PARAMS, state)
     np.testing.assert_array_equal(
         out["a"]["kernel"], np.arange(4, dtype=np.float32)[:, None] * np.asarray(PARAMS["a"]["kernel"])
     )
     for absent in (None, {}, {"a/kernel": stats["a/kernel"]}):
         with pytest.raises(ValueError, match=r"toy.*|<lambda>.*") as error:
-            c.update(c.init(PARAMS), PARAMS, None, absent)
+            c.after_step(PARAMS, c.init(PARAMS), absent)
         assert "b/kernel" in str(error.value)
         assert "run observe" in str(error.value)
 
 
 def test_identity_is_the_identity() -> None:
     c = core.identity()
-    state = c.update(c.init(PARAMS), PARAMS)
+    state = c.after_step(PARAMS, c.init(PARAMS))[1]
     assert helpers.difference(c.view(PARAMS, state), PARAMS) == ""
     assert helpers.difference(c.encode(PARAMS, state), PARAMS) == ""
-    assert core.only(".*bias", c).select(PARAMS) == ("a/bias", "b/bias")
+    assert core.acts_on(c, PARAMS, state) == ()
     with pytest.raises(ValueError, match="selects nothing"):
         core.only("z", c).init(PARAMS)
 
 
-def test_receive_constrains_and_project_is_the_identity_by_default() -> None:
+def test_masks_say_what_is_used_and_gradients_follow_them() -> None:
     c = toys.mask(0.25)
-    state = c.update(c.init(PARAMS), PARAMS)
-    grads = jax.tree.map(jnp.ones_like, PARAMS)
-    received, after = c.receive(grads, PARAMS, state)
-    assert helpers.difference(received, c.constrain(grads, state)) == ""
+    state = c.after_step(PARAMS, c.init(PARAMS))[1]
+    masks = c.masks(PARAMS, state)
+    assert list(masks.used) == ["a/kernel", "b/kernel"]
+    ones = jax.tree.map(jnp.ones_like, PARAMS)
+    received, after = c.before_step(ones, PARAMS, state)
+    assert helpers.difference(received, core.zero_masked(ones, masks.used)) == ""
+    assert int(received["a"]["kernel"].sum()) == 6
     assert after is state
-    assert c.project(PARAMS, state) is PARAMS
-    swapped = c._replace(constrain=lambda tree, state: tree)
-    assert swapped.receive(grads, PARAMS, state)[0] is grads
+    assert c.after_step(PARAMS, state)[0] is PARAMS
 
 
-def test_receive_and_project_act_on_selected_leaves_and_survive_only() -> None:
+def test_a_learner_gets_the_dense_gradient_and_moves_what_it_dropped() -> None:
     c = core.only("a/kernel", toys.learner(rate=1.0))
     state = c.init(PARAMS)
     grads = jax.tree.map(lambda x: 3.0 * x, PARAMS)
-    received, after = c.receive(grads, PARAMS, state)
+    received, after = c.before_step(grads, PARAMS, state)
     kernel = PARAMS["a"]["kernel"]
     assert list(after.score) == ["a/kernel"]
     np.testing.assert_allclose(after.score["a/kernel"], 1 - 3.0 * kernel**2, rtol=1e-6)
     assert helpers.difference(received, grads) == ""
-    projected = c.project(PARAMS, after)
-    np.testing.assert_array_equal(projected["a"]["kernel"], np.where(after.score["a/kernel"] > 0, kernel, 0))
-    assert projected["b"]["kernel"] is PARAMS["b"]["kernel"]
-    assert projected["step"] is PARAMS["step"]
+    weight = helpers.array(5, (4, 6))
+    dense = jax.grad(lambda p: (weight * c.view(p, after)["a"]["kernel"]).sum(), allow_int=True)(PARAMS)
+    assert helpers.same_bits(dense["a"]["kernel"], weight)
+    moved, _ = c.after_step(PARAMS, after)
+    np.testing.assert_array_equal(moved["a"]["kernel"], np.where(after.score["a/kernel"] > 0, kernel, 0))
+    assert moved["b"]["kernel"] is PARAMS["b"]["kernel"]
 
 
-def test_an_old_construction_still_works() -> None:
-    """The two newest fields have defaults."""
-    c = toys.mask()
-    old = core.Compression(*c[: c._fields.index("receiver")])
-    assert old.receiver is None
-    assert old.project(PARAMS, None) is PARAMS
+def test_what_a_compression_acts_on_follows_from_what_it_stores() -> None:
+    for make, inside in ((toys.mask, {"a/kernel", "b/kernel"}), (toys.grid, {"a/kernel", "b/kernel"})):
+        assert set(core.acts_on(make(), PARAMS, make().init(PARAMS))) == inside
+    tree = core.compress(PARAMS, {"a/kernel": toys.factor()}, on_unchanged="ignore")
+    grid = core.on_values("half", encode=toys.grid().encode, select=".*left")
+    assert core.acts_on(grid, tree, ()) == ("a/kernel/left",)
+    masked = core.compress(PARAMS, {"a/kernel": toys.mask()})
+    assert core.acts_on(core.only("a/kernel", toys.grid()), masked, ()) == ("a/kernel",)
+    assert core.acts_on(core.only("a/kernel", toys.grid()), jax.eval_shape(lambda t: t, masked), ()) == ("a/kernel",)
+
+
+def test_slopes_reach_the_methods_that_learn_by_them() -> None:
+    """A view of nodes whose ranges lie in the state: the gradient with respect to the state moves them."""
+    c = core.chain(core.only("b/.*", toys.mask()), core.partition({"a/kernel": toys.ranged(0.5)}))
+    params = {name: PARAMS[name] for name in "ab"}
+    state = c.after_step(params, c.init(params))[1]
+    loss = lambda p, s: jnp.sum(core.dense(c.view(p, s)["a"]["kernel"]) ** 2)  # noqa: E731
+    grads, slopes = jax.grad(loss, (0, 1), allow_int=True)(params, state)
+    received, after = c.before_step(grads, params, state, slopes)
+    outside = int((jnp.abs(params["a"]["kernel"]) > 0.5).sum())
+    np.testing.assert_allclose(after.states[1].range["a/kernel"], 0.5 - 0.1 * outside * 2 * 0.5, rtol=1e-5)
+    assert helpers.difference(received, grads) == ""
+    assert c.before_step(grads, params, state)[1].states[1] is state.states[1]

@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from compressjax import core
+from compressjax import core, interpret
 from tests import helpers, toys
 
 PARAMS = {"a": {"kernel": helpers.array(0, (4, 6)), "bias": helpers.array(1, (6,))}, "k": helpers.array(2, (2, 2))}
@@ -55,7 +55,7 @@ def run(c: core.Compression, optimizer: Any, steps: int = 5, grads: Any = None) 
 
     params, state = PARAMS, tx.init(PARAMS)
     # The toy's first mask is all true, so that one update is spent on choosing the mask.
-    state = state._replace(compression=c.update(state.compression, params))
+    state = state._replace(compression=c.after_step(params, state.compression)[1])
     for _ in range(steps):
         params, state = step(params, state)
     return params, state
@@ -71,11 +71,11 @@ def frozen_mask() -> core.Compression:
     """A mask that stays what its first update made it."""
     c = toys.mask(0.5)
 
-    def update(state: Any, params: Any, grads: Any = None, stats: Any = None) -> Any:
-        fresh = c.update(state, params, grads, stats)
-        return jax.tree.map(lambda old, new: jnp.where(old.all(), new, old), state, fresh)
+    def after_step(params: Any, state: Any, stats: Any = None) -> Any:
+        _, fresh = c.after_step(params, state, stats)
+        return params, jax.tree.map(lambda old, new: jnp.where(old.all(), new, old), state, fresh)
 
-    return c._replace(update=update)
+    return c._replace(after_step=after_step)
 
 
 @pytest.mark.parametrize("name", OPTIMISERS)
@@ -96,10 +96,11 @@ def test_pruned_weights_never_move(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["momentum", "adam", "partition", "multi steps", "if finite"])
 @pytest.mark.loose
-def test_moments_are_there_to_be_projected(name: str) -> None:
-    """The test above would pass on an empty list; without the projection these moments are not zero."""
+def test_moments_are_there_to_be_masked(name: str) -> None:
+    """The test above would pass on an empty list; without the masks these moments are not zero."""
     c = frozen_mask()
-    _, state = run(c._replace(constrain=lambda tree, state: tree), OPTIMISERS[name]())
+    free = c._replace(masks=lambda p, s: core.Masks(), before_step=lambda g, p, s, slopes=None: (g, s))
+    _, state = run(free, OPTIMISERS[name]())
     kept = under_the_mask(state.inner, None, state.compression.mask["a/kernel"])
     assert kept
     assert any(x.any() for x in kept)
@@ -210,7 +211,7 @@ def test_it_can_be_used_inside_optax() -> None:
 
 @pytest.mark.parametrize("name", OPTIMISERS)
 @pytest.mark.loose
-def test_what_is_projected_lands_on_zero(name: str) -> None:
+def test_what_is_dropped_lands_on_zero(name: str) -> None:
     """Dropped weights are exactly zero after apply_updates, whatever the optimizer adds; others are its own."""
     c = toys.learner(rate=0.3)
     tx = core.as_optax(c, OPTIMISERS[name]())
@@ -232,27 +233,61 @@ def test_what_is_projected_lands_on_zero(name: str) -> None:
     assert 0 < dropped.sum() < dropped.size
 
 
-def test_a_projection_that_moves_nothing_leaves_the_updates_alone() -> None:
-    c = toys.mask(0.5)._replace(projector=lambda params, state: params)
-    plain, projected = (run(x, optax.adam(0.1)) for x in (toys.mask(0.5), c))
-    assert helpers.difference(plain[0], projected[0]) == ""
+def test_a_learner_that_moves_nothing_leaves_the_updates_alone() -> None:
+    plain, learner = (run(x, optax.adam(0.1)) for x in (toys.mask(0.5), toys.mask(0.5)._replace(learns=True)))
+    assert helpers.difference(plain[0], learner[0]) == ""
 
 
-def test_receive_sees_parameters_before_the_step_and_update_those_after() -> None:
+def test_the_method_sees_parameters_before_the_step_and_after_it() -> None:
     seen: dict[str, Any] = {}
 
-    def receive(grads: Any, flat: Any, state: Any) -> tuple[Any, Any]:
+    def before_step(grads: Any, flat: Any, state: Any) -> tuple[Any, Any]:
         seen["before"] = flat["k"]
         return {path: 2 * g for path, g in grads.items()}, state + 1
 
-    def update(state: Any, flat: Any, grads: Any, stats: Any) -> Any:
-        seen.update(after=flat["k"], raw=grads["k"], state=state)
-        return state
+    def after_step(flat: Any, state: Any, stats: Any) -> Any:
+        seen.update(after=flat["k"], state=state)
+        return flat, state
 
-    c = core.on_values("spy", encode=lambda flat, s: flat, init=lambda flat: 0, receive=receive, update=update)
+    c = core.on_values(
+        "spy", encode=lambda flat, s: flat, init=lambda flat: 0, before_step=before_step, after_step=after_step
+    )
     params = {"k": jnp.ones((1, 1))}
     tx = core.as_optax(c, optax.sgd(1.0))
     updates, state = tx.update({"k": jnp.full((1, 1), 3.0)}, tx.init(params), params)
     assert updates["k"].item() == -6.0
-    assert [seen["before"].item(), seen["after"].item(), seen["raw"].item(), seen["state"]] == [1.0, -5.0, 3.0, 1]
+    assert [seen["before"].item(), seen["after"].item(), seen["state"]] == [1.0, -5.0, 1]
     assert state.compression == 1
+
+
+def test_ranges_learn_through_lift() -> None:
+    """Training through nodes: weights learn by the optimizer, ranges of the view's nodes by their slopes."""
+    c = core.chain(toys.mask(0.5), toys.ranged(0.1))
+    tx = core.as_optax(c, optax.sgd(0.1))
+    x = helpers.array(7, (5, 4))
+    goal = x @ jnp.clip(2 * PARAMS["a"]["kernel"], -1, 1)
+
+    def fit(params: Any, x: jax.Array) -> jax.Array:
+        return jnp.mean((x @ params["a"]["kernel"] - goal) ** 2)
+
+    def loss(params: Any, state: Any) -> jax.Array:
+        return interpret.lift(fit, on_fallback="ignore")(c.view(params, state), x)
+
+    @jax.jit
+    def step(params: Any, state: Any) -> tuple[Any, Any, jax.Array]:
+        error, (grads, slopes) = jax.value_and_grad(loss, (0, 1), allow_int=True)(params, state.compression)
+        updates, state = tx.update(grads, state, params, slopes=slopes)
+        return optax.apply_updates(params, updates), state, error
+
+    params, state, errors = PARAMS, tx.init(PARAMS), []
+    for _ in range(20):
+        params, state, error = step(params, state)
+        errors.append(float(error))
+    assert errors[-1] < 0.7 * errors[0]
+    assert state.compression.states[1].range["a/kernel"] > 0.15
+    assert (
+        helpers.difference(
+            core.materialize(c.view(params, state.compression)), core.materialize(c.encode(params, state.compression))
+        )
+        == ""
+    )

@@ -1,10 +1,11 @@
-"""Selectors: full matches, callables, conjunction, and errors that name what there is."""
+"""Selectors: full matches, callables, and errors that name what there is."""
 
 import jax
 import jax.numpy as jnp
 import pytest
 
 from compressjax import core, tensors
+from compressjax.core._tree import Chosen
 
 TREE = {
     "Dense_0": {"kernel": jnp.zeros((2, 3)), "bias": jnp.zeros(3)},
@@ -14,52 +15,58 @@ TREE = {
 
 
 def test_kernels_by_default() -> None:
-    assert core.select(TREE, (), "x") == ("Conv_0/kernel", "Dense_0/kernel")
-    assert core.select(jax.eval_shape(lambda t: t, TREE), (), "x") == ("Conv_0/kernel", "Dense_0/kernel")
+    assert core.select(TREE) == ("Conv_0/kernel", "Dense_0/kernel")
+    assert core.select(jax.eval_shape(lambda t: t, TREE)) == ("Conv_0/kernel", "Dense_0/kernel")
 
 
 def test_biases_of_attention_are_no_kernels() -> None:
     heads = {"query": {"kernel": jnp.zeros((8, 2, 4)), "bias": jnp.zeros((2, 4))}, "norm": {"scale": jnp.zeros((2, 4))}}
-    assert core.select(heads, (), "x") == ("query/kernel",)
+    assert core.select(heads) == ("query/kernel",)
     assert core.kernels("rebias", jnp.zeros((2, 4)))
 
 
 @pytest.mark.parametrize(
-    ("selectors", "paths"),
+    ("selector", "paths"),
     [
-        ((".*bias",), ["Conv_0/bias", "Dense_0/bias"]),
-        (("Dense_0/.*",), ["Dense_0/bias", "Dense_0/kernel"]),
-        (("Dense_0/.*", ".*kernel"), ["Dense_0/kernel"]),
-        ((core.kernels, "Conv.*"), ["Conv_0/kernel"]),
-        ((lambda path, leaf: leaf.size == 2,), ["Conv_0/bias"]),
+        (".*bias", ["Conv_0/bias", "Dense_0/bias"]),
+        ("Dense_0/.*", ["Dense_0/bias", "Dense_0/kernel"]),
+        (lambda path, leaf: leaf.size == 2, ["Conv_0/bias"]),
     ],
 )
-def test_all_selectors_must_agree(selectors: tuple[core.Selector, ...], paths: list[str]) -> None:
-    assert core.select(TREE, selectors, "x") == tuple(paths)
+def test_a_selector_replaces_the_default(selector: core.Selector, paths: list[str]) -> None:
+    assert core.select(TREE, selector) == tuple(paths)
+
+
+def test_what_a_rule_chose_is_acted_on_whatever_it_is() -> None:
+    chosen = Chosen({"Dense_0/bias": jnp.zeros(3)}, TREE)
+    assert list(core.selected(chosen, "prune")) == ["Dense_0/bias"]
+    assert list(core.selected(TREE, "prune")) == ["Conv_0/kernel", "Dense_0/kernel"]
+    with pytest.raises(ValueError, match="prune: .*lambda.* selects nothing"):
+        core.selected(Chosen({}, TREE), "prune")
 
 
 @pytest.mark.parametrize("pattern", ["kernel", "Dense_0", "Dense_0/kerne", "ense_0/kernel", "step", "dense_0/kernel"])
 def test_patterns_match_in_full(pattern: str) -> None:
     with pytest.raises(ValueError, match="selects nothing") as error:
-        core.select(TREE, (pattern,), "prune")
-    assert str(error.value).startswith(f"prune: ['{pattern}']")
+        core.select(TREE, pattern, "prune")
+    assert str(error.value).startswith(f"prune: '{pattern}' selects nothing")
     assert "Dense_0/kernel (2, 3)" in str(error.value)
 
 
 def test_the_message_stays_short_for_large_trees() -> None:
     tree = {f"layer{i:03d}": jnp.zeros(1) for i in range(100)}
     with pytest.raises(ValueError, match="and 88 more"):
-        core.select(tree, (), "prune")
+        core.select(tree, who="prune")
     with pytest.raises(ValueError, match="these values: none"):
-        core.select({}, (), "prune")
+        core.select({}, who="prune")
 
 
 def test_a_bad_pattern_is_named() -> None:
     with pytest.raises(ValueError, match=r"selector '\(' is not a regular expression"):
-        core.select(TREE, ("(",), "prune")
+        core.select(TREE, "(")
 
 
 def test_values_inside_nodes_are_selected_by_their_path() -> None:
     tree = {"w": tensors.LowRank(jnp.zeros((4, 2)), jnp.zeros((2, 3))), "b": jnp.zeros(3)}
-    assert core.select(tree, (), "x") == ("w/left", "w/right")
-    assert core.select(tree, (".*left",), "x") == ("w/left",)
+    assert core.select(tree) == ("w/left", "w/right")
+    assert core.select(tree, ".*left") == ("w/left",)

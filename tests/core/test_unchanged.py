@@ -22,7 +22,11 @@ GRID = tensors.Quantized(X.astype(np.int8), np.ones((1, 1), np.float32))
         (X, X + 1, False),
         (NAN, tensors.Masked(NAN, ALL), True),
         (X, tensors.Masked(X, ALL), True),  # a bit more for every entry, and nothing is masked
-        (X, tensors.Masked(np.where(CODES > 0, X, 0), CODES > 0), False),  # the zero that was there is stored in fewer bits
+        (
+            X,
+            tensors.Masked(np.where(CODES > 0, X, 0), CODES > 0),
+            False,
+        ),  # fewer bits
         (X, tensors.Codebook(X.ravel(), CODES), True),  # as many centroids as weights
         (X, GRID, False),  # exact, and four times smaller
         (GRID, tensors.Masked(GRID, ALL), True),
@@ -43,7 +47,7 @@ def test_under_a_trace_only_the_same_object_is_unchanged():
 
 def test_a_whole_rule_must_have_done_nothing():
     same = frozenset({"a", "b"})
-    message = r"svd\(rank=9\) changed no value and saved no byte of a, b/left, b/right; give it stronger"
+    message = r"svd\(rank=9\) changed no value and saved no byte of a, b/left, b/right; give stronger"
     with pytest.raises(ValueError, match=message):
         report_unchanged("svd(rank=9)", ["a", "b/left", "b/right"], same, "raise")
     with pytest.warns(UnchangedWarning, match="saved no byte of a;"):

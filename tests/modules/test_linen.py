@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,7 @@ import optax
 import pytest
 from flax import serialization
 
-from compressjax import core, lift, modules, prune, quant
+from compressjax import core, lift, lowrank, modules, prune, quant, tensors
 from tests import toys
 from tests.helpers import array
 
@@ -47,7 +48,7 @@ def trained(compression: core.Compression) -> tuple[modules.Compressed, dict[str
     wrapped = modules.Compressed(Model(), compression)
     # Compiled, because one program compiles faster than each operation by itself.
     variables = jax.jit(wrapped.init)(KEYS, X)
-    update = jax.jit(lambda v: wrapped.apply(v, mutable=["compression"], method="update_compression")[1])
+    update = jax.jit(lambda v: wrapped.apply(v, mutable=["compression"], method="after_step")[1])
     return wrapped, {**variables, **update(variables)}
 
 
@@ -122,7 +123,7 @@ def test_other_methods_by_name_and_by_function():
     expected = Model().apply({**variables, "params": params}, X, method="features")
     assert np.array_equal(wrapped.apply(variables, X, method="features"), expected)
     assert np.array_equal(wrapped.bind(variables).features(X), expected)
-    assert np.array_equal(wrapped.apply(variables, Model.features, X, method="through"), expected)
+    assert np.array_equal(wrapped.apply(variables, Model.features, X, method="call_viewed"), expected)
     with pytest.raises(AttributeError, match="no_such"):
         wrapped.apply(variables, X, method="no_such")
 
@@ -131,7 +132,7 @@ def test_update_in_the_call_is_an_update_before_it():
     wrapped = modules.Compressed(Model(), toys.mask())
     variables = wrapped.init(KEYS, X)
     out, new = wrapped.apply(variables, X, update=True, mutable=["compression"])
-    _, expected = wrapped.apply(variables, mutable=["compression"], method="update_compression")
+    _, expected = wrapped.apply(variables, mutable=["compression"], method="after_step")
     assert equal(new, expected)
     assert not equal(new["compression"], variables["compression"])
     assert np.array_equal(out, wrapped.apply({**variables, **new}, X))
@@ -153,8 +154,8 @@ def test_update_may_not_change_the_structure():
     wrapped = modules.Compressed(nn.Dense(3), toys.weighted())
     variables = modules.attach(nn.Dense(3).init(KEYS, X), toys.weighted())
     stats = {"kernel": {"norm": jnp.ones(8)}}
-    with pytest.raises(ValueError, match=r"toy.weighted: the update turns the state .* compress\(\)"):
-        wrapped.apply(variables, None, stats, mutable=["compression"], method="update_compression")
+    with pytest.raises(ValueError, match=r"toy.weighted: the step turns the state .* compress\(\)"):
+        wrapped.apply(variables, stats, mutable=["compression"], method="after_step")
 
 
 def test_a_dense_checkpoint_loads():
@@ -327,7 +328,7 @@ def test_train_encode_and_lift():
     assert node.value.bits == 4
 
 
-def test_receive_and_project_do_what_as_optax_does():
+def test_steps_by_hand_do_what_as_optax_does():
     learner, y = toys.learner(), array(7, (5, 3))
     model = modules.Compressed(nn.Dense(3), learner)
     joined, plain = core.as_optax(learner, optax.sgd(0.1)), optax.sgd(0.1)
@@ -342,13 +343,61 @@ def test_receive_and_project_do_what_as_optax_does():
         a = modules.with_state({**a, "params": optax.apply_updates(a["params"], updates)}, opt.compression)
         raw = gradient(b)
         with pytest.raises(ValueError, match="not mutable"):
-            model.apply(b, raw, method="receive")
-        grads, new = model.apply(b, raw, method="receive", mutable=["compression"])
+            model.apply(b, raw, method="before_step")
+        grads, new = model.apply(b, raw, method="before_step", mutable=["compression"])
         updates, moments = plain.update(grads, moments)
         b = {**b, **new, "params": optax.apply_updates(b["params"], updates)}
-        _, new = model.apply(b, raw, method="update_compression", mutable=["compression"])
-        b = {**b, **new}
-        b = {**b, "params": model.apply(b, method="project")}
+        params, new = model.apply(b, method="after_step", mutable=["compression"])
+        b = {**b, **new, "params": params}
     assert 0 < int((a["params"]["kernel"] == 0).sum()) < a["params"]["kernel"].size
     for x, z in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
         np.testing.assert_allclose(x, z, rtol=1e-5, atol=1e-6)
+
+
+def test_every_layer_has_a_compression_of_its_own():
+    """One partition in the place of layers that bring theirs; a sequence in one of them trains, and is stored."""
+    factors = core.sequence(lowrank.svd(rank=2), quant.fake_quant(8))
+    rules = core.partition({"first/Dense_0/kernel": factors, "head/kernel": toys.learner(0.1)})
+    wrapped = modules.Compressed(Model(), rules)
+    variables, y = jax.jit(wrapped.init)(KEYS, X), array(7, (5, 3))
+    tx = core.as_optax(rules, optax.adam(1e-2))
+    opt = tx.init(variables["params"])
+
+    @jax.jit
+    def step(variables: Any, opt: Any) -> Any:
+        def loss(params: Any) -> Any:
+            return jnp.mean((wrapped.apply({**variables, "params": params}, X) - y) ** 2)
+
+        error, grads = jax.value_and_grad(loss)(variables["params"])
+        updates, opt = tx.update(grads, opt, variables["params"])
+        variables = {**variables, "params": optax.apply_updates(variables["params"], updates)}
+        return modules.with_state(variables, opt.compression), opt, error
+
+    errors = []
+    for _ in range(10):
+        variables, opt, error = step(variables, opt)
+        errors.append(float(error))
+    assert errors[-1] < errors[0]
+    stored = modules.encode(variables, rules)["params"]
+    assert isinstance(stored["first"]["Dense_0"]["kernel"].left, tensors.Quantized)
+    assert isinstance(stored["head"]["kernel"], tensors.Masked)
+    rest = {k: v for k, v in variables.items() if k == "batch_stats"}
+    out = Model().apply({**rest, "params": core.materialize(stored)}, X)
+    assert np.array_equal(out, wrapped.apply(variables, X))
+
+
+def test_a_view_of_nodes_runs_through_lift():
+    """Random streams, statistics and methods as without it; the ranges inside the nodes cut the kernels."""
+    compression = core.only("head/kernel", toys.ranged(0.1))
+    wrapped = modules.Compressed(Model(), compression)
+    variables = wrapped.init(KEYS, X)
+    cut = {**variables["params"], "head": dict(variables["params"]["head"])}
+    cut["head"]["kernel"] = jnp.clip(cut["head"]["kernel"], -0.1, 0.1)
+    dense = {"params": cut, "batch_stats": variables["batch_stats"]}
+    np.testing.assert_allclose(wrapped.apply(variables, X), Model().apply(dense, X), rtol=1e-5, atol=1e-6)
+    out, new = wrapped.apply(variables, X, True, rngs=KEYS, mutable=["batch_stats"])
+    _, expected = Model().apply(dense, X, True, rngs=KEYS, mutable=["batch_stats"])
+    assert out.shape == (5, 3)
+    chex.assert_trees_all_close(new, expected, rtol=1e-5)
+    grads = jax.grad(lambda p: wrapped.apply({**variables, "params": p}, X).sum())(variables["params"])
+    assert (grads["head"]["kernel"] == 0).sum() == (jnp.abs(variables["params"]["head"]["kernel"]) > 0.1).sum()

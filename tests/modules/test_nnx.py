@@ -9,7 +9,7 @@ import optax
 import pytest
 from flax import nnx
 
-from compressjax import core, lift, modules, prune, quant
+from compressjax import core, lift, lowrank, modules, prune, quant, tensors
 from tests import toys
 from tests.helpers import array
 
@@ -38,10 +38,10 @@ class Net(nnx.Module):
 def pair(compression: core.Compression) -> tuple[modules.NNXCompressed, Net]:
     """A wrapped network whose state was updated, and a plain one that has the viewed weights."""
     wrapped = modules.NNXCompressed(Net(nnx.Rngs(0)), compression)
-    wrapped.update_compression()
+    wrapped.after_step()
     plain = Net(nnx.Rngs(0))
     params = nnx.to_pure_dict(nnx.state(plain, nnx.Param))
-    state = compression.update(compression.init(params), params)
+    state = compression.after_step(params, compression.init(params))[1]
     viewed = nnx.state(plain, nnx.Param)
     nnx.replace_by_pure_dict(viewed, compression.view(params, state))
     nnx.update(plain, viewed)
@@ -130,15 +130,15 @@ def test_variables_that_a_pass_makes_are_written_back():
 
 
 @pytest.mark.parametrize("jit", [False, True])
-def test_update_is_the_core_update(jit):
+def test_a_step_is_the_core_step(jit):
     compression = prune.gradual(0.5, end=2, every=1)
     wrapped = modules.NNXCompressed(Net(nnx.Rngs(0)), compression)
     params = nnx.to_pure_dict(nnx.state(wrapped.module, nnx.Param))
     state = compression.init(params)
-    update = nnx.jit(lambda m: m.update_compression()) if jit else lambda m: m.update_compression()
+    update = nnx.jit(lambda m: m.after_step()) if jit else lambda m: m.after_step()
     for _ in range(2):
         update(wrapped)
-        state = compression.update(state, params)
+        _, state = compression.after_step(params, state)
     got = wrapped.compression_state.get_value()
     assert jax.tree.structure(got) == jax.tree.structure(state)
     assert jax.tree.all(jax.tree.map(lambda x, y: (x == y).all(), got, state))
@@ -199,18 +199,17 @@ def test_functional_does_not_change_the_module():
     assert not np.array_equal(apply(core.materialize(tree), X), net(X))
 
 
-def test_receive_and_project_do_what_as_optax_does():
+def test_steps_by_hand_do_what_as_optax_does():
     learner = core.only("(first|layers/0)/kernel", toys.learner(0.3))
     by_hand, joined = modules.NNXCompressed(Net(nnx.Rngs(0)), learner), modules.NNXCompressed(Net(nnx.Rngs(0)), learner)
     optimizer = nnx.Optimizer(by_hand.module, optax.sgd(0.05), wrt=nnx.Param)
     other = nnx.Optimizer(joined.module, core.as_optax(learner, optax.sgd(0.05)), wrt=nnx.Param)
     for _ in range(3):
         for model in (by_hand, joined):
-            grads = nnx.grad(lambda m: jnp.sum(m.through(lambda n, x: n.layers[0](n.first(x)), X)))(model)
+            grads = nnx.grad(lambda m: jnp.sum(m.call_viewed(lambda n, x: n.layers[0](n.first(x)), X)))(model)
             if model is by_hand:
-                optimizer.update(model.module, model.receive(grads["module"]))
-                model.update_compression(grads["module"])
-                model.project()
+                optimizer.update(model.module, model.before_step(grads["module"]))
+                model.after_step()
             else:
                 other.update(model.module, grads["module"])
                 model.set_compression(other.opt_state.compression)
@@ -218,3 +217,30 @@ def test_receive_and_project_do_what_as_optax_does():
     assert 0 < int((a["first/kernel"] == 0).sum()) < a["first/kernel"].size
     for path, x in a.items():
         np.testing.assert_allclose(x, b[path], rtol=1e-6, atol=1e-7)
+
+
+def test_every_layer_has_a_compression_of_its_own():
+    factors = core.sequence(lowrank.svd(rank=2), quant.fake_quant(8))
+    rules = core.partition({"first/kernel": factors, "layers/1/kernel": toys.ranged(0.1)})
+    model, y = modules.NNXCompressed(Net(nnx.Rngs(0)), rules), array(7, (5, 3))
+    optimizer = nnx.Optimizer(model.module, core.as_optax(rules, optax.adam(1e-2)), wrt=nnx.Param)
+
+    @nnx.jit
+    def step(model: modules.NNXCompressed, optimizer: nnx.Optimizer) -> jax.Array:
+        loss, grads = nnx.value_and_grad(lambda m: jnp.mean((m(X) - y) ** 2))(model)
+        optimizer.update(model.module, grads["module"])
+        model.set_compression(optimizer.opt_state.compression)
+        return loss
+
+    counts = [int(model.module.drop.rngs.count.get_value())]
+    for _ in range(3):
+        assert np.isfinite(step(model, optimizer))
+        counts.append(int(model.module.drop.rngs.count.get_value()))
+    assert counts == [0, 1, 2, 3]
+    assert np.any(model.module.norm.mean.get_value() != 0)
+    model.eval()
+    stored = model.encode()
+    assert isinstance(stored["params"]["first"]["kernel"].left, tensors.Quantized)
+    assert isinstance(stored["params"]["layers"][1]["kernel"], toys.Ranged)
+    out = modules.functional(model.module)(core.materialize(stored), X)
+    np.testing.assert_allclose(model(X), out, rtol=1e-5, atol=1e-6)

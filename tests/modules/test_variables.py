@@ -13,7 +13,7 @@ COMPRESSION = core.chain(prune.gradual(0.5, end=1, every=1), quant.fake_quant(4)
 
 
 def test_round_trip():
-    state = jax.jit(lambda p: COMPRESSION.update(COMPRESSION.init(p), p))(PARAMS)
+    state = jax.jit(lambda p: COMPRESSION.after_step(p, COMPRESSION.init(p))[1])(PARAMS)
     variables = modules.with_state({"params": PARAMS, "batch_stats": {"m": jnp.ones(1)}}, state)
     back = modules.state_of(variables, COMPRESSION)
     assert jax.tree.structure(back) == jax.tree.structure(state)

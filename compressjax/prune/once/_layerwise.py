@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression
+from compressjax.core import Compression, check_statistics, zero_masked
 from compressjax.numerics import with_auto_axes
 from compressjax.prune.distributions._densities import Distribution, densities
-from compressjax.prune.training._masking import Arrays, apply_masks, masked_nodes, masking, shapes_of, whole_masks
+from compressjax.prune.training._masking import Arrays, masked_nodes, masking, shapes_of, whole_masks
 
 
 class HessianInfo(NamedTuple):
@@ -50,7 +50,7 @@ def layerwise(
     sparsity: float | None = None,
     distribution: Distribution = "uniform",
 ) -> Compression:
-    """Builds a post-training method that decides once, at the first update with statistics.
+    """Builds a post-training method that decides once, at the first step with statistics.
 
     Args:
         name: Static description.
@@ -65,12 +65,12 @@ def layerwise(
         Compression whose state is a `LayerwiseState`.
 
     Raises:
-        ValueError: From `update`, when statistics are missing.
+        ValueError: From `after_step`, when statistics are missing or say nothing.
 
     Example:
         >>> keep = layerwise("keep", lambda path, x, s, _: (x > s, None, None), ("x",), inverts=False)
         >>> params = {"kernel": jnp.array([[1.0, 3.0]])}
-        >>> keep.update(keep.init(params), params, None, {"kernel": 2.0}).masks["kernel"].tolist()
+        >>> keep.after_step(params, keep.init(params), {"kernel": 2.0})[1].masks["kernel"].tolist()
         [[False, True]]
     """
 
@@ -80,11 +80,10 @@ def layerwise(
         info = {path: HessianInfo(jnp.zeros((), jnp.float32), jnp.array(False)) for path in zeros}
         return LayerwiseState(whole_masks(flat), zeros, jnp.array(False), info)
 
-    def update(state: LayerwiseState, flat: Arrays, grads: Any, stats: Any) -> LayerwiseState:
-        del grads
+    def after_step(flat: Arrays, state: LayerwiseState, stats: Any) -> tuple[Arrays, LayerwiseState]:
         missing = sorted(path for path in flat if path not in (stats or {}))
-        if stats is None and settled(state.decided):
-            return state
+        if stats is None and decided(state.decided):
+            return flat, state
         if missing:
             raise ValueError(f"{name} reads statistics {needs}, absent for {missing[:8]}; run observe and pass stats=")
 
@@ -93,13 +92,14 @@ def layerwise(
             found = {path: prune_leaf(path, x, stats[path], shares[path]) for path, x in flat.items()}
             masks = {path: mask for path, (mask, _, _) in found.items()}
             shifts = {path: shift for path, (_, shift, _) in found.items() if shift is not None}
-            info = {path: told for path, (_, _, told) in found.items() if told is not None}
+            info = {path: info for path, (_, _, info) in found.items() if info is not None}
             return LayerwiseState(masks, shifts, jnp.array(True), info)
 
         read = {path: stats[path] for path in flat}
-        return jax.lax.cond(state.decided, lambda: state, lambda: with_auto_axes(decide, state)(flat, read))
+        check_statistics(name, read)
+        return flat, jax.lax.cond(state.decided, lambda: state, lambda: with_auto_axes(decide, state)(flat, read))
 
-    return shifting(name, init=init, update=update, needs=needs)
+    return shifting(name, init=init, after_step=after_step, needs=needs)
 
 
 def shifting(name: str, **parts: Any) -> Compression:
@@ -107,7 +107,7 @@ def shifting(name: str, **parts: Any) -> Compression:
 
     Args:
         name: Static description.
-        **parts: What else `on_values` takes: `init`, `update`, `needs`; the state is a `LayerwiseState`.
+        **parts: What else `on_values` takes: `init`, `after_step`, `needs`; the state is a `LayerwiseState`.
 
     Returns:
         The compression.
@@ -120,7 +120,7 @@ def shifting(name: str, **parts: Any) -> Compression:
     def shifted(flat: Arrays, state: LayerwiseState) -> Arrays:
         wide = {p: (x.astype(jnp.float32) + state.shifts[p]).astype(x.dtype) if p in state.shifts else x
                 for p, x in flat.items()}  # fmt: skip
-        return apply_masks(wide, state.masks)
+        return zero_masked(wide, state.masks)
 
     return masking(
         name,
@@ -137,17 +137,17 @@ def _sparsities(flat: Arrays, sparsity: float | None, distribution: Distribution
     return {path: 1.0 - share for path, share in shares.items()}
 
 
-def settled(decided: jax.Array) -> bool:
-    """Whether an update without statistics is in order: the decision was made, or nobody can say under a trace.
+def decided(flag: jax.Array) -> bool:
+    """Whether a step without statistics is in order: the decision was made, or nobody can say under a trace.
 
     Args:
-        decided: Bool scalar of a state.
+        flag: Bool scalar of a state.
 
     Returns:
-        True where the update is to return the state.
+        True where the state may stay.
 
     Example:
-        >>> settled(jnp.array(False))
+        >>> decided(jnp.array(False))
         False
     """
-    return isinstance(decided, jax.core.Tracer) or bool(decided)
+    return isinstance(flag, jax.core.Tracer) or bool(flag)

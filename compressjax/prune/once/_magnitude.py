@@ -5,7 +5,7 @@ from compressjax.prune.distributions._densities import Distribution
 from compressjax.prune.patterns._pattern import Pattern
 from compressjax.prune.patterns._ranked import check_pattern, own_sparsity
 from compressjax.prune.schedules._schedule import at_once
-from compressjax.prune.training._gradual import scheduled
+from compressjax.prune.training._gradual import gradual
 
 
 def magnitude(
@@ -45,5 +45,5 @@ def magnitude(
     wanted = own_sparsity(sparsity, pattern)
     units = check_pattern(pattern, wanted, distribution, "magnitude")
     shown = "" if units.single else f", pattern={units.name}"
-    name = f"magnitude(sparsity={wanted:g}{shown})"
-    return scheduled(name, at_once(wanted), 1, distribution, normalize, units)
+    method = gradual(at_once(wanted), every=1, distribution=distribution, normalize=normalize, pattern=units)
+    return method._replace(name=f"magnitude(sparsity={wanted:g}{shown})")

@@ -5,13 +5,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression, values
+from compressjax.core import Compression, selected, whole
 from compressjax.prune.distributions._densities import Distribution
-from compressjax.prune.once._layerwise import settled
+from compressjax.prune.once._layerwise import decided
 from compressjax.prune.patterns._masks import masks_of, scores_of
 from compressjax.prune.patterns._pattern import Pattern
 from compressjax.prune.patterns._ranked import check_pattern
-from compressjax.prune.training._masking import Arrays, masking
+from compressjax.prune.training._masking import Arrays, masking, whole_masks
 from compressjax.saliency import Saliency
 
 
@@ -20,7 +20,7 @@ class OneShotState(NamedTuple):
 
     Attributes:
         masks: `{path: bool array}`, True where the weight is kept.
-        decided: Whether the masks are final: a saliency that reads statistics decides at the first update with them.
+        decided: Whether the masks are final: a saliency that reads statistics decides at the first step with them.
     """
 
     masks: Arrays
@@ -38,8 +38,8 @@ def one_shot(
     .. math:: W \\leftarrow M \\odot W, \\qquad M = \\mathrm{top}_{1 - s}(S)
 
     The masks follow from the parameters given to `init` (before training: SNIP, GraSP, SynFlow; after it: magnitudes,
-    Fisher, OBS), or, for a saliency that reads statistics, from the first `update` that brings them; then they stay,
-    and training on with `as_optax` fine-tunes what is kept.
+    Fisher, OBS), or, for a saliency that reads statistics, from the first `after_step` that brings them; then they
+    stay, and training on with `as_optax` fine-tunes what is kept.
 
     What it buys: bytes. Positions of single weights cost 2 bits a kept weight at half and 4.7 at nine tenths, N:M
     included; those of 4 x 4 blocks 0.3, those of whole slices next to nothing. No speed-up here: dense products
@@ -72,30 +72,26 @@ def one_shot(
     name = f"one_shot({saliency.name}, {zeros}pattern={chosen.name})"
 
     base = masking(name, needs=saliency.needs)
-    return _deciding(base, lambda scores: masks_of(scores, sparsity, distribution, chosen), saliency)
 
+    def decide(scores: Arrays) -> Arrays:
+        return masks_of(scores, sparsity, distribution, chosen)
 
-def _deciding(base: Compression, decide: Any, saliency: Saliency) -> Compression:
-    """Scores whole trees: a loss needs the leaves that are not selected too."""
-
+    # Scores whole trees: a loss needs the leaves that are not selected too.
     def masks(params: Any, stats: Any) -> Arrays:
-        return decide(scores_of(saliency.score(params, stats), base.select(params), saliency.name))
+        found = saliency.score(whole(params), stats)
+        return decide(scores_of(found, tuple(selected(params, name)), saliency.name))
 
     def init(params: Any) -> OneShotState:
         if not saliency.needs:
             return OneShotState(masks(params, None), jnp.array(True))
-        flat = values(params)
-        kept = {path: jnp.ones_like(flat[path], bool) for path in base.select(params)}
+        kept = whole_masks(selected(params, name))
         jax.eval_shape(decide, {path: jnp.zeros(mask.shape) for path, mask in kept.items()})
         return OneShotState(kept, jnp.array(False))
 
-    def update(state: OneShotState, params: Any, grads: Any = None, stats: Any = None) -> OneShotState:
-        del grads
-        if not saliency.needs or (stats is None and settled(state.decided)):
-            return state
+    def after_step(params: Any, state: OneShotState, stats: Any = None) -> tuple[Any, OneShotState]:
+        if not saliency.needs or (stats is None and decided(state.decided)):
+            return params, state
         found = jax.lax.cond(state.decided, lambda: state.masks, lambda: masks(params, stats))
-        return OneShotState(found, jnp.array(True))
+        return params, OneShotState(found, jnp.array(True))
 
-    return base._replace(
-        init=init, update=update, restrict=lambda selector: _deciding(base.restrict(selector), decide, saliency)
-    )
+    return base._replace(init=init, after_step=after_step)

@@ -46,11 +46,11 @@ def sparsegpt(
         damping: Multiple of the mean diagonal that is added to it, at least 0.
 
     Returns:
-        Compression whose nodes are `Masked`; pass `stats=` to `compress`, or to the first `update`.
+        Compression whose nodes are `Masked`; pass `stats=` to `compress`, or to the first `after_step`.
 
     Raises:
-        ValueError: If a setting is out of range; from `update`, if statistics are missing, lack the Gram matrix or do
-            not fit, or M does not divide a leaf's inputs.
+        ValueError: If a setting is out of range; from `after_step`, if statistics are missing, lack the Gram matrix or
+            do not fit, or M does not divide a leaf's inputs.
 
     Example:
         >>> from compressjax.core import compress

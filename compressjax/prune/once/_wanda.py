@@ -34,10 +34,10 @@ def wanda(
         distribution: `"uniform"`, `"erk"` or `{pattern: sparsity}`, as `by_sensitivity` gives.
 
     Returns:
-        Compression whose nodes are `Masked`; pass `stats=` to `compress`, or to the first `update`.
+        Compression whose nodes are `Masked`; pass `stats=` to `compress`, or to the first `after_step`.
 
     Raises:
-        ValueError: If the sparsity or the pattern is out of range; from `update`, if statistics
+        ValueError: If the sparsity or the pattern is out of range; from `after_step`, if statistics
             are missing or do not fit, or M does not divide a leaf's inputs.
 
     Example:

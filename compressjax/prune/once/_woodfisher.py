@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression, values
+from compressjax.core import Compression, selected, whole
 from compressjax.numerics import with_auto_axes
 from compressjax.prune.distributions._densities import Distribution, check_distribution, check_sparsity
 from compressjax.prune.once._layerwise import LayerwiseState, shifting
@@ -73,10 +73,13 @@ def woodfisher(
             "the paper has 1e-5"
         )
 
-    def decide(params: Any, paths: tuple[str, ...]) -> LayerwiseState:
-        flat = values(params)
-        rows = _gradients(loss, params, batches, paths)
-        chosen = {path: flat[path] for path in paths}
+    base = shifting(f"woodfisher(sparsity={sparsity})")
+
+    def init(params: Any) -> LayerwiseState:
+        chosen = selected(params, base.name)
+        # From the whole tree: the loss needs the leaves that are not selected too.
+        grads = stacked_gradients(loss, whole(params), batches, "woodfisher")
+        rows = {path: grads[path].astype(jnp.float32) for path in chosen}
         like = LayerwiseState(chosen, chosen, jnp.array(True), {})
         return with_auto_axes(solve, like)(chosen, rows)
 
@@ -99,7 +102,7 @@ def woodfisher(
         shifts = {path: parts[path].join(w) - flat[path].astype(jnp.float32) for path, w in weights.items()}
         return LayerwiseState(masks, shifts, jnp.array(True), {})
 
-    return _deciding(shifting(f"woodfisher(sparsity={sparsity})"), decide)
+    return base._replace(init=init)
 
 
 class _Blocks:
@@ -119,11 +122,6 @@ class _Blocks:
 
     def join(self, x: jax.Array) -> jax.Array:
         return x.ravel()[: self.size].reshape(self.shape)
-
-
-def _gradients(loss: Loss, params: Any, batches: Sequence[Any], paths: tuple[str, ...]) -> Arrays:
-    grads = stacked_gradients(loss, params, batches, "woodfisher")
-    return {path: grads[path].astype(jnp.float32) for path in paths}
 
 
 def _scores(weights: jax.Array, inverse: jax.Array) -> jax.Array:
@@ -147,11 +145,3 @@ def _at(distribution: Distribution, share: float) -> Distribution:
     if isinstance(distribution, str):
         return distribution
     return {pattern: sparsity * share for pattern, sparsity in distribution.items()}
-
-
-def _deciding(base: Compression, decide: Any) -> Compression:
-    """Decides at `init`, from whole trees: the loss needs the leaves that are not selected too."""
-    return base._replace(
-        init=lambda params: decide(params, base.select(params)),
-        restrict=lambda selector: _deciding(base.restrict(selector), decide),
-    )

@@ -86,7 +86,8 @@ def masks_of(
     counts = kept_counts(shapes, share, distribution, whole=chosen.single)
     if final:
         check_removes(shapes, share, counts)
-    lost = [path for path, x in scores.items() if is_concrete(x) and bool(jnp.isnan(x).any())]
+    with jax.ensure_compile_time_eval():
+        lost = [path for path, x in scores.items() if is_concrete(x) and bool(jnp.isnan(x).any())]
     if lost:
         raise ValueError(f"prune: scores of {lost[:8]} are NaN, and nothing ranks them; mend the weights or the loss")
     return ranked(scores, counts, chosen)

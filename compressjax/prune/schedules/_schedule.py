@@ -20,7 +20,7 @@ class Schedule:
         begin: First step with zeros.
         end: Step from which the sparsity is final.
         initial: Fraction of zeros at `begin`.
-        way: `step -> fraction of the way` from `initial` to `sparsity`, in [0, 1], 1 from `end` on.
+        progress: `step -> fraction of the way` from `initial` to `sparsity`, in [0, 1], 1 from `end` on.
         every: Steps between changes, or None where it changes all the time.
         rises: Whether the sparsity never falls.
 
@@ -34,14 +34,14 @@ class Schedule:
     begin: int
     end: int
     initial: float
-    way: Callable[[jax.Array | int], jax.Array]
+    progress: Callable[[jax.Array | int], jax.Array]
     every: int | None = None
     rises: bool = True
 
     def __call__(self, step: jax.Array | int) -> jax.Array:
         """Sparsity after `step` steps, float32; any integer shape, may be traced."""
         return jnp.where(
-            jnp.asarray(step) < self.begin, 0.0, self.initial + (self.sparsity - self.initial) * self.way(step)
+            jnp.asarray(step) < self.begin, 0.0, self.initial + (self.sparsity - self.initial) * self.progress(step)
         )
 
 
@@ -185,13 +185,13 @@ def exponential(sparsity: float, *, end: int, begin: int = 0, initial: float = 0
     _check(sparsity, begin, end, initial)
     ratio = (1 - sparsity) / (1 - initial)
 
-    def way(step: jax.Array | int) -> jax.Array:
+    def done(step: jax.Array | int) -> jax.Array:
         there = progress(step, begin, end, 1)
         if ratio == 1:
             return there
         return jnp.where(there >= 1, 1.0, (1 - ratio**there) / (1 - ratio))
 
-    return Schedule("exponential", sparsity, begin, end, initial, way)
+    return Schedule("exponential", sparsity, begin, end, initial, done)
 
 
 def at_once(sparsity: float, *, at: int = 0) -> Schedule:
@@ -254,14 +254,14 @@ def iterative(sparsity: float, *, rounds: int, end: int, begin: int = 0) -> Sche
         )
     every = max((end - begin) // gaps, 1)
 
-    def way(step: jax.Array | int) -> jax.Array:
+    def done(step: jax.Array | int) -> jax.Array:
         k = jnp.clip((jnp.asarray(step) - begin) // every, 0, rounds - 1) + 1
         there = 1 - jnp.float32(1 - sparsity) ** (k / rounds)
         if sparsity == first:
             return jnp.where(jnp.asarray(step) >= end, 1.0, 0.0)
         return jnp.where(jnp.asarray(step) >= end, 1.0, jnp.clip((there - first) / (sparsity - first), 0.0, 1.0))
 
-    return Schedule("iterative", sparsity, begin, end, first, way, every=every)
+    return Schedule("iterative", sparsity, begin, end, first, done, every=every)
 
 
 def periodic(sparsity: float, *, periods: int, end: int, begin: int = 0, initial: float = 0.0) -> Schedule:
@@ -296,11 +296,11 @@ def periodic(sparsity: float, *, periods: int, end: int, begin: int = 0, initial
         raise ValueError(f"periodic: periods={periods} between begin={begin} and end={end} have less than two steps")
     length = (end - begin) // periods
 
-    def way(step: jax.Array | int) -> jax.Array:
+    def done(step: jax.Array | int) -> jax.Array:
         place = jnp.maximum(jnp.asarray(step) - begin, 0) % length
         return jnp.where(jnp.asarray(step) >= end, 1.0, 1 - (1 - place / (length - 1)) ** 3)
 
-    return Schedule("periodic", sparsity, begin, end, initial, way, rises=False)
+    return Schedule("periodic", sparsity, begin, end, initial, done, rises=False)
 
 
 def _check(sparsity: float, begin: int, end: int, initial: float) -> None:

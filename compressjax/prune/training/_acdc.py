@@ -6,12 +6,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression
+from compressjax.core import Compression, zero_masked
 from compressjax.prune.distributions._densities import Distribution, kept_counts
 from compressjax.prune.patterns._pattern import Pattern
 from compressjax.prune.patterns._ranked import check_pattern, own_sparsity
 from compressjax.prune.training._gradual import GradualState, largest
-from compressjax.prune.training._masking import Arrays, apply_masks, masking, shapes_of, whole_masks
+from compressjax.prune.training._masking import Arrays, count_and_zero, masking, shapes_of, whole_masks
 
 
 def acdc(
@@ -29,8 +29,8 @@ def acdc(
         top_{(1 - s) N}(|W|) \\text{ at the start of the phase} & \\text{otherwise} \\end{cases}
 
     A compressed phase begins by setting all but the largest weights to exactly 0, and trains the others; a
-    decompressed one trains all, the zeros from 0. Phases change in `receive`, before a step. From `end` on the network
-    stays compressed, under masks that are chosen at `end` if that step would lie in a decompressed phase. One training
+    decompressed one trains all, the zeros from 0. Phases change in `before_step`. From `end` on the network stays
+    compressed, under masks that are chosen at `end` if that step would lie in a decompressed phase. One training
     yields a sparse network and, at the end of a decompressed phase, a dense one.
 
     Bytes as for `gradual`; no speed-up by itself.
@@ -55,8 +55,8 @@ def acdc(
         >>> params = {"kernel": jnp.array([[3.0, -1.0]])}
         >>> state, kept = method.init(params), []
         >>> for _ in range(6):
-        ...     _, state = method.receive(params, params, state)
-        ...     state = method.update(state, params)
+        ...     _, state = method.before_step(params, params, state)
+        ...     params, state = method.after_step(params, state)
         ...     kept.append(int(state.masks["kernel"].sum()))
         >>> kept
         [1, 1, 2, 2, 1, 1]
@@ -84,18 +84,14 @@ def acdc(
         start = jnp.zeros((), jnp.int32)
         return GradualState(start, masks_at(start, lambda: flat, whole_masks(flat)))
 
-    def receive(grads: Arrays, flat: Arrays, state: GradualState) -> tuple[Arrays, GradualState]:
+    def before_step(grads: Arrays, flat: Arrays, state: GradualState) -> tuple[Arrays, GradualState]:
         def weights() -> Arrays:
             # Reading the gradient orders the change after the last use of the old masks, which the compiler would
             # otherwise copy at every step; and a weight whose gradient is no number may go first.
             return {path: jnp.where(jnp.isnan(grads[path]), jnp.zeros((), x.dtype), x) for path, x in flat.items()}
 
         masks = masks_at(state.count + 1, weights, state.masks)
-        return apply_masks(grads, masks), state._replace(masks=masks)
-
-    def update(state: GradualState, flat: Arrays, grads: Any, stats: Any) -> GradualState:
-        del flat, grads, stats
-        return state._replace(count=state.count + 1)
+        return zero_masked(grads, masks), state._replace(masks=masks)
 
     name = f"acdc(sparsity={zeros}, end={end})"
-    return masking(name, straight=True, land=True, init=init, receive=receive, update=update)
+    return masking(name, learns=True, init=init, before_step=before_step, after_step=count_and_zero)

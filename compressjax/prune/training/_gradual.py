@@ -73,16 +73,38 @@ def gradual(
     Example:
         >>> prune = gradual(0.5, end=1, every=1)
         >>> params = {"kernel": jnp.array([[3.0, -1.0], [2.0, -4.0]])}
-        >>> state = prune.update(prune.init(params), params)
+        >>> params, state = prune.after_step(params, prune.init(params))
         >>> prune.view(params, state)["kernel"].tolist()
         [[3.0, 0.0], [0.0, -4.0]]
 
     Source: Zhu and Gupta, arXiv:1710.01878 (zhu2017); ERK: Evci et al., arXiv:1911.11134 (evci2020).
     """
     schedule = as_schedule("gradual", own_sparsity(sparsity, pattern), begin, end, initial, power)
-    name = f"gradual(sparsity={schedule.sparsity}, end={schedule.end})"
+    begin, last = schedule.begin, schedule.end
     steps = schedule.every or 100 if every is None else every
-    return scheduled(name, schedule, steps, distribution, normalize, pattern)
+    units = check_pattern(pattern, schedule.sparsity, distribution, "gradual")
+    _check(schedule, steps, distribution)
+
+    def masks_at(step: Any, flat: Arrays, masks: Arrays) -> Arrays:
+        counts = counts_at(step, schedule, shapes_of(flat), distribution, units.single)
+        return largest(flat, masks, counts, normalize, units)
+
+    def init(flat: Arrays) -> GradualState:
+        masks = whole_masks(flat)
+        jax.eval_shape(lambda: masks_at(0, flat, masks))  # refuses what does not fit before training begins
+        if begin == 0 and (schedule.initial > 0 or last == 0):
+            masks = masks_at(0, flat, masks)
+        return GradualState(jnp.zeros((), jnp.int32), masks)
+
+    def after_step(flat: Arrays, state: GradualState, stats: Any) -> tuple[Arrays, GradualState]:
+        del stats
+        step = state.count + 1
+        due = (step >= begin) & (step <= last) & (((step - begin) % steps == 0) | (step == last))
+        masks = jax.lax.cond(due, lambda: masks_at(step, flat, state.masks), lambda: state.masks)
+        return flat, GradualState(step, masks)
+
+    name = f"gradual(sparsity={schedule.sparsity}, end={last})"
+    return masking(name, init=init, after_step=after_step)
 
 
 def as_schedule(who: str, sparsity: Any, begin: int, end: int | None, initial: float, power: float = 3) -> Schedule:
@@ -139,67 +161,14 @@ def counts_at(
     # Patterns give final sparsities, so every leaf starts from `initial` alike.
     everywhere = distribution if isinstance(distribution, str) else "uniform"
     first = kept_counts(shapes, schedule.initial, everywhere, whole=whole)
-    way, kept = schedule.way(step), {}
+    progress, kept = schedule.progress(step), {}
     for pool, n in last.items():
         # Interpolated in float32, which is exact enough on the way; the final count is an integer from the start.
-        between, final = first[pool] + (n - first[pool]) * way, jnp.float32(n)
+        between, final = first[pool] + (n - first[pool]) * progress, jnp.float32(n)
         if isinstance(n, int):
             between, final = jnp.round(between).astype(jnp.int32), jnp.int32(n)
         kept[pool] = jnp.where(jnp.asarray(step) >= schedule.end, final, between)
     return kept
-
-
-def scheduled(
-    name: str,
-    schedule: Schedule,
-    every: int,
-    distribution: Distribution,
-    normalize: bool,
-    pattern: str | Pattern = "unstructured",
-) -> Compression:
-    """`gradual` under any name.
-
-    Args:
-        name: Written to manifests.
-        schedule: One that never falls.
-        every: Steps between masks.
-        distribution: Name or patterns.
-        normalize: Whether a global ranking measures each leaf by its own size.
-        pattern: Name or pattern.
-
-    Returns:
-        Compression whose state is a `GradualState`.
-
-    Raises:
-        ValueError: As `gradual`.
-
-    Example:
-        >>> scheduled("mine", polynomial(0.5, end=1), 1, "uniform", False).name
-        'mine'
-    """
-    units = check_pattern(pattern, schedule.sparsity, distribution, name.partition("(")[0])
-    _check(schedule, every, distribution)
-    begin, end = schedule.begin, schedule.end
-
-    def masks_at(step: Any, flat: Arrays, masks: Arrays) -> Arrays:
-        counts = counts_at(step, schedule, shapes_of(flat), distribution, units.single)
-        return largest(flat, masks, counts, normalize, units)
-
-    def init(flat: Arrays) -> GradualState:
-        masks = whole_masks(flat)
-        jax.eval_shape(lambda: masks_at(0, flat, masks))  # refuses what does not fit before training begins
-        if begin == 0 and (schedule.initial > 0 or end == 0):
-            masks = masks_at(0, flat, masks)
-        return GradualState(jnp.zeros((), jnp.int32), masks)
-
-    def update(state: GradualState, flat: Arrays, grads: Any, stats: Any) -> GradualState:
-        del grads, stats
-        step = state.count + 1
-        due = (step >= begin) & (step <= end) & (((step - begin) % every == 0) | (step == end))
-        masks = jax.lax.cond(due, lambda: masks_at(step, flat, state.masks), lambda: state.masks)
-        return GradualState(step, masks)
-
-    return masking(name, init=init, update=update)
 
 
 def largest(flat: Arrays, masks: Arrays, kept: dict[str, Any], normalize: bool, pattern: Pattern) -> Arrays:

@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from compressjax.core import Compression, on_values
+from compressjax.core import Compression, Masks, dense_gradient, on_values, zero_masked
 from compressjax.prune._numbers import check_strength
 from compressjax.prune.training._learn import at_step, learn
-from compressjax.prune.training._masking import Arrays, apply_masks, dense_gradient, masked_nodes
+from compressjax.prune.training._masking import Arrays, masked_nodes
 from compressjax.prune.training._random import key_data, stream
 from compressjax.tensors import Masked
 
@@ -53,7 +53,7 @@ def l0(
         R = \\lambda \\sum_g |g|\\,\\sigma(\\log\\alpha_g - \\beta \\log(-\\gamma / \\zeta))
 
     with `u` uniform, `beta = 2/3`, `gamma = -0.1`, `zeta = 1.1`; `R` is the expected number of weights that are used,
-    times `lambda`. Gradients flow through the gates exactly; an update draws new ones. From `end` on the gates are
+    times `lambda`. Gradients flow through the gates exactly; every step draws new ones. From `end` on the gates are
     those of test time, `clip(sigmoid(log alpha) (zeta - gamma) + gamma, 0, 1)`, and stay: what is stored is what is
     trained from there.
 
@@ -112,7 +112,7 @@ def _gated(
             found[path] = jnp.where(state.count < end, hard_concrete(a, u), state.gates[path])
         return found
 
-    def receive(grads: Arrays, flat: Arrays, state: L0State) -> tuple[Arrays, L0State]:
+    def before_step(grads: Arrays, flat: Arrays, state: L0State) -> tuple[Arrays, L0State]:
         slopes = {}
         for path, g in grads.items():
             a = state.log_alpha[path]
@@ -130,29 +130,30 @@ def _gated(
         )
         return _times(grads, drawn(state)), state._replace(log_alpha=log_alpha, inner=inner)
 
-    def constrain(tree: Arrays, state: L0State) -> Arrays:
-        return apply_masks(tree, {path: _open(state, path, x) | (state.count < end) for path, x in tree.items()})
+    def masks(flat: Arrays, state: L0State) -> Masks:
+        return Masks({path: _open(state, path, x) | (state.count < end) for path, x in flat.items()})
 
     def encode(flat: Arrays, state: L0State) -> dict[str, Masked]:
         return masked_nodes(_times(flat, state.gates), {path: _open(state, path, x) for path, x in flat.items()})
 
     def view(flat: Arrays, state: L0State) -> Arrays:
-        return dense_gradient(flat, constrain(_times(flat, drawn(state)), state))
+        return dense_gradient(flat, zero_masked(_times(flat, drawn(state)), masks(flat, state).used))
 
-    def update(state: L0State, flat: Arrays, grads: Any, stats: Any) -> L0State:
-        del flat, grads, stats
+    def after_step(flat: Arrays, state: L0State, stats: Any) -> tuple[Arrays, L0State]:
+        del stats
         step = state.count + 1
         gates = {path: jnp.where(step <= end, final_gate(a), state.gates[path]) for path, a in state.log_alpha.items()}
-        return state._replace(count=step, gates=gates)
+        return flat, state._replace(count=step, gates=gates)
 
     return on_values(
         f"l0(end={end}, units={units})",
         init=init,
-        update=update,
         view=view,
         encode=encode,
-        constrain=constrain,
-        receive=receive,
+        masks=masks,
+        before_step=before_step,
+        after_step=after_step,
+        learns=True,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression, Selector, identity, matches, select, values
+from compressjax.core import Compression, Selector, identity, kernels, matches, only, select, values
 from compressjax.prune.distributions._densities import check_sparsity
 from compressjax.prune.patterns._pattern import Pattern
 from compressjax.prune.patterns._ranked import check_free, ranked
@@ -93,8 +93,8 @@ def lottery_ticket(
     """
     targets = _targets(rounds, rate, rates, sparsities, scope)
     units = check_free("lottery_ticket", pattern, 0.0, "global" if scope == "global" else "uniform")
-    chosen = select(params, () if selector is None else (selector,), "lottery_ticket")
-    flat = {path: values(params)[path] for path in chosen}
+    every = values(params)
+    flat = {path: every[path] for path in select(every, selector or kernels, "lottery_ticket")}
     # What does not fit is told before the first training, not after it.
     jax.eval_shape(lambda: ranked(flat, {"": 1} if scope == "global" else dict.fromkeys(flat, 1), units))
 
@@ -118,7 +118,7 @@ def _rounds(
     yield Ticket(masks, start, trained, 0.0)
     for target in targets:
         masks = prune(values(trained), masks, target)
-        ticket = static(masks=masks).restrict(lambda path, leaf: path in chosen)
+        ticket = only(lambda path, leaf: path in chosen, static(masks=masks))
         trained = train(start, ticket)
         kept = sum(int(mask.sum()) for mask in masks.values())
         yield Ticket(masks, start, trained, 1 - kept / sum(mask.size for mask in masks.values()))

@@ -6,35 +6,21 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression, check_finite, on_values
-from compressjax.numerics import straight_through
+from compressjax.core import Compression, Masks, check_finite, on_values, zero_masked
 from compressjax.tensors import Masked
 
 Arrays = dict[str, jax.Array]
 
 
 def masking(
-    name: str,
-    *,
-    masks: Callable[[Any], Arrays] = lambda state: state.masks,
-    straight: bool = False,
-    land: bool = False,
-    settles: bool = False,
-    **parts: Any,
+    name: str, *, masks: Callable[[Arrays, Any], Masks] = lambda flat, state: Masks(state.masks), **parts: Any
 ) -> Compression:
-    """Builds the compression of a method from what is its own: the masks of its state, and how they come about.
-
-    .. math:: view(W) = constrain(W) = project(W) = M \\odot W, \\qquad encode(W) = Masked(M \\odot W, M)
+    """`on_values` for a method of masks: what they keep is stored as `Masked` nodes.
 
     Args:
         name: Static description.
-        masks: `state -> {path: bool array}`, True where the weight is used.
-        straight: Whether the view passes the gradient of masked weights too; the method then has a `receive`.
-        land: Whether `project` puts masked weights to exactly 0 after a step: for masks that may lose entries while
-            the weights under them move.
-        settles: Whether the view's zeros come back after later views although `constrain` allows more: for methods
-            whose masked weights learn.
-        **parts: What else `on_values` takes, and what is to differ from the above.
+        masks: `(values, state) -> Masks`.
+        **parts: What else `on_values` takes.
 
     Returns:
         The compression.
@@ -47,58 +33,34 @@ def masking(
         [[0.0, 2.0]]
     """
 
-    def zeroed(flat: Arrays, state: Any) -> Arrays:
-        return apply_masks(flat, masks(state))
+    def encode(flat: Arrays, state: Any) -> dict[str, Masked]:
+        return masked_nodes(flat, masks(flat, state).used or {})
 
-    def view(flat: Arrays, state: Any) -> Arrays:
-        return dense_gradient(flat, zeroed(flat, state)) if straight else zeroed(flat, state)
-
-    made: dict[str, Any] = {
-        "view": view,
-        "encode": lambda flat, state: masked_nodes(flat, masks(state)),
-        "constrain": zeroed,
-        "project": zeroed if land else None,
-        "settle": (lambda flat, seen, state: zeroed(flat, state)) if settles else None,
-    }
-    return on_values(name, **{**made, **parts})
+    return on_values(name, **{"masks": masks, "encode": encode, **parts})
 
 
-def dense_gradient(flat: Arrays, seen: Mapping[str, jax.Array]) -> Arrays:
-    """What a view shows, with the gradient of what it was given: masked weights get theirs too.
-
-    Args:
-        flat: `{path: array}` that the view was given.
-        seen: `{path: array}` that it shows.
-
-    Returns:
-        `{path: array}`, bit for bit `seen`.
-
-    Example:
-        >>> jax.grad(lambda x: dense_gradient({"a": x}, {"a": jnp.zeros(())})["a"])(3.0).item()
-        1.0
-    """
-    return {path: straight_through(flat[path], x) for path, x in seen.items()}
-
-
-def apply_masks(flat: Arrays, masks: Arrays) -> Arrays:
-    """Sets what the masks leave out to zero; paths may be a part of the masks' paths.
+def count_and_zero(flat: Arrays, state: Any, stats: Any) -> tuple[Arrays, Any]:
+    """`after_step` of methods whose masks move before the step: dropped weights go to exactly 0.
 
     Args:
         flat: `{path: array}`.
-        masks: `{path: bool array}`.
+        state: With `count` and `masks`.
+        stats: Not read.
 
     Returns:
-        `{path: array}`.
+        The arrays and the state, one step on.
 
     Example:
-        >>> apply_masks({"a": jnp.ones(2)}, {"a": jnp.array([True, False])})["a"].tolist()
+        >>> from compressjax.prune import GradualState
+        >>> state = GradualState(jnp.int32(1), {"a": jnp.array([True, False])})
+        >>> count_and_zero({"a": jnp.ones(2)}, state, None)[0]["a"].tolist()
         [1.0, 0.0]
     """
-    # where, not a product: -1 * 0 is -0, and inf * 0 is nan.
-    return {path: jnp.where(masks[path], x, jnp.zeros((), x.dtype)) for path, x in flat.items()}
+    del stats
+    return zero_masked(flat, state.masks), state._replace(count=state.count + 1)
 
 
-def masked_nodes(flat: Arrays, masks: Arrays) -> dict[str, Masked]:
+def masked_nodes(flat: Arrays, masks: Mapping[str, jax.Array]) -> dict[str, Masked]:
     """The nodes of masked leaves.
 
     Args:
@@ -114,7 +76,7 @@ def masked_nodes(flat: Arrays, masks: Arrays) -> dict[str, Masked]:
     """
     for path, x in flat.items():  # a mask would hide a NaN behind a clean zero
         check_finite("prune", path, x)
-    return {path: Masked(x, masks[path]) for path, x in apply_masks(flat, masks).items()}
+    return {path: Masked(x, masks[path]) for path, x in zero_masked(flat, masks).items()}
 
 
 def whole_masks(flat: Arrays) -> Arrays:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from compressjax.core import Compression
+from compressjax.core import Compression, zero_masked
 from compressjax.prune._numbers import check_strength
 from compressjax.prune.distributions._densities import Distribution
 from compressjax.prune.patterns._pattern import Pattern
@@ -15,7 +15,7 @@ from compressjax.prune.patterns._ranked import check_pattern, own_sparsity, rank
 from compressjax.prune.schedules._schedule import Schedule
 from compressjax.prune.training._gradual import as_schedule, counts_at
 from compressjax.prune.training._learn import at_step, learn
-from compressjax.prune.training._masking import Arrays, apply_masks, masking, shapes_of, whole_masks
+from compressjax.prune.training._masking import Arrays, masking, shapes_of, whole_masks
 
 Penalty = float | Callable[[jax.Array], jax.Array]
 
@@ -81,8 +81,8 @@ def movement(
         >>> method = movement(0.5, end=1, optimizer=optax.sgd(1.0))
         >>> params = {"kernel": jnp.array([[5.0, 1.0]])}
         >>> toward_and_away = {"kernel": jnp.array([[1.0, -1.0]])}
-        >>> _, state = method.receive(toward_and_away, params, method.init(params))
-        >>> method.update(state, params).masks["kernel"].tolist()
+        >>> _, state = method.before_step(toward_and_away, params, method.init(params))
+        >>> method.after_step(params, state)[1].masks["kernel"].tolist()
         [[False, True]]
 
     Source: Sanh et al., arXiv:2005.07683 (sanh2020).
@@ -97,14 +97,13 @@ def movement(
         counts = counts_at(step, schedule, shapes_of(scores), distribution, units.single)
         return ranked(scores, counts, units)
 
-    def update(state: MovementState, flat: Arrays, grads: Any, stats: Any) -> MovementState:
-        del flat, grads, stats
+    def advance(state: MovementState) -> MovementState:
         step = state.count + 1
         due = (step >= start) & (((step - start) % every == 0) | (step == last))
         masks = jax.lax.cond(due, lambda: masks_at(step, state.scores), lambda: state.masks)
         return state._replace(count=step, masks=masks)
 
-    return _movement(f"movement(sparsity={schedule.sparsity}, end={last})", optimizer, update, lambda step, score: 0.0)
+    return _movement(f"movement(sparsity={schedule.sparsity}, end={last})", optimizer, advance, lambda step, score: 0.0)
 
 
 def soft_movement(
@@ -137,8 +136,8 @@ def soft_movement(
     Example:
         >>> method = soft_movement(penalty=1.0, optimizer=optax.sgd(20.0))
         >>> params = {"kernel": jnp.array([[5.0, 1.0]])}
-        >>> _, state = method.receive({"kernel": jnp.array([[-1.0, 0.0]])}, params, method.init(params))
-        >>> method.update(state, params).masks["kernel"].tolist()
+        >>> _, state = method.before_step({"kernel": jnp.array([[-1.0, 0.0]])}, params, method.init(params))
+        >>> method.after_step(params, state)[1].masks["kernel"].tolist()
         [[True, False]]
 
     Source: Sanh et al., arXiv:2005.07683 (sanh2020).
@@ -147,8 +146,7 @@ def soft_movement(
         raise ValueError(f"soft_movement: threshold={threshold} is outside (0, 1), where the sigmoid of a score lies")
     check_strength("soft_movement", "penalty", penalty, "below, every kept weight would be rewarded")
 
-    def update(state: MovementState, flat: Arrays, grads: Any, stats: Any) -> MovementState:
-        del flat, grads, stats
+    def advance(state: MovementState) -> MovementState:
         masks = {path: jax.nn.sigmoid(s) > threshold for path, s in state.scores.items()}
         return state._replace(count=state.count + 1, masks=masks)
 
@@ -156,13 +154,13 @@ def soft_movement(
         chance = jax.nn.sigmoid(score)
         return at_step(penalty, step) * chance * (1 - chance)
 
-    return _movement(f"soft_movement(threshold={threshold})", optimizer, update, pull)
+    return _movement(f"soft_movement(threshold={threshold})", optimizer, advance, pull)
 
 
 def _movement(
     name: str,
     optimizer: optax.GradientTransformation | None,
-    update: Callable[[MovementState, Arrays, Any, Any], MovementState],
+    advance: Callable[[MovementState], MovementState],
     pull: Callable[[jax.Array, jax.Array], Any],
 ) -> Compression:
     """Both kinds: scores that learn from the dense gradient times the weight, plus `pull(step, score)`."""
@@ -171,15 +169,19 @@ def _movement(
     def init(flat: Arrays) -> MovementState:
         scores = {path: jnp.zeros_like(x, jnp.float32) for path, x in flat.items()}
         state = MovementState(jnp.full((), -1, jnp.int32), scores, whole_masks(flat), optimizer.init(scores))
-        # The masks of step 0 are what an update at the step before would choose.
-        return update(state, flat, None, None)
+        # The masks of step 0 are those that the step before would choose.
+        return advance(state)
 
-    def receive(grads: Arrays, flat: Arrays, state: MovementState) -> tuple[Arrays, MovementState]:
+    def before_step(grads: Arrays, flat: Arrays, state: MovementState) -> tuple[Arrays, MovementState]:
         slopes = {
             path: g.astype(jnp.float32) * flat[path].astype(jnp.float32) + pull(state.count, state.scores[path])
             for path, g in grads.items()
         }
         scores, inner = learn(optimizer, slopes, state.inner, state.scores)
-        return apply_masks(grads, state.masks), state._replace(scores=scores, inner=inner)
+        return zero_masked(grads, state.masks), state._replace(scores=scores, inner=inner)
 
-    return masking(name, straight=True, init=init, update=update, receive=receive)
+    def after_step(flat: Arrays, state: MovementState, stats: Any) -> tuple[Arrays, MovementState]:
+        del stats
+        return flat, advance(state)
+
+    return masking(name, learns=True, init=init, before_step=before_step, after_step=after_step)

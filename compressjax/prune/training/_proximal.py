@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression, on_values
+from compressjax.core import Compression, Masks, dense_gradient, on_values
 from compressjax.numerics import with_auto_axes
 from compressjax.prune._numbers import check_strength
 from compressjax.prune.training._learn import at_step
-from compressjax.prune.training._masking import Arrays, dense_gradient
-from compressjax.prune.training._soft_threshold import keep_zeros, shrink
+from compressjax.prune.training._masking import Arrays
+from compressjax.prune.training._soft_threshold import shrink
 from compressjax.tensors import Masked
 
 Strength = float | Callable[[jax.Array], jax.Array]
@@ -44,7 +44,7 @@ def proximal_l1(strength: Strength) -> Compression:
     Example:
         >>> method = proximal_l1(0.5)
         >>> params = {"kernel": jnp.array([[2.0, -0.25]])}
-        >>> method.project(params, method.init(params))["kernel"].tolist()
+        >>> method.after_step(params, method.init(params))[0]["kernel"].tolist()
         [[1.5, 0.0]]
 
     Source: Daubechies et al., arXiv:math/0307152 (daubechies2004).
@@ -71,12 +71,12 @@ def proximal_group(strength: Strength, *, axis: int = -1) -> Compression:
         Compression whose nodes are `Masked`.
 
     Raises:
-        ValueError: If the strength is negative; from `project`, if a leaf has no such axis.
+        ValueError: If the strength is negative; from `after_step`, if a leaf has no such axis.
 
     Example:
         >>> method = proximal_group(1.0, axis=0)
         >>> params = {"kernel": jnp.array([[3.0, 4.0], [0.6, 0.8]])}
-        >>> method.project(params, method.init(params))["kernel"][1].tolist()
+        >>> method.after_step(params, method.init(params))[0]["kernel"][1].tolist()
         [0.0, 0.0]
 
     Source: Yuan and Lin, J. R. Stat. Soc. B 68 (yuan2006); in networks, Wen et al., arXiv:1608.03665 (wen2016).
@@ -117,7 +117,7 @@ def proximal_nuclear(strength: Strength, *, every: int = 1) -> Compression:
     Example:
         >>> method = proximal_nuclear(1.0)
         >>> params = {"kernel": jnp.diag(jnp.array([3.0, 0.5]))}
-        >>> method.project(params, method.init(params))["kernel"].round(3).tolist()
+        >>> method.after_step(params, method.init(params))[0]["kernel"].round(3).tolist()
         [[2.0, 0.0], [0.0, 0.0]]
 
     Source: Cai et al., arXiv:0810.3286 (cai2010).
@@ -138,34 +138,33 @@ def _proximal(
     if every < 1:
         raise ValueError(f"{name}: every={every} must be at least 1")
 
-    def update(state: ProximalState, flat: Arrays, grads: Any, stats: Any) -> ProximalState:
-        del flat, grads, stats
-        return ProximalState(state.count + 1)
-
-    def project(flat: Arrays, state: ProximalState) -> Arrays:
-        t = at_step(strength, state.count)
+    def after_step(flat: Arrays, state: ProximalState, stats: Any) -> tuple[Arrays, ProximalState]:
+        del stats
+        count = state.count + 1
+        t = at_step(strength, count)
 
         def moved() -> Arrays:
             return {path: step(x, t) for path, x in flat.items()}
 
-        if every == 1:
-            return moved()
-        return jax.lax.cond(state.count % every == 0, moved, lambda: flat)
+        new = moved() if every == 1 else jax.lax.cond(count % every == 0, moved, lambda: flat)
+        return new, ProximalState(count)
 
     def view(flat: Arrays, state: ProximalState) -> Arrays:
         del state
         # A zero keeps its gradient, or it could never leave; minus zero is stored as zero.
         return dense_gradient(flat, {path: jnp.where(x == 0, jnp.zeros((), x.dtype), x) for path, x in flat.items()})
 
-    def nodes(flat: Arrays, state: ProximalState) -> dict[str, Any]:
+    def masks(flat: Arrays, state: ProximalState) -> Masks:
         del state
-        return {path: Masked(x, x != 0) for path, x in flat.items()}
+        return Masks({path: x != 0 for path, x in flat.items()}, {})
+
+    def nodes(flat: Arrays, state: ProximalState) -> dict[str, Any]:
+        return {path: Masked(flat[path], mask) for path, mask in (masks(flat, state).used or {}).items()}
 
     return on_values(
         name,
         init=lambda flat: ProximalState(jnp.zeros((), jnp.int32)),
-        update=update,
-        project=project,
-        settle=(lambda flat, seen, state: keep_zeros(flat, seen)) if sparse else None,
-        **({"view": view, "encode": nodes} if sparse else {"encode": lambda flat, state: flat}),
+        after_step=after_step,
+        learns=True,
+        **({"view": view, "encode": nodes, "masks": masks} if sparse else {"encode": lambda flat, state: flat}),
     )

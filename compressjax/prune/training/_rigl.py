@@ -1,15 +1,15 @@
 """RigL: connections move to where the gradient is large."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression
+from compressjax.core import Compression, zero_masked
 from compressjax.prune.distributions._densities import Distribution
 from compressjax.prune.patterns._pattern import Pattern
 from compressjax.prune.training._exchange import check_exchange, drop_fraction, due, exchanged
-from compressjax.prune.training._masking import Arrays, apply_masks, masking
+from compressjax.prune.training._masking import Arrays, count_and_zero, masking
 from compressjax.prune.training._random import drawn_masks, key_data
 
 
@@ -40,8 +40,8 @@ def rigl(
     .. math:: M' = (M \\setminus \\text{k smallest } |w|) \\cup (\\text{k largest } |\\partial L / \\partial (M W)|
         \\text{ outside } M), \\qquad k = \\tfrac{\\alpha}{2}(1 + \\cos \\tfrac{\\pi t}{T_{end}}) |M|
 
-    Every `every` steps and before `end`. The view passes the dense gradient through; `receive` moves connections by it,
-    at the weights at which it was taken, and gives the optimizer the entries that are kept from then on. Grown weights
+    Every `every` steps and before `end`. The view passes the dense gradient; `before_step` moves connections by it, at
+    the weights at which it was taken, and gives the optimizer the entries that are kept from then on. Grown weights
     start at exactly 0 and take their first step at once; dropped ones are exactly 0 after it, moments included, and do
     not grow back at once. The number kept never changes.
 
@@ -70,8 +70,8 @@ def rigl(
         >>> method = rigl(0.5, jax.random.key(0), end=8, every=4, fraction=0.8)
         >>> state = method.init(params)
         >>> for _ in range(4):
-        ...     received, state = method.receive({"kernel": jnp.ones((2, 4))}, params, state)
-        ...     state = method.update(state, params)
+        ...     received, state = method.before_step({"kernel": jnp.ones((2, 4))}, params, state)
+        ...     params, state = method.after_step(params, state)
         >>> int(state.masks["kernel"].sum()), int(received["kernel"].sum()), int(state.count)
         (4, 4, 4)
 
@@ -83,7 +83,7 @@ def rigl(
     def init(flat: Arrays) -> RiglState:
         return RiglState(jnp.zeros((), jnp.int32), drawn_masks(data, flat, sparsity, distribution, units))
 
-    def receive(grads: Arrays, flat: Arrays, state: RiglState) -> tuple[Arrays, RiglState]:
+    def before_step(grads: Arrays, flat: Arrays, state: RiglState) -> tuple[Arrays, RiglState]:
         step = state.count + 1
 
         def growth(path: str) -> jax.Array:
@@ -93,17 +93,12 @@ def rigl(
             return drop_fraction(step, fraction, end)
 
         masks = exchanged(flat, state.masks, growth, share, due(step, every, end), units)
-        return apply_masks(grads, masks), state._replace(masks=masks)
-
-    def update(state: RiglState, flat: Arrays, grads: Any, stats: Any) -> RiglState:
-        del flat, grads, stats
-        return state._replace(count=state.count + 1)
+        return zero_masked(grads, masks), state._replace(masks=masks)
 
     return masking(
         f"rigl(sparsity={sparsity}, end={end})",
-        straight=True,  # the gradient at weights that are out says where to grow
-        land=True,
+        learns=True,  # the gradient at weights that are out says where to grow
         init=init,
-        receive=receive,
-        update=update,
+        before_step=before_step,
+        after_step=count_and_zero,
     )

@@ -1,15 +1,15 @@
 """Sparse evolutionary training: weak connections die, random ones are born."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression
+from compressjax.core import Compression, zero_masked
 from compressjax.prune.distributions._densities import Distribution
 from compressjax.prune.patterns._pattern import Pattern
 from compressjax.prune.training._exchange import check_exchange, drop_fraction, due, exchanged
-from compressjax.prune.training._masking import Arrays, apply_masks, masking
+from compressjax.prune.training._masking import Arrays, count_and_zero, masking
 from compressjax.prune.training._random import drawn_masks, key_data, stream
 
 
@@ -43,7 +43,7 @@ def set_(
     .. math:: M' = (M \\setminus \\text{k smallest } |w|) \\cup (\\text{k random outside } M), \\qquad k = f_t |M|
 
     Every `every` steps and before `end`, each leaf drops the fraction `f_t` of its kept weights and grows as many
-    elsewhere, in `receive`, before the step. Grown weights start at exactly 0 and take their first step at once;
+    elsewhere, in `before_step`, before the step. Grown weights start at exactly 0 and take their first step at once;
     dropped ones are exactly 0 after it, moments included. The number kept never changes. The paper drops the smallest
     positive and the largest negative weights, which are those nearest to zero.
 
@@ -68,8 +68,8 @@ def set_(
     Example:
         >>> params = {"kernel": jnp.arange(20.0).reshape(4, 5)}
         >>> evolve = set_(0.5, jax.random.key(0), end=10, every=1)
-        >>> before = evolve.update(evolve.init(params), params)
-        >>> _, after = evolve.receive(params, params, before)
+        >>> params, before = evolve.after_step(params, evolve.init(params))
+        >>> _, after = evolve.before_step(params, params, before)
         >>> int(after.masks["kernel"].sum()), int((after.masks["kernel"] & ~before.masks["kernel"]).sum())
         (10, 2)
 
@@ -81,12 +81,12 @@ def set_(
     def init(flat: Arrays) -> SetState:
         return SetState(jnp.zeros((), jnp.int32), data, drawn_masks(data, flat, sparsity, distribution, units))
 
-    def receive(grads: Arrays, flat: Arrays, state: SetState) -> tuple[Arrays, SetState]:
+    def before_step(grads: Arrays, flat: Arrays, state: SetState) -> tuple[Arrays, SetState]:
         step = state.count + 1
 
         def growth(path: str) -> jax.Array:
             # Reading the gradient orders the exchange after the last use of the old masks, which the compiler would
-            # otherwise copy at every step; and a weight without a gradient is no good one to grow.
+            # otherwise copy at every step; and a weight whose gradient is NaN must not grow.
             chance = jax.random.uniform(stream(state.key, path, step), flat[path].shape, jnp.float32)
             return jnp.where(jnp.isnan(grads[path]), -1.0, chance)
 
@@ -94,17 +94,12 @@ def set_(
             return drop_fraction(step, fraction, end) if anneal else jnp.float32(fraction)
 
         masks = exchanged(flat, state.masks, growth, share, due(step, every, end), units)
-        return apply_masks(grads, masks), state._replace(masks=masks)
-
-    def update(state: SetState, flat: Arrays, grads: Any, stats: Any) -> SetState:
-        del flat, grads, stats
-        return state._replace(count=state.count + 1)
+        return zero_masked(grads, masks), state._replace(masks=masks)
 
     return masking(
         f"set_(sparsity={sparsity}, end={end})",
-        straight=True,
-        land=True,
+        learns=True,
         init=init,
-        receive=receive,
-        update=update,
+        before_step=before_step,
+        after_step=count_and_zero,
     )

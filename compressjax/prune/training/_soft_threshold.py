@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from compressjax.core import Compression, on_values
+from compressjax.core import Compression, Masks, dense_gradient, on_values
 from compressjax.prune.training._learn import learn
-from compressjax.prune.training._masking import Arrays, dense_gradient
+from compressjax.prune.training._masking import Arrays
 from compressjax.tensors import Masked
 
 
@@ -76,14 +76,10 @@ def soft_threshold(
         logits = dict.fromkeys(flat, jnp.full((), initial, jnp.float32))
         return SoftThresholdState(logits, sigmoids(logits), moves.init(logits))
 
-    def update(state: SoftThresholdState, flat: Arrays, grads: Any, stats: Any) -> SoftThresholdState:
-        del flat, grads, stats
-        return state._replace(thresholds=sigmoids(state.logits))
-
     def pulled(flat: Arrays, state: SoftThresholdState) -> Arrays:
         return {path: shrink(x, state.thresholds[path]) for path, x in flat.items()}
 
-    def receive(grads: Arrays, flat: Arrays, state: SoftThresholdState) -> tuple[Arrays, SoftThresholdState]:
+    def before_step(grads: Arrays, flat: Arrays, state: SoftThresholdState) -> tuple[Arrays, SoftThresholdState]:
         received, slopes = {}, {}
         for path, g in grads.items():
             x, s = flat[path].astype(jnp.float32), state.logits[path]
@@ -93,35 +89,26 @@ def soft_threshold(
         logits, inner = learn(moves, slopes, state.inner, state.logits)
         return received, state._replace(logits=logits, inner=inner)
 
+    def masks(flat: Arrays, state: SoftThresholdState) -> Masks:
+        return Masks({path: x != 0 for path, x in pulled(flat, state).items()}, {})
+
     def encode(flat: Arrays, state: SoftThresholdState) -> dict[str, Masked]:
         return {path: Masked(x, x != 0) for path, x in pulled(flat, state).items()}
+
+    def after_step(flat: Arrays, state: SoftThresholdState, stats: Any) -> tuple[Arrays, SoftThresholdState]:
+        del stats
+        return flat, state._replace(thresholds=sigmoids(state.logits))
 
     return on_values(
         f"soft_threshold(decay={decay})",
         init=init,
-        update=update,
         view=lambda flat, state: dense_gradient(flat, pulled(flat, state)),
         encode=encode,
-        receive=receive,
-        settle=lambda flat, seen, state: keep_zeros(flat, seen),
+        masks=masks,
+        before_step=before_step,
+        after_step=after_step,
+        learns=True,
     )
-
-
-def keep_zeros(flat: Arrays, seen: Arrays) -> Arrays:
-    """Puts zeros back where a view had them.
-
-    Args:
-        flat: `{path: array}` after later views.
-        seen: `{path: array}` as the view gave them.
-
-    Returns:
-        `{path: array}`.
-
-    Example:
-        >>> keep_zeros({"a": jnp.ones(2)}, {"a": jnp.array([0.0, 3.0])})["a"].tolist()
-        [0.0, 1.0]
-    """
-    return {path: jnp.where(seen[path] != 0, x, jnp.zeros((), x.dtype)) for path, x in flat.items()}
 
 
 def shrink(x: jax.Array, threshold: jax.Array | float) -> jax.Array:

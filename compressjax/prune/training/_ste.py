@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression
+from compressjax.core import Compression, Masks
 from compressjax.prune._numbers import check_strength
 from compressjax.prune.distributions._densities import Distribution
 from compressjax.prune.patterns._masks import masks_of
@@ -102,7 +102,7 @@ def sr_ste(
     Example:
         >>> method = sr_ste(pattern="1:2", decay=0.5)
         >>> params = {"kernel": jnp.array([[3.0], [-1.0]])}
-        >>> grads, _ = method.receive({"kernel": jnp.zeros((2, 1))}, params, method.init(params))
+        >>> grads, _ = method.before_step({"kernel": jnp.zeros((2, 1))}, params, method.init(params))
         >>> grads["kernel"].ravel().tolist()
         [0.0, -0.5]
 
@@ -129,17 +129,17 @@ def _ste(
         sizes = {path: jnp.abs(x).astype(jnp.float32) for path, x in flat.items()}
         return masks_of(sizes, sparsity, distribution, shape)
 
-    def update(state: SteState, flat: Arrays, grads: Any, stats: Any) -> SteState:
-        del grads, stats
+    def after_step(flat: Arrays, state: SteState, stats: Any) -> tuple[Arrays, SteState]:
+        del stats
         step = state.count + 1
         if every == 1 and end is None:
-            return SteState(step, choose(flat))
+            return flat, SteState(step, choose(flat))
         due = step % every == 0
         if end is not None:
             due = due & (step <= end)
-        return SteState(step, jax.lax.cond(due, lambda: choose(flat), lambda: state.masks))
+        return flat, SteState(step, jax.lax.cond(due, lambda: choose(flat), lambda: state.masks))
 
-    def receive(grads: Arrays, flat: Arrays, state: SteState) -> tuple[Arrays, SteState]:
+    def before_step(grads: Arrays, flat: Arrays, state: SteState) -> tuple[Arrays, SteState]:
         if not decay:
             return grads, state
         pulled = {}
@@ -150,10 +150,9 @@ def _ste(
 
     return masking(
         f"{name}({shape.name if sparsity is None else f'sparsity={sparsity}'})",
-        straight=True,
-        settles=True,
+        learns=True,
         init=lambda flat: SteState(jnp.zeros((), jnp.int32), choose(flat)),
-        update=update,
-        receive=receive,
-        constrain=None,
+        masks=lambda flat, state: Masks(state.masks, {}),
+        before_step=before_step,
+        after_step=after_step,
     )

@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression
+from compressjax.core import Compression, Masks, zero_masked
 from compressjax.prune._numbers import check_strength
 from compressjax.prune.distributions._densities import Distribution, check_sparsity, kept_counts
 from compressjax.prune.patterns._pattern import Pattern
 from compressjax.prune.patterns._ranked import check_pattern, own_sparsity
 from compressjax.prune.training._gradual import largest
-from compressjax.prune.training._masking import Arrays, apply_masks, masking, shapes_of, whole_masks
+from compressjax.prune.training._masking import Arrays, masking, shapes_of, whole_masks
 
 
 class TopkastState(NamedTuple):
@@ -102,32 +102,27 @@ def topkast(
     def init(flat: Arrays) -> TopkastState:
         return TopkastState(jnp.zeros((), jnp.int32), *choose(flat, 0))
 
-    def update(state: TopkastState, flat: Arrays, grads: Any, stats: Any) -> TopkastState:
-        del grads, stats
+    def after_step(flat: Arrays, state: TopkastState, stats: Any) -> tuple[Arrays, TopkastState]:
+        del stats
         step = state.count + 1
         due = step % every == 0
         masks = jax.lax.cond(due, lambda: choose(flat, step), lambda: (state.forward, state.backward))
-        return TopkastState(step, *masks)
+        return flat, TopkastState(step, *masks)
 
-    def learning(flat: Arrays, state: TopkastState) -> Arrays:
-        return apply_masks(flat, state.backward)
-
-    def receive(grads: Arrays, flat: Arrays, state: TopkastState) -> tuple[Arrays, TopkastState]:
+    def before_step(grads: Arrays, flat: Arrays, state: TopkastState) -> tuple[Arrays, TopkastState]:
         explored = {
             path: g + _slope(flat[path], state.forward[path], penalty, norm, 1.0 - zeros).astype(g.dtype)
             for path, g in grads.items()
         }
-        return learning(explored, state), state
+        return zero_masked(explored, state.backward), state
 
     return masking(
         f"topkast(sparsity={zeros}, backward_sparsity={backward_sparsity})",
-        masks=lambda state: state.forward,
-        straight=True,
-        settles=True,
+        learns=True,
         init=init,
-        update=update,
-        constrain=learning,
-        receive=receive,
+        masks=lambda flat, state: Masks(state.forward, state.backward),
+        before_step=before_step,
+        after_step=after_step,
     )
 
 

@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from compressjax.core import Compression
+from compressjax.core import Compression, Masks, dense_gradient, zero_masked
 from compressjax.prune.training._learn import learn
-from compressjax.prune.training._masking import Arrays, apply_masks, dense_gradient, masking
+from compressjax.prune.training._masking import Arrays, masked_nodes, masking
 from compressjax.prune.training._random import key_data, stream
 
 K1, K2, K3 = 0.63576, 1.87320, 1.48695
@@ -52,7 +52,7 @@ def variational(
 
     `R` approximates the divergence from the log-uniform prior, with `k = 0.63576, 1.87320, 1.48695`; its weight
     `beta_t` rises from 0 to `strength` over `warmup` steps, and it adds to the gradients of both `W` and
-    `log sigma^2`. An update draws new noise. From `end` on the weights with `log alpha` above the threshold are zero,
+    `log sigma^2`. Every step draws new noise. From `end` on the weights with `log alpha` above the threshold are zero,
     the others are without noise, and masks stay: what is stored is what is trained from there.
 
     The paper draws noise for activations; here it is drawn for weights, once a step, which suits any function at a
@@ -118,24 +118,24 @@ def _noisy(
         start = {path: jnp.full_like(x, initial, jnp.float32) for path, x in flat.items()}
         return VariationalState(jnp.zeros((), jnp.int32), data, start, masks_of(flat, start), moves.init(start))
 
-    def update(state: VariationalState, flat: Arrays, grads: Any, stats: Any) -> VariationalState:
-        del grads, stats
+    def after_step(flat: Arrays, state: VariationalState, stats: Any) -> tuple[Arrays, VariationalState]:
+        del stats
         step = state.count + 1
         fresh = masks_of(flat, state.log_sigma2)
         masks = {path: jnp.where(step <= end, fresh[path], old) for path, old in state.masks.items()}
-        return state._replace(count=step, masks=masks)
+        return flat, state._replace(count=step, masks=masks)
 
     def noise(state: VariationalState, path: str) -> jax.Array:
         return jax.random.normal(stream(state.key, path, state.count), state.log_sigma2[path].shape, jnp.float32)
 
     def view(flat: Arrays, state: VariationalState) -> Arrays:
-        final, seen = apply_masks(flat, state.masks), {}
+        final, viewed = zero_masked(flat, state.masks), {}
         for path, x in flat.items():
             noisy = x.astype(jnp.float32) + jnp.exp(state.log_sigma2[path] / 2) * noise(state, path)
-            seen[path] = jnp.where(state.count < end, noisy.astype(x.dtype), final[path])
-        return dense_gradient(flat, seen)
+            viewed[path] = jnp.where(state.count < end, noisy.astype(x.dtype), final[path])
+        return dense_gradient(flat, viewed)
 
-    def receive(grads: Arrays, flat: Arrays, state: VariationalState) -> tuple[Arrays, VariationalState]:
+    def before_step(grads: Arrays, flat: Arrays, state: VariationalState) -> tuple[Arrays, VariationalState]:
         sampling = state.count < end
         weight = (
             strength / examples * jnp.where(state.count < warmup, state.count.astype(jnp.float32) / max(warmup, 1), 1.0)
@@ -143,8 +143,8 @@ def _noisy(
         received, slopes = {}, {}
         for path, g in grads.items():
             x, wide = flat[path].astype(jnp.float32), g.astype(jnp.float32)
-            pull, spread = jax.grad(divergence, argnums=(0, 1))(x, state.log_sigma2[path])
-            slopes[path] = wide * noise(state, path) * jnp.exp(state.log_sigma2[path] / 2) / 2 + weight * spread
+            pull, widen = jax.grad(divergence, argnums=(0, 1))(x, state.log_sigma2[path])
+            slopes[path] = wide * noise(state, path) * jnp.exp(state.log_sigma2[path] / 2) / 2 + weight * widen
             final = jnp.where(state.masks[path], wide, 0.0)
             received[path] = jnp.where(sampling, wide + weight * pull, final).astype(g.dtype)
         moved = learn(moves, slopes, state.inner, state.log_sigma2)
@@ -153,16 +153,15 @@ def _noisy(
         )
         return received, state._replace(log_sigma2=log_sigma2, inner=inner)
 
-    def constrain(tree: Arrays, state: VariationalState) -> Arrays:
-        return apply_masks(tree, {path: state.masks[path] | (state.count < end) for path in tree})
-
     return masking(
         f"variational(end={end}, threshold={threshold})",
         init=init,
-        update=update,
         view=view,
-        constrain=constrain,
-        receive=receive,
+        encode=lambda flat, state: masked_nodes(flat, state.masks),
+        masks=lambda flat, state: Masks({path: mask | (state.count < end) for path, mask in state.masks.items()}),
+        before_step=before_step,
+        after_step=after_step,
+        learns=True,
     )
 
 
