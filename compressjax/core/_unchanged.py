@@ -37,8 +37,9 @@ def unchanged(before: Any, after: Any) -> frozenset[str]:
 
 
 def _same(before: Any, after: Any) -> bool:
-    (old, structure), (new, other) = jax.tree.flatten(before), jax.tree.flatten(after)
-    if structure == other and all(x is y for x, y in zip(old, new)):
+    old, new = jax.tree.leaves(before), jax.tree.leaves(after)
+    one: Any = jax.tree.structure(before)
+    if one == jax.tree.structure(after) and all(x is y for x, y in zip(old, new)):
         return True
     if not all(is_concrete(x) for x in (*old, *new)) or entry_bits(after) < entry_bits(before):
         return False
