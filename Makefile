@@ -1,7 +1,8 @@
 # `make demo` and `make test` do everything on a fresh machine: they create .venv, install, and run.
 #
 #   make demo                      the main job on the digits (WORKDIR=runs/digits)
-#   make test                      the test suite (JOBS=auto, ARGS=...)
+#   make test                      the test suite (JOBS=auto, ARGS=...); it prints what it cost
+#   make test-all                  all pairs, more drawn examples, every example of the docs; compiled as users compile
 #   make lint types bench format   the linter, the type checker, the benchmarks, the formatter
 #   PYTHON=python3.12 make test    any of them under another interpreter
 #   make clean                     removes what the above made, runs/ excepted
@@ -19,10 +20,10 @@ PIP_FLAGS := --disable-pip-version-check --no-input $(if $(CI),--quiet,)
 SOURCES := compressjax experiments configs tests third_party setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types bench format clean
+.PHONY: help setup demo test test-all lint types bench format clean
 
 help:
-	@sed -n 's/^#  *//p' Makefile | head -n 6
+	@sed -n 's/^#  *//p' Makefile | head -n 7
 
 # .venv is made anew when it is absent, broken, or of another version than $(PYTHON); the packages are installed when
 # setup.py is newer than the last installation that went through. pyenv puts names on the path that do not run unless
@@ -54,7 +55,10 @@ demo: setup
 	$(BIN)/python -m experiments.compress --config=configs/digits.py --workdir=$(WORKDIR)
 
 test: setup
-	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+
+test-all: setup
+	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m '' $(ARGS)
 
 lint: setup
 	$(BIN)/python -m ruff check $(SOURCES)

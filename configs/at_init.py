@@ -43,16 +43,12 @@ def get_config(text: str = "") -> ConfigDict:
     words = arguments(text, choices)
     known = (LENET5 if "lenet5" in words else MNIST) if "mnist" in words else FASHION_MNIST
     config = pruned("mnist" if "mnist" in words else "fashion_mnist")
-    # Random masks and magnitudes within each layer, the others over all; "magnitude_global" empties the first layer.
-    config.methods = ("random", "magnitude", "snip", "grasp", "synflow")
+    config.methods = _methods()
     config.sparsities = (0.9, 0.95, 0.98, 0.99)
-    config.examples = 128  # of SNIP
-    config.grasp = {"per_class": 10, "temperature": 200.0}
-    config.synflow = {"steps": 100}
     if "mnist" in words:
         config.learning_rate, config.momentum, config.weight_decay = 0.1, 0.9, 5e-4
         config.batch, config.steps, config.chunk = 100, 25_000, 2500
-        config.methods = ("random", "snip")
+        config.methods = tuple(row for row in _methods() if row[0] in ("random", "snip"))
     if "lenet5" in words:
         config.model = {"name": "lenet5", "settings": {}}
         config.scan = False  # XLA runs convolutions in loops slowly on a CPU
@@ -61,7 +57,25 @@ def get_config(text: str = "") -> ConfigDict:
     if "smoke" in words:
         known = ()
         pruned("digits", config)
-        config.sparsities, config.examples, config.synflow.steps = (0.8,), 32, 5
+        names = {name for name, _ in config.methods}
+        config.methods = tuple(row for row in _methods(examples=32, steps=5) if row[0] in names)
+        config.sparsities = (0.8,)
     order = [(f"snip {s}", f"random {s}", None, 0.0) for s in config.sparsities]
     config.asked = (*known, *order)
     return config
+
+
+def _methods(examples: int = 128, steps: int = 100) -> tuple:
+    """Random masks and magnitudes within each layer, the others over all; magnitudes would empty the first layer."""
+    saliencies = {
+        "random": ("saliency.random", {"key": "random"}),
+        "magnitude": ("saliency.magnitude", {}),
+        "snip": ("saliency.snip", {"batches": {"order": "snip", "examples": examples}}),
+        "grasp": ("saliency.grasp", {"loss": {"temperature": 200.0}, "batches": {"order": "grasp", "per_class": 10}}),
+        "synflow": ("saliency.synflow", {"inputs": "ones", "steps": steps}),
+    }
+    within = {name: "uniform" if name in ("random", "magnitude") else "global" for name in saliencies}
+    return tuple(
+        (name, ("prune.one_shot", {"saliency": saliency, "distribution": within[name]}))
+        for name, saliency in saliencies.items()
+    )

@@ -6,46 +6,65 @@ from typing import Any
 from ml_collections import ConfigDict
 
 
-def training(**own: Any) -> dict[str, Any]:
-    """Settings of a stage that trains.
-
-    Args:
-        **own: fields that differ from the defaults, and those that only this stage has.
-
-    Returns:
-        All fields.
-    """
-    fields = {
-        "epochs": 10.0,  # rounded up to whole chunks
-        "batch": 128,
-        "learning_rate": 1e-3,  # of Adam; falls along a cosine
-        "end_rate": 0.0,  # fraction of the rate that is left at the end
-        "weight_decay": 0.0,  # decoupled
-        "chunk": 234,  # steps per compiled call
-        "save_every": 2340,  # steps between checkpoints inside the stage
-        "scan": True,  # False for networks with convolutions on a CPU
-        "temperature": 4.0,  # of the distillation loss
-        "mixup": 0.0,  # largest weight of another image blended into each; 0 blends nothing
-        "soft": 0.0,  # weight of the teacher's part of the loss; 0 trains on labels alone
-    }
-    return {**fields, **own}
-
-
 def shrink(config: ConfigDict, **limits: Any) -> ConfigDict:
     """The smoke variant of a config: the same stages, hardly any steps.
 
     Args:
         config: the whole config.
-        **limits: settings of every training stage.
+        **limits: settings of every training.
 
     Returns:
         The config, changed in place.
     """
-    for name, stage in config.items():
-        if isinstance(stage, ConfigDict) and "epochs" in stage:
-            for key, value in limits.items():
-                config[name][key] = value
+    for name, settings in config.stages:
+        training = settings if name in ("train", "distill") else settings.get("train")
+        if training is not None:
+            training.update(limits)
     return config
+
+
+def deep_compression(
+    *,
+    teacher: dict[str, Any],
+    sparsity: Mapping[str, float],
+    curve: dict[str, Any],
+    prune: dict[str, Any],
+    tune: dict[str, Any],
+    distill: dict[str, Any],
+    tolerance: float = 2.0,
+) -> tuple[Any, ...]:
+    """Stages after Han et al. (arXiv:1510.00149): pruned, factorized where it pays, 5 bits, tables of 16, taught.
+
+    Labels name the order of the data and the cache: other labels, other figures.
+
+    Args:
+        teacher: training of the dense network.
+        sparsity: of each kernel that is pruned.
+        curve: of the sparsity, see `prune.gradual`.
+        prune: training under the masks.
+        tune: training through rounding, and of the tables.
+        distill: training of what is left.
+        tolerance: points of training accuracy that factors may cost.
+
+    Returns:
+        The stages.
+    """
+    masks = tuple((pattern, {"sparsity": zeros}) for pattern, zeros in sparsity.items())
+    # Zeros of masked kernels have no say in their tables; those of factors and other kernels are values like any other.
+    tables = (*((pattern, {}) for pattern in sparsity), (".*kernel.*", {"ignore_zeros": False}))
+    return (
+        ("train", {"label": "teacher", **teacher}),
+        ("prune.gradual", {"label": "prune", "rules": masks, **curve, "train": prune}),
+        ("factorize", {"select": ".*kernel", "budgets": (0.05, 0.1), "tolerance": tolerance}),
+        (
+            "quant.fake_quant",
+            {"label": "qat", "select": ".*kernel.*", "bits": 5, "granularity": "tensor", "train": {**tune}},
+        ),
+        ("share.kmeans", {"clusters": 16, "rules": tables, "open": ".*kernel.*"}),
+        ("train", {"label": "share", **tune}),
+        ("distill", distill),
+        ("encode", {"rules": ((".*bias", ("quant.rtn", {"bits": 8, "granularity": "tensor"})),)}),
+    )
 
 
 def arguments(text: str | None, choices: Mapping[str, str]) -> set[str]:

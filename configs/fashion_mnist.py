@@ -11,7 +11,7 @@ Expected on two cores: three minutes; 60.4x to 61.0x smaller at +0.42 to +0.64 p
 
 from ml_collections import ConfigDict
 
-from configs.common import arguments, shrink, training
+from configs.common import arguments, deep_compression, shrink
 
 
 def get_config(text: str = "") -> ConfigDict:
@@ -31,29 +31,28 @@ def get_config(text: str = "") -> ConfigDict:
 def _lenet(config: ConfigDict) -> None:
     """784-300-100-10, 266,610 parameters."""
     config.model = {"name": "mlp", "settings": {"widths": (300, 100)}}
-    config.teacher = training(epochs=15.0, weight_decay=0.1)
-    sparsity = (("Dense_0/kernel", 0.94), ("Dense_1/kernel", 0.93), ("Dense_2/kernel", 0.7))
     # Blended images between student and teacher, and masks that are final early, cost nothing in the file.
     taught = {"soft": 0.7, "mixup": 0.5}
-    config.prune = training(epochs=30.0, sparsity=sparsity, until=0.45, mask_every=100, weight_decay=0.1, **taught)
-    config.factorize = {"select": ".*kernel", "budgets": (0.05, 0.1), "tolerance": 2.0, "margin": 0.75, "bits": 4.0}
-    config.qat = training(epochs=4.0, learning_rate=3e-4, rules=((".*kernel.*", 5, "tensor"),), **taught)
-    config.share = training(epochs=4.0, learning_rate=3e-4, rules=((".*kernel.*", 16),), init="linear", **taught)
-    config.distill = training(epochs=4.0, **{**taught, "soft": 0.9})
-    config.encode = {"rules": ((".*bias", 8, None),)}
+    config.stages = deep_compression(
+        teacher={"epochs": 15.0, "weight_decay": 0.1},
+        sparsity={"Dense_0/kernel": 0.94, "Dense_1/kernel": 0.93, "Dense_2/kernel": 0.7},
+        curve={"end": 0.45, "every": 100},
+        prune={"epochs": 30.0, "weight_decay": 0.1, **taught},
+        tune={"epochs": 4.0, "learning_rate": 3e-4, **taught},
+        distill={"epochs": 4.0, **taught, "soft": 0.9},
+    )
 
 
 def _cnn(config: ConfigDict) -> None:
     """Two convolutions with one pooling, then 128 units: 1.6 M parameters, most of them between the two parts."""
     every = {"chunk": 117, "save_every": 468, "scan": False}
     config.model = {"name": "cnn", "settings": {"filters": (16, 32), "width": 128}}
-    config.teacher = training(epochs=6.0, weight_decay=0.1, **every)
-    sparsity = (("Conv_1/kernel", 0.6), ("Dense_0/kernel", 0.98))
-    config.prune = training(epochs=6.0, soft=0.5, sparsity=sparsity, until=0.6, mask_every=50, **every)
-    config.factorize = {"select": ".*kernel", "budgets": (0.05, 0.1), "tolerance": 5.0, "margin": 0.75, "bits": 4.0}
-    config.qat = training(epochs=1.0, soft=0.5, learning_rate=3e-4, rules=((".*kernel.*", 5, "tensor"),), **every)
-    config.share = training(
-        epochs=1.0, soft=0.5, learning_rate=3e-4, rules=((".*kernel.*", 16),), init="linear", **every
+    config.stages = deep_compression(
+        teacher={"epochs": 6.0, "weight_decay": 0.1, **every},
+        sparsity={"Conv_1/kernel": 0.6, "Dense_0/kernel": 0.98},
+        curve={"end": 0.6, "every": 50},
+        prune={"epochs": 6.0, "soft": 0.5, **every},
+        tolerance=5.0,
+        tune={"epochs": 1.0, "learning_rate": 3e-4, "soft": 0.5, **every},
+        distill={"epochs": 1.0, "soft": 0.9, **every},
     )
-    config.distill = training(epochs=1.0, soft=0.9, **every)
-    config.encode = {"rules": ((".*bias", 8, None),)}

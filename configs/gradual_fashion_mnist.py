@@ -16,11 +16,11 @@ def get_config(text: str = "") -> ConfigDict:
     """The study; `configs/gradual_fashion_mnist.py:smoke` has hardly any steps and one seed."""
     smoke = "smoke" in arguments(text, {"smoke": "digits, hardly any steps, one seed"})
     config = pruned("fashion_mnist")
-    config.methods, config.sparsities = ("gradual",), tuple(POINTS)
-    config.distribution = "erk"
-    config.gradual = {"begin": 0.05, "end": 0.6, "every": 50}  # the first two as parts of the training
+    config.sparsities = tuple(POINTS)
     if smoke:
         pruned("digits", config)
-        config.sparsities, config.gradual.every = (0.8,), 2
+        config.sparsities = (0.8,)
+    curve = {"begin": 0.05, "end": 0.6, "every": 2 if smoke else 50, "distribution": "erk"}
+    config.methods = (("gradual", ("prune.gradual", curve)),)
     config.asked = tuple((f"gradual {s}", "dense", None, points) for s, points in POINTS.items())
     return config

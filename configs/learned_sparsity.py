@@ -23,13 +23,11 @@ def get_config(text: str = "") -> ConfigDict:
     }
     words = arguments(text, choices)
     config = pruned("mnist" if "mnist" in words else "fashion_mnist")
-    config.methods, config.sparsities = ("variational", "l0"), ()
+    config.sparsities = ()
     config.units = True
     config.steps = 21060  # 45 epochs
     # Warm-ups and ends are parts of the training. Where noise ends, the rate falls anew, also for the dense network.
     config.restart = 0.7
-    config.variational = {"end": 0.7, "warmup": 0.17, "learning_rate": 1e-2}
-    config.l0 = {"penalty": 0.2, "keep": 0.8, "end": 0.7, "learning_rate": 5e-3}
     config.asked = (("variational", "dense", None, 1.0), ("variational", "", 95.0, None, "", "zeros"))
     if "smoke" in words:
         pruned("digits", config)
@@ -37,4 +35,14 @@ def get_config(text: str = "") -> ConfigDict:
         config.model = {"name": "lenet5", "settings": {}}
         config.scan = False  # XLA runs convolutions in loops slowly on a CPU
         config.steps = config.steps if "smoke" in words else 4680  # 10 epochs
+    config.methods = _methods(1257 if "smoke" in words else 60_000, "lenet5" in words)
     return config
+
+
+def _methods(examples: int, convolutions: bool) -> tuple:
+    """Noise of its own for every weight; a gate for every filter, and for every input of a dense layer."""
+    filters = (("Conv_.*kernel", {"units": -1, "key": "filters"}),) if convolutions else ()
+    gates = (*filters, ("Dense_.*kernel", {"units": 0, "key": "inputs"}))
+    noise = {"key": "noise", "end": 0.7, "warmup": 0.17, "optimizer": ("optax:adam", {"learning_rate": 1e-2})}
+    l0 = {"penalty": 0.2 / examples, "keep": 0.8, "end": 0.7, "optimizer": ("optax:adam", {"learning_rate": 5e-3})}
+    return ("variational", ("prune.variational", noise)), ("l0", ("prune.l0", {"rules": gates, **l0}))

@@ -8,7 +8,7 @@ About half a minute on the digits; on Fashion-MNIST (LeNet-300-100) a minute of 
 
 from ml_collections import ConfigDict
 
-from configs.common import arguments, training
+from configs.common import arguments, shrink
 
 
 def get_config(text: str = "") -> ConfigDict:
@@ -24,12 +24,26 @@ def get_config(text: str = "") -> ConfigDict:
     if "fashion_mnist" in words:
         config.data = {"name": "fashion_mnist", "path": "/usr/share/datasets/fashion-mnist"}
         config.model = {"name": "mlp", "settings": {"widths": (300, 100)}}
-        config.teacher = training(epochs=15.0)
+        teacher = {"epochs": 15.0}
     else:
         config.data = {"name": "digits", "path": ""}
         config.model = {"name": "mlp", "settings": {"widths": (128, 64)}}
-        config.teacher = training(epochs=60.0, batch=64, chunk=19, save_every=190)
+        teacher = {"epochs": 60.0, "batch": 64, "chunk": 19, "save_every": 190}
+    config.stages = (("train", {"label": "teacher", **teacher}),)
+    by_sensitivity = {"distribution": ("prune.distributions.by_sensitivity", {})}
+    # The total sparsity, the curves, loss and batches are bound by the report.
+    config.methods = (
+        ("uniform", ("prune.magnitude", {})),
+        ("erk", ("prune.magnitude", {"distribution": "erk"})),
+        ("global", ("prune.magnitude", {"distribution": "global"})),
+        ("lamp", ("prune.one_shot", {"saliency": ("saliency.lamp", {}), "distribution": "global"})),
+        ("sensitivity", ("prune.magnitude", by_sensitivity)),
+        ("fisher", ("prune.one_shot", {"saliency": ("saliency.fisher", {}), "distribution": "global"})),
+        ("wanda", ("prune.wanda", {})),
+        ("sparsegpt", ("prune.sparsegpt", {})),
+        ("sparsegpt by sensitivity", ("prune.sparsegpt", by_sensitivity)),
+    )
     if "smoke" in words:
-        config.teacher.epochs = 1.0
+        shrink(config, epochs=1.0)
         config.examples, config.batch, config.sparsities, config.totals = 64, 32, (0.5, 0.9), (0.8,)
     return config

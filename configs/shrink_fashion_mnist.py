@@ -18,19 +18,20 @@ def get_config(text: str = "") -> ConfigDict:
     config = ConfigDict()
     config.seed = 0
     config.data = {"name": "fashion_mnist", "path": "/usr/share/datasets/fashion-mnist"}
-    config.model = {"widths": (32, 64, 128), "inner": (32, 64, 128)}
-    config.keep = 0.5
-    config.saliency = "l1"
-    config.round_to = 1
-    config.dense = {"steps": 1400, "batch": 128, "learning_rate": 2e-3, "weight_decay": 1e-3}  # three epochs
-    config.recovery = {"steps": 1400, "batch": 128, "learning_rate": 2e-3, "weight_decay": 1e-3}
+    config.model = {"name": "resnet", "settings": {"widths": (32, 64, 128), "inner": (32, 64, 128)}}
+    training = {"epochs": 1400 / 468, "batch": 128, "chunk": 100, "save_every": 700, "scan": False,
+                "learning_rate": 2e-3, "weight_decay": 1e-3}  # fmt: skip
     config.batches = (1, 256)
     config.timing = {"warmup": 3, "rounds": 30}
     if smoke:
         config.data = {"name": "digits", "path": ""}
-        config.model = {"widths": (4, 8), "inner": (4, 6)}
-        config.dense = {"steps": 20, "batch": 64, "learning_rate": 5e-3, "weight_decay": 0.0}
-        config.recovery = {"steps": 20, "batch": 64, "learning_rate": 5e-3, "weight_decay": 0.0}
+        config.model.settings = {"widths": (4, 8), "inner": (4, 6)}
+        training |= {"epochs": 20 / 19, "batch": 64, "chunk": 10, "learning_rate": 5e-3, "weight_decay": 0.0}
         config.batches = (4,)
         config.timing = {"warmup": 1, "rounds": 2, "inner": 1}
+    config.stages = (
+        ("train", {"label": "dense", **training}),
+        ("shrink", {"keep": 0.5, "saliency": "l1"}),
+        ("train", {"label": "recovery", **training}),
+    )
     return config

@@ -17,13 +17,18 @@ def get_config(text: str = "") -> ConfigDict:
     """The study; `configs/sparse_training.py:smoke` has hardly any steps and one seed."""
     smoke = "smoke" in arguments(text, {"smoke": "digits, hardly any steps, one seed"})
     config = pruned("fashion_mnist")
-    config.methods, config.sparsities = ("static", "set", "rigl", "gradual"), (0.98,)
+    config.sparsities = (0.98,)
     config.learning_rate, config.momentum, config.weight_decay = 0.1, 0.9, 1e-4
-    config.distribution = "erk"
-    config.gradual = {"begin": 0.05, "end": 0.6, "every": 50}  # the first two as parts of the training
-    config.exchange = {"every": 100, "end": 0.75, "fraction": 0.3}
     if smoke:
         pruned("digits", config)
-        config.gradual.every, config.exchange.every = 2, 5
+    masks = {"key": "masks", "distribution": "erk"}
+    exchange = {**masks, "every": 5 if smoke else 100, "end": 0.75, "fraction": 0.3}
+    curve = {"begin": 0.05, "end": 0.6, "every": 2 if smoke else 50, "distribution": "erk"}
+    config.methods = (
+        ("static", ("prune.static", masks)),
+        ("set", ("prune.set_", exchange)),
+        ("rigl", ("prune.rigl", exchange)),
+        ("gradual", ("prune.gradual", curve)),
+    )
     config.asked = (("rigl 0.98", "set 0.98", None, -0.3), ("set 0.98", "static 0.98", None, -0.3))
     return config

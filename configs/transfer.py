@@ -26,9 +26,9 @@ def get_config(text: str = "") -> ConfigDict:
     config.pretraining = {"steps": 2340, "batch": 128, "chunk": 234, "learning_rate": 1e-3, "cosine": True}
     # A small rate, as in fine-tuning: at 1e-3 the magnitudes themselves move far enough.
     config.tuning = {"steps": 2340, "batch": 128, "chunk": 234, "learning_rate": 1e-4, "cosine": True}
-    config.scores_rate = 1e-2  # of Adam, for the scores
-    config.distribution = "uniform"
-    config.curve = {"begin": 0.1, "end": 0.7, "every": 10}  # the first two as parts of the tuning
+    curve = {"select": "Dense_[01]/kernel", "begin": 0.1, "end": 0.7, "every": 10, "distribution": "uniform"}
+    scores = {"optimizer": ("optax:adam", {"learning_rate": 1e-2})}
+    config.methods = (("magnitude", ("prune.gradual", curve)), ("movement", ("prune.movement", {**scores, **curve})))
     if smoke:
         config.data = {"name": "digits", "path": ""}
         config.seeds, config.densities = (0,), (0.05,)

@@ -1,5 +1,6 @@
 """What every launcher shares: flags, devices, and errors that end with one line instead of a traceback."""
 
+import ast
 import contextlib
 import os
 import platform
@@ -29,6 +30,9 @@ _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Config file, with an argument after a colon.", lock_config=True
 )
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder for everything that the run writes.")
+_SET = flags.DEFINE_multi_string(
+    "set", [], "A setting of one stage (or method) by its label: --set=prune.sparsity=0.9; may be repeated."
+)
 _CACHE = flags.DEFINE_string(
     "cache",
     "",
@@ -143,9 +147,56 @@ def _launch() -> Launch:
             f"the config file cannot be loaded ({str(error).splitlines()[-1].strip()}); "
             "name one that exists, for example --config=configs/digits.py"
         ) from error
+    config = _unshared(config)
+    for text in _SET.value:
+        override(config, text)
     workdir = os.path.abspath(_WORKDIR.value)
     cache = os.path.abspath(_CACHE.value) if _CACHE.value else os.path.join(workdir, "checkpoints")
     return Launch(config, workdir, cache, _DATA_CACHE.value, make_mesh(_DEVICES.value))
+
+
+def override(config: dict[str, Any], text: str) -> None:
+    """Changes one setting in `config["stages"]`, or of a study's `config["methods"]`.
+
+    Args:
+        config: changed in place.
+        text: label, settings and value, as in `prune.train.epochs=20`; words need no quotes.
+
+    Raises:
+        ValueError: when there is no such label.
+
+    Example:
+        >>> config = {"stages": (("prune.gradual", {"sparsity": 0.5}),)}
+        >>> override(config, "gradual.sparsity=0.9")
+        >>> config["stages"][0][1]
+        {'sparsity': 0.9}
+    """
+    place, _, value = text.partition("=")
+    label, *path = place.split(".")
+    known = {recipe.label_of(spec): spec[1] for spec in config.get("stages", ())}
+    known |= {name: spec[1] for name, spec in config.get("methods", ())}
+    for key in [label, *path[:-1]]:
+        if key not in known:
+            raise ValueError(
+                f"--set={text}: there is no {key!r}; write LABEL.SETTING=VALUE, there are {', '.join(known)}"
+            )
+        known = known[key]
+        known = known[1] if isinstance(known, (tuple, list)) and len(known) == 2 else known  # a name with settings
+        if not isinstance(known, dict):
+            raise ValueError(f"--set={text}: {key!r} has no settings of its own")
+    if not path:
+        raise ValueError(f"--set={text}: write LABEL.SETTING=VALUE, as in --set=prune.sparsity=0.9")
+    try:
+        known[path[-1]] = ast.literal_eval(value)
+    except (SyntaxError, ValueError):
+        known[path[-1]] = value
+
+
+def _unshared(value: Any) -> Any:
+    """A copy in which two stages never hold the same dict, as a config may well write them."""
+    if isinstance(value, dict):
+        return {key: _unshared(item) for key, item in value.items()}
+    return type(value)(map(_unshared, value)) if isinstance(value, (tuple, list)) else value
 
 
 def _parse(argv: Sequence[str]) -> list[str]:

@@ -6,6 +6,8 @@ from typing import Any
 import flax.linen as nn
 import jax
 
+from experiments.resnet import ResNet
+
 
 class MLP(nn.Module):
     """Dense layers with ReLU between them; `(300, 100)` is LeNet-300-100 (LeCun et al., 1998).
@@ -72,7 +74,7 @@ class CNN(nn.Module):
         return nn.Dense(self.classes)(x)
 
 
-MODELS: dict[str, type[nn.Module]] = {"mlp": MLP, "lenet5": LeNet5, "cnn": CNN}
+MODELS: dict[str, type[nn.Module]] = {"mlp": MLP, "lenet5": LeNet5, "cnn": CNN, "resnet": ResNet}
 
 
 def create(name: str, settings: Mapping[str, Any]) -> nn.Module:
@@ -93,7 +95,23 @@ def create(name: str, settings: Mapping[str, Any]) -> nn.Module:
     try:
         return MODELS[name](**{key: tuple(v) if isinstance(v, (list, tuple)) else v for key, v in settings.items()})
     except TypeError as error:
-        fields = [field for field in MODELS[name].__dataclass_fields__ if field not in ("parent", "name")]
         raise ValueError(
-            f"--config.model.settings={dict(settings)} does not fit {name!r}, which takes {', '.join(fields)}"
+            f"--config.model.settings={dict(settings)} does not fit {name!r}, which takes "
+            f"{', '.join(_fields(MODELS[name]))}"
         ) from error
+
+
+def describe(model: nn.Module) -> dict[str, Any]:
+    """Name and settings that `create` makes a network of, as JSON values.
+
+    Example:
+        >>> describe(create("cnn", {"filters": [4], "width": 8}))
+        {'name': 'cnn', 'settings': {'filters': [4], 'width': 8, 'classes': 10}}
+    """
+    name = next(key for key, kind in MODELS.items() if kind is type(model))
+    settings = {field: getattr(model, field) for field in _fields(type(model))}
+    return {"name": name, "settings": {k: list(v) if isinstance(v, tuple) else v for k, v in settings.items()}}
+
+
+def _fields(kind: type[nn.Module]) -> list[str]:
+    return [field for field in kind.__dataclass_fields__ if field not in ("parent", "name")]

@@ -39,13 +39,23 @@ class Problem(NamedTuple):
         return jax.random.fold_in(jax.random.key(self.seed), number)
 
     def initial_params(self) -> dict[str, Any]:
-        """Freshly drawn parameters: a nested dict of arrays."""
-        shape = self.data.train_images.shape[1:]
-        return self.model.init(self.key("params"), jnp.zeros((1, *shape)))["params"]
+        """Freshly drawn parameters: a nested dict of arrays; all collections where the network keeps statistics."""
+        image = jnp.zeros((1, *self.data.train_images.shape[1:]))
+        # The published figures of networks with statistics began with the bare seed.
+        keeps = len(jax.eval_shape(self.model.init, jax.random.key(0), image)) > 1
+        found = self.model.init(jax.random.key(self.seed) if keeps else self.key("params"), image)
+        return found if keeps else found["params"]
 
     def apply(self, params: Any, images: jax.Array) -> jax.Array:
         """Logits of uint8 images; standardization included, so that a program needs nothing else."""
         return standardized_apply(self.model, self.data.mean, self.data.std)(params, images)
+
+    def train_apply(self, params: Any, images: jax.Array) -> tuple[jax.Array, Any]:
+        """Logits in training, and the new values of the network's statistics, `{}` without any."""
+        if "batch_stats" not in params:
+            return self.apply(params, images), {}
+        x = (images.astype(jnp.float32) - self.data.mean) / self.data.std
+        return self.model.apply(params, x, True, mutable=["batch_stats"])
 
 
 def make_problem(config: Mapping[str, Any], cache: str, mesh: jax.sharding.Mesh) -> Problem:
@@ -82,9 +92,14 @@ def standardized_apply(model: nn.Module, mean: float, std: float) -> Any:
     """
 
     def apply(params: Any, images: jax.Array) -> jax.Array:
-        return model.apply({"params": params}, (images.astype(jnp.float32) - mean) / std)
+        return model.apply(as_variables(params), (images.astype(jnp.float32) - mean) / std)
 
     return apply
+
+
+def as_variables(params: Any) -> Any:
+    """What a Linen module applies: all collections, or the parameters alone put under their name."""
+    return params if "params" in params else {"params": params}
 
 
 def cross_entropy(apply: Any, temperature: float = 1.0) -> Any:

@@ -14,12 +14,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compressjax import core, measure, observe, prune, recipe, saliency
+from compressjax import core, measure, observe, recipe
+from compressjax.recipe import Work
 from experiments import app
 from experiments.plots import as_csv, plot_curves, plot_masks
 from experiments.problem import Problem, assess, cross_entropy, make_problem, predict
-from experiments.stages.teacher import make_teacher
-from experiments.training import with_run
+from experiments.stages import build, execute, makers
+from experiments.stages.facts import observed
 from experiments.view import View, make_console
 
 
@@ -31,8 +32,10 @@ def report(launch: app.Launch) -> None:
     """
     config, console = launch.config, make_console()
     problem = make_problem(config, launch.data_cache, launch.mesh)
+    stages = build(problem, config)
     recipe.claim(launch.workdir, config)
-    params = teacher(problem, config, launch.cache)
+    _, results = execute(stages, launch.cache, problem, View())
+    params = jax.tree.map(jnp.asarray, results[stages[-1].name].tree["params"])
     true, estimated = curves(problem, config, params)
     agreed = measure.agreement(estimated, true)
     console.print(as_text(true, estimated, agreed), markup=False)
@@ -54,28 +57,6 @@ def report(launch: app.Launch) -> None:
     }
     app.write(launch.workdir, files)
     console.print(f"written to {launch.workdir}: {', '.join(files)}", markup=False)
-
-
-def teacher(problem: Problem, config: Mapping[str, Any], cache: str) -> Any:
-    """The trained dense network, from the cache where it is there.
-
-    Args:
-        problem: network and data.
-        config: with `teacher`.
-        cache: folder of checkpoints.
-
-    Returns:
-        Parameters.
-    """
-    view, result = View(), None
-    stage = with_run(make_teacher(problem, config["teacher"]), problem, config)
-    try:
-        for event in recipe.run([stage], recipe.Store(cache), problem.data.fingerprint):
-            view.show(event)
-            result = event
-    finally:
-        view.close()
-    return jax.tree.map(jnp.asarray, result.result.tree["params"])
 
 
 def curves(problem: Problem, config: Mapping[str, Any], params: Any) -> tuple[measure.Sensitivity, measure.Sensitivity]:
@@ -105,32 +86,25 @@ def prune_all(
 
     Args:
         problem: network and data.
-        config: with `examples`, `batch` and `totals`.
+        config: with `methods` (pairs of a label and what `recipe.make` takes), `examples`, `batch` and `totals`.
         params: trained.
-        true: curves, for the distribution by sensitivity.
+        true: curves, for distributions by sensitivity.
 
     Returns:
         One row for every method and sparsity: accuracy, masks by leaf, dead units.
     """
-    _, stats = jax.jit(observe(problem.apply))(params, problem.images[: config["examples"]])
     batches = [(problem.images[: config["batch"]], problem.labels[: config["batch"]])]
-    rows = []
+    stats, rows = observed(problem, {"examples": config["examples"]}, params), []
     for total in config["totals"]:
-        shares = prune.distributions.by_sensitivity(true.sparsities, true.losses, true.sizes, total, base=true.base)
-        methods = {
-            "uniform": prune.magnitude(total),
-            "erk": prune.magnitude(total, "erk"),
-            "global": prune.magnitude(total, "global"),
-            "lamp": prune.one_shot(saliency.lamp(), total, "global"),
-            "sensitivity": prune.magnitude(total, shares),
-            "fisher": prune.one_shot(saliency.fisher(cross_entropy(problem.apply), batches), total, "global"),
-            "wanda": prune.wanda(total),
-            "sparsegpt": prune.sparsegpt(total),
-            "sparsegpt by sensitivity": prune.sparsegpt(total, distribution=shares),
+        given = {
+            **makers(problem),
+            **{name: lambda value=value: value for name, value in true._asdict().items()},
+            "batches": lambda: batches,
+            "sparsity": lambda total=total: total,
         }
-        for name, method in methods.items():
-            state = method.update(method.init(params), params, None, stats)
-            tree = method.encode(params, state)
+        for name, spec in config["methods"]:
+            method = recipe.make(spec, given=given, where=f"config.methods: {name}")
+            tree = Work(name, params, (method,)).apply(stats)
             rows.append({"method": name, "sparsity": total, **facts(problem, config, tree)})
     return rows
 

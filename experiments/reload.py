@@ -29,8 +29,8 @@ _DENSE = flags.DEFINE_string("dense", "", "Checkpoint of the dense parameters, t
 
 def reload() -> None:
     """Evaluates the artifact on its test set; with `--dense`, also times it against the dense network."""
-    held = artifact.load(_ARTIFACT.value)
-    about = held.manifest.metadata
+    loaded = artifact.load(_ARTIFACT.value)
+    about = loaded.manifest.metadata
     data = datasets.load(about["data"]["name"], _DATA_PATH.value, app.data_cache())
     if data.fingerprint != about["data"]["fingerprint"]:
         raise ValueError(
@@ -39,15 +39,17 @@ def reload() -> None:
         )
     model = models.create(about["model"]["name"], about["model"]["settings"])
     apply = standardized_apply(model, data.mean, data.std)
-    fast = interpret.prepare(held.tree)
+    fast = interpret.prepare(loaded.tree)
     lifted = interpret.lift(apply, on_fallback="ignore")
     logits = predict(lifted, fast, data.test_images)
-    rows = interpret.explain(apply)(held.tree, data.test_images[:2])
+    rows = interpret.explain(apply)(loaded.tree, data.test_images[:2])
     found = {**assess(logits, data.test_labels), "explained": [list(row) for row in rows]}
     if _DENSE.value:
         root, _, name = _DENSE.value.partition("::")
-        dense = recipe.Store(root).load(name).tree["params"]
-        found |= compare((apply, dense), (lifted, fast), data.test_images)
+        held = recipe.Store(root).load(name)
+        network = models.create(**held.facts["facts"]["network"])
+        dense = (standardized_apply(network, data.mean, data.std), held.tree["params"])
+        found |= compare(dense, (lifted, fast), data.test_images)
     found["peak_rss_bytes"] = measure.peak_memory()
     np.save(f"{_OUTPUT.value}.npy", logits.argmax(-1).astype(np.uint8))
     recipe.write_file(f"{_OUTPUT.value}.json", json.dumps(found, indent=2))

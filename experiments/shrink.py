@@ -13,76 +13,13 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
-import optax
 
-from compressjax import measure, modules, recipe, structure
-from experiments import app
-from experiments.datasets import Dataset, batch_indices, load
+from compressjax import measure, recipe, structure
+from experiments import app, models
 from experiments.plots import as_csv, plot_groups
-from experiments.resnet import ResNet
-from experiments.view import make_console
-
-
-def standardize(data: Dataset, images: np.ndarray) -> jax.Array:
-    """Images in float32 with mean 0 and deviation 1 over the training set."""
-    return (jnp.asarray(images, jnp.float32) - data.mean) / data.std
-
-
-def train(
-    model: nn.Module, variables: Any, data: Dataset, settings: Mapping[str, Any], seed: int, name: str
-) -> tuple[Any, float]:
-    """Adam with decoupled weight decay along a cosine; statistics of BatchNorm move along.
-
-    Args:
-        model: the module.
-        variables: `params` and `batch_stats`.
-        data: images and labels.
-        settings: `steps`, `batch`, `learning_rate`, `weight_decay`.
-        seed: of the order of the data.
-        name: of the training, so that another one has another order.
-
-    Returns:
-        Trained variables, and the mean loss of the last tenth of the steps.
-
-    Raises:
-        ValueError: when the loss is no number.
-    """
-    steps = settings["steps"]
-    schedule = optax.cosine_decay_schedule(settings["learning_rate"], steps)
-    optimizer = optax.adamw(schedule, weight_decay=settings["weight_decay"])
-    images, labels = jnp.asarray(data.train_images), jnp.asarray(data.train_labels)
-
-    def step(variables: Any, state: Any, rows: jax.Array) -> tuple[Any, Any, jax.Array]:
-        x, y = (images[rows].astype(jnp.float32) - data.mean) / data.std, labels[rows]
-
-        def loss(params: Any) -> tuple[jax.Array, Any]:
-            logits, new = model.apply({**variables, "params": params}, x, True, mutable=["batch_stats"])
-            return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean(), new
-
-        (value, new), grads = jax.value_and_grad(loss, has_aux=True)(variables["params"])
-        updates, state = optimizer.update(grads, state, variables["params"])
-        return {"params": optax.apply_updates(variables["params"], updates), **new}, state, value
-
-    compiled, state = jax.jit(step, donate_argnums=(0, 1)), optimizer.init(variables["params"])
-    variables = jax.tree.map(jnp.copy, variables)
-    order = batch_indices(seed, name, 0, steps, settings["batch"], len(data.train_labels))
-    losses = []
-    for rows in order:
-        variables, state, value = compiled(variables, state, rows)
-        losses.append(value)
-    last = float(np.mean([float(x) for x in losses[-max(1, steps // 10) :]]))
-    if not np.isfinite(last):
-        raise ValueError(f"{name}: the loss became {last}; lower --config.{name}.learning_rate")
-    return variables, last
-
-
-def right(model: nn.Module, variables: Any, data: Dataset, batch: int = 500) -> np.ndarray:
-    """Which test images are classified correctly."""
-    apply = jax.jit(model.apply)
-    logits = [apply(variables, standardize(data, data.test_images[i : i + batch]))
-              for i in range(0, len(data.test_labels), batch)]  # fmt: skip
-    return np.concatenate([np.asarray(z).argmax(-1) for z in logits]) == data.test_labels
+from experiments.problem import as_variables, make_problem
+from experiments.stages import build, execute
+from experiments.view import View
 
 
 def speeds(
@@ -109,65 +46,53 @@ def speeds(
     return found
 
 
-def cut(model: nn.Module, variables: Any, example: jax.Array, config: Mapping[str, Any]) -> tuple[Any, nn.Module]:
-    """The shrunk model, and the module of its widths.
-
-    Args:
-        model: the module.
-        variables: trained.
-        example: images for the check.
-        config: `keep`, `saliency`, `round_to`.
-
-    Returns:
-        What `shrink` gives, and the module.
-    """
-    small = structure.shrink(
-        model.apply, variables, example, keep=config["keep"], saliency=config["saliency"], round_to=config["round_to"]
-    )
-    expected = jax.jit(small.fn)(small.params, example)
-    return small, modules.resize(model, small.params, example, expected=expected, tolerance=1e-4)
-
-
 def report(launch: app.Launch) -> None:
     """Runs the experiment.
 
     Args:
-        launch: config and folders; see `configs/shrink_fashion_mnist.py` for the fields.
+        launch: config and folders; see `configs/shrink_fashion_mnist.py` for the fields. One of the stages is `shrink`.
     """
-    config, console = launch.config, make_console()
+    config, view = launch.config, View()
+    problem = make_problem(config, launch.data_cache, launch.mesh)
+    stages = build(problem, config)
+    cutting = [stage.name for stage in stages if stage.settings["name"] == "shrink"]
+    if not cutting:
+        raise ValueError("config.stages has no `shrink`; run experiments.compress on such a config")
     recipe.claim(launch.workdir, config)
-    data = load(config["data"]["name"], config["data"]["path"], launch.data_cache)
-    model = ResNet(**{key: tuple(value) for key, value in config["model"].items()})
-    example = standardize(data, data.train_images[:64])
-    start = jax.jit(model.init)(jax.random.key(config["seed"]), example)
-    dense, _ = train(model, start, data, config["dense"], config["seed"], "dense")
-    small, smaller = cut(model, dense, example, config)
-    recovered, _ = train(smaller, small.params, data, config["recovery"], config["seed"], "recovery")
-    hits = {
-        "dense": right(model, dense, data), "cut": right(smaller, small.params, data),
-        "recovered": right(smaller, recovered, data),
-    }  # fmt: skip
-    accuracy = {name: 100 * float(hit.mean()) for name, hit in hits.items()}
-    counted = {"dense": measure.flops(model.apply, dense, example),
-               "shrunk": measure.flops(smaller.apply, recovered, example)}  # fmt: skip
-    predicted = {"dense": small.before.flops, "shrunk": small.after.flops}
-    timed = speeds({"dense": (model, dense), "shrunk": (smaller, recovered)}, data.test_images.shape[1:], config)
+    facts, results = execute(stages, launch.cache, problem, view)
+    shrunk = facts[cutting[0]]
+    first, last, cut = stages[0].name, stages[-1].name, shrunk["cut"]
+    images = jnp.asarray(problem.data.train_images[:64], jnp.float32)
+    example = (images - problem.data.mean) / problem.data.std
+    variables = {
+        name: (models.create(**facts[stage]["network"]), as_variables(results[stage].tree["params"]))
+        for name, stage in (("dense", first), ("shrunk", last))
+    }
+    accuracy = {
+        name: 100 * row["accuracy"]
+        for name, row in (("dense", facts[first]), ("cut", shrunk), ("recovered", facts[last]))
+    }
+    cuts = [structure.Cut(**row) for row in cut["groups"]]
     found = {
         **app.describe_machine(), "command": app.command(), "accuracy": accuracy,
-        "points_lost": accuracy["dense"] - accuracy["recovered"], "error_of_cut": small.error,
-        "parameters": {"dense": small.before.parameters, "shrunk": small.after.parameters},
-        "bytes": {"dense": small.before.bytes, "shrunk": small.after.bytes},
-        "flops": {"xla": counted, "predicted": predicted}, "speed": timed,
-        "widths": {"widths": smaller.widths, "inner": smaller.inner},
-        "groups": [row._asdict() for row in small.cuts if not row.reason],
+        "points_lost": accuracy["dense"] - accuracy["recovered"], "error_of_cut": cut["error"],
+        "parameters": {"dense": cut["before"]["parameters"], "shrunk": cut["after"]["parameters"]},
+        "bytes": {"dense": cut["before"]["bytes"], "shrunk": cut["after"]["bytes"]},
+        "flops": {
+            "xla": {name: measure.flops(net.apply, p, example) for name, (net, p) in variables.items()},
+            "predicted": {"dense": cut["before"]["flops"], "shrunk": cut["after"]["flops"]},
+        },
+        "speed": speeds(variables, problem.data.test_images.shape[1:], config),
+        "widths": facts[last]["network"]["settings"],
+        "groups": [row._asdict() for row in cuts if not row.reason],
     }  # fmt: skip
     files = {
         "shrink.json": json.dumps(found, indent=2) + "\n",
-        "groups.csv": as_csv(structure.Cut._fields, small.cuts),
-        "groups.png": plot_groups(small.cuts),
+        "groups.csv": as_csv(structure.Cut._fields, cuts),
+        "groups.png": plot_groups(cuts),
     }
     app.write(launch.workdir, files)
-    console.print(as_text(found), markup=False)
+    view.console.print(as_text(found), markup=False)
 
 
 def as_text(found: Mapping[str, Any]) -> str:

@@ -1,18 +1,31 @@
-"""Harsher conditions than users run under: several devices, no rank promotion, fixed examples, one thread a worker."""
+"""Harsher conditions than users run under: several devices, no rank promotion, fixed examples, one thread a worker.
+
+`HYPOTHESIS_PROFILE=thorough` draws more examples and compiles as users do; `make test-all` sets it.
+"""
 
 import os
 import pathlib
+import sys
 
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "ci")
 # Read by XLA at its first use, so they are set before anything imports jax. Workers of pytest-xdist already share the
 # cores: a thread pool in each would only make them wait for one another. Four devices on one host suffice for a 2 x 2
 # mesh.
-_FLAGS = "--xla_force_host_platform_device_count=4 --xla_cpu_multi_thread_eigen=false"
-os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_FLAGS}".strip()
+_FLAGS = ["--xla_force_host_platform_device_count=4", "--xla_cpu_multi_thread_eigen=false"]
+if PROFILE == "ci":
+    # Most programs of the suite run once: making them fast takes twice as long as making them.
+    _FLAGS += [
+        "--xla_backend_optimization_level=0", "--xla_llvm_disable_expensive_passes=true",
+        "--xla_cpu_use_fusion_emitters=false",
+    ]  # fmt: skip
+os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *_FLAGS]).strip()
 os.environ["JAX_PLATFORMS"] = "cpu"
 # Most of the suite's time goes into compiling. Workers, child processes and later runs share what they compile; the key
 # of an entry is the program, the compiler and its flags, so a change of the code is never hidden.
 os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "true"
-os.environ["JAX_COMPILATION_CACHE_DIR"] = str(pathlib.Path(__file__).resolve().parents[1] / ".pytest_cache" / "xla")
+os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR", str(pathlib.Path(__file__).resolve().parents[1] / ".pytest_cache" / "xla")
+)
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -26,10 +39,50 @@ import jax
 import numpy as np
 import pytest
 
+from tests import accounting
+
 # Timing says nothing under xdist, so there is no deadline; the examples are the same on every machine and every day.
 hypothesis.settings.register_profile("ci", max_examples=8, deadline=None, derandomize=True, database=None)
-hypothesis.settings.register_profile("thorough", max_examples=300, deadline=None)
-hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+hypothesis.settings.register_profile("thorough", max_examples=40, deadline=None)
+hypothesis.settings.load_profile(PROFILE)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Counts what the run costs."""
+    config.pluginmanager.register(accounting.Accounts(config), "accounts")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """A worker a core, as far as the memory goes."""
+    return accounting.fitting(accounting.cores(), accounting.free_memory())
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Lowers a number of workers that the memory does not hold."""
+    asked = getattr(config.option, "numprocesses", None)
+    if isinstance(asked, int) and asked > 0:
+        config.option.numprocesses = accounting.fitting(asked, accounting.free_memory())
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Examples of functions that no folder exports run in `make test-all` alone."""
+    for item in items:
+        if isinstance(item, pytest.DoctestItem) and not public(item.name):
+            item.add_marker("thorough")
+
+
+def public(name: str) -> bool:
+    """Whether a dotted name is a folder's, or of a function or class that its folder exports."""
+    parts = name.split(".")
+    hidden = next((i for i, part in enumerate(parts) if part.startswith("_")), None)
+    if hidden is None:
+        return True
+    folder = sys.modules[".".join(parts[:hidden])]
+    named = [part for part in parts[hidden:] if not part.startswith("_")]
+    return bool(named) and named[0] in getattr(folder, "__all__", ())
 
 
 @pytest.fixture(autouse=True)

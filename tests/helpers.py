@@ -3,50 +3,14 @@
 import math
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from compressjax import core, tensors
+from compressjax.testing._compare import array, describe, difference, epsilon, float64, same_bits
+
+__all__ = ["FLOATS", "array", "brute", "brute_bits", "describe", "difference", "epsilon", "float64", "same_bits"]
 
 FLOATS = ("float32", "bfloat16", "float16")
-
-
-def array(seed: int, shape: tuple[int, ...], dtype: str = "float32", scale: float = 1.0) -> jax.Array:
-    """Normal numbers from NumPy, so that no test draws from the generator under test."""
-    return jnp.asarray(np.random.default_rng(seed).normal(size=shape) * scale, jnp.dtype(dtype))
-
-
-def epsilon(dtype: Any) -> float:
-    """Distance from one to the next number of a floating dtype."""
-    return float(jnp.finfo(dtype).eps)
-
-
-def same_bits(a: Any, b: Any) -> bool:
-    """Whether two arrays agree in dtype, shape and every byte (NaN equals NaN, zero differs from minus zero)."""
-    a, b = np.asarray(a), np.asarray(b)
-    return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
-
-
-def difference(a: Any, b: Any) -> str:
-    """Where two trees differ in structure or bits; empty when they do not."""
-    if jax.tree.structure(a) != jax.tree.structure(b):
-        return f"structures differ: {jax.tree.structure(a)} and {jax.tree.structure(b)}"
-    for (path, x), (_, y) in zip(*(jax.tree_util.tree_flatten_with_path(t)[0] for t in (a, b)), strict=True):
-        if not same_bits(x, y):
-            return f"{jax.tree_util.keystr(path)} differs: {describe(x)} and {describe(y)}"
-    return ""
-
-
-def describe(x: Any) -> str:
-    """Shape, dtype and the first entries."""
-    x = np.asarray(x)
-    return f"{x.dtype}{list(x.shape)} {x.ravel()[:6].tolist()}"
-
-
-def float64(x: Any) -> np.ndarray:
-    """Any array in double precision."""
-    return np.asarray(x).astype(np.float64)
 
 
 def brute(x: Any) -> np.ndarray:
@@ -100,7 +64,16 @@ def _codebook(x: tensors.Codebook) -> np.ndarray:
     return out
 
 
+def _block_diagonal(x: tensors.BlockDiagonal) -> np.ndarray:
+    blocks, inputs, outputs = brute(x.blocks), np.asarray(x.inputs), np.asarray(x.outputs)
+    out = np.zeros((*blocks.shape[:-3], inputs.shape[-2] * inputs.shape[-1], outputs.shape[-2] * outputs.shape[-1]))
+    for *lead, b, i, o in np.ndindex(*blocks.shape):
+        out[(*lead, inputs[(*lead, b, i)], outputs[(*lead, b, o)])] = blocks[(*lead, b, i, o)]
+    return out
+
+
 _BRUTE = {
+    tensors.BlockDiagonal: _block_diagonal,
     tensors.Masked: _masked,
     tensors.LowRank: _low_rank,
     tensors.Quantized: _quantized,
@@ -127,6 +100,9 @@ def brute_bits(x: Any, kept: int | None = None) -> int:
         case tensors.Codebook():
             width = math.ceil(math.log2(x.centroids.shape[-1]))
             return entries * width + brute_bits(x.centroids)
+        case tensors.BlockDiagonal():
+            sides = ((x.inputs, x.shape[-2]), (x.outputs, x.shape[-1]))
+            return brute_bits(x.blocks) + sum(np.asarray(p).size * math.ceil(math.log2(n)) for p, n in sides)
         case tensors.Sum():
             return sum(brute_bits(term, kept) for term in x.terms)
     raise ValueError(f"no second opinion on the size of a {type(x).__name__}; write one here")

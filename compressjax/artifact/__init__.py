@@ -2,9 +2,9 @@
 
 from compressjax.artifact._file import Artifact, Report, inspect, load, save, verify
 from compressjax.artifact._program import export, run
-from compressjax.coding import ArtifactError, Ledger, LedgerRow, Manifest
+from compressjax.coding import ArtifactError, Ledger, LedgerRow, Manifest, UnknownNode
 
 __all__ = [
-    "Artifact", "ArtifactError", "Ledger", "LedgerRow", "Manifest", "Report", "export", "inspect", "load", "run",
-    "save", "verify",
+    "Artifact", "ArtifactError", "Ledger", "LedgerRow", "Manifest", "Report", "UnknownNode", "export", "inspect",
+    "load", "run", "save", "verify",
 ]  # fmt: skip

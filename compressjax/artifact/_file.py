@@ -116,6 +116,7 @@ def load(path: str | os.PathLike[str], *, max_bytes: int | None = None) -> Artif
         Tree, manifest and program.
 
     Raises:
+        UnknownNode: If a leaf is a node of a type that nobody registered; the message names the import that is missing.
         ArtifactError: If any byte is altered, missing or added, the version is unknown, or a size is out of bounds.
 
     Example:
@@ -131,7 +132,7 @@ def load(path: str | os.PathLike[str], *, max_bytes: int | None = None) -> Artif
         try:
             leaves[name] = from_spec(spec)
         except ArtifactError as error:
-            raise ArtifactError(f"{path}: leaf {name!r}: {error}") from error
+            raise type(error)(f"{path}: leaf {name!r}: {error}") from error
     metadata = dict(contents.manifest.metadata)
     tree = unflatten(metadata.pop("tree", None), leaves)
     return Artifact(tree, contents.manifest._replace(metadata=metadata), contents.extras.get("program"))

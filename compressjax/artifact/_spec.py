@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compressjax import core, tensors
-from compressjax.coding import ArtifactError, Bits
-
-# The only types that loading a file can construct.
-NODES: dict[str, type[core.Node]] = {
-    cls.__name__: cls for cls in (tensors.Codebook, tensors.LowRank, tensors.Masked, tensors.Quantized, tensors.Sum)
-}
+import compressjax.tensors  # noqa: F401 - registers the nodes of compressjax
+from compressjax import core
+from compressjax.coding import ArtifactError, Bits, UnknownNode
+from compressjax.coding._leaf import stored
 
 
 def to_spec(leaf: Any) -> Any:
@@ -24,18 +23,27 @@ def to_spec(leaf: Any) -> Any:
         leaf: What stands at one path of a tree.
 
     Returns:
-        A NumPy array, or `{"node", "meta", "fields"}` of them.
+        A NumPy array, or `{"node", "meta", "fields", "shape"}` of them.
 
     Raises:
-        ArtifactError: If the node's type is not in `NODES`, or the leaf is no concrete array.
+        ArtifactError: If the node's class is not registered, JSON would change its metadata, or the leaf is no array.
     """
     if isinstance(leaf, core.Node):
-        name = type(leaf).__name__
-        if NODES.get(name) is not type(leaf):
-            raise ArtifactError(f"node type {name!r} cannot be stored; files hold {sorted(NODES)}")
+        cls = type(leaf)
+        if core.node_types().get(cls.type_name) is not cls:
+            raise ArtifactError(
+                f"{cls.__name__} is not the class that is registered as {cls.type_name!r}; decorate the class with "
+                "core.node, and make the leaf anew if its class was defined again"
+            )
         fields = {key: to_spec(getattr(leaf, key)) for key, role in leaf.roles.items() if role != "meta"}
         meta = {key: getattr(leaf, key) for key, role in leaf.roles.items() if role == "meta"}
-        return {"node": name, "meta": meta, "fields": fields}
+        for key, value in meta.items():
+            if not _is_json(value):
+                raise ArtifactError(
+                    f"metadata {key!r} of a {cls.__name__} is {value!r}; files hold finite numbers, strings, Booleans, "
+                    "None and tuples of them"
+                )
+        return {"node": cls.type_name, "meta": meta, "fields": fields, "shape": tuple(leaf.shape)}
     if leaf is None:
         return None
     if isinstance(leaf, tuple | list):
@@ -50,9 +58,9 @@ def to_spec(leaf: Any) -> Any:
 def from_spec(spec: Any) -> Any:
     """Inverse of `to_spec`: JAX arrays where JAX keeps the type, NumPy arrays for the rest (float64 without x64)."""
     if isinstance(spec, dict):
-        cls = NODES.get(spec["node"])
+        cls = core.node_types().get(spec["node"])
         if cls is None:
-            raise ArtifactError(f"unknown node type {spec['node']!r}; this version knows {sorted(NODES)}")
+            raise UnknownNode(f"unknown node type {spec['node']!r}; {_remedy(spec['node'])}, before loading")
         roles = cls.roles
         if not set(spec["fields"]) <= {k for k in roles if roles[k] != "meta"} or not set(spec["meta"]) <= {
             k for k in roles if roles[k] == "meta"
@@ -75,16 +83,24 @@ def from_spec(spec: Any) -> Any:
     return jnp.asarray(array) if kept else array
 
 
-def nonfinite(spec: Any, gate: np.ndarray | None = None) -> int:
+def _remedy(name: str) -> str:
+    """What makes a type known; nothing is ever imported because a file says so."""
+    module, _, kind = name.partition(":")
+    if not kind:
+        return "install the compressjax that wrote the file"
+    if module in sys.modules:
+        return f"{module} is loaded but declares no {kind}; run the code that declares it"
+    return f"import {module}, which defines it"
+
+
+def nonfinite(spec: Any) -> int:
     """Number of stored entries that are infinite or not a number; what a mask hides is not stored."""
-    if isinstance(spec, dict):
-        mask = spec["fields"].get("mask") if spec["node"] == "Masked" else None
-        if mask is not None:
-            gate = mask & gate if gate is not None and gate.shape == mask.shape else mask
-        return sum(nonfinite(field, gate) for field in spec["fields"].values())
-    if isinstance(spec, tuple | list):
-        return sum(nonfinite(part, gate) for part in spec)
-    if spec is None or not jnp.issubdtype(spec.dtype, jnp.inexact):
-        return 0
-    shown = spec[gate] if gate is not None and gate.shape == spec.shape else spec
-    return int(shown.size - np.isfinite(shown).sum())
+    arrays = (array for array in stored(spec) if jnp.issubdtype(array.dtype, jnp.inexact))
+    return sum(int(array.size - np.isfinite(array).sum()) for array in arrays)
+
+
+def _is_json(value: Any) -> bool:
+    """Whether a value comes back from JSON as it was."""
+    if type(value) is tuple:
+        return all(map(_is_json, value))
+    return value is None or type(value) in (bool, int, str) or (type(value) is float and math.isfinite(value))

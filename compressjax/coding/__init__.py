@@ -9,14 +9,14 @@ Example:
 
 from compressjax.coding._array import CODECS
 from compressjax.coding._dtypes import Bits
-from compressjax.coding._errors import ArtifactError
+from compressjax.coding._errors import ArtifactError, UnknownNode
 from compressjax.coding._file import Contents, Manifest, dumps, inspect, loads, read, write
 from compressjax.coding._frame import FORMAT
 from compressjax.coding._ledger import Ledger, LedgerRow
 from compressjax.coding._materialize import materialize
-from compressjax.coding._measure import CoderFigures, measure
+from compressjax.coding._twin import register
 
 __all__ = [
-    "CODECS", "FORMAT", "ArtifactError", "Bits", "CoderFigures", "Contents", "Ledger", "LedgerRow", "Manifest", "dumps",
-    "inspect", "loads", "materialize", "measure", "read", "write",
+    "CODECS", "FORMAT", "ArtifactError", "Bits", "Contents", "Ledger", "LedgerRow", "Manifest", "UnknownNode", "dumps",
+    "inspect", "loads", "materialize", "read", "register", "write",
 ]  # fmt: skip

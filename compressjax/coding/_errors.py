@@ -1,4 +1,4 @@
-"""The one error that reading or writing an artifact raises."""
+"""The errors that reading or writing an artifact raises."""
 
 
 class ArtifactError(ValueError):
@@ -6,5 +6,14 @@ class ArtifactError(ValueError):
 
     Example:
         >>> issubclass(ArtifactError, ValueError)
+        True
+    """
+
+
+class UnknownNode(ArtifactError):  # noqa: N818 - it names what was met
+    """A node of a type that nobody registered; the message names the import that is missing.
+
+    Example:
+        >>> issubclass(UnknownNode, ArtifactError)
         True
     """

@@ -6,11 +6,12 @@ Under a mask, entry-wise arrays are stored at the kept entries only and come bac
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from compressjax.coding import _array
+from compressjax.coding import _array, _twin
 from compressjax.coding._bits import Reader
 from compressjax.coding._dtypes import Bits, carrier, join, split
 from compressjax.coding._errors import ArtifactError
@@ -39,7 +40,7 @@ def encode(spec: Any, gate: np.ndarray | None = None) -> tuple[Any, bytes]:
     """Structure and payload of an array, a node (`{"node", "meta", "fields"}`), a tuple, a list or None.
 
     Args:
-        spec: What to store.
+        spec: What to store. A node of a type from outside compressjax may carry its dense `"shape"`.
         gate: Booleans of the dense shape; entries of arrays of that shape are dropped where False.
 
     Returns:
@@ -55,17 +56,37 @@ def encode(spec: Any, gate: np.ndarray | None = None) -> tuple[Any, bytes]:
         key = "t" if isinstance(spec, tuple) else "l"
         return {key: [structure for structure, _ in parts]}, b"".join(payload for _, payload in parts)
     if isinstance(spec, dict):
-        fields, payloads = {}, []
-        names = sorted(spec["fields"], key=lambda name: name != "mask")  # a mask gates what follows it
-        for name in names:
-            inner = _gate(spec["node"], spec.get("meta", {}), name, spec["fields"].get("mask"), gate)
-            fields[name], payload = encode(spec["fields"][name], inner)
-            payloads.append(payload)
-        return {"n": spec["node"], "m": spec.get("meta", {}), "f": fields}, b"".join(payloads)
+        return _encode_node(spec, gate)
     name, bits = split(spec)
     gated = gate is not None and gate.shape == bits.shape
     codec, payload = _array.encode(bits[gate] if gated else bits, rotate=name == "bfloat16")
     return [codec, name, list(bits.shape), len(payload)] + ([1] if gated else []), payload
+
+
+def _encode_node(spec: dict[str, Any], gate: np.ndarray | None) -> tuple[Any, bytes]:
+    name, meta, gating = spec["node"], dict(spec.get("meta", {})), _gating(spec, gate)
+    fields, payloads = {}, []
+    for key, field, inner in _gated(spec["fields"], gating, gate):
+        fields[key], payload = encode(field, inner)
+        payloads.append(payload)
+    structure = {"n": name, "m": meta, "f": fields}
+    if _twin.written(name):
+        structure |= {} if spec.get("shape") is None else {"s": list(spec["shape"])}
+        structure |= {} if gating is None else {"g": list(gating)}
+    return structure, b"".join(payloads)
+
+
+def stored(spec: Any, gate: np.ndarray | None = None) -> Iterator[np.ndarray]:
+    """Arrays of a spec, each with the entries that a file holds: those that a mask hides are left out."""
+    if isinstance(spec, dict):
+        for _, field, inner in _gated(spec["fields"], _gating(spec, gate), gate):
+            yield from stored(field, inner)
+    elif isinstance(spec, tuple | list) and not isinstance(spec, Bits):
+        for part in spec:
+            yield from stored(part, gate)
+    elif spec is not None:
+        array = np.asarray(spec)
+        yield array[gate] if gate is not None and gate.shape == array.shape else array
 
 
 def decode(structure: Any, reader: Reader, budget: Budget, gate: np.ndarray | None = None, depth: int = 0) -> Any:
@@ -76,7 +97,7 @@ def decode(structure: Any, reader: Reader, budget: Budget, gate: np.ndarray | No
         raise ArtifactError(f"a leaf is nested deeper than {_DEPTH}; the file is damaged")
     if isinstance(structure, list):
         return _decode_array(structure, reader, budget, gate)
-    if isinstance(structure, dict) and set(structure) == {"n", "m", "f"}:
+    if isinstance(structure, dict) and {"n", "m", "f"} <= set(structure) <= {"n", "m", "f", "s", "g"}:
         return _decode_node(structure, reader, budget, gate, depth)
     if isinstance(structure, dict) and len(structure) == 1:
         ((key, parts),) = structure.items()
@@ -87,17 +108,36 @@ def decode(structure: Any, reader: Reader, budget: Budget, gate: np.ndarray | No
 
 
 def _decode_node(structure: dict, reader: Reader, budget: Budget, gate: np.ndarray | None, depth: int) -> dict:
-    node, meta, stored = structure["n"], structure["m"], structure["f"]
-    if not (isinstance(node, str) and isinstance(meta, dict) and isinstance(stored, dict)):
+    node, meta, parts = structure["n"], structure["m"], structure["f"]
+    if not (isinstance(node, str) and isinstance(meta, dict) and isinstance(parts, dict)):
         raise ArtifactError(f"node {str(node)[:80]!r} is not described by a name and two tables; the file is damaged")
-    if "mask" in stored and next(iter(stored)) != "mask":
-        raise ArtifactError(f"node {node!r} stores its mask after what it masks; the file is damaged")
     meta = {key: _frozen(value) for key, value in meta.items()}
-    fields: dict[str, Any] = {}
-    for name in stored:
-        inner = _gate(node, meta, name, fields.get("mask"), gate)
-        fields[name] = decode(stored[name], reader, budget, inner, depth + 1)
-    return {"node": node, "meta": meta, "fields": fields}
+    spec: dict[str, Any] = {"node": node, "meta": meta, "fields": {}}
+    if "s" in structure:
+        spec["shape"] = checked_shape(structure["s"])
+    gating = _read_gating(structure, meta, gate)
+    if gating and gating.mask in parts and next(iter(parts)) != gating.mask:
+        raise ArtifactError(f"node {node!r} stores its mask after what it masks; the file is damaged")
+    fields = spec["fields"]
+    for name, part in parts.items():
+        inner = None if gating is None else gating.over(name, fields, gate)
+        fields[name] = decode(part, reader, budget, inner, depth + 1)
+    return spec
+
+
+def _read_gating(structure: dict, meta: dict[str, Any], gate: np.ndarray | None) -> _twin.Gating | None:
+    """The gating that the writer used: from the file for outside nodes, whether or not a twin is registered here."""
+    if not _twin.written(structure["n"]):
+        return _gating({"node": structure["n"], "meta": meta}, gate)
+    entry = _frozen(structure.get("g"))
+    match entry:
+        case None:
+            return None
+        case (tuple(names), None, str() | None as mask):
+            return _twin.Gating(names, None, mask)
+        case (tuple(names), tuple(axes), str() | None as mask) if gate is not None:
+            return _twin.Gating(names, _twin.checked_axes(axes, gate.ndim), mask)
+    raise ArtifactError(f"unknown gating {str(entry)[:80]} of {structure['n'][:80]!r}; the file is damaged")
 
 
 def _decode_array(structure: list, reader: Reader, budget: Budget, gate: np.ndarray | None) -> np.ndarray | Bits:
@@ -133,28 +173,20 @@ def checked_count(count: Any) -> int:
     return count
 
 
-def dense_order(meta: dict[str, Any], ndim: int) -> tuple[int, ...]:
-    """Permutation that takes dense axes to stored axes: `order` speaks of the trailing axes."""
-    order = meta.get("order") or ()
-    lead = ndim - len(order)
-    if lead < 0 or sorted(order) != list(range(len(order))):
-        raise ArtifactError(f"axis order {order} does not fit an array of {ndim} axes; the file is damaged")
-    return (*range(lead), *(lead + axis for axis in order))
+def _gating(spec: dict[str, Any], gate: np.ndarray | None) -> _twin.Gating | None:
+    twin = _twin.find(spec["node"])
+    return None if twin is None else twin.gating(spec.get("meta", {}), None if gate is None else gate.ndim)
 
 
-def _gate(node: str, meta: dict[str, Any], name: str, mask: Any, gate: np.ndarray | None) -> np.ndarray | None:
-    """The mask over a node's field, given the mask over the node."""
-    if node == "Masked" and name == "value" and mask is not None:
-        mask = np.asarray(mask)
-        return mask & gate if gate is not None and gate.shape == mask.shape else mask
-    if gate is None or (node, name) not in {
-        ("Masked", "mask"),
-        ("Codebook", "codes"),
-        ("Quantized", "codes"),
-        ("Sum", "terms"),
-    }:
-        return None
-    return gate.transpose(dense_order(meta, gate.ndim)) if node == "Quantized" else gate
+def _gated(
+    fields: Mapping[str, Any], gating: _twin.Gating | None, gate: np.ndarray | None
+) -> Iterator[tuple[str, Any, np.ndarray | None]]:
+    """Name, content and mask of each field, the node's own mask first: it gates what follows it."""
+    if gating is None:
+        yield from ((name, field, None) for name, field in fields.items())
+        return
+    for name in sorted(fields, key=lambda name: name != gating.mask):
+        yield name, fields[name], gating.over(name, fields, gate)
 
 
 def _frozen(value: Any) -> Any:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from compressjax.coding._leaf import dense_order
+from compressjax.coding import _twin
+from compressjax.coding._errors import UnknownNode
+from compressjax.coding._leaf import checked_shape
 
 
 class LedgerRow(NamedTuple):
@@ -14,7 +16,7 @@ class LedgerRow(NamedTuple):
     Attributes:
         path: Value path of the leaf.
         nodes: Chain of node types, `"Masked(Codebook)"`, or `"array"`.
-        shape: Dense shape, None for a node type that this version does not know.
+        shape: Dense shape, None for a node type that says it neither in the file nor here.
         float32_bytes: Four bytes an entry of the dense tensor.
         packed_bytes: The node's `size_bits()` rounded up to bytes, None when the writer gave none.
         file_bytes: Bytes of the leaf's streams in the file.
@@ -94,24 +96,32 @@ def chain(structure: Any) -> str:
     return structure["n"] + (f"({', '.join(inner)})" if inner else "")
 
 
+class _Shapes(dict[str, Any]):
+    """Structures of fields that become dense shapes when they are asked for."""
+
+    def __getitem__(self, name: str) -> Any:
+        field = super().__getitem__(name)
+        if isinstance(field, dict) and len(field) == 1:
+            return tuple(_known_shape(part) for part in next(iter(field.values())))
+        return _known_shape(field)
+
+
 def dense_shape(structure: Any) -> tuple[int, ...] | None:
-    """Shape of the dense tensor behind a structure."""
+    """Shape of the dense tensor behind a structure, None where an unknown node does not say it."""
+    try:
+        return _known_shape(structure)
+    except UnknownNode:
+        return None
+
+
+def _known_shape(structure: Any) -> tuple[int, ...]:
     if isinstance(structure, list):
         return tuple(structure[2])
     if not (isinstance(structure, dict) and "n" in structure):
-        return None
-    node, meta, fields = structure["n"], structure["m"], structure["f"]
-    if node == "Masked":
-        return dense_shape(fields["mask"])
-    if node == "Codebook":
-        return dense_shape(fields["codes"])
-    if node == "Quantized":
-        stored = tuple(fields["codes"][2])
-        order = dense_order(meta, len(stored))
-        return tuple(stored[order.index(axis)] for axis in range(len(stored)))
-    if node == "LowRank":
-        left, right = dense_shape(fields["left"]), dense_shape(fields["right"])
-        return None if left is None or right is None else (*left[:-1], *right[len(left) - meta.get("inputs", 1) :])
-    if node == "Sum":
-        return dense_shape(next(iter(fields["terms"].values()))[0])
-    return None
+        raise UnknownNode("this is neither an array nor a node")
+    if "s" in structure:
+        return checked_shape(structure["s"])
+    twin = _twin.find(structure["n"])
+    if twin is None or twin.shape is None:
+        raise UnknownNode(f"the shape of a {structure['n']} is not known")
+    return tuple(twin.shape(_Shapes(structure["f"]), structure["m"]))

@@ -7,16 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from compressjax.coding import _twin
 from compressjax.coding._dtypes import Bits
-from compressjax.coding._errors import ArtifactError
-from compressjax.coding._leaf import dense_order
+from compressjax.coding._errors import ArtifactError, UnknownNode
 
 
 def materialize(spec: Any, *, max_bytes: int = 2**32) -> np.ndarray:
-    r"""The dense array behind a leaf spec, computed in float32 for quantized and low-rank tensors.
-
-    `Masked`: \(M \odot V\); `LowRank`: \(L R\); `Quantized`: \(s (q - z)\); `Codebook`: \(c_{a}\);
-    `Sum`: \(\sum_j T_j\).
+    """The dense array behind a leaf spec, by the decoder that each node type registered.
 
     Args:
         spec: An array, `Bits`, or a node spec as `read` returns them.
@@ -26,7 +23,8 @@ def materialize(spec: Any, *, max_bytes: int = 2**32) -> np.ndarray:
         The dense array; bfloat16 comes as float32, which holds it exactly.
 
     Raises:
-        ArtifactError: If a node type is unknown, shapes do not fit, or the tensor is larger than `max_bytes`.
+        UnknownNode: If nobody registered a decoder for a node's type.
+        ArtifactError: If shapes do not fit, or the tensor is larger than `max_bytes`.
 
     Example:
         >>> fields = {"centroids": np.array([0.5, 2.0]), "codes": np.array([1, 0])}
@@ -37,74 +35,48 @@ def materialize(spec: Any, *, max_bytes: int = 2**32) -> np.ndarray:
         return _widen(spec)
     if not isinstance(spec, dict):
         return np.asarray(spec)
-    rule = _RULES.get(spec["node"])
-    if rule is None:
-        raise ArtifactError(f"unknown node type {spec['node']!r}; this version knows {sorted(_RULES)}")
+    name, meta = spec["node"], spec["meta"]
+    twin = _twin.find(name)
+    if twin is None:
+        outside = _twin.written(name)
+        remedy = "import the module that registers one" if outside else "install the compressjax that wrote the file"
+        raise UnknownNode(f"unknown node type {name!r}: NumPy has no decoder for it; {remedy}")
+    fields = {key: _dense(field, max_bytes) for key, field in spec["fields"].items()}
     try:
-        return rule(spec["fields"], spec["meta"], max_bytes)
+        asked = spec.get("shape")
+        if asked is None and twin.shape is not None:
+            asked = twin.shape({key: _shape(field) for key, field in fields.items()}, meta)
+        if asked is not None:
+            _spend(name, asked, fields, max_bytes)
+        dense = np.asarray(twin.dense(fields, meta))
+        if asked is not None and dense.shape != tuple(asked):
+            raise ArtifactError(f"the decoder of {name} gives shape {dense.shape}, where its fields say {tuple(asked)}")
     except (ArtifactError, MemoryError):
         raise
     except (KeyError, ValueError, IndexError, TypeError) as error:
-        raise ArtifactError(f"the fields of a {spec['node']} do not fit together ({error}); check the spec") from error
+        raise ArtifactError(f"the fields of a {name} do not fit together ({error}); check the spec") from error
+    return dense
 
 
-def _masked(fields: dict, meta: dict, max_bytes: int) -> np.ndarray:
-    value = materialize(fields["value"], max_bytes=max_bytes)
-    return np.where(fields["mask"], value, np.zeros((), value.dtype))
+def _dense(field: Any, max_bytes: int) -> Any:
+    if isinstance(field, tuple | list) and not isinstance(field, Bits):
+        return type(field)(_dense(part, max_bytes) for part in field)
+    return None if field is None else materialize(field, max_bytes=max_bytes)
 
 
-def _low_rank(fields: dict, meta: dict, max_bytes: int) -> np.ndarray:
-    left = materialize(fields["left"], max_bytes=max_bytes)
-    right = materialize(fields["right"], max_bytes=max_bytes)
-    inputs = meta.get("inputs", 1)
-    batch = left.ndim - 1 - inputs
-    lead, rows, columns = left.shape[:batch], left.shape[batch:-1], right.shape[batch + 1 :]
-    size = math.prod(lead) * math.prod(rows) * math.prod(columns) * left.dtype.itemsize
+def _shape(field: Any) -> Any:
+    return tuple(map(_shape, field)) if isinstance(field, tuple | list) else np.shape(field)
+
+
+def _spend(name: str, shape: Any, fields: dict[str, Any], max_bytes: int) -> None:
+    """Refuses a dense tensor that is too large before it is made."""
+    widths = [field.itemsize for field in fields.values() if isinstance(field, np.ndarray) and field.dtype.kind in "fc"]
+    size = math.prod(shape) * max(widths, default=4)
     if size > max_bytes:
         raise ArtifactError(
-            f"the dense tensor of a LowRank needs {size} bytes, above max_bytes={max_bytes}; if you "
+            f"the dense tensor of a {name} needs {size} bytes, above max_bytes={max_bytes}; if you "
             "trust the file, pass a larger max_bytes"
         )
-    product = left.reshape(*lead, -1, left.shape[-1]) @ right.reshape(*lead, right.shape[batch], -1)
-    return product.reshape(*lead, *rows, *columns)
-
-
-def _quantized(fields: dict, meta: dict, max_bytes: int) -> np.ndarray:
-    stored = np.asarray(fields["codes"])
-    codes = stored.transpose(np.argsort(dense_order(meta, stored.ndim))).astype(np.float32)
-    if fields.get("zero_point") is not None:
-        codes = codes - _spread(fields["zero_point"], codes.shape).astype(np.float32)
-    dense = codes * _spread(materialize(fields["scale"]), codes.shape).astype(np.float32)
-    name = meta.get("dtype_name", "float32")
-    return _round_bfloat16(dense) if name == "bfloat16" else dense.astype(name)
-
-
-def _codebook(fields: dict, meta: dict, max_bytes: int) -> np.ndarray:
-    table = materialize(fields["centroids"], max_bytes=max_bytes)
-    codes = np.asarray(fields["codes"]).astype(np.int64)
-    batch = table.ndim - 1
-    if batch == 0:
-        return table[codes]
-    flat = codes.reshape(*codes.shape[:batch], -1)
-    return np.take_along_axis(table, flat, axis=-1).reshape(codes.shape)
-
-
-def _sum(fields: dict, meta: dict, max_bytes: int) -> np.ndarray:
-    total = materialize(fields["terms"][0], max_bytes=max_bytes)
-    for term in fields["terms"][1:]:
-        total = total + materialize(term, max_bytes=max_bytes)
-    return total
-
-
-def _spread(blocks: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """Repeats each entry over its block."""
-    blocks = np.asarray(blocks)
-    for axis, (count, length) in enumerate(zip(blocks.shape, shape, strict=True)):
-        if length % max(count, 1) or (length and not count):
-            raise ArtifactError(f"{count} blocks do not tile an axis of {length}; the file is damaged")
-        if count not in (1, length):
-            blocks = np.repeat(blocks, length // count, axis)
-    return blocks
 
 
 def _widen(array: Bits) -> np.ndarray:
@@ -114,13 +86,3 @@ def _widen(array: Bits) -> np.ndarray:
             "compressjax.artifact"
         )
     return (array.data.astype(np.uint32) << 16).view(np.float32)
-
-
-def _round_bfloat16(x: np.ndarray) -> np.ndarray:
-    """Rounds float32 to the nearest bfloat16 (ties to even), kept as float32."""
-    bits = np.ascontiguousarray(x).view(np.uint32).astype(np.uint64)
-    rounded = ((bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000).astype(np.uint32).view(np.float32)
-    return np.where(np.isfinite(x), rounded, x)
-
-
-_RULES = {"Masked": _masked, "LowRank": _low_rank, "Quantized": _quantized, "Codebook": _codebook, "Sum": _sum}

@@ -5,7 +5,8 @@ from compressjax.core._combine import ChainState, SequenceState, chain, sequence
 from compressjax.core._compression import Compression, acts_on, from_encode, identity, on_values
 from compressjax.core._line import count_nonzero
 from compressjax.core._masks import Masks, dense_gradient, zero_masked
-from compressjax.core._node import Node, buffer, dense, entry_bits, is_node, meta, node, value
+from compressjax.core._node import Node, buffer, dense, entry_bits, is_node, meta, node, node_types, value
+from compressjax.core._operation import Convolution, Dense, Product, Window
 from compressjax.core._optax import CompressedState, as_optax
 from compressjax.core._partition import PartitionState, compress, only, partition
 from compressjax.core._select import Selector, kernels, matches, select, selected
@@ -26,12 +27,16 @@ __all__ = [
     "ChainState",
     "CompressedState",
     "Compression",
+    "Convolution",
+    "Dense",
     "Masks",
     "Node",
     "PartitionState",
+    "Product",
     "Selector",
     "SequenceState",
     "UnchangedWarning",
+    "Window",
     "acts_on",
     "as_optax",
     "buffer",
@@ -54,6 +59,7 @@ __all__ = [
     "materialize",
     "meta",
     "node",
+    "node_types",
     "nodes",
     "on_values",
     "only",

@@ -1,18 +1,22 @@
 """Nodes: frozen pytree dataclasses that stand where one dense array stood."""
 
 import dataclasses
-from typing import Any, ClassVar, TypeVar, dataclass_transform
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self, TypeVar, cast, dataclass_transform
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from compressjax.core._line import fields, line
+from compressjax.core._operation import Convolution, Dense, Product, Window
 
 _ROLE = "compressjax_role"
 _ALIGNED = "compressjax_aligned"
 
 T = TypeVar("T", bound=type)
+
+_TYPES: "dict[str, type[Node]]" = {}
 
 
 def value(*, aligned: bool = False, **kwargs: Any) -> Any:
@@ -72,10 +76,15 @@ class Node:
     Subclasses are declared with `core.node` and give `shape`, `dtype`, `materialize` and `size_bits`. Metadata
     speaks of trailing axes only, so that a node whose arrays all carry one more leading axis is a stack of nodes:
     `jax.vmap` and `jax.lax.scan` run over it as over an array.
+
+    Every other method is optional. It says how an operation runs on the compressed form, and may return
+    `Dense(reason)`, as it does unless it is defined: the node is then made dense, on record. Fields that are arrays or
+    nodes are best passed to the functions of `compressjax.core.ops`, which take both.
     """
 
     roles: ClassVar[dict[str, str]] = {}
     aligned: ClassVar[frozenset[str]] = frozenset()
+    type_name: ClassVar[str] = ""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -95,9 +104,10 @@ class Node:
         """Packed size in bits; with `kept`, the size when only that many entries are stored."""
         raise TypeError(f"{type(self).__name__} must define size_bits")
 
-    def stacked(self) -> "Node | None":
-        """The same tensor with every array carrying axis 0, ready for `scan`; None when it cannot be split."""
-        return None
+    def replace(self, **changes: Any) -> Self:
+        """The node with other fields."""
+        made: Any = self
+        return cast(Self, dataclasses.replace(made, **changes))
 
     @property
     def ndim(self) -> int:
@@ -116,10 +126,77 @@ class Node:
     def __repr__(self) -> str:
         return line(self, bits=True)
 
+    def transpose(self, permutation: tuple[int, ...]) -> Any:
+        """The node with its axes in another order."""
+        return Dense("its axes cannot be permuted in compressed form")
+
+    def reshape(self, sizes: tuple[int, ...]) -> Any:
+        """The node with its entries in another shape, row-major; it has entries."""
+        return Dense("it cannot be reshaped in compressed form")
+
+    def cut(self, window: tuple[Window | None, ...]) -> Any:
+        """A window of every axis; None keeps the whole axis."""
+        return Dense("it cannot be sliced in compressed form")
+
+    def convert(self, dtype: Any) -> Any:
+        """The node of another floating dtype."""
+        return Dense("its dtype cannot be changed in compressed form")
+
+    def rows(self, indices: jax.Array) -> Any:
+        """Rows along axis 0, dense; indices out of range are clipped."""
+        return Dense("its rows cannot be read in compressed form")
+
+    def dot(self, x: jax.Array, product: Product) -> Any:
+        """The product with an array on the left, with axes (batch, x's free, the node's free)."""
+        grid = self.as_grid()
+        return grid if isinstance(grid, Dense) else grid.dot(x, product)
+
+    def conv(self, x: jax.Array, convolution: Convolution) -> Any:
+        """The convolution of an array, with the node as the kernel."""
+        grid = self.as_grid()
+        return grid if isinstance(grid, Dense) else grid.conv(x, convolution)
+
+    def as_grid(self) -> Any:
+        """The integer grid that the node is, for integer products; `Dense` when it is none."""
+        return Dense("it has no product in compressed form")
+
+    def activation_step(self) -> Any:
+        """The one step to which products round activations; None when they do not, or each row has its own."""
+        grid = self.as_grid()
+        return None if isinstance(grid, Dense) else grid.activation_step()
+
+    def prepare(self) -> Any:
+        """The form that runs fastest on this machine: an array where no product is faster on the node."""
+        grid = self.as_grid()
+        ready = None if isinstance(grid, Dense) else grid.prepare()
+        return ready if isinstance(ready, Node) else self.materialize()
+
+    def multiply_adds(self) -> int:
+        """Multiplications and additions for one input row of a dense layer or one output position of a convolution."""
+        return self.size
+
+    def stacked(self) -> "Node | None":
+        """The same tensor with every array carrying axis 0, ready for `scan`; None when it cannot be split."""
+        return None
+
+    def partition(self, axes: tuple[Any, ...], sizes: Mapping[str, int]) -> Any:
+        """The node with a `PartitionSpec` for every array, given the mesh axes of each axis of the dense tensor.
+
+        Each device then holds the node of its part of the tensor; `sizes` counts the devices along each mesh axis.
+        """
+        return Dense("its arrays have no known relation to the axes of the tensor")
+
+    def mesh_axes(self) -> list[Any]:
+        """The mesh axes on which the axes of the dense tensor lie, where array types hold their sharding."""
+        return [None] * self.ndim
+
 
 @dataclass_transform(frozen_default=True, field_specifiers=(value, buffer, meta))
 def node(cls: T) -> T:
-    """Turns a class with role-annotated fields into a registered, frozen pytree dataclass.
+    """Turns a class with role-annotated fields into a frozen pytree dataclass, and registers it in `node_types`.
+
+    The name of the type is that of the class for classes of compressjax, and `"module:QualName"` for all others. A
+    later class of the same name replaces the earlier one, so a notebook can run a cell again.
 
     Args:
         cls: Subclass of `Node` whose every field is `value()`, `buffer()` or `meta()`.
@@ -146,12 +223,29 @@ def node(cls: T) -> T:
         raise ValueError(f"{name}: fields {missing} have no role; declare them with value(), buffer() or meta()")
     made.roles = roles
     made.aligned = frozenset(f.name for f in dataclasses.fields(made) if f.metadata[_ALIGNED])
+    own = made.__module__.partition(".")[0] == "compressjax"
+    made.type_name = made.__name__ if own else f"{made.__module__}:{made.__qualname__}"
+    _TYPES[made.type_name] = made
     jax.tree_util.register_dataclass(
         made,
         data_fields=[name for name, role in roles.items() if role != "meta"],
         meta_fields=[name for name, role in roles.items() if role == "meta"],
     )
     return made
+
+
+def node_types() -> dict[str, type[Node]]:
+    """Every node type declared so far with `node`, by the name that files store.
+
+    Returns:
+        `{name: class}`.
+
+    Example:
+        >>> import compressjax.tensors
+        >>> node_types()["Masked"]
+        <class 'compressjax.tensors._masked.Masked'>
+    """
+    return dict(_TYPES)
 
 
 def is_node(x: Any) -> bool:

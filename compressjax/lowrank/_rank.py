@@ -105,6 +105,6 @@ def rank_by_energy(singular: jax.Array, energy: float, path: str) -> int:
         raise ValueError(
             f"svd: energy={energy} chooses the rank of {path!r} from its values, so encode cannot be traced (jit, "
             "eval_shape, chain); encode outside of jit and use sequence for what follows, or give rank= or budget="
-        )
+        ) from jax.errors.ConcretizationTypeError(singular)
     power = np.cumsum(np.square(np.asarray(singular, np.float64)), axis=-1).reshape(-1, singular.shape[-1])
     return max(int(np.searchsorted(row, energy * row[-1])) + 1 for row in power)

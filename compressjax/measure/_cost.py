@@ -1,13 +1,12 @@
 """What running costs: operations as XLA counts them, and multiplications a weight takes part in."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 
-from compressjax.core import is_value, nodes
-from compressjax.tensors import LowRank, Masked, Sum
+from compressjax.core import is_value, nodes, ops
 
 
 class MultiplyAdds(NamedTuple):
@@ -67,23 +66,9 @@ def multiply_adds(tree: Any) -> dict[str, MultiplyAdds]:
 
     Example:
         >>> import jax.numpy as jnp
+        >>> from compressjax.tensors import LowRank
         >>> multiply_adds({"kernel": LowRank(jnp.ones((8, 2)), jnp.ones((2, 4)))})["kernel"]
         MultiplyAdds(dense=32, stored=24)
     """
     kernels = {path: x for path, x in nodes(tree).items() if is_value(x) and len(x.shape) >= 2}
-    return {path: MultiplyAdds(_size(x), _stored(x)) for path, x in kernels.items()}
-
-
-def _size(x: Any) -> int:
-    return int(np.prod(x.shape, dtype=np.int64))
-
-
-def _stored(x: Any) -> int:
-    if isinstance(x, Masked):
-        # Below a mask only factors save more than the mask does.
-        return min(int(np.count_nonzero(np.asarray(x.mask))), _stored(x.value))
-    if isinstance(x, LowRank):
-        return _stored(x.left) + _stored(x.right)
-    if isinstance(x, Sum):
-        return sum(_stored(term) for term in x.terms)
-    return _size(x)
+    return {path: MultiplyAdds(math.prod(x.shape), ops.multiply_adds(x)) for path, x in kernels.items()}

@@ -1,11 +1,12 @@
 """Numerical tools that know neither trees nor nodes: rankings, inverse factors, straight-through, meshes."""
 
 from compressjax.numerics._explicit import explicit, with_auto_axes
+from compressjax.numerics._factored import factored
 from compressjax.numerics._numerics import straight_through
 from compressjax.numerics._second_order import InverseRoot, inverse_root
 from compressjax.numerics._top import top_along, top_mask, top_masks
 
 __all__ = [
-    "InverseRoot", "explicit", "inverse_root", "straight_through", "top_along", "top_mask", "top_masks",
+    "InverseRoot", "explicit", "factored", "inverse_root", "straight_through", "top_along", "top_mask", "top_masks",
     "with_auto_axes",
 ]  # fmt: skip

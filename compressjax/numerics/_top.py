@@ -162,13 +162,6 @@ def _search(
     False position: the next try is where a straight line between the two ends would be 0. An end that stays counts
     for half each time (the Illinois rule), tries keep a distance from both ends, and after `_TRIES` the interval is
     halved instead, so that no function takes more than `_TRIES + 32` of them.
-
-    Args:
-        gap: From uint32 to int32.
-        low: Where it is at least 0.
-        high: Where it is at most 0; larger than `low`.
-        at_low: Its value there.
-        at_high: Its value there.
     """
 
     def going(state: tuple[Any, ...]) -> jax.Array:

@@ -8,6 +8,7 @@ from compressjax.saliency._fpgm import fpgm
 from compressjax.saliency._gradient import gradient
 from compressjax.saliency._gradients import Loss, example_gradients, gradients, stacked_gradients
 from compressjax.saliency._grasp import grasp
+from compressjax.saliency._group_taylor import group_taylor
 from compressjax.saliency._lamp import lamp
 from compressjax.saliency._layout import Layout, layout
 from compressjax.saliency._magnitude import magnitude
@@ -35,6 +36,7 @@ __all__ = [
     "gradient",
     "gradients",
     "grasp",
+    "group_taylor",
     "lamp",
     "layout",
     "magnitude",

@@ -9,7 +9,7 @@ from compressjax.core import Selector, matches, values
 from compressjax.saliency._contract import Saliency, Scores, wide
 
 
-def batch_norm(follows: Mapping[str, str] | None = None, *, select: Selector = r".*scale") -> Saliency:
+def batch_norm(follows: Mapping[str, str] | None = None, *, select: Selector = r".*\bscale") -> Saliency:
     """Scores a channel by the size of the scale that normalization gives it.
 
     .. math:: s_c = |\\gamma_c|
@@ -26,7 +26,7 @@ def batch_norm(follows: Mapping[str, str] | None = None, *, select: Selector = r
         select: The scales.
 
     Returns:
-        Saliency of the scales and of the kernels before them.
+        Saliency of the scales and of the kernels before them; its scales are compared over all groups.
 
     Raises:
         ValueError: From `score`, if there are no scales, or a kernel's last axis does not have the scale's length.
@@ -57,4 +57,4 @@ def batch_norm(follows: Mapping[str, str] | None = None, *, select: Selector = r
             found[kernel] = jnp.broadcast_to(scales[scale].reshape((1,) * (len(shape) - 1) + (-1,)), shape)
         return found
 
-    return Saliency(score, "batch_norm")
+    return Saliency(score, "batch_norm", comparable=True)

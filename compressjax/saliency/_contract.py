@@ -21,11 +21,16 @@ class Saliency(NamedTuple):
             method says nothing are absent.
         name: Static description, written to manifests.
         needs: Names of the statistics of `observe` that `score` reads.
+        reduce: How the scores of its weights become the score of a unit: a reduction of `unit_scores`.
+        comparable: Whether scores of units in different groups are on one scale. If not, a global ranking divides each
+            group's scores by their mean.
     """
 
     score: Callable[..., Scores]
     name: str
     needs: tuple[str, ...] = ()
+    reduce: str = "sum"
+    comparable: bool = False
 
 
 def on_leaves(name: str, score_leaf: Callable[[str, jax.Array], jax.Array]) -> Saliency:
@@ -88,16 +93,5 @@ def _few(flat: Mapping[str, Any]) -> list[str]:
 
 
 def wide(x: jax.Array) -> jax.Array:
-    """An array in at least float32.
-
-    Args:
-        x: Floating array.
-
-    Returns:
-        The array; 16-bit floats become float32.
-
-    Example:
-        >>> wide(jnp.ones(1, jnp.bfloat16)).dtype.name
-        'float32'
-    """
+    """The array, with 16-bit floats as float32."""
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))

@@ -13,18 +13,7 @@ Loss = Callable[[Any, Any], jax.Array]
 
 
 def check_batches(batches: Sequence[Any], who: str = "saliency") -> None:
-    """Refuses what is no list of batches, or an empty one.
-
-    Args:
-        batches: One pytree of arrays a batch.
-        who: Name of the method.
-
-    Raises:
-        ValueError: If they are either.
-
-    Example:
-        >>> check_batches([jnp.ones(2)], "snip")
-    """
+    """Raises if the batches are no list, or an empty one."""
     if not isinstance(batches, Sequence):
         raise ValueError(f"{who}: batches={batches!r:.80} must be a list of batches; wrap a single one as [batch]")
     if not batches:
@@ -32,23 +21,7 @@ def check_batches(batches: Sequence[Any], who: str = "saliency") -> None:
 
 
 def sum_over(batches: Sequence[Any], f: Callable[[Any], Any], who: str = "saliency") -> Any:
-    """Sum of a function of batches; batches of one shape share one trace.
-
-    Args:
-        batches: One pytree of arrays a batch.
-        f: `batch -> tree of arrays`.
-        who: Name of the method, for messages.
-
-    Returns:
-        The sum, entry by entry.
-
-    Raises:
-        ValueError: If there are no batches.
-
-    Example:
-        >>> sum_over([jnp.ones(2), jnp.full(2, 3.0)], lambda batch: batch).tolist()
-        [4.0, 4.0]
-    """
+    """Sum of a function of batches; batches of one shape share one trace."""
     check_batches(batches, who)
     compiled = jax.jit(f)
     total = compiled(batches[0])
@@ -58,23 +31,7 @@ def sum_over(batches: Sequence[Any], f: Callable[[Any], Any], who: str = "salien
 
 
 def mean_over(batches: Sequence[Any], f: Callable[[Any], Any], who: str = "saliency") -> Any:
-    """Mean of a function of batches, which count alike whatever their size.
-
-    Args:
-        batches: One pytree of arrays a batch.
-        f: `batch -> tree of arrays`.
-        who: Name of the method, for messages.
-
-    Returns:
-        The mean, entry by entry.
-
-    Raises:
-        ValueError: If there are no batches.
-
-    Example:
-        >>> mean_over([jnp.ones(2), jnp.zeros(2)], lambda batch: batch).tolist()
-        [0.5, 0.5]
-    """
+    """Mean of a function of batches, which count alike whatever their size."""
     return jax.tree.map(lambda x: x / len(batches), sum_over(batches, f, who))
 
 
@@ -144,22 +101,7 @@ def stacked_gradients(loss: Loss, params: Any, batches: Sequence[Any], who: str 
 
 
 def hessian_product(loss: Loss, params: Any, batch: Any, direction: Scores) -> Scores:
-    """Product of the loss's Hessian and a direction, forward over reverse.
-
-    Args:
-        loss: `(params, batch) -> scalar`.
-        params: A tree of arrays and nodes.
-        batch: What the loss takes.
-        direction: `{path: array}` of every value.
-
-    Returns:
-        `{path: H d}`.
-
-    Example:
-        >>> loss = lambda p, b: jnp.sum(b * p["w"] ** 2)
-        >>> hessian_product(loss, {"w": jnp.ones(2)}, 3.0, {"w": jnp.array([1.0, 2.0])})["w"].tolist()
-        [6.0, 12.0]
-    """
+    """Product of the loss's Hessian and a direction `{path: array}`, forward over reverse."""
     flat = values(params)
     tangents = {path: direction[path].astype(x.dtype) for path, x in flat.items()}
     slope = jax.grad(lambda flat: loss(with_values(params, flat), batch))

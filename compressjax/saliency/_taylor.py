@@ -14,7 +14,8 @@ def taylor(loss: Loss, batches: Sequence[Any]) -> Saliency:
     .. math:: s = \\frac{1}{B} \\sum_b (w \\, g_b)^2
 
     `snip` averages gradients first and takes the size then; here batches that pull in opposite directions do not
-    cancel, so it also serves trained networks. A unit's score is the sum of its weights' (`unit_scores(..., "sum")`).
+    cancel, so it also serves trained networks. A unit's score is the sum of its weights'; `group_taylor` sums before it
+    squares.
 
     Costs one backward pass a batch; a gradient, its squares and their sum so far are held. Bytes and speed are those of
     the zeros that it chooses: see `one_shot`.

@@ -41,21 +41,7 @@ def wanda() -> Saliency:
 
 
 def input_norms(path: str, x: jax.Array, stats: Any) -> jax.Array:
-    """Norm of the input that every weight is multiplied with.
-
-    Args:
-        path: Of the leaf, for messages.
-        x: The leaf.
-        stats: Its statistics.
-
-    Returns:
-        Array of the leaf's shape.
-
-    Example:
-        >>> from types import SimpleNamespace
-        >>> input_norms("w", jnp.ones((2, 1)), SimpleNamespace(squares=jnp.array([9.0, 1.0]))).tolist()
-        [[3.0], [1.0]]
-    """
+    """Norm of the input that every weight is multiplied with, in the shape of the leaf."""
     shaped = layout(path, x.shape, stats)
     norms = jnp.sqrt(wide(stats.squares)).reshape(-1, shaped.inputs, 1)
     return shaped.leaf(jnp.broadcast_to(norms, (*norms.shape[:2], x.size // norms.size)))

@@ -5,7 +5,6 @@ from compressjax.structure._allocate import allocate
 from compressjax.structure._budget import Budget, Model, flops, latency, parameters, size
 from compressjax.structure._exits import Exits, branch_loss, choose_exits, run_exits
 from compressjax.structure._layers import Dropped, blocks, drop_blocks, drop_layers, stacks
-from compressjax.structure._saliency import Rule, l1, l2, norm_scale, score_units, taylor
 from compressjax.structure._shrink import Costs, Cut, Shrunk, shrink
 from compressjax.structure._split import (
     Assignment,
@@ -20,8 +19,8 @@ from compressjax.structure._split import (
 from compressjax.structure._units import cut, mask
 
 __all__ = [
-    "Assignment", "Budget", "Costs", "Cut", "Dropped", "Exits", "Model", "Rule", "Shrunk", "Split", "alive",
-    "allocate", "apply_split", "assignment", "blocks", "branch_loss", "choose_exits", "cut", "drop_blocks",
-    "drop_layers", "flops", "l1", "l2", "latency", "mask", "merge", "norm_scale", "parameters", "run_exits",
-    "score_units", "shrink", "size", "split", "split_chain", "split_penalty", "stacks", "taylor",
+    "Assignment", "Budget", "Costs", "Cut", "Dropped", "Exits", "Model", "Shrunk", "Split", "alive", "allocate",
+    "apply_split", "assignment", "blocks", "branch_loss", "choose_exits", "cut", "drop_blocks", "drop_layers", "flops",
+    "latency", "mask", "merge", "parameters", "run_exits", "shrink", "size", "split", "split_chain", "split_penalty",
+    "stacks",
 ]  # fmt: skip

@@ -8,7 +8,7 @@ import numpy as np
 
 from compressjax.core import kernels, values
 from compressjax.interpret import Group
-from compressjax.structure._saliency import sums_along
+from compressjax.saliency import unit_scores
 
 
 def alive(groups: Sequence[Group], params: Any) -> dict[str, list[int]]:
@@ -32,11 +32,11 @@ def alive(groups: Sequence[Group], params: Any) -> dict[str, list[int]]:
         {'a:1': [0]}
     """
     sizes = {path: jnp.abs(x) for path, x in values(params).items() if kernels(path, x)}
-    along = sums_along(sizes, {(m.path, m.axis) for g in groups for m in g.members if m.path in sizes})
+    owned = unit_scores(sizes, {(g.name, m[:2]): [m] for g in groups for m in g.members if m.path in sizes})
     out = {}
     for group in groups:
-        owned = [along[m.path, m.axis][m.positions].sum(-1) for m in group.members if m.path in sizes]
-        least = np.min(owned, axis=0) if owned else np.ones(group.units)
+        mine = [owned[group.name, m[:2]] for m in group.members if m.path in sizes]
+        least = np.min(mine, axis=0) if mine else np.ones(group.units)
         living = np.flatnonzero(least > 0).tolist()
         if len(living) < group.units:
             out[group.name] = living or [0]

@@ -8,64 +8,21 @@ import numpy as np
 from compressjax.interpret import Group
 from compressjax.structure._budget import Budget, Model
 
-SPREADS = ("global", "uniform")
+RANKINGS = ("global", "uniform")
 
 
 def best(scores: np.ndarray, count: int) -> list[int]:
-    """Indices of the highest scores, ascending; of equal scores the first ones stay.
-
-    Args:
-        scores: `[units]`.
-        count: How many.
-
-    Returns:
-        Indices.
-
-    Example:
-        >>> best(np.array([1.0, 3.0, 2.0]), 2)
-        [1, 2]
-    """
+    """Indices of the highest scores, ascending; of equal scores the first ones stay."""
     return sorted(np.argsort(-scores, kind="stable")[:count].tolist())
 
 
 def rounded(count: int, units: int, round_to: int) -> int:
-    """A count of units raised to a multiple, and to at least one.
-
-    Args:
-        count: Units that are to stay.
-        units: Units there are.
-        round_to: Multiple.
-
-    Returns:
-        Between 1 and `units`.
-
-    Example:
-        >>> rounded(5, 16, 4), rounded(0, 16, 1), rounded(5, 6, 4)
-        (8, 1, 6)
-    """
+    """A count of units raised to a multiple of `round_to`, and to at most all units."""
     return min(units, max(round_to, -(-count // round_to) * round_to))
 
 
 def explicit(groups: Sequence[Group], scores: Mapping[str, np.ndarray], keep: Any, round_to: int) -> dict:
-    """Units that stay when their share or number is given.
-
-    Args:
-        groups: Groups that may be cut.
-        scores: Scores of their units.
-        keep: A share for every group, or `{name: share in (0, 1), count, or indices}`.
-        round_to: Counts are raised to a multiple of this; indices stay as they are.
-
-    Returns:
-        `{name: indices}`.
-
-    Raises:
-        ValueError: If a share is not in (0, 1], or a count is not between 1 and the units there are.
-
-    Example:
-        >>> group = Group("a:1", (), 4, None, None)
-        >>> explicit([group], {"a:1": np.arange(4.0)}, 0.5, 1)
-        {'a:1': [2, 3]}
-    """
+    """Units that stay by `keep`: a share of every group, or `{name: share, count, or indices}`."""
     wanted = keep if isinstance(keep, Mapping) else {group.name: float(keep) for group in groups}
     by_name, out = {group.name: group for group in groups}, {}
     for name, value in wanted.items():
@@ -86,7 +43,7 @@ def explicit(groups: Sequence[Group], scores: Mapping[str, np.ndarray], keep: An
 
 
 def allocate(
-    model: Model, scores: Mapping[str, np.ndarray], budget: Budget, *, spread: str = "global", round_to: int = 1,
+    model: Model, scores: Mapping[str, np.ndarray], budget: Budget, *, ranking: str = "global", round_to: int = 1,
     comparable: bool = False,
 ) -> dict[str, list[int]]:  # fmt: skip
     """Cuts units of the lowest scores until the budget is kept.
@@ -98,7 +55,7 @@ def allocate(
         model: What is shrunk; its groups with scores may be cut.
         scores: `{group: [units]}`.
         budget: Cost and limit.
-        spread: `"global"` or `"uniform"`.
+        ranking: `"global"` or `"uniform"`.
         round_to: What stays of a group is a multiple of this, or the whole group.
         comparable: Whether scores of different groups are on one scale.
 
@@ -106,7 +63,7 @@ def allocate(
         `{group: indices of the units that stay}`.
 
     Raises:
-        ValueError: If even one unit a group costs more than the budget, or the spread is unknown.
+        ValueError: If even one unit a group costs more than the budget, or the ranking is unknown.
 
     Example:
         >>> from compressjax.interpret import couplings
@@ -117,17 +74,17 @@ def allocate(
         >>> allocate(model, {"a:1": np.array([3.0, 1.0, 2.0, 4.0])}, parameters(0.5))
         {'a:1': [0, 3]}
     """
-    if spread not in SPREADS:
-        raise ValueError(f"spread={spread!r} is unknown; use one of {SPREADS}")
+    if ranking not in RANKINGS:
+        raise ValueError(f"ranking={ranking!r} is unknown; use one of {RANKINGS}")
     units = {group.name: group.units for group in model.groups if group.name in scores}
     total = sum(units.values())
-    ranks = _ranks(scores, comparable, spread)
+    ranks = _ranks(scores, comparable, ranking)
 
     def kept(cuts: int) -> dict[str, list[int]]:
         lost = {name: int((rank < cuts).sum()) for name, rank in ranks.items()}
         return {name: best(scores[name], rounded(n - lost[name], n, round_to)) for name, n in units.items()}
 
-    limit = budget.limit(model)
+    limit = budget.allowed(model)
     if not units or (reached := budget.cost(model, kept(total))) > limit:
         least = f"{reached:g} with one step a group" if units else "unchanged, as no group can be cut"
         raise ValueError(
@@ -146,10 +103,10 @@ def allocate(
     return kept(high)
 
 
-def _ranks(scores: Mapping[str, np.ndarray], comparable: bool, spread: str) -> dict[str, np.ndarray]:
+def _ranks(scores: Mapping[str, np.ndarray], comparable: bool, ranking: str) -> dict[str, np.ndarray]:
     """The place of every unit in the order in which units are cut."""
     names = list(scores)
-    if spread == "uniform":
+    if ranking == "uniform":
         own = [np.argsort(np.argsort(scores[n], kind="stable"), kind="stable") for n in names]
         values = [(rank + 0.5) / len(rank) for rank in own]
     else:

@@ -27,40 +27,40 @@ class Budget(NamedTuple):
     Attributes:
         name: What is counted.
         cost: `(model, kept) -> number`.
-        share: Limit as a share of the whole model's cost; None when `most` is given.
-        most: Limit as a number; None when `share` is given.
+        share: Limit as a share of the whole model's cost; None when `limit` is given.
+        limit: Limit as a number; None when `share` is given.
         tries: Evaluations that a search may spend.
     """
 
     name: str
     cost: Callable[[Model, Kept], float]
     share: float | None
-    most: float | None
+    limit: float | None
     tries: int
 
-    def limit(self, model: Model) -> float:
+    def allowed(self, model: Model) -> float:
         """The number that the cost may not exceed."""
-        return self.cost(model, {}) * self.share if self.share is not None else float(self.most or 0)
+        return self.cost(model, {}) * self.share if self.share is not None else float(self.limit or 0)
 
 
 def _made(
-    name: str, cost: Callable[[Model, Kept], float], share: float | None, most: float | None, tries: int = 64
+    name: str, cost: Callable[[Model, Kept], float], share: float | None, limit: float | None, tries: int = 64
 ) -> Budget:
-    if (share is None) == (most is None):
-        raise ValueError(f"{name}: give either share (of the whole model, in (0, 1]) or most (a number), not both")
+    if (share is None) == (limit is None):
+        raise ValueError(f"{name}: give either share (of the whole model, in (0, 1]) or limit (a number), not both")
     if share is not None and not 0 < share <= 1:
-        raise ValueError(f"{name}: share={share} is not in (0, 1]; for a limit as a number use most=")
-    if most is not None and not most > 0:
-        raise ValueError(f"{name}: most={most} is not positive")
-    return Budget(name, cost, share, most, tries)
+        raise ValueError(f"{name}: share={share} is not in (0, 1]; for a limit as a number use limit=")
+    if limit is not None and not limit > 0:
+        raise ValueError(f"{name}: limit={limit} is not positive")
+    return Budget(name, cost, share, limit, tries)
 
 
-def parameters(share: float | None = None, *, most: float | None = None) -> Budget:
+def parameters(share: float | None = None, *, limit: float | None = None) -> Budget:
     """A budget in stored numbers, statistics of norms included.
 
     Args:
         share: Share of the whole model's, in (0, 1].
-        most: Or their largest count.
+        limit: Or their largest count.
 
     Returns:
         The budget.
@@ -77,15 +77,15 @@ def parameters(share: float | None = None, *, most: float | None = None) -> Budg
         small = nodes(cut(shapes(model.params), model.groups, kept))
         return float(sum(math.prod(x.shape) for x in small.values() if hasattr(x, "shape")))
 
-    return _made("parameters", cost, share, most)
+    return _made("parameters", cost, share, limit)
 
 
-def size(share: float | None = None, *, most: float | None = None) -> Budget:
+def size(share: float | None = None, *, limit: float | None = None) -> Budget:
     """A budget in bytes of the arrays, before entropy coding.
 
     Args:
         share: Share of the whole model's, in (0, 1].
-        most: Or the largest number of bytes.
+        limit: Or the largest number of bytes.
 
     Returns:
         The budget.
@@ -94,22 +94,22 @@ def size(share: float | None = None, *, most: float | None = None) -> Budget:
         ValueError: If not exactly one limit is given, or it is out of range.
 
     Example:
-        >>> size(most=1e6).most
+        >>> size(limit=1e6).limit
         1000000.0
     """
 
     def cost(model: Model, kept: Kept) -> float:
         return sum(storage(cut(shapes(model.params), model.groups, kept)).values()) / 8
 
-    return _made("bytes", cost, share, most)
+    return _made("bytes", cost, share, limit)
 
 
-def flops(share: float | None = None, *, most: float | None = None) -> Budget:
+def flops(share: float | None = None, *, limit: float | None = None) -> Budget:
     """A budget in operations of one call on the example arguments, as `interpret.predict_flops` counts them.
 
     Args:
         share: Share of the whole model's, in (0, 1].
-        most: Or the largest number of operations.
+        limit: Or the largest number of operations.
 
     Returns:
         The budget.
@@ -125,7 +125,7 @@ def flops(share: float | None = None, *, most: float | None = None) -> Budget:
     def cost(model: Model, kept: Kept) -> float:
         return float(predict_flops(model.fn, model.params, kept)(*model.args))
 
-    return _made("flops", cost, share, most, tries=16)
+    return _made("flops", cost, share, limit, tries=16)
 
 
 def _median_seconds(call: Callable[[], Any]) -> float:
@@ -133,13 +133,13 @@ def _median_seconds(call: Callable[[], Any]) -> float:
 
 
 def latency(
-    share: float | None = None, *, most: float | None = None, clock: Callable[[Callable[[], Any]], float] | None = None
+    share: float | None = None, *, limit: float | None = None, clock: Callable[[Callable[[], Any]], float] | None = None
 ) -> Budget:
     """A budget in measured seconds of one compiled call on the example arguments, which must be concrete.
 
     Args:
         share: Share of the whole model's, in (0, 1].
-        most: Or the largest number of seconds.
+        limit: Or the largest number of seconds.
         clock: From a function without arguments to seconds; the median of 15 samples on this machine when None.
 
     Returns:
@@ -162,4 +162,4 @@ def latency(
         run = jax.jit(narrow(model.fn, model.params, kept))
         return seconds(lambda: run(small, *model.args))
 
-    return _made("seconds", cost, share, most, tries=8)
+    return _made("seconds", cost, share, limit, tries=8)

@@ -93,7 +93,7 @@ def choose_exits(
         raise ValueError(f"costs={tuple(costs)} for {len(logits)} branches; give one a branch, ascending with depth")
     right = [np.asarray(z).argmax(-1) == np.asarray(labels) for z in logits]
     sure = [_confidence(z) for z in logits]
-    asked = right[-1].mean() - loss - 1e-12
+    required = right[-1].mean() - loss - 1e-12
     open_, correct = np.ones(len(right[0]), bool), right[-1].copy()
     thresholds, shares = [], []
     for branch in range(len(logits) - 1):
@@ -101,7 +101,7 @@ def choose_exits(
         if open_.any():
             for value in np.quantile(sure[branch][open_], np.linspace(0, 1, steps)):
                 leaves = open_ & (sure[branch] >= value)
-                if np.where(leaves, right[branch], correct).mean() >= asked:
+                if np.where(leaves, right[branch], correct).mean() >= required:
                     threshold = float(value)
                     break
         leaves = open_ & (sure[branch] >= threshold)

@@ -11,7 +11,7 @@ import numpy as np
 from compressjax.core import nodes
 from compressjax.interpret import LOOP_AXIS, Group, couplings, narrow, used, without
 from compressjax.structure._allocate import best
-from compressjax.structure._saliency import score_units
+from compressjax.structure._saliency import named, score_units
 
 
 class Dropped(NamedTuple):
@@ -163,8 +163,7 @@ def drop_layers(
         params: The weights.
         *args: Example arguments, concrete.
         keep: How many layers stay, or their places.
-        saliency: What `score_units` takes; the relative squared change of the results when a layer is left out alone
-            when None.
+        saliency: As for `shrink`; the relative squared change of the results when a layer is left out alone when None.
         stack: Name of the group, where there are several stacks.
 
     Returns:
@@ -197,7 +196,7 @@ def drop_layers(
             run = jax.jit(narrow(fn, params, {group.name: rest}))
             scores[place] = _change(full, run(_shorter(params, group, rest), *args))
     else:
-        units = score_units([group], params, saliency)[group.name]
+        units = score_units([group], params, named(saliency))[group.name]
         scores = {place: float(units[place]) for place in places}
     kept = _chosen(keep, scores, "layers")
     return Dropped(narrow(fn, params, {group.name: kept}), _shorter(params, group, kept), tuple(kept), scores)

@@ -79,7 +79,7 @@ class Shrunk(NamedTuple):
 def shrink(
     fn: Callable[..., Any], params: Any, *args: Any, keep: Any = None, budget: Budget | None = None,
     saliency: Any = "l2", stats: Any = None, select: Selector = ".*", allow_inexact: bool = False,
-    spread: str = "global", round_to: int = 1, run: str = "auto", tolerance: float = 1e-5,
+    ranking: str = "global", round_to: int = 1, run: str = "auto", tolerance: float = 1e-5,
 ) -> Shrunk:  # fmt: skip
     """Cuts channels, hidden units, heads and cells out of a model: smaller arrays and a function that runs them.
 
@@ -99,12 +99,13 @@ def shrink(
         keep: Instead of a budget: a share in (0, 1] of every group, `{group: share, count or indices}`, or `"alive"`:
             only units that do nothing go, as group penalties and gates leave them, and no result may change.
         budget: `parameters`, `size`, `flops` or `latency`, with a share or a limit.
-        saliency: `"l1"`, `"l2"`, `"norm_scale"`, a `Rule` such as `taylor(grads)`, a `saliency.Saliency`, or scores.
-        stats: Statistics of `observe`, for a `saliency.Saliency` that reads them.
+        saliency: Any of `compressjax.saliency`, whose scores are reduced to units; `"l1"`, `"l2"` (sum and norm of
+            `magnitude`) or `"norm_scale"` (`batch_norm`); or scores `{path: array}`, which are summed.
+        stats: Statistics of `observe`, for a saliency that reads them.
         select: Pattern for names of groups or for `path:axis` of a member, or `(name, group) -> bool`.
         allow_inexact: Whether to cut groups that carry a note as well: residual streams under LayerNorm or RMSNorm,
             whose means then still divide by the full width, so that the code itself cannot run them.
-        spread: `"global"` ranks all units together, `"uniform"` takes the same share of every group.
+        ranking: `"global"` ranks all units together, `"uniform"` takes the same share of every group.
         round_to: What stays of a group is a multiple of this, or the whole group.
         run: `"auto"`, `"native"` (refuse unless the function given runs), or `"narrow"`.
         tolerance: Largest error allowed in the check, times the rounding of the results' type over that of float32.
@@ -132,17 +133,17 @@ def shrink(
         raise ValueError(f"shrink: run={run!r} is unknown; use 'auto', 'native' or 'narrow'")
     if round_to < 1:
         raise ValueError(f"shrink: round_to={round_to} is no multiple; give at least 1")
-    groups = couplings(fn)(params, *args)
+    scorer, groups = named(saliency), couplings(fn)(params, *args)
     free = _free(groups, keep, select, allow_inexact)
-    scores = {} if isinstance(keep, str) else score_units(free, params, saliency, stats)
+    scores = {} if isinstance(keep, str) else score_units(free, params, scorer, stats)
     model = Model(fn, params, args, groups)
     if isinstance(keep, str):
         kept = alive(free, params)
     elif budget is None:
         kept = explicit(free, scores, keep, round_to)
     else:
-        kept = allocate(model, scores, budget, spread=spread, round_to=round_to,
-                        comparable=named(saliency).comparable)  # fmt: skip
+        kept = allocate(model, scores, budget, ranking=ranking, round_to=round_to,
+                        comparable=scorer.comparable)  # fmt: skip
     small = cut(params, groups, kept)
     chosen, native, error = _function(model, kept, small, run, tolerance)
     if keep == "alive" and error is not None:
@@ -161,15 +162,15 @@ def _named_by(group: Group, select: Selector) -> bool:
 
 
 def _free(groups: Sequence[Group], keep: Any, select: Selector, allow_inexact: bool) -> list[Group]:
-    """The groups that may be cut; raises when what was asked for cannot be."""
-    asked = set(keep) if isinstance(keep, Mapping) else set()
-    wanted = [g for g in groups if g.name in asked or (not asked and _named_by(g, select))]
-    missing = asked - {g.name for g in groups}
+    """The groups that may be cut; raises when one that was named cannot."""
+    listed = set(keep) if isinstance(keep, Mapping) else set()
+    wanted = [g for g in groups if g.name in listed or (not listed and _named_by(g, select))]
+    missing = listed - {g.name for g in groups}
     free = [g for g in wanted if not g.frozen and (allow_inexact or not g.note)]
     open_names = ", ".join(g.name for g in groups if not g.frozen) or "none"
     if missing:
         raise ValueError(f"keep names {sorted(missing)}, which are no groups; groups that can be cut: {open_names}")
-    refused = [g for g in wanted if g not in free and (asked or not free)]
+    refused = [g for g in wanted if g not in free and (listed or not free)]
     if refused:
         first = refused[0]
         why = first.frozen or f"{first.note}; pass allow_inexact=True to cut it all the same"
@@ -199,13 +200,13 @@ def _function(
     concrete = not any(isinstance(x, jax.ShapeDtypeStruct) for x in jax.tree.leaves((model.params, model.args)))
     if not concrete:
         return (model.fn, True, None) if run == "native" else (narrowed, False, None)
-    asked = jax.jit(model.fn)(mask(model.params, model.groups, kept), *model.args)
-    if not _finite(asked):  # a weight that is divided by its norm has no value at zero, but a limit
-        asked = jax.jit(model.fn)(mask(model.params, model.groups, kept, factor=_TINY), *model.args)
+    expected = jax.jit(model.fn)(mask(model.params, model.groups, kept), *model.args)
+    if not _finite(expected):  # a weight that is divided by its norm has no value at zero, but a limit
+        expected = jax.jit(model.fn)(mask(model.params, model.groups, kept, factor=_TINY), *model.args)
     reason = ""
     if run != "narrow":
         try:
-            error, allowed = _difference(asked, jax.jit(model.fn)(small, *model.args), tolerance)
+            error, allowed = _difference(expected, jax.jit(model.fn)(small, *model.args), tolerance)
             reason = f"its results differ from the masked ones by {error:.2g}"
             if error <= allowed:
                 return model.fn, True, error
@@ -213,7 +214,7 @@ def _function(
             reason = str(refusal).splitlines()[0]
         if run == "native":
             raise ValueError(f"the function does not run the smaller weights: {reason}; use run='auto' or 'narrow'")
-    error, allowed = _difference(asked, jax.jit(narrowed)(small, *model.args), tolerance)
+    error, allowed = _difference(expected, jax.jit(narrowed)(small, *model.args), tolerance)
     if not error <= allowed:
         raise ValueError(
             f"the shrunk and the masked model differ by {error:.2g}, more than {allowed:.2g}: results are not finite, "
@@ -228,8 +229,8 @@ def _finite(results: Any) -> bool:
 
 def _lossless(model: Model, fn: Callable[..., Any], small: Any, error: float, tolerance: float) -> float:
     """The error against the whole model, from which only dead units were cut."""
-    asked, got = jax.jit(model.fn)(model.params, *model.args), jax.jit(fn)(small, *model.args)
-    lost, allowed = _difference(asked, got, tolerance)
+    expected, got = jax.jit(model.fn)(model.params, *model.args), jax.jit(fn)(small, *model.args)
+    lost, allowed = _difference(expected, got, tolerance)
     if lost > allowed:
         raise ValueError(
             f"keep='alive': units whose weights are zero still act (results change by {lost:.2g}), through a bias or a "
@@ -238,9 +239,9 @@ def _lossless(model: Model, fn: Callable[..., Any], small: Any, error: float, to
     return max(error, lost)
 
 
-def _difference(asked: Any, got: Any, tolerance: float) -> tuple[float, float]:
+def _difference(expected: Any, got: Any, tolerance: float) -> tuple[float, float]:
     """Largest relative difference, and the largest that the types of the results allow."""
-    a, b = jax.tree.leaves(asked), jax.tree.leaves(got)
+    a, b = jax.tree.leaves(expected), jax.tree.leaves(got)
     if [np.shape(x) for x in a] != [np.shape(x) for x in b]:
         return np.inf, 0.0
     worst, allowed = 0.0, tolerance

@@ -14,24 +14,7 @@ Kept = Mapping[str, Sequence[int]]  # units that stay, by the name of their grou
 
 
 def removed(groups: Sequence[Group], kept: Kept) -> dict[str, dict[int, np.ndarray]]:
-    """The positions that go, by path and axis.
-
-    Args:
-        groups: Groups of `couplings`.
-        kept: Units that stay.
-
-    Returns:
-        `{path: {axis: positions}}`, ascending.
-
-    Raises:
-        ValueError: If `kept` names a group that is not there, or a unit that it does not have, or keeps none.
-
-    Example:
-        >>> from compressjax.interpret import Member
-        >>> group = Group("a:1", (Member("a", 1, np.array([[0], [1]])),), 2, None, None)
-        >>> removed([group], {"a:1": [0]})
-        {'a': {1: array([1])}}
-    """
+    """The positions that go, as `{path: {axis: ascending positions}}`."""
     by_name = {group.name: group for group in groups}
     gone: dict[str, dict[int, np.ndarray]] = {}
     for name, lost in lost_units(groups, kept).items():

@@ -1,9 +1,19 @@
-"""Nodes: one representation a file."""
+"""Nodes: one representation a file; a node that needs several has a folder."""
 
+from compressjax.tensors._block_diagonal import BlockDiagonal
 from compressjax.tensors._codebook import Codebook
 from compressjax.tensors._low_rank import LowRank
 from compressjax.tensors._masked import Masked
-from compressjax.tensors._quantized import Quantized, expand_blocks, storage_order
 from compressjax.tensors._sum import Sum
+from compressjax.tensors.quantized import Quantized, expand_blocks, storage_order
 
-__all__ = ["Codebook", "LowRank", "Masked", "Quantized", "Sum", "expand_blocks", "storage_order"]
+__all__ = [
+    "BlockDiagonal",
+    "Codebook",
+    "LowRank",
+    "Masked",
+    "Quantized",
+    "Sum",
+    "expand_blocks",
+    "storage_order",
+]

@@ -1,12 +1,14 @@
 """Weight sharing: every entry is one of k centroids."""
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compressjax.core import Node, buffer, dense, entry_bits, node, value
+from compressjax.core import Dense, Node, Window, buffer, dense, entry_bits, node, ops, value
 
 
 @node
@@ -64,10 +66,54 @@ class Codebook(Node):
         """The number of centroids."""
         return f"k={self.centroids.shape[-1]}"
 
+    def transpose(self, permutation: tuple[int, ...]) -> Any:
+        """The codes transposed, if axes with a table each stay in place."""
+        if permutation[: self.batch] != tuple(range(self.batch)):
+            return super().transpose(permutation)
+        return Codebook(self.centroids, jnp.transpose(self.codes, permutation))
+
+    def reshape(self, sizes: tuple[int, ...]) -> Any:
+        """The codes reshaped, if axes with a table each stay apart from the others."""
+        tables = math.prod(self.shape[: self.batch])
+        lead = next((k for k in range(len(sizes) + 1) if math.prod(sizes[:k]) == tables), None)
+        if lead is None:
+            return Dense("the reshape joins entries of different tables in one axis")
+        table = ops.reshape(self.centroids, (*sizes[:lead], self.centroids.shape[-1])) if self.batch else self.centroids
+        return ops.rebuild(lambda t: Codebook(t, jnp.reshape(self.codes, sizes)), table)
+
+    def cut(self, window: tuple[Window | None, ...]) -> Any:
+        """A window of the codes, and of the axes with a table each."""
+        tables = ops.cut(self.centroids, [*window[: self.batch], None])
+        return ops.rebuild(lambda t: Codebook(t, ops.cut(self.codes, window)), tables)
+
+    def convert(self, dtype: Any) -> Any:
+        """The centroids converted."""
+        return ops.rebuild(lambda t: Codebook(t, self.codes), ops.convert(self.centroids, dtype))
+
+    def rows(self, indices: jax.Array) -> Any:
+        """The centroids of the rows' codes."""
+        table = ops.rows(self.centroids, indices) if self.batch else self.centroids
+        return ops.rebuild(lambda t: Codebook(t, ops.rows(self.codes, indices)).materialize(), table)
+
+    def as_grid(self) -> Any:
+        """One table on a grid makes the whole tensor a grid."""
+        table = Dense("") if self.batch else ops.as_grid(self.centroids)
+        grid = None if isinstance(table, Dense) else table.looked_up(self.lookup)
+        return Dense("a table of floats saves bytes; the product runs in floating point") if grid is None else grid
+
     def stacked(self) -> "Codebook | None":
         """A shared table is repeated for every layer; the codes carry axis 0 already."""
         if self.batch == 0:
             shared = dense(self.centroids)
             return Codebook(jnp.broadcast_to(shared, (self.shape[0], *shared.shape)), self.codes)
-        table = self.centroids.stacked() if isinstance(self.centroids, Node) else self.centroids
+        table = ops.stacked(self.centroids)
         return None if table is None else Codebook(table, self.codes)
+
+    def partition(self, axes: tuple[Any, ...], sizes: Mapping[str, int]) -> Any:
+        """The codes lie as the tensor does; every device has the tables of its codes."""
+        table = ops.partition(self.centroids, axes[: self.batch], sizes)
+        return ops.rebuild(lambda t: Codebook(t, ops.partition(self.codes, axes, sizes)), table)
+
+    def mesh_axes(self) -> list[Any]:
+        """Those of the codes."""
+        return ops.mesh_axes(self.codes)

@@ -1,11 +1,27 @@
 """Low rank: one factor over the input axes, one over the output axes."""
 
+import dataclasses
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from compressjax.core import Node, dense, entry_bits, meta, node, value
+from compressjax.core import (
+    Convolution,
+    Dense,
+    Node,
+    Product,
+    Window,
+    dense,
+    entry_bits,
+    meta,
+    node,
+    ops,
+    value,
+)
 
 
 @node
@@ -67,10 +83,120 @@ class LowRank(Node):
         """The rank."""
         return f"rank {self.rank}"
 
+    def transpose(self, permutation: tuple[int, ...]) -> Any:
+        """Axes move within the factors; inputs and outputs may change places."""
+        perm, b, n, shift = permutation, self.batch, len(permutation), self.inputs - 1
+        lead, ins, outs = tuple(range(b)), set(range(b, b + self.inputs)), set(range(b + self.inputs, n))
+        body = perm[b:]
+        if perm[:b] != lead:
+            return Dense("stacked low-rank factors cannot move their stack axis")
+        if set(body[: self.inputs]) == ins:
+            left = ops.transpose(self.left, (*perm[: b + self.inputs], b + self.inputs))
+            right = ops.transpose(self.right, (*lead, b, *(axis - shift for axis in perm[b + self.inputs :])))
+            return _of(left, right, self.inputs)
+        if set(body[: len(outs)]) == outs:
+            left = ops.transpose(self.right, (*lead, *(axis - shift for axis in body[: len(outs)]), b))
+            right = ops.transpose(self.left, (*lead, b + self.inputs, *body[len(outs) :]))
+            return _of(left, right, len(outs))
+        return Dense("the permutation mixes input and output axes of the factors")
+
+    def reshape(self, sizes: tuple[int, ...]) -> Any:
+        """The factors reshaped, if stack, input and output axes stay apart."""
+        old, new, b = self.shape, sizes, self.batch
+        cuts = []
+        for count in (b, b + self.inputs):
+            want = math.prod(old[:count])
+            splits = [k for k in range(len(new) + 1) if math.prod(new[:k]) == want]
+            if count == b and b == 0:
+                splits = [0]
+            if not splits:
+                return Dense("the reshape merges input and output axes of the factors")
+            cuts.append(splits[0])
+        c, d = cuts
+        d = max(d, c + 1) if math.prod(new[: max(d, c + 1)]) == math.prod(old[: b + self.inputs]) else d
+        if d <= c and self.inputs:
+            return Dense("the reshape leaves the left factor no axis")
+        left, right = (*new[:d], self.rank), (*new[:c], self.rank, *new[d:])
+        return _of(ops.reshape(self.left, left), ops.reshape(self.right, right), d - c)
+
+    def _parts(self, axes: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """What is said of the axes of the tensor, said of the axes of each factor; None of the rank."""
+        k = self.batch + self.inputs
+        return (*axes[:k], None), (*axes[: self.batch], None, *axes[k:])
+
+    def cut(self, window: tuple[Window | None, ...]) -> Any:
+        """A window of each factor."""
+        left, right = self._parts(window)
+        return _of(ops.cut(self.left, left), ops.cut(self.right, right), self.inputs)
+
+    def convert(self, dtype: Any) -> Any:
+        """The factors are rounded instead of their product."""
+        return _of(ops.convert(self.left, dtype), ops.convert(self.right, dtype), self.inputs)
+
+    def rows(self, indices: jax.Array) -> Any:
+        """Rows of the left factor times the right one."""
+        left = ops.rows(self.left, indices)
+        right = ops.rows(self.right, indices) if self.batch else self.right
+        found = _of(left, right, self.inputs)
+        return found if isinstance(found, Dense) else found.materialize()
+
+    def dot(self, x: jax.Array, product: Product) -> Any:
+        """Two products, one a factor."""
+        p, k = product, self.batch + self.inputs
+        if tuple(sorted(p.batch)) != tuple(range(self.batch)):
+            return Dense("the product does not run over the factors' stack axes")
+        if set(p.sum) == set(range(self.batch, k)):
+            first, near, far, rank = p, self.left, self.right, self.batch
+        elif set(p.sum) == set(range(k, self.ndim)):
+            first = dataclasses.replace(p, sum=tuple(a - self.inputs + 1 for a in p.sum))
+            near, far, rank = self.right, self.left, k
+        else:
+            return Dense("the product sums over some, not all, axes of a factor")
+        inner = ops.product(x, near, first)
+        batch = tuple(range(len(p.x_batch)))
+        return ops.product(inner, far, Product((inner.ndim - 1,), batch, (rank,), p.batch, p.precision, p.dtype))
+
+    def conv(self, x: jax.Array, convolution: Convolution) -> Any:
+        """A thin convolution, then a product over channels: `[h, w, in, r]` and `[r, out]`, or the same transposed."""
+        c, last = convolution, self.ndim - 1
+        kernel_out = c.dimension_numbers.rhs_spec[0]
+        if c.feature_group_count != 1 or c.batch_group_count != 1:
+            return Dense("low-rank kernels of grouped convolutions have no thinner form")
+        # The thin kernel has the kernel's own axes, with the rank in the place of the output channels.
+        if not self.batch and kernel_out == last and self.inputs == last:
+            kernel, mix, axis = self.left, self.right, 0
+        elif not self.batch and kernel_out == 0 and self.inputs == 1:
+            kernel, mix, axis = self.right, self.left, 1
+        else:
+            return Dense("the factors do not split the kernel into inputs and output channels")
+        thin, channel = ops.product(x, kernel, c), c.dimension_numbers.out_spec[1]
+        out = ops.product(thin, mix, Product((channel,), (), (axis,), (), c.precision, c.dtype))
+        return jnp.moveaxis(out, -1, channel)
+
+    def prepare(self) -> Any:
+        """The factors prepared; products on them stay cheaper."""
+        return LowRank(ops.prepare(self.left), ops.prepare(self.right), self.inputs)
+
+    def multiply_adds(self) -> int:
+        """Those of both factors."""
+        return ops.multiply_adds(self.left) + ops.multiply_adds(self.right)
+
     def stacked(self) -> "LowRank | None":
         """Both factors carry axis 0 when there is a batch axis."""
         if self.batch < 1:
             return None
-        left = self.left.stacked() if isinstance(self.left, Node) else self.left
-        right = self.right.stacked() if isinstance(self.right, Node) else self.right
+        left, right = ops.stacked(self.left), ops.stacked(self.right)
         return None if left is None or right is None else LowRank(left, right, self.inputs)
+
+    def partition(self, axes: tuple[Any, ...], sizes: Mapping[str, int]) -> Any:
+        """Each factor lies as its axes of the tensor do; every device has the whole rank."""
+        left, right = self._parts(axes)
+        return _of(ops.partition(self.left, left, sizes), ops.partition(self.right, right, sizes), self.inputs)
+
+    def mesh_axes(self) -> list[Any]:
+        """Inputs from the left factor, outputs from the right one."""
+        return [*ops.mesh_axes(self.left)[:-1], *ops.mesh_axes(self.right)[self.batch + 1 :]]
+
+
+def _of(left: Any, right: Any, inputs: int) -> Any:
+    return ops.rebuild(lambda x, y: LowRank(x, y, inputs), left, right)

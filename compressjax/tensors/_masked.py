@@ -1,12 +1,13 @@
 """Unstructured sparsity: a mask over an array or over another node."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compressjax.core import Node, buffer, count_nonzero, dense, entry_bits, node, value
+from compressjax.core import Dense, Node, Window, buffer, count_nonzero, dense, entry_bits, node, ops, value
 
 
 @node
@@ -60,7 +61,49 @@ class Masked(Node):
         kept = count_nonzero(self.mask)
         return super().describe() if kept is None or not self.size else f"{100 - 100 * kept / self.size:.4g}% zeros"
 
+    def _around(self, inner: Any, mask: Callable[[Any], Any]) -> Any:
+        return ops.rebuild(lambda v: Masked(v, mask(self.mask)), inner)
+
+    def transpose(self, permutation: tuple[int, ...]) -> Any:
+        """Value and mask transposed."""
+        return self._around(ops.transpose(self.value, permutation), lambda m: jnp.transpose(m, permutation))
+
+    def reshape(self, sizes: tuple[int, ...]) -> Any:
+        """Value and mask reshaped."""
+        return self._around(ops.reshape(self.value, sizes), lambda m: jnp.reshape(m, sizes))
+
+    def cut(self, window: tuple[Window | None, ...]) -> Any:
+        """A window of value and mask."""
+        return self._around(ops.cut(self.value, window), lambda m: ops.cut(m, window))
+
+    def convert(self, dtype: Any) -> Any:
+        """The value converted."""
+        return self._around(ops.convert(self.value, dtype), lambda m: m)
+
+    def rows(self, indices: jax.Array) -> Any:
+        """The rows of the value, zero outside their masks."""
+        inner = ops.rows(self.value, indices)
+        return ops.rebuild(lambda v: Masked(v, ops.rows(self.mask, indices)).materialize(), inner)
+
+    def as_grid(self) -> Any:
+        """A symmetric grid stays one, with zeros outside the mask."""
+        grid = ops.as_grid(self.value)
+        masked = None if isinstance(grid, Dense) else grid.masked(self.mask)
+        return Dense("a mask saves bytes; this machine has no faster product for it") if masked is None else masked
+
+    def multiply_adds(self) -> int:
+        """As if zeros were skipped; below a mask only factors save more than the mask does."""
+        return min(int(np.count_nonzero(np.asarray(self.mask))), ops.multiply_adds(self.value))
+
     def stacked(self) -> "Masked | None":
         """Both arrays carry axis 0 already, unless the value is a node that does not."""
-        inner = self.value.stacked() if isinstance(self.value, Node) else self.value
+        inner = ops.stacked(self.value)
         return None if inner is None else Masked(inner, self.mask)
+
+    def partition(self, axes: tuple[Any, ...], sizes: Mapping[str, int]) -> Any:
+        """The mask lies as the tensor does."""
+        return self._around(ops.partition(self.value, axes, sizes), lambda m: ops.partition(m, axes, sizes))
+
+    def mesh_axes(self) -> list[Any]:
+        """Those of the mask."""
+        return ops.mesh_axes(self.mask)

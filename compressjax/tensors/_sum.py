@@ -1,11 +1,12 @@
 """Sums of nodes: low rank plus sparse, grid plus correction."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import numpy as np
 
-from compressjax.core import Node, dense, entry_bits, node, value
+from compressjax.core import Convolution, Dense, Node, Product, Window, dense, entry_bits, node, ops, value
 
 
 @node
@@ -48,7 +49,75 @@ class Sum(Node):
         """Bits of all terms."""
         return sum(entry_bits(term, kept) for term in self.terms)
 
+    def _each(self, change: Callable[[Any], Any]) -> Any:
+        return ops.rebuild(lambda *terms: Sum(terms), *(change(term) for term in self.terms))
+
+    def transpose(self, permutation: tuple[int, ...]) -> Any:
+        """Every term transposed."""
+        return self._each(lambda term: ops.transpose(term, permutation))
+
+    def reshape(self, sizes: tuple[int, ...]) -> Any:
+        """Every term reshaped."""
+        return self._each(lambda term: ops.reshape(term, sizes))
+
+    def cut(self, window: tuple[Window | None, ...]) -> Any:
+        """The window of every term."""
+        return self._each(lambda term: ops.cut(term, window))
+
+    def convert(self, dtype: Any) -> Any:
+        """Every term converted."""
+        return self._each(lambda term: ops.convert(term, dtype))
+
+    def rows(self, indices: jax.Array) -> Any:
+        """The sum of the terms' rows."""
+        found = self._each(lambda term: ops.rows(term, indices))
+        return found if isinstance(found, Dense) else found.materialize()
+
+    def _multiply(self, x: jax.Array, how: Product | Convolution) -> Any:
+        """Runs natively on the terms that have a faster form, once on the sum of all others."""
+        parts, rest = [], []
+        for term in self.terms:
+            part = ops.multiply(x, term, how) if isinstance(term, Node) else Dense("an array")
+            if isinstance(part, Dense):
+                rest.append(dense(term))
+            else:
+                parts.append(part)
+        if not parts:
+            return Dense("none of its terms has a faster form")
+        if rest:
+            parts.append(how.dense(x, sum(rest[1:], rest[0])))
+        return sum(parts[1:], parts[0])
+
+    def dot(self, x: jax.Array, product: Product) -> Any:
+        """The sum of the terms' products."""
+        return self._multiply(x, product)
+
+    def conv(self, x: jax.Array, convolution: Convolution) -> Any:
+        """The sum of the terms' convolutions."""
+        return self._multiply(x, convolution)
+
+    def prepare(self) -> Any:
+        """Dense terms become one array; a sum of nothing else is that array."""
+        terms = [ops.prepare(term) for term in self.terms]
+        kept = [term for term in terms if isinstance(term, Node)]
+        arrays = [term for term in terms if not isinstance(term, Node)]
+        if arrays:
+            kept.append(sum(arrays[1:], arrays[0]))
+        return kept[0] if len(kept) == 1 else Sum(tuple(kept))
+
+    def multiply_adds(self) -> int:
+        """Those of all terms."""
+        return sum(ops.multiply_adds(term) for term in self.terms)
+
     def stacked(self) -> "Sum | None":
         """Every term stacked, or None when one cannot be."""
-        terms = tuple(t.stacked() if isinstance(t, Node) else t for t in self.terms)
+        terms = tuple(ops.stacked(term) for term in self.terms)
         return None if any(t is None for t in terms) else Sum(terms)
+
+    def partition(self, axes: tuple[Any, ...], sizes: Mapping[str, int]) -> Any:
+        """Every term lies as the tensor does."""
+        return self._each(lambda term: ops.partition(term, axes, sizes))
+
+    def mesh_axes(self) -> list[Any]:
+        """Those of the first term."""
+        return ops.mesh_axes(self.terms[0])

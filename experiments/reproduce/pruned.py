@@ -1,55 +1,62 @@
 """One network, trained under one method after another at one sparsity after another, beside the dense one."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+import jax
 import numpy as np
 
-from compressjax import core
+from compressjax import core, recipe
 from experiments import app
 from experiments.problem import Problem, make_problem
-from experiments.reproduce import at_init, learned, sparse
 from experiments.reproduce.loop import data_of, train
 from experiments.reproduce.table import Claim
-
-METHODS: dict[str, Callable[[Problem, Mapping[str, Any], Any], core.Compression]] = {
-    "random": at_init.random,
-    "magnitude": at_init.magnitude,
-    "magnitude_global": at_init.magnitude_global,
-    "snip": at_init.snip,
-    "grasp": at_init.grasp,
-    "synflow": at_init.synflow,
-    "gradual": sparse.gradual,
-    "static": sparse.static,
-    "set": sparse.set_,
-    "rigl": sparse.rigl,
-    "variational": learned.variational,
-    "l0": learned.l0,
-}
+from experiments.stages import makers
 
 
 def settings(config: Mapping[str, Any]) -> list[str]:
     """`dense`, then every method at every sparsity: `"snip 0.9"`; where there are no sparsities, the methods alone."""
-    unknown = sorted(set(config["methods"]) - set(METHODS))
-    if unknown:
-        raise ValueError(f"--config.methods: {unknown} do not exist; choose among {', '.join(METHODS)}")
-    names = [f"{method} {sparsity}" for sparsity in config["sparsities"] for method in config["methods"]]
-    return ["dense", *(names or config["methods"])]
+    names = [name for name, _ in config["methods"]]
+    return ["dense", *([f"{name} {sparsity}" for sparsity in config["sparsities"] for name in names] or names)]
 
 
 def prepare(launch: app.Launch) -> Problem:
-    """Data and network."""
-    return make_problem({**launch.config, "seed": 0}, launch.data_cache, launch.mesh)
+    """Data and network; a method that is not what it should be is refused here."""
+    problem = make_problem({**launch.config, "seed": 0}, launch.data_cache, launch.mesh)
+    for name in settings(launch.config)[1:]:
+        method(problem, launch.config, name)
+    return problem
+
+
+def method(problem: Problem, config: Mapping[str, Any], name: str) -> recipe.Planned:
+    """The method of a cell; all of its functions that take a `sparsity` get the cell's.
+
+    Args:
+        problem: network and data.
+        config: with `methods`, pairs of a label and what `recipe.plan` takes, and `steps`.
+        name: of the cell.
+
+    Returns:
+        The stage that it is.
+    """
+    label, _, sparsity = name.partition(" ")
+    return planned(problem, config["methods"], label, float(sparsity) if sparsity else None, config["steps"])
+
+
+def planned(problem: Problem, methods: Any, label: str, sparsity: float | None, steps: int) -> recipe.Planned:
+    """One of a study's methods as a stage of a training with so many steps."""
+    given = makers(problem) | ({} if sparsity is None else {"sparsity": lambda: sparsity})
+    name, said = dict(methods)[label]
+    stages = [(name, {"label": label, **said, "train": {}})]
+    return recipe.plan(stages, jax.eval_shape(problem.initial_params), steps=lambda _: steps, given=given)[0]
 
 
 def run(shared: Problem, config: Mapping[str, Any], name: str, seed: int) -> dict[str, float]:
     """Draws one network and trains it under one method."""
     problem = shared._replace(seed=seed)
-    compression = None
-    if name != "dense":
-        method, *sparsity = name.split()
-        compression = METHODS[method](problem, config, *map(float, sparsity or [0]))
-    done = train(problem.apply, problem.initial_params(), data_of(problem), config, seed=seed, compression=compression)
+    params = problem.initial_params()
+    compression = None if name == "dense" else method(problem, config, name).start(params).compression
+    done = train(problem.apply, params, data_of(problem), config, seed=seed, compression=compression)
     return {"error": done.errors[-1], **figures(done.encoded, config["units"])}
 
 

@@ -6,13 +6,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
-from compressjax import core, prune
+from compressjax import recipe
 from experiments import app, models
 from experiments.problem import Problem, make_problem, standardized_apply
 from experiments.reproduce.loop import Data, data_of, train
-from experiments.reproduce.pruned import figures
+from experiments.reproduce.pruned import figures, planned
 from experiments.reproduce.table import Claim
 
 
@@ -28,7 +27,7 @@ class Shared(NamedTuple):
 
 def settings(config: Mapping[str, Any]) -> list[str]:
     """`dense`, then both methods at every density: `"movement 0.05"`."""
-    return ["dense", *(f"{method} {density}" for density in config["densities"] for method in METHODS)]
+    return ["dense", *(f"{name} {density}" for density in config["densities"] for name, _ in config["methods"])]
 
 
 def prepare(launch: app.Launch) -> Shared:
@@ -38,6 +37,8 @@ def prepare(launch: app.Launch) -> Shared:
     tasks = [_of_classes(data_of(problem), config[name]) for name in ("source", "target")]
     own = {**config["model"]["settings"], "classes": len(config["target"])}
     problem = problem._replace(model=models.create(config["model"]["name"], own))
+    for name in settings(config)[1:]:
+        method(problem, config, name)  # what is wrong with it shows before anything trains
     return Shared(problem, standardized_apply(problem.model, problem.data.mean, problem.data.std), *tasks, {})
 
 
@@ -48,11 +49,7 @@ def run(shared: Shared, config: Mapping[str, Any], name: str, seed: int) -> dict
         shared.trained[seed] = train(shared.apply, start, shared.source, config["pretraining"], seed=seed).params
     fresh = shared.problem._replace(seed=seed + 1_000_000).initial_params()
     params = {**shared.trained[seed], _last(fresh): fresh[_last(fresh)]}
-    compression = None
-    if name != "dense":
-        method, density = name.split()
-        hidden = [path for path in core.select(params, (), method) if not path.startswith(_last(params))]
-        compression = core.only(lambda path, leaf: path in hidden, METHODS[method](config, 1 - float(density)))
+    compression = None if name == "dense" else method(shared.problem, config, name).start(params).compression
     done = train(shared.apply, params, shared.target, config["tuning"], seed=seed, compression=compression)
     return {"error": done.errors[-1], **figures(done.encoded, units=False)}
 
@@ -64,24 +61,10 @@ def claims(config: Mapping[str, Any]) -> list[Claim]:
     return few + many
 
 
-def _magnitude(config: Mapping[str, Any], sparsity: float) -> core.Compression:
-    return prune.gradual(sparsity, **_curve(config))
-
-
-def _movement(config: Mapping[str, Any], sparsity: float) -> core.Compression:
-    return prune.movement(sparsity, optimizer=optax.adam(config["scores_rate"]), **_curve(config))
-
-
-METHODS: dict[str, Callable[[Mapping[str, Any], float], core.Compression]] = {
-    "magnitude": _magnitude,
-    "movement": _movement,
-}
-
-
-def _curve(config: Mapping[str, Any]) -> dict[str, Any]:
-    steps, curve = config["tuning"]["steps"], config["curve"]
-    begin, end = (round(curve[name] * steps) for name in ("begin", "end"))
-    return {"begin": begin, "end": end, "every": curve["every"], "distribution": config["distribution"]}
+def method(problem: Problem, config: Mapping[str, Any], name: str) -> recipe.Planned:
+    """The method of a cell, whose name says the density."""
+    label, density = name.split()
+    return planned(problem, config["methods"], label, 1 - float(density), config["tuning"]["steps"])
 
 
 def _last(params: Mapping[str, Any]) -> str:

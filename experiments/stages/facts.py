@@ -1,15 +1,16 @@
-"""What is recorded at the end of every stage, and small helpers that stages share."""
+"""What is recorded at the end of every stage, and what stages read of those before them."""
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import numpy as np
 
-from compressjax import artifact, core, interpret
+from compressjax import artifact, core, interpret, observe
 from compressjax.recipe import Previous, Stored
+from experiments import models
 from experiments.problem import Problem, assess, predict
 
 
@@ -26,8 +27,8 @@ def conclude(problem: Problem, tree: Any, **extra: Any) -> Stored:
     """
     lifted = interpret.lift(problem.apply, on_fallback="ignore")
     logits = predict(lifted, interpret.prepare(tree), problem.data.test_images)
-    facts = {**assess(logits, problem.data.test_labels), **sizes(tree), **extra}
-    return Stored({"params": tree, "predictions": logits.argmax(-1).astype(np.uint8)}, facts)
+    facts = {**assess(logits, problem.data.test_labels), **sizes(tree), "network": models.describe(problem.model)}
+    return Stored({"params": tree, "predictions": logits.argmax(-1).astype(np.uint8)}, {**facts, **extra})
 
 
 def sizes(tree: Any) -> dict[str, Any]:
@@ -58,11 +59,15 @@ def last_tree(previous: Previous) -> Any:
     return list(previous.values())[-1].tree["params"]
 
 
-def either(patterns: Iterable[str]) -> str:
-    """A pattern that matches what any of the patterns matches.
+def problem_at(problem: Problem, previous: Previous) -> Problem:
+    """The problem with the network that the latest stage left, which `shrink` makes smaller."""
+    if not previous:
+        return problem
+    return problem._replace(model=models.create(**list(previous.values())[-1].facts["network"]))
 
-    Example:
-        >>> either(["a", "b.*"])
-        '(?:a)|(?:b.*)'
-    """
-    return "|".join(f"(?:{pattern})" for pattern in patterns)
+
+def observed(problem: Problem, stats: Mapping[str, Any] | None, tree: Any) -> Any:
+    """Statistics of a network on its first training images, as many as a stage's `stats` says; None without."""
+    if stats is None:
+        return None
+    return jax.jit(observe(problem.apply))(core.materialize(tree), problem.images[: stats["examples"]])[1]

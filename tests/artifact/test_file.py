@@ -117,7 +117,7 @@ def test_files_without_a_tree_or_of_unknown_nodes_are_refused(tmp_path):
     with pytest.raises(ArtifactError, match="fewer places"):
         artifact.load(path)
     coding.write(path, {"w": {"node": "Tucker", "meta": {}, "fields": {}}}, metadata={"tree": {"d": [["w", 1]]}})
-    with pytest.raises(ArtifactError, match=r"model\.cjx: leaf 'w': unknown node type 'Tucker'"):
+    with pytest.raises(artifact.UnknownNode, match=r"model\.cjx: leaf 'w': unknown node type 'Tucker'"):
         artifact.load(path)
 
 

@@ -12,6 +12,11 @@ def weights(seed: int, *shape: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
+def spec(node: str, fields: dict[str, Any], **meta: Any) -> dict[str, Any]:
+    """The spec of a node."""
+    return {"node": node, "meta": meta, "fields": fields}
+
+
 def bell(seed: int, count: int, alphabet: int, width: float = 4.0) -> np.ndarray:
     """Bell-shaped symbols in `[0, alphabet)`, as codes of trained weights are."""
     draws = np.random.default_rng(seed).normal(size=count) * width + alphabet / 2

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from compressjax.coding import ArtifactError, Bits
 from compressjax.coding._bits import Reader
-from compressjax.coding._leaf import Budget, decode, dense_order, encode
+from compressjax.coding._leaf import Budget, decode, encode, stored
 from tests.coding.samples import leaves, mask, same, shared, weights
 
 
@@ -100,11 +100,13 @@ def test_bits_and_lists_and_none_come_back():
     assert same(roundtrip(spec), [spec[0], None, (np.array(3, np.int8),)])
 
 
-def test_order_speaks_of_trailing_axes():
-    assert dense_order({"order": (1, 0)}, 3) == (0, 2, 1)
-    assert dense_order({}, 2) == (0, 1)
-    with pytest.raises(ArtifactError, match="does not fit an array of 1 axes"):
-        dense_order({"order": (1, 0)}, 1)
+def test_stored_leaves_out_what_a_mask_hides():
+    spec = shared(0)
+    kept = spec["fields"]["mask"]
+    book = spec["fields"]["value"]["fields"]
+    found = list(stored((spec, None, weights(0, 3))))
+    assert [x.shape for x in found] == [kept.shape, book["centroids"].shape, (kept.sum(),), (3,)]
+    assert found[2].tolist() == book["codes"][kept].tolist()
 
 
 def test_sizes_are_refused_before_they_are_allocated():

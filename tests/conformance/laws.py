@@ -1,10 +1,9 @@
-"""The laws, as functions that raise `Broken` when a method or a node does not keep them; law 5 lies in `lifting`.
+"""The laws of methods, as functions that raise `Broken`; those of nodes and files are in `compressjax.testing`.
 
 Every law takes what it judges as an argument (a method, a node, `lift`, a file format), so that the mutants can hand
 it something wrong.
 """
 
-import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -13,12 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from compressjax import artifact, core, tensors
+from compressjax import core
+from compressjax.testing import Broken
+from compressjax.testing._compare import require
 from tests import helpers
 from tests.conformance.draws import Spec
-from tests.conformance.lifting import inner
 from tests.conformance.methods import MethodRow
-from tests.conformance.verdict import Broken, require
 
 Tree = Any
 
@@ -61,16 +60,6 @@ def assert_shape(row: MethodRow, spec: Spec) -> None:
             ):
                 got, asked = (tuple(x.shape), jnp.dtype(x.dtype)), (leaf.shape, leaf.dtype)
                 require(got == asked, "shape", f"{path} is {asked}, but {what} gives {got} at step {run.step}")
-
-
-def assert_node_shape(node: core.Node) -> None:
-    """Law 1 for nodes: what a node says of itself, concrete and abstract, is what it materializes to."""
-    dense = node.materialize()
-    abstract = jax.eval_shape(lambda n: n.materialize(), node)
-    for what, x in (("materialize", dense), ("abstract materialize", abstract)):
-        require(tuple(x.shape) == tuple(node.shape), "shape", f"{what} gives {x.shape}, the node says {node.shape}")
-        require(x.dtype == jnp.dtype(node.dtype), "shape", f"{what} gives {x.dtype}, the node says {node.dtype}")
-    require(node.ndim == dense.ndim and node.size == dense.size, "shape", "ndim or size do not follow from shape")
 
 
 # 2
@@ -218,93 +207,6 @@ def _two_devices(row: MethodRow, params: Tree, spec: Spec, stats: Any, place: Ca
     one = step(row.compiled, params, spec.grads())
     two = jax.jit(lambda *placed: step(row.compression, *placed))(*jax.tree.map(place, (params, spec.grads())))
     _close(two, one, lambda dtype: row.devices, "stability")
-
-
-# 7
-
-
-def assert_size(tree: Tree, folder: pathlib.Path, save: Callable[..., Any] = artifact.save) -> None:
-    """Law 7: nodes' bits, the artifact's ledger and the file's length agree."""
-    told = core.storage(tree)
-    for path, leaf in core.nodes(tree).items():
-        bits = helpers.brute_bits(leaf)
-        require(told[path] == bits, "size", f"{path} says {told[path]} bits and holds {bits}")
-    file = folder / "size.cjx"
-    ledger = save(file, tree).ledger
-    length = file.stat().st_size
-    rows = sum(row.file_bytes for row in ledger.leaves) + sum(ledger.rest.values())
-    require(rows == length == ledger.file_bytes, "size", f"the ledger adds up to {rows} bytes, the file has {length}")
-    packed = {row.path: row.packed_bytes for row in ledger.leaves}
-    expected = {path: -(-bits // 8) for path, bits in told.items()}
-    require(packed == expected, "size", f"the ledger says {packed} packed bytes, the nodes say {expected}")
-    bare = {path: 4 * int(np.prod(leaf.shape)) for path, leaf in core.nodes(tree).items()}
-    require({row.path: row.float32_bytes for row in ledger.leaves} == bare, "size", "float32 bytes are off")
-
-
-# 8
-
-
-def assert_lossless(
-    tree: Tree,
-    folder: pathlib.Path,
-    save: Callable[..., Any] = artifact.save,
-    load: Callable[..., Any] = artifact.load,
-    seed: int = 0,
-) -> None:
-    """Law 8: what is loaded is what was saved, bit for bit; any altered or truncated byte is refused."""
-    file = folder / "lossless.cjx"
-    save(file, tree)
-    back = load(file).tree
-    problem = helpers.difference(core.materialize(back), core.materialize(tree))
-    require(not problem, "lossless", f"dense tensors differ: {problem}")
-    problem = helpers.difference(_visible(back), _visible(tree))
-    require(not problem, "lossless", f"what is stored differs: {problem}")
-    _refuses_damage(file, load, np.random.default_rng(seed))
-
-
-def _visible(tree: Tree) -> list[Any]:
-    """Every array of every node, with entries under a mask set to zero; the structure of nodes as text."""
-
-    def parts(x: Any) -> list[Any]:
-        if isinstance(x, tuple):
-            return [part for item in x for part in parts(item)]
-        if not isinstance(x, core.Node):
-            return [] if x is None else [np.asarray(x)]
-        if isinstance(x, tensors.Masked):
-            shown = [np.asarray(x.mask), np.asarray(x.materialize())]
-            return shown + (_tables(x.value) if isinstance(x.value, core.Node) else [])
-        return [part for name, role in x.roles.items() if role != "meta" for part in parts(getattr(x, name))]
-
-    def _tables(x: core.Node) -> list[Any]:
-        """Under a mask, codes may change where nothing shows; tables and scales may not."""
-        names = {tensors.Quantized: ("scale", "zero_point", "activation_scale"), tensors.Codebook: ("centroids",)}
-        return [part for name in names.get(type(x), ()) for part in parts(getattr(x, name))]
-
-    metas = {
-        path: [(type(n).__name__, [getattr(n, k) for k, role in n.roles.items() if role == "meta"]) for n in inner(x)]
-        for path, x in core.nodes(tree).items()
-    }
-    return [np.frombuffer(repr(metas).encode(), np.uint8), *(p for x in core.nodes(tree).values() for p in parts(x))]
-
-
-def _refuses_damage(file: pathlib.Path, load: Callable[..., Any], rng: np.random.Generator, tries: int = 6) -> None:
-    whole = file.read_bytes()
-    for _ in range(tries):
-        place, flip = int(rng.integers(len(whole))), int(rng.integers(1, 256))
-        altered = bytearray(whole)
-        altered[place] ^= flip
-        cut = whole[: int(rng.integers(len(whole)))]
-        for what, data in ((f"byte {place} altered", bytes(altered)), ("truncated", cut), ("longer", whole + b"\0")):
-            damaged = file.with_name("damaged.cjx")
-            damaged.write_bytes(data)
-            try:
-                load(damaged)
-            except artifact.ArtifactError as error:
-                require(len(str(error)) > 10, "lossless", f"{what}: the error says nothing: {error!r}")
-                continue
-            except Exception as error:
-                raise Broken(f"lossless: {what}: {type(error).__name__} instead of ArtifactError: {error}") from error
-            raise Broken(f"lossless: a damaged file ({what} of {len(whole)} bytes) was loaded")
 
 
 # 9

@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compressjax import artifact, core, interpret, numerics, tensors
-from tests import toys
-from tests.conformance import draws, laws, lifting, nodes
+from compressjax import artifact, coding, core, interpret, numerics, tensors, testing
+from tests import helpers, toys
+from tests.conformance import draws, laws, nodes
 from tests.conformance.methods import MethodRow
 
 SPEC = draws.Spec(seed=1)
@@ -208,6 +208,35 @@ class _FreeMask(tensors.Masked):
         return super().size_bits(kept) - self.mask.size
 
 
+@core.node
+class _FreeFactors(tensors.LowRank):
+    def size_bits(self, kept: int | None = None) -> int:
+        return 1
+
+
+@core.node
+class _FreeUnderMasks(tensors.LowRank):
+    def size_bits(self, kept: int | None = None) -> int:
+        return super().size_bits() if kept is None else 0
+
+
+def _judge_size(folder: pathlib.Path, node: core.Node, **more: Any) -> None:
+    testing.assert_size({"w": node}, folder, **more)
+
+
+def _coarse_decoder(spec: Any) -> np.ndarray:
+    """Decodes to half precision."""
+    return coding.materialize(spec).astype(np.float16)
+
+
+def _flat_decoder(spec: Any) -> np.ndarray:
+    return coding.materialize(spec).ravel()
+
+
+def _judge_decoder(folder: pathlib.Path, materialize: Callable[[Any], np.ndarray]) -> None:
+    testing.assert_decoded({"w": _node("low rank")}, folder, materialize)
+
+
 def _padded(path: pathlib.Path, tree: Any) -> artifact.Manifest:
     manifest = artifact.save(path, tree)
     path.write_bytes(path.read_bytes() + b"\0" * 16)
@@ -241,7 +270,7 @@ def _careless(path: pathlib.Path) -> artifact.Artifact:
 
 
 def _judge_files(folder: pathlib.Path, **replaced: Any) -> None:
-    laws.assert_lossless({"w": _node("low rank"), "b": jnp.ones(3)}, folder, **replaced)
+    testing.assert_lossless({"w": _node("low rank"), "b": jnp.ones(3)}, folder, **replaced)
 
 
 # 10: composition
@@ -275,6 +304,7 @@ def _scaled() -> MethodRow:
     )
 
 
+_ONES = np.ones((2, 2), np.float32)
 _MASK, _GRID, _FACTOR = (_row(make()) for make in (toys.mask, toys.grid, toys.factor))
 
 MUTANTS = [
@@ -285,11 +315,11 @@ MUTANTS = [
     Mutant(1, "drops an axis", lambda _: laws.assert_shape(_row(_per_leaf(lambda x: x.ravel())), SPEC), "first/kernel"),
     Mutant(
         1, "node with its axes reversed",
-        lambda _: laws.assert_node_shape(_Transposed(jnp.ones((4, 2)), jnp.ones((2, 3)))), "the node says",
+        lambda _: testing.assert_node_shape(_Transposed(jnp.ones((4, 2)), jnp.ones((2, 3)))), "the node says",
     ),
     Mutant(
         1, "node of another dtype",
-        lambda _: laws.assert_node_shape(_Float32(jnp.ones(2, jnp.bfloat16), jnp.zeros((2, 2), jnp.uint8))), "bfloat16",
+        lambda _: testing.assert_node_shape(_Float32(_ONES[0].astype("bfloat16"), _ONES.astype("uint8"))), "bfloat16",
     ),
     Mutant(2, "views an old mask", lambda _: laws.assert_view(_row(_stale_view()), SPEC), "at step 1"),
     Mutant(2, "rounds in its straight-through formula", lambda _: laws.assert_view(_row(_one_ulp()), WIDE), "differs"),
@@ -302,18 +332,18 @@ MUTANTS = [
         "was accepted",
     ),
     Mutant(
-        5, "two percent off", lambda _: lifting.assert_lifted(_node("codebook"), 0, _dense(lambda w: 1.02 * w)),
+        5, "two percent off", lambda _: testing.assert_lifted(_node("codebook"), 0, _dense(lambda w: 1.02 * w)),
         "off by",
     ),
-    Mutant(5, "forgets the mask", lambda _: lifting.assert_lifted(_node("masked"), 0, _forgets_the_mask), "is off by"),
-    Mutant(5, "gives no gradient", lambda _: lifting.assert_lifted(_node("low rank"), 0, _no_gradient), "gradient"),
-    Mutant(5, "leaves the device", lambda _: lifting.assert_lifted(_node("masked"), 0, _on_the_host), "under jit"),
+    Mutant(5, "forgets the mask", lambda _: testing.assert_lifted(_node("masked"), 0, _forgets_the_mask), "is off by"),
+    Mutant(5, "gives no gradient", lambda _: testing.assert_lifted(_node("low rank"), 0, _no_gradient), "gradient"),
+    Mutant(5, "leaves the device", lambda _: testing.assert_lifted(_node("masked"), 0, _on_the_host), "under jit"),
     Mutant(
-        5, "another dtype", lambda _: lifting.assert_lifted(_node("low rank", "bfloat16"), 0, _drifting_output),
+        5, "another dtype", lambda _: testing.assert_lifted(_node("low rank", "bfloat16"), 0, _drifting_output),
         "float32",
     ),
     Mutant(
-        5, "4 bits for 8", lambda _: lifting.assert_lifted(_node("grid, dynamic activations"), 0, _coarse),
+        5, "4 bits for 8", lambda _: testing.assert_lifted(_node("grid, dynamic activations"), 0, _coarse),
         "is off by",
     ),
     Mutant(6, "state that drifts", lambda _: laws.assert_stability(_row(_drifting_state()), SPEC), "traces"),
@@ -324,17 +354,26 @@ MUTANTS = [
     Mutant(6, "a lost shard", lambda _: laws.assert_stability(_GRID, SPEC, place=_loses_a_shard), "off by"),
     Mutant(
         7, "node that counts no mask",
-        lambda folder: laws.assert_size({"w": _FreeMask(jnp.ones((2, 2)), jnp.ones((2, 2), bool))}, folder),
-        "bits and holds",
+        lambda folder: _judge_size(folder, _FreeMask(_ONES, _ONES > 0), bits=helpers.brute_bits), "bits and holds",
     ),
     Mutant(
-        7, "file longer than its ledger", lambda folder: laws.assert_size({"w": jnp.ones(3)}, folder, _padded),
+        7, "node that counts no factors", lambda folder: _judge_size(folder, _FreeFactors(_ONES, _ONES)),
+        "its fields need",
+    ),
+    Mutant(
+        7, "node that is free under a mask", lambda folder: _judge_size(folder, _FreeUnderMasks(_ONES, _ONES)),
+        "half and all",
+    ),
+    Mutant(
+        7, "file longer than its ledger", lambda folder: testing.assert_size({"w": jnp.ones(3)}, folder, _padded),
         "adds up",
     ),
-    Mutant(7, "header for free", lambda folder: laws.assert_size({"w": jnp.ones(3)}, folder, _free_header), "adds up"),
+    Mutant(7, "header for free", lambda folder: testing.assert_size({"w": _ONES}, folder, _free_header), "adds up"),
     Mutant(8, "half precision", lambda folder: _judge_files(folder, save=_half_precision), "differ"),
     Mutant(8, "trusts damaged files", lambda folder: _judge_files(folder, load=_trusting), "was loaded"),
-    Mutant(8, "error of another kind", lambda folder: _judge_files(folder, load=_careless), "instead of ArtifactError"),
+    Mutant(8, "error of another kind", lambda folder: _judge_files(folder, load=_careless), "instead of Artifact"),
+    Mutant(8, "NumPy rounds", lambda folder: _judge_decoder(folder, _coarse_decoder), "other entries"),
+    Mutant(8, "NumPy drops an axis", lambda folder: _judge_decoder(folder, _flat_decoder), "decodes to shape"),
     Mutant(
         9, "prunes at sparsity zero", lambda _: laws.assert_zero_limit(_row(toys.mask(), neutral=toys.mask), SPEC),
         "off",

@@ -71,6 +71,15 @@ def _low_rank_grid(rng: np.random.Generator, s: Size, dtype: str) -> tensors.Low
     return tensors.LowRank(_grid(rng, (s[0], 2), dtype), _grid(rng, (2, s[1]), dtype, (1, s[1]), order=(1, 0)))
 
 
+def _blocks(rng: np.random.Generator, s: Size, blocks: object) -> tensors.BlockDiagonal:
+    def places(n: int) -> jnp.ndarray:
+        lead = blocks.shape[:-3]
+        drawn = [rng.permutation(n).reshape(2, n // 2) for _ in range(int(np.prod(lead)))]
+        return jnp.asarray(np.reshape(drawn, (*lead, 2, n // 2)), jnp.uint8)
+
+    return tensors.BlockDiagonal(blocks, places(s[0]), places(s[1]))
+
+
 def _sum(rng: np.random.Generator, s: Size, dtype: str) -> tensors.Sum:
     low = tensors.LowRank(_values(rng, (s[0], 2), dtype), _values(rng, (2, s[1]), dtype))
     sparse = tensors.Masked(_values(rng, s[:2], dtype), _mask(rng, s[:2]))
@@ -145,6 +154,17 @@ _CODEBOOK = [
     ),
     NodeRow("codebook on a grid", lambda r, s, d: tensors.Codebook(_grid(r, (6,), d), _codes(r, s[:2], 6))),
 ]
+_BLOCK_DIAGONAL = [
+    NodeRow("block diagonal", lambda r, s, d: _blocks(r, s, _values(r, (2, s[0] // 2, s[1] // 2), d))),
+    NodeRow(
+        "block diagonal batched",
+        lambda r, s, d: _blocks(r, s, _values(r, (s[2], 2, s[0] // 2, s[1] // 2), d)),
+    ),
+    NodeRow(
+        "block diagonal of grids",
+        lambda r, s, d: _blocks(r, s, _grid(r, (2, s[0] // 2, s[1] // 2), d, (2, 1, s[1] // 2), activation="dynamic")),
+    ),
+]
 _NESTED = [
     NodeRow("sum", _sum, lambda node: 6),
     NodeRow("masked grid", lambda r, s, d: tensors.Masked(_grid(r, s[:2], d, (1, s[1])), _mask(r, s[:2]))),
@@ -167,7 +187,7 @@ _NESTED = [
     NodeRow("masked twice", lambda r, s, d: tensors.Masked(_MASKED[0].make(r, s, d), _mask(r, s[:2]))),
 ]
 
-ROWS = [*_MASKED, *_LOW_RANK, *_QUANTIZED, *_CODEBOOK, *_NESTED]
+ROWS = [*_MASKED, *_LOW_RANK, *_QUANTIZED, *_CODEBOOK, *_BLOCK_DIAGONAL, *_NESTED]
 DTYPES = helpers.FLOATS
 SIZES: tuple[Size, ...] = ((4, 6, 2), (2, 2, 3), (8, 4, 1))
 

@@ -1,6 +1,5 @@
 """Every law over every row: all methods, all nodes, drawn shapes, dtypes and values."""
 
-import pathlib
 import tempfile
 
 import jax
@@ -9,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compressjax import core, tensors
+from compressjax import core, tensors, testing
 from tests import helpers
-from tests.conformance import draws, laws, lifting, methods, nodes
+from tests.conformance import draws, laws, methods, nodes
 
 SEEDS = st.integers(0, 1000)
 every_method_in_turn = pytest.mark.parametrize(
@@ -64,15 +63,15 @@ def test_what_is_stored(turn: int, row: methods.MethodRow, data: st.DataObject) 
     laws.assert_projection(row, spec)
     with tempfile.TemporaryDirectory() as folder:
         for run in laws.runs(row, spec, (3,)):
-            laws.assert_size(run.tree, pathlib.Path(folder))
-            laws.assert_lossless(run.tree, pathlib.Path(folder), seed=spec.seed)
+            testing.assert_size(run.tree, folder, bits=helpers.brute_bits)
+            testing.assert_lossless(run.tree, folder, seed=spec.seed)
 
 
 @every_node
 @settings(max_examples=3)
 @some_node
 def test_shape_of_nodes(row: nodes.NodeRow, seed: int, dtype: str, size: int) -> None:
-    laws.assert_node_shape(drawn(row, seed, dtype, size))
+    testing.assert_node_shape(drawn(row, seed, dtype, size))
 
 
 @every_method_once
@@ -89,12 +88,12 @@ every_node_once = pytest.mark.parametrize(
 @settings(max_examples=2)
 @given(seed=SEEDS, size=st.integers(0, 1))
 def test_lift(turn: int, row: nodes.NodeRow, seed: int, size: int) -> None:
-    lifting.assert_lifted(drawn(row, seed, nodes.DTYPES[turn % 3], size), seed)
+    testing.assert_lifted(drawn(row, seed, nodes.DTYPES[turn % 3], size), seed)
 
 
 @every_node_once
 def test_lift_under_sharding(turn: int, row: nodes.NodeRow) -> None:
-    lifting.assert_sharded(drawn(row, turn, nodes.DTYPES[(turn + 1) % 3], 0), turn)
+    testing.assert_sharded(drawn(row, turn, nodes.DTYPES[(turn + 1) % 3], 0), turn)
 
 
 @every_method_once
@@ -107,7 +106,8 @@ def test_stability(row: methods.MethodRow, spec: draws.Spec) -> None:
 @some_node
 def test_size_of_nodes(row: nodes.NodeRow, seed: int, dtype: str, size: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        laws.assert_size({"w": drawn(row, seed, dtype, size), "n": jax.numpy.arange(3)}, pathlib.Path(folder))
+        tree = {"w": drawn(row, seed, dtype, size), "n": jax.numpy.arange(3)}
+        testing.assert_size(tree, folder, bits=helpers.brute_bits)
 
 
 @every_node
@@ -115,9 +115,9 @@ def test_size_of_nodes(row: nodes.NodeRow, seed: int, dtype: str, size: int) -> 
 @some_node
 def test_lossless_nodes(row: nodes.NodeRow, seed: int, dtype: str, size: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        laws.assert_lossless(
-            {"w": drawn(row, seed, dtype, size), "b": helpers.array(seed, (3,), dtype)}, pathlib.Path(folder)
-        )
+        tree = {"w": drawn(row, seed, dtype, size), "b": helpers.array(seed, (3,), dtype)}
+        testing.assert_lossless(tree, folder)
+        testing.assert_decoded(tree, folder)
 
 
 @pytest.mark.parametrize("row", [row for row in methods.ROWS if row.neutral], ids=lambda row: row.name)
@@ -135,7 +135,7 @@ def test_composition(first: methods.MethodRow, combine) -> None:
     for second in KINDS:
         try:
             laws.composition(first, second, draws.Spec(*draws.VARIANTS[0], seed=1), combine)
-        except laws.Broken as error:
+        except testing.Broken as error:
             problems[second.exported] = str(error)
     assert problems == {}
 

@@ -5,15 +5,16 @@ import re
 
 import pytest
 
-from compressjax import core
+from compressjax import core, testing
 from tests import toys
-from tests.conformance import draws, laws, mutants, verdict
+from tests.conformance import draws, laws, mutants
 from tests.conformance.methods import MethodRow
 
 
+@pytest.mark.mutant
 @pytest.mark.parametrize("mutant", mutants.MUTANTS, ids=lambda m: f"law {m.law}: {m.name}")
 def test_mutant_is_rejected(mutant: mutants.Mutant, tmp_path: pathlib.Path) -> None:
-    with pytest.raises(verdict.Broken, match=re.escape(mutant.says)):
+    with pytest.raises(testing.Broken, match=re.escape(mutant.says)):
         mutant.judge(tmp_path)
 
 
@@ -33,6 +34,6 @@ def test_what_mutants_were_made_from_is_accepted(make, tmp_path: pathlib.Path) -
     ):
         law(row, mutants.SPEC)
     tree = list(laws.runs(row, mutants.SPEC))[-1].tree
-    laws.assert_size(tree, tmp_path)
-    laws.assert_lossless(tree, tmp_path)
+    testing.assert_size(tree, tmp_path)
+    testing.assert_lossless(tree, tmp_path)
     assert laws.composition(MethodRow("factor", toys.factor), row, draws.Spec(), core.sequence)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from compressjax import core
+from compressjax import core, tensors
 
 
 @core.node
@@ -82,3 +82,19 @@ def test_dense_of_an_array_is_itself() -> None:
     assert isinstance(core.dense(np.ones(3)), jax.Array)
     assert core.is_node(Scaled(x, x))
     assert not core.is_node(x)
+
+
+def test_types_are_registered_by_name_and_the_last_of_a_name_counts() -> None:
+    def cell(default: int) -> type[core.Node]:
+        @core.node
+        class Again(core.Node):
+            base: jax.Array = core.value()
+            factor: int = core.meta(default=default)
+
+        return Again
+
+    first, second = cell(1), cell(2)
+    assert core.node_types()[f"{__name__}:Scaled"] is Scaled
+    assert first.type_name == second.type_name == f"{__name__}:{second.__qualname__}"
+    assert core.node_types()[second.type_name] is second
+    assert core.node_types()["Masked"] is tensors.Masked

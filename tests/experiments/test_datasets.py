@@ -96,7 +96,6 @@ def test_damaged_gzip_is_refused(folder):
         read_idx(place)
 
 
-@pytest.mark.slow
 def test_tensorflow_is_never_imported(data_cache):
     code = (
         "import sys; from experiments import datasets; datasets.load('digits', cache=sys.argv[1]);"

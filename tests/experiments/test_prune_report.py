@@ -5,7 +5,6 @@ import io
 import json
 import struct
 
-import jax
 import numpy as np
 import pytest
 from matplotlib import colors, image
@@ -14,6 +13,8 @@ from scipy import stats
 from configs import prune_report as config_file
 from experiments import app, prune_report
 from experiments.problem import make_problem
+from experiments.stages import build, execute
+from experiments.view import View
 
 pytestmark = pytest.mark.loose
 LEAVES = [f"Dense_{i}/kernel" for i in range(3)]
@@ -34,7 +35,8 @@ class Trained:
     def __init__(self, written, data_cache):
         folder, config = written
         problem = make_problem(config, data_cache, app.make_mesh(1))
-        tree = jax.tree.map(np.asarray, prune_report.teacher(problem, config, str(folder / "cache")))
+        _, results = execute(build(problem, config), str(folder / "cache"), problem, View())
+        tree = results["teacher"].tree["params"]
         self.biases = [tree[f"Dense_{i}"]["bias"].astype(np.float64) for i in range(3)]
         self.kernels = [tree[f"Dense_{i}"]["kernel"].astype(np.float64) for i in range(3)]
         data, count = problem.data, config["examples"]

@@ -37,11 +37,11 @@ def test_runs_and_says_what_was_asked(module, data_cache, tmp_path):
 
 
 def test_gates_of_convolutions_belong_to_filters(problem):
-    config = learned_sparsity.get_config("smoke").to_dict()
+    config = learned_sparsity.get_config("smoke,lenet5").to_dict()
     shape = problem.data.train_images.shape[1:]
     model = models.create("cnn", {"filters": (3,), "width": 5})
     params = model.init(problem.key("params"), jnp.zeros((1, *shape)))["params"]
-    state = pruned.METHODS["l0"](problem._replace(model=model), config, None).init(params)
+    state = pruned.method(problem._replace(model=model), config, "l0").start(params).compression.init(params)
     parts = jax.tree.leaves(state, is_leaf=lambda x: hasattr(x, "log_alpha"))
     gates = {path: x.shape for part in parts for path, x in part.log_alpha.items()}
     width = 3 * shape[0] * shape[1]

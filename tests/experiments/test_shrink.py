@@ -7,12 +7,18 @@ import struct
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
+from compressjax import core
 from configs import shrink_fashion_mnist as config_file
 from experiments import app, shrink
-from experiments.datasets import load
+from experiments.datasets import batch_indices
+from experiments.problem import assess, make_problem, predict
 from experiments.resnet import ResNet
+from experiments.stages import build, execute
+from experiments.stages.training import DEFAULTS, make_optimizer
+from experiments.view import View
 
 pytestmark = pytest.mark.loose
 
@@ -29,7 +35,7 @@ def found(data_cache, tmp_path_factory):
 
 
 def test_half_of_every_block_is_cut(found):
-    assert found["widths"] == {"widths": [2, 4], "inner": [2, 3]}
+    assert found["widths"] == {"widths": [2, 4], "inner": [2, 3], "classes": 10}
     assert all(2 * row["kept"] == row["units"] for row in found["groups"])
     assert found["error_of_cut"] <= 1e-5
 
@@ -64,13 +70,38 @@ def test_text_holds_the_figures(found):
     assert f"{found['speed']['4']['faster']['value']:.2f}x faster" in text
 
 
-def test_training_learns_and_refuses_what_is_no_number(data_cache):
-    data = load("digits", "", data_cache)
-    model = ResNet(widths=(4,), inner=(4,))
-    start = model.init(jax.random.key(0), jnp.ones((1, 8, 8, 1)))
-    settings = {"steps": 60, "batch": 64, "learning_rate": 1e-2, "weight_decay": 0.0}
-    trained, loss = shrink.train(model, start, data, settings, 0, "dense")
-    assert loss < 2.15 < np.log(10)
-    assert shrink.right(model, trained, data).mean() > shrink.right(model, start, data).mean()
-    with pytest.raises(ValueError, match=r"config.dense.learning_rate"):
-        shrink.train(model, start, data, {**settings, "learning_rate": float("nan")}, 0, "dense")
+def test_statistics_of_batch_norm_move_along(data_cache, tmp_path):
+    """Trained through the stages: loss falls, and running means are those of a plain loop's last steps."""
+    config = config_file.get_config("smoke").to_dict()
+    config["stages"] = config["stages"][:1]
+    config["stages"][0][1]["epochs"] = 60 / 19
+    problem = make_problem(config, data_cache, app.make_mesh(1))
+    params = problem.initial_params()
+    _, results = execute(build(problem, config), str(tmp_path), problem, View())
+    trained = results["dense"].tree["params"]
+    assert set(trained) == {"params", "batch_stats"}
+    labels = problem.data.test_labels
+    before, after = (
+        assess(predict(problem.apply, tree, problem.data.test_images), labels) for tree in (params, trained)
+    )
+    assert after["accuracy"] > before["accuracy"] + 0.2
+    settings = {**DEFAULTS, **config["stages"][0][1]}
+    tx = make_optimizer(settings, 60)
+    state = tx.init(params["params"])
+
+    @jax.jit
+    def step(variables, state, rows):
+        x = (problem.images[rows].astype(jnp.float32) - problem.data.mean) / problem.data.std
+
+        def loss(params):
+            logits, new = problem.model.apply({**variables, "params": params}, x, True, mutable=["batch_stats"])
+            return optax.softmax_cross_entropy_with_integer_labels(logits, problem.labels[rows]).mean(), new
+
+        grads, new = jax.grad(loss, has_aux=True)(variables["params"])
+        updates, state = tx.update(grads, state, variables["params"])
+        return {"params": optax.apply_updates(variables["params"], updates), **new}, state
+
+    for rows in batch_indices(problem.seed, "dense", 0, 60, 64, len(problem.labels)):
+        params, state = step(params, state, rows)
+    for path, x in core.values(params).items():
+        np.testing.assert_allclose(core.values(trained)[path], x, atol=2e-3)

@@ -1,25 +1,31 @@
-"""Each stage leaves the nodes that it promises."""
+"""Stages of a config: each leaves what it promises, and what is wrong is refused before anything trains."""
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from compressjax import core, recipe
 from compressjax.tensors import Codebook, LowRank, Masked, Quantized
-from experiments.pipeline import build
-from experiments.stages.encode import make_encode
-from experiments.stages.factorize import make_factorize, replace, stored_bits
-from experiments.stages.share import cluster, open_grids
+from experiments.stages import build, execute
+from experiments.stages.factorize import factorize, replace, stored_bits
+from experiments.view import View
 from tests.experiments import tiny
 
 pytestmark = pytest.mark.loose
+FAST = {"epochs": 0.5, "batch": 64, "chunk": 10}
+
+
+def config(*stages, **fields):
+    return {**tiny.get_config().to_dict(), **({"stages": stages} if stages else {}), **fields}
+
+
+def run(problem, settings, folder):
+    facts, results = execute(build(problem, settings), str(folder), problem, View())
+    return {name: results[name]._replace(facts=facts[name]) for name in results}
 
 
 @pytest.fixture(scope="module")
 def results(problem, tmp_path_factory):
-    stages = build(problem, tiny.get_config().to_dict())
-    events = recipe.run(stages, recipe.Store(str(tmp_path_factory.mktemp("store"))), problem.data.fingerprint)
-    return {e.stage.name: e.result for e in events if isinstance(e, recipe.Finished)}
+    return run(problem, config(), tmp_path_factory.mktemp("store"))
 
 
 def leaf(results, stage, path="Dense_0/kernel"):
@@ -27,7 +33,7 @@ def leaf(results, stage, path="Dense_0/kernel"):
 
 
 def test_all_stages_ran(results):
-    assert list(results) == ["teacher", "prune", "factorize", "qat", "share", "distill", "encode"]
+    assert list(results) == ["teacher", "prune", "factorize", "qat", "kmeans", "share", "distill", "encode"]
 
 
 def test_prune_leaves_the_share_asked_for(results):
@@ -50,8 +56,8 @@ def test_qat_leaves_a_grid(results):
     assert len(np.unique(node.materialize())) <= 15
 
 
-def test_share_leaves_a_table_and_distill_trains_it(results):
-    before, after = leaf(results, "share"), leaf(results, "distill")
+def test_kmeans_leaves_a_table_and_trainings_train_it(results):
+    before, after = leaf(results, "kmeans"), leaf(results, "distill")
     assert isinstance(before.value, Codebook)
     assert before.value.centroids.shape == (6,)
     assert np.array_equal(before.value.codes, after.value.codes)
@@ -66,44 +72,87 @@ def test_encode_puts_biases_on_a_grid(results):
 
 def test_no_stage_grows_the_file(results):
     sizes = [result.facts["file_bytes"] for result in results.values()]
-    assert sizes[0] > sizes[1] > sizes[3] > sizes[4] > sizes[6]
+    assert sizes[0] > sizes[1] > sizes[3] > sizes[5] > sizes[7]
     assert results["encode"].facts["float32_bytes"] == 4 * (64 * 32 + 32 + 32 * 10 + 10)
 
 
-FACTORISE = {"select": ".*kernel", "budgets": (0.05, 0.5), "tolerance": 1.0, "margin": 1.0, "bits": 4.0}
+def test_a_method_of_ones_own_module_trains_from_a_config(problem, tmp_path):
+    """A function outside of the package, by its dotted name; then statistics, a smaller network and a note."""
+    done = run(
+        problem,
+        config(
+            ("train", {**FAST}),
+            ("shrink", {"keep": 0.5}),
+            ("tests.toys:mask", {"label": "toy", "fraction": 0.5, "select": "Dense_0/kernel", "train": FAST}),
+            ("prune.wanda", {"sparsity": 0.5, "select": "Dense_1/kernel", "stats": {"examples": 64}}),
+        ),
+        tmp_path,
+    )
+    assert done["shrink"].facts["network"]["settings"]["widths"] == [16]
+    assert leaf(done, "toy").mask.shape == (64, 16)
+    assert int(np.sum(leaf(done, "toy").mask)) == 64 * 16 // 2
+    assert np.sum(leaf(done, "wanda", "Dense_1/kernel").mask, 0).tolist() == [8] * 10
+    assert done["toy"].facts["changed_predictions"] > 0
 
 
-def factorize(problem, tree, **changes):
-    stage = make_factorize(problem, {**FACTORISE, **changes})
-    result = stage.finish(*stage.start({"teacher": recipe.Stored({"params": tree}, {})}))
-    return core.nodes(result.tree["params"]), result.facts["notes"]
+def test_the_cache_holds_what_a_setting_does_not_touch(problem, tmp_path):
+    stages = (("train", FAST), ("quant.rtn", {"bits": 4, "granularity": "tensor"}))
+    assert [e.cached for e in finished(problem, stages, tmp_path)] == [False, False]
+    other = (stages[0], ("quant.rtn", {"bits": 3, "granularity": "tensor"}))
+    assert [e.cached for e in finished(problem, other, tmp_path)] == [True, False]
+
+
+def finished(problem, stages, folder):
+    events = recipe.run(build(problem, config(*stages)), recipe.Store(str(folder)), problem.data.fingerprint)
+    return [event for event in events if isinstance(event, recipe.Finished)]
+
+
+@pytest.mark.parametrize(
+    ("stages", "said"),
+    [
+        ([("quant.rtn", {})], "must begin with `train`"),
+        ([("train", {}), ("prune.gradul", {})], r"stages\[1\].*nearest is 'prune.gradual'"),
+        ([("train", {"epochs": 1.0, "bach": 64})], "nearest is 'batch'"),
+        ([("train", {}), ("factorize", {"selct": "x"})], "nearest is 'select'"),
+        ([("train", {}), ("distill", {})], "give `soft`"),
+        ([("train", {"optimizer": ("optax:sdg", {})})], "nearest is 'sgd'"),
+        ([("train", {}), ("prune.wanda", {"sparsity": 0.5, "stats": {"rows": 3}})], "'examples': 1024"),
+        ([("train", {}), ("quant.rtn", {"select": "Dense_9/kernel"})], "Dense_9.*Dense_0/kernel"),
+    ],
+)
+def test_what_is_wrong_is_refused_before_anything_trains(problem, stages, said):
+    with pytest.raises(ValueError, match=said):
+        build(problem, config(*stages))
+
+
+FACTORIZE = {"select": "Dense_0/kernel", "budgets": (0.05, 0.5), "tolerance": 1.0, "margin": 1.0}
+
+
+def factorized(problem, tree, **changes):
+    tree, facts = factorize(problem, tree, **{**FACTORIZE, **changes})
+    return core.nodes(tree)["Dense_0/kernel"], facts["notes"]
 
 
 def test_factorize_takes_what_is_low_rank(problem, results):
     params = results["teacher"].tree["params"]
     u, s, v = np.linalg.svd(params["Dense_0"]["kernel"], full_matrices=False)
     low = (u[:, :1] * s[:1] @ v[:1]).astype(np.float32)
-    nodes, notes = factorize(problem, replace(params, "Dense_0/kernel", low), select="Dense_0/kernel")
-    assert isinstance(nodes["Dense_0/kernel"], LowRank)
-    assert nodes["Dense_0/kernel"].rank == 1
+    node, notes = factorized(problem, replace(params, "Dense_0/kernel", low))
+    assert isinstance(node, LowRank)
+    assert node.rank == 1
     assert notes[0].endswith("costs 0.0 points: factorized")
 
 
 def test_factorize_keeps_what_the_network_needs(problem, results):
-    nodes, notes = factorize(problem, results["teacher"].tree["params"], select="Dense_0/kernel", tolerance=0.0)
-    assert not core.is_node(nodes["Dense_0/kernel"])
+    node, notes = factorized(problem, results["teacher"].tree["params"], tolerance=0.0)
+    assert not core.is_node(node)
     assert notes[0].endswith("kept")
 
 
 def test_factorize_keeps_what_is_smaller_already(problem, results):
-    nodes, notes = factorize(problem, results["prune"].tree["params"], budgets=(0.5,), tolerance=100.0)
-    assert isinstance(nodes["Dense_0/kernel"], Masked)
+    node, notes = factorized(problem, results["prune"].tree["params"], budgets=(0.5,), tolerance=100.0)
+    assert isinstance(node, Masked)
     assert "saves too little" in notes[0]
-
-
-def test_factorize_refuses_a_pattern_that_matches_nothing(problem):
-    with pytest.raises(ValueError, match="nothing"):
-        factorize(problem, problem.initial_params(), select="nothing")
 
 
 def test_stored_bits_by_hand():
@@ -111,41 +160,12 @@ def test_stored_bits_by_hand():
     assert stored_bits(np.array([1.0, 0.0, 0.0, 0.0]), 5) == pytest.approx(5 + 4 * 0.8112781)
 
 
-def test_cluster_makes_one_table_a_leaf():
-    x = jnp.array([[0.0, 2.5, 5.0], [2.5, 0.0, 5.1]])
-    tree = {"m": {"kernel": Masked(x, x != 0)}, "d": {"kernel": x, "bias": jnp.ones(3)}}
-    found = cluster(tree, [("m/.*", 2), (".*kernel.*", 3)], "linear")
-    assert found["m"]["kernel"].value.centroids.tolist() == pytest.approx([2.5, 5.05])
-    assert found["d"]["kernel"].centroids.tolist() == pytest.approx([0.0, 2.5, 5.05])
-    assert found["d"]["bias"] is tree["d"]["bias"]
-
-
-def test_open_grids_reaches_into_factors():
-    grid = Quantized(jnp.array([[1], [2]], jnp.int8), jnp.array([[0.5]]))
-    tree = {"k": LowRank(grid, grid, 1), "other": grid}
-    opened = open_grids(tree, {"k/left": 4})
-    assert opened["k"].left.tolist() == [[0.5], [1.0]]
-    assert opened["k"].right is grid
-    assert opened["other"] is grid
-
-
-def test_open_grids_refuses_what_matches_nothing():
-    with pytest.raises(ValueError, match="nothing"):
-        open_grids({"k": jnp.ones(2)}, {"nothing": 4})
-
-
-def test_a_rule_that_selects_nothing_is_refused(problem):
-    stage = make_encode(problem, {"rules": (("nothing", 8, None),)})
-    with pytest.raises(ValueError, match="nothing"):
-        stage.start({"teacher": recipe.Stored({"params": problem.initial_params()}, {})})
-
-
 @pytest.mark.parametrize("skip", [("teacher",), ("shrae",)])
-def test_only_stages_other_than_the_teacher_can_be_skipped(problem, skip):
+def test_only_stages_other_than_the_first_can_be_skipped(problem, skip):
     with pytest.raises(ValueError, match="skip"):
-        build(problem, {**tiny.get_config().to_dict(), "skip": skip})
+        build(problem, config(skip=skip))
 
 
 def test_skipped_stages_are_left_out(problem):
-    config = {**tiny.get_config().to_dict(), "skip": ("share", "distill")}
-    assert [stage.name for stage in build(problem, config)] == ["teacher", "prune", "factorize", "qat", "encode"]
+    left = [stage.name for stage in build(problem, config(skip=("share", "kmeans")))]
+    assert left == ["teacher", "prune", "factorize", "qat", "distill", "encode"]

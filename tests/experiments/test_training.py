@@ -7,17 +7,19 @@ import optax
 import pytest
 
 from compressjax import core, recipe
-from configs.common import training
-from experiments.stages.teacher import make_teacher
-from experiments.training import count_steps, make_optimizer, mix, objective
+from experiments.stages import build
+from experiments.stages.training import DEFAULTS, count_steps, make_optimizer, mix, objective
+from tests.experiments import tiny
 
 pytestmark = pytest.mark.loose
 
-SETTINGS = training(epochs=1.0, batch=64, chunk=10, save_every=20)
+SETTINGS = {**DEFAULTS, "epochs": 1.0, "batch": 64, "chunk": 10, "save_every": 20}
 
 
 def params_of(problem, tmp_path, **changes):
-    *_, last = recipe.run([make_teacher(problem, {**SETTINGS, **changes})], recipe.Store(str(tmp_path)), "data")
+    stages = (("train", {"label": "teacher", **SETTINGS, **changes}),)
+    config = {**tiny.get_config().to_dict(), "stages": stages}
+    *_, last = recipe.run(build(problem, config), recipe.Store(str(tmp_path)), "data")
     return core.values(last.result.tree["params"])
 
 
@@ -70,9 +72,7 @@ def test_objective_without_a_teacher_is_cross_entropy():
 
 
 def test_a_loss_that_is_no_number_names_the_remedy(problem, tmp_path):
-    with pytest.raises(
-        ValueError, match=r"stage teacher: the loss became nan .* lower --config\.teacher\.learning_rate"
-    ):
+    with pytest.raises(ValueError, match=r"stage teacher: the loss became nan .* lower its learning_rate"):
         params_of(problem, tmp_path, learning_rate=1e30)
 
 

@@ -1,8 +1,6 @@
-"""A config small enough for tests, with every stage."""
+"""A config small enough for tests, with every kind of stage."""
 
 from ml_collections import ConfigDict
-
-from configs.common import training
 
 
 def get_config(text: str = "") -> ConfigDict:
@@ -13,11 +11,16 @@ def get_config(text: str = "") -> ConfigDict:
     config.data = {"name": "digits", "path": ""}
     config.model = {"name": "mlp", "settings": {"widths": (32,)}}
     every = {"epochs": 3.0, "batch": 64, "chunk": 10, "save_every": 20}
-    config.teacher = training(**every)
-    config.prune = training(soft=0.5, sparsity=(("Dense_0/kernel", 0.75),), until=0.5, mask_every=5, **every)
-    config.factorize = {"select": ".*kernel", "budgets": (0.2, 0.4), "tolerance": 5.0, "margin": 0.75, "bits": 4.0}
-    config.qat = training(soft=0.5, rules=((".*Dense_0/kernel", 4, "tensor"),), **every)
-    config.share = training(soft=0.5, rules=((".*Dense_0/kernel", 6),), init="linear", **every)
-    config.distill = training(soft=0.9, **every)
-    config.encode = {"rules": ((".*bias", 8, None),)}
+    taught = {"soft": 0.5, **every}
+    first = {"select": "Dense_0/kernel"}
+    config.stages = (
+        ("train", {"label": "teacher", **every}),
+        ("prune.gradual", {"label": "prune", **first, "sparsity": 0.75, "end": 0.5, "every": 5, "train": taught}),
+        ("factorize", {"select": ".*kernel", "budgets": (0.2, 0.4), "tolerance": 5.0}),
+        ("quant.fake_quant", {"label": "qat", **first, "bits": 4, "granularity": "tensor", "train": {**taught}}),
+        ("share.kmeans", {**first, "clusters": 6, "open": "Dense_0/kernel"}),
+        ("train", {"label": "share", **taught}),
+        ("distill", {**every, "soft": 0.9}),
+        ("encode", {"rules": ((".*bias", ("quant.rtn", {"bits": 8, "granularity": "tensor"})),)}),
+    )
     return config

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from compressjax import interpret, tensors
-from compressjax.interpret.jaxpr._weight import Dense
+from compressjax.core import Dense
 from tests import helpers
 
 Draw = np.random.Generator

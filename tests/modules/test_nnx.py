@@ -71,7 +71,7 @@ def test_forward_is_the_core_view_bit_for_bit(jit):
 
 def test_other_functions_of_the_module():
     wrapped, plain = pair(toys.mask())
-    assert np.array_equal(wrapped.through(Net.features, X), plain.features(X))
+    assert np.array_equal(wrapped.call_viewed(Net.features, X), plain.features(X))
 
 
 def test_gradients_reach_the_dense_parameters_only():

@@ -9,6 +9,7 @@ import pytest
 
 from compressjax import structure
 from compressjax.modules import resize
+from compressjax.modules._resize import difference
 from tests.interpret import cutting
 
 KEY = jax.random.key(0)
@@ -60,7 +61,6 @@ def test_a_scale_in_the_code_is_found_out():
     model, x = Block(Config()), cutting.filled(jnp.ones((2, 3, 8)))
     att = "params/MultiHeadDotProductAttention_0"
     small, expected = shrunk(model, x, keep={f"{att}/key/kernel:2": 3, f"{att}/value/kernel:2": 3})
-    assert resize(model, small.params, x).config.qkv == 12
     with pytest.raises(ValueError, match="scale or a mean"):
         resize(model, small.params, x, expected=expected)
 
@@ -76,9 +76,9 @@ def test_one_field_for_two_widths_must_keep_one_count():
     x = jnp.ones((1, 2))
     same, expected = shrunk(Net(), x, keep=0.5)
     assert resize(Net(), same.params, x, expected=expected).width == 3
-    other, _ = shrunk(Net(), x, keep={"params/Dense_1/kernel:1": 2, "params/Dense_2/kernel:1": 3})
+    other, expected = shrunk(Net(), x, keep={"params/Dense_1/kernel:1": 2, "params/Dense_2/kernel:1": 3})
     with pytest.raises(ValueError, match="share a field"):
-        resize(Net(), other.params, x)
+        resize(Net(), other.params, x, expected=expected)
 
 
 def test_widths_in_a_dict():
@@ -131,4 +131,9 @@ def test_missing_collections_are_named():
     model, x = cutting.ResNet(), jnp.ones((1, 8, 8, 1))
     variables = jax.eval_shape(model.init, KEY, x)
     with pytest.raises(ValueError, match="batch_stats"):
-        resize(model, {"params": variables["params"]}, x)
+        resize(model, {"params": variables["params"]}, x, expected=None)
+
+
+def test_results_of_other_shapes_and_numbers_differ():
+    assert difference({"a": jnp.array([1.0, -40.0])}, {"a": jnp.array([1.5, -40.0])}) == 0.5 / 40
+    assert difference(jnp.ones((2, 1)), jnp.ones((2, 3))) == difference(jnp.array(jnp.nan), jnp.ones(())) == jnp.inf

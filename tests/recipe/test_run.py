@@ -132,7 +132,6 @@ PROGRAM = """
 """
 
 
-@pytest.mark.slow
 def test_killed_at_random_moments_it_ends_bit_equal(tmp_path):
     whole = results(recipe.run(recipe_of_two(), recipe.Store(str(tmp_path / "whole")), "data"))
     draw = random.Random(0)

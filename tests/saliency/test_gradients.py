@@ -33,11 +33,11 @@ def test_batches_must_be_a_list(bad):
         mean_over(bad, lambda batch: batch)
 
 
-@pytest.mark.parametrize(("bad", "told"), [([], "mine: batches is empty"), (iter([1]), "mine: batches=<list_it")])
-def test_the_check_names_the_method(bad, told):
+@pytest.mark.parametrize(("bad", "message"), [([], "mine: batches is empty"), (iter([1]), "mine: batches=<list_it")])
+def test_the_check_names_the_method(bad, message):
     check_batches([1], "mine")
     for call in (check_batches, lambda batches, who: sum_over(batches, lambda batch: batch, who)):
-        with pytest.raises(ValueError, match=told):
+        with pytest.raises(ValueError, match=message):
             call(bad, "mine")
 
 

@@ -20,7 +20,7 @@ EVERY = KERNELS | {"a/scale"}
 # What each method has something to say of, in a tree with two kernels, a scale and a counter.
 SCORED = {
     "magnitude": EVERY, "random": EVERY, "lamp": EVERY, "gradient": EVERY, "snip": EVERY, "grasp": EVERY,
-    "taylor": EVERY, "movement": EVERY, "fisher": EVERY, "obd": EVERY, "obs": EVERY,
+    "taylor": EVERY, "group_taylor": EVERY, "movement": EVERY, "fisher": EVERY, "obd": EVERY, "obs": EVERY,
     "fpgm": KERNELS, "synflow": KERNELS, "wanda": KERNELS, "activation": KERNELS, "batch_norm": {"a/scale", "a/kernel"},
 }  # fmt: skip
 
@@ -62,6 +62,7 @@ def made(name, names=NAMES, seed=0):
         "grasp": lambda: saliency.grasp(loss, batches),
         "synflow": lambda: saliency.synflow(apply, X[:1], 0.5, steps=3),
         "taylor": lambda: saliency.taylor(loss, batches),
+        "group_taylor": lambda: saliency.group_taylor(saliency.gradients(loss, params(names), batches[0])),
         "movement": lambda: saliency.movement(loss, batches, optax.sgd(0.1)),
         "fisher": lambda: saliency.fisher(loss, batches),
         "obd": lambda: saliency.obd(loss, batches),

@@ -95,4 +95,4 @@ def test_every_saliency_is_here():
         for name in saliency.__all__
         if getattr(getattr(saliency, name), "__annotations__", {}).get("return") is saliency.Saliency
     }
-    assert functions - made == {"batch_norm", "on_inputs", "on_leaves"}
+    assert functions - made == {"batch_norm", "group_taylor", "on_inputs", "on_leaves"}

@@ -31,34 +31,34 @@ def test_the_fewest_cuts_that_keep_the_budget(share, comparable):
     for cuts in range(len(order) + 1):
         lost = [(n, u) for _, n, u in order[:cuts]]
         kept = {n: [u for u in range(len(s)) if (n, u) not in lost] or [int(s.argmax())] for n, s in SCORES.items()}
-        if budget.cost(MODEL, kept) <= budget.limit(MODEL):
+        if budget.cost(MODEL, kept) <= budget.allowed(MODEL):
             assert got == kept
             return
     raise AssertionError("no number of cuts keeps the budget")
 
 
 def test_uniform_takes_the_same_share():
-    got = structure.allocate(MODEL, SCORES, structure.parameters(0.4), spread="uniform")
+    got = structure.allocate(MODEL, SCORES, structure.parameters(0.4), ranking="uniform")
     assert abs(len(got["a:1"]) / 6 - len(got["b:1"]) / 8) <= 1 / 6
     for name, units in got.items():
         assert units == best(SCORES[name], len(units))
 
 
-@pytest.mark.parametrize("spread", ["global", "uniform"])
-def test_multiples(spread):
-    got = structure.allocate(MODEL, SCORES, structure.parameters(0.6), spread=spread, round_to=3)
+@pytest.mark.parametrize("ranking", ["global", "uniform"])
+def test_multiples(ranking):
+    got = structure.allocate(MODEL, SCORES, structure.parameters(0.6), ranking=ranking, round_to=3)
     assert all(len(units) % 3 == 0 or len(units) == len(SCORES[name]) for name, units in got.items())
-    assert structure.parameters(0.6).cost(MODEL, got) <= structure.parameters(0.6).limit(MODEL)
+    assert structure.parameters(0.6).cost(MODEL, got) <= structure.parameters(0.6).allowed(MODEL)
 
 
 def test_a_limit_out_of_reach_is_refused_with_what_is_reached():
     with pytest.raises(ValueError, match="limit is 3, and the cost stays 4"):
-        structure.allocate(MODEL, SCORES, structure.parameters(most=3))
-    assert structure.allocate(MODEL, SCORES, structure.parameters(most=4)) == {
+        structure.allocate(MODEL, SCORES, structure.parameters(limit=3))
+    assert structure.allocate(MODEL, SCORES, structure.parameters(limit=4)) == {
         name: best(scores, 1) for name, scores in SCORES.items()
     }
     with pytest.raises(ValueError, match="'even' is unknown"):
-        structure.allocate(MODEL, SCORES, structure.parameters(0.5), spread="even")
+        structure.allocate(MODEL, SCORES, structure.parameters(0.5), ranking="even")
 
 
 def test_the_search_spends_what_it_may():

@@ -42,10 +42,10 @@ def test_what_is_said_is_what_happens(loss):
 def test_the_first_branch_leaves_as_early_as_it_may():
     found = structure.choose_exits(LOGITS[::2], LABELS, (1.0, 4.0), steps=60)
     sure = np.sort(np.asarray(jax.nn.softmax(LOGITS[0]).max(-1)))
-    asked = (LOGITS[2].argmax(1) == LABELS).mean()
+    required = (LOGITS[2].argmax(1) == LABELS).mean()
     first, last = ((z.argmax(1) == LABELS) for z in LOGITS[::2])
     conf = np.asarray(jax.nn.softmax(LOGITS[0]).max(-1))
-    lowest = next(t for t in sure if np.where(conf >= t, first, last).mean() >= asked - 1e-12)
+    lowest = next(t for t in sure if np.where(conf >= t, first, last).mean() >= required - 1e-12)
     assert found.thresholds[0] == pytest.approx(float(lowest), rel=1e-5)
 
 

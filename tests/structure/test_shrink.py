@@ -123,7 +123,7 @@ def test_budgets_are_kept_in_multiples(budget):
     fn, params, x = CASES["resnet"]()
     small = structure.shrink(fn, params, x, budget=budget, round_to=2)
     model = structure.Model(fn, params, (x,), interpret.couplings(fn)(params, x))
-    assert budget.cost(model, small.kept) <= budget.limit(model)
+    assert budget.cost(model, small.kept) <= budget.allowed(model)
     assert all(len(units) % 2 == 0 for units in small.kept.values())
 
 
@@ -143,14 +143,14 @@ def wide():
     return (lambda p, x: jnp.tanh(jnp.tanh(x @ p["a"]) @ p["b"]) @ p["c"]), p, jnp.ones((2, 4))
 
 
-@pytest.mark.parametrize("spread", ["global", "uniform"])
-def test_a_budget_in_seconds_is_kept_by_the_clock(spread):
+@pytest.mark.parametrize("ranking", ["global", "uniform"])
+def test_a_budget_in_seconds_is_kept_by_the_clock(ranking):
     fn, p, x = wide()
     clock, limit = Clock(), 700
-    small = structure.shrink(fn, p, x, budget=structure.latency(most=1e-6 * limit, clock=clock), spread=spread)
+    small = structure.shrink(fn, p, x, budget=structure.latency(limit=1e-6 * limit, clock=clock), ranking=ranking)
     assert clock.calls <= 1 + 8
     # The data are in the program as well, so this budget in numbers has to choose the same units.
-    same = structure.shrink(fn, p, x, budget=structure.parameters(most=limit - x.size), spread=spread)
+    same = structure.shrink(fn, p, x, budget=structure.parameters(limit=limit - x.size), ranking=ranking)
     assert small.kept == same.kept
     run = jax.jit(small.fn)
     assert Clock()(lambda: run(small.params, x)) <= 1e-6 * limit
@@ -169,14 +169,14 @@ def test_seconds_of_this_machine_are_medians_and_shares_are_of_the_whole_model(m
     small = structure.shrink(fn, p, x, budget=structure.latency(0.5))
     assert clock.calls <= 2 + 8
     whole = sum(leaf.size for leaf in jax.tree.leaves(p)) + x.size
-    same = structure.shrink(fn, p, x, budget=structure.parameters(most=whole / 2 - x.size))
+    same = structure.shrink(fn, p, x, budget=structure.parameters(limit=whole / 2 - x.size))
     assert small.kept == same.kept
 
 
 def test_seconds_that_no_cut_reaches():
     fn, p, x = wide()
     with pytest.raises(ValueError, match="seconds: the limit is 1e-06, and the cost stays 1.6e-05"):
-        structure.shrink(fn, p, x, budget=structure.latency(most=1e-6, clock=Clock()))
+        structure.shrink(fn, p, x, budget=structure.latency(limit=1e-6, clock=Clock()))
     with pytest.raises(ValueError, match="latency: weights or arguments are abstract"):
         structure.shrink(fn, p, jax.ShapeDtypeStruct(x.shape, x.dtype), budget=structure.latency(0.5, clock=Clock()))
 

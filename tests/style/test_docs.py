@@ -8,6 +8,9 @@ import pytest
 
 from tests.style.source import LIBRARY, ROOT, Module, functions, modules, sample
 
+# Folders whose private docstrings are still long.
+LONGER = ("artifact", "coding", "core", "interpret", "lowrank", "modules", "prune", "quant", "share", "tensors")
+
 Definition = ast.FunctionDef | ast.ClassDef
 
 
@@ -24,7 +27,7 @@ def public(files: Sequence[Module]) -> list[tuple[Module, Definition]]:
     found = []
     for package in (m for m in files if m.is_package and m.folder):
         names = set(exported(package))
-        for module in (m for m in files if m.name.rpartition(".")[0] == package.name or m.name == package.name):
+        for module in (m for m in files if m.name == package.name or m.name.startswith(f"{package.name}.")):
             for item in module.tree.body:
                 if isinstance(item, ast.FunctionDef | ast.ClassDef) and item.name in names:
                     found.append((module, item))
@@ -42,6 +45,19 @@ def is_record(item: ast.ClassDef) -> bool:
     """Whether a class is a NamedTuple, a Protocol, an exception or a warning: types, which need no example."""
     bases = {ast.unparse(base).rpartition(".")[2] for base in item.bases}
     return bool(bases & {"NamedTuple", "Protocol", "Exception", "ValueError", "UserWarning"}) or item.name == "Node"
+
+
+def private(files: Sequence[Module]) -> list[tuple[Module, ast.FunctionDef]]:
+    """Functions at the top of files that no `__init__` exports."""
+    known = {(module.path, item.name) for module, item in public(files)}
+    return [(module, item) for module in files for item in module.tree.body
+            if isinstance(item, ast.FunctionDef) and (module.path, item.name) not in known]  # fmt: skip
+
+
+def longwinded(module: Module, item: ast.FunctionDef) -> list[str]:
+    """Sections in the docstring of a private function: its sentence and its annotations say enough."""
+    found = re.findall(r"^(Args|Returns|Yields|Raises|Example):", ast.get_docstring(item) or "", re.MULTILINE)
+    return [f"{module.path}:{item.lineno}: {item.name} is private; drop {', '.join(found)}"] if found else []
 
 
 def undocumented(module: Module, item: Definition) -> list[str]:
@@ -106,7 +122,12 @@ def test_public_names_are_documented():
 
 def test_public_names_are_found_at_all():
     names = {item.name for _, item in public(modules())}
-    assert {"chain", "Compression", "Masked", "interleaved"} <= names
+    assert {"chain", "Compression", "Masked", "interleaved", "couplings"} <= names
+
+
+def test_private_functions_have_short_docstrings():
+    files = [module for module in modules() if module.folder not in LONGER]
+    assert [message for module, item in private(files) for message in longwinded(module, item)] == []
 
 
 def test_every_module_has_a_docstring():
@@ -172,6 +193,15 @@ def test_each_missing_part_is_found(change: Mapping[str, str]):
         assert old in text
         text = text.replace(old, new)
     assert undocumented(*definition(text))
+
+
+def test_a_long_docstring_is_for_public_names():
+    package = sample("compressjax/core/__init__.py", "__all__ = ['g']")
+    file = sample("compressjax/core/_a.py", GOOD + "\n\ndef g() -> None: ...")
+    assert [longwinded(*item) for item in private([package, file])] == [
+        ["compressjax/core/_a.py:2: f is private; drop Args, Returns, Example"]
+    ]
+    assert private([sample("compressjax/core/__init__.py", "__all__ = ['f', 'g']"), file]) == []
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ UNSPLIT = frozenset(
     (
         "low rank", "low rank, one input and two output axes", "low rank, two input axes", "low rank conv",
         "grid, channel, transposed", "grid, group, affine, transposed", "grid, dynamic activations",
-        "sum", "low rank of grids", "low rank of a masked and a codebook",
+        "block diagonal", "block diagonal of grids", "sum", "low rank of grids", "low rank of a masked and a codebook",
     )
 )  # fmt: skip
 

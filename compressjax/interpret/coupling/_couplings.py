@@ -54,7 +54,7 @@ class Group(NamedTuple):
     note: str | None
 
 
-class Studied(NamedTuple):
+class LabeledFunction(NamedTuple):
     """A traced and labeled function.
 
     Attributes:
@@ -70,24 +70,8 @@ class Studied(NamedTuple):
     inputs: list[Labels]
 
 
-def studied(fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Studied:
-    """Traces a function and labels every array in it.
-
-    Args:
-        fn: Function whose first argument holds the weights.
-        args: Its arguments; arrays may be abstract.
-        kwargs: Its keyword arguments.
-
-    Returns:
-        The trace with its labels.
-
-    Raises:
-        ValueError: If there is no argument, or the first one holds nodes.
-
-    Example:
-        >>> studied(lambda p, x: x @ p, (np.ones((2, 3)), np.ones((1, 2))), {}).weights[""].shape
-        (2, 3)
-    """
+def label_function(fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> LabeledFunction:
+    """Traces a function and labels every array in it."""
     if not args:
         raise ValueError("couplings: call the result as couplings(fn)(params, *args), with the weights first")
     flat, structure = jax.tree_util.tree_flatten_with_path((tuple(args), kwargs), is_leaf=is_node)
@@ -117,26 +101,15 @@ def studied(fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any])
     for loop in labeled.loops:
         labeled.atoms.freeze(loop, LOOP_AXIS)
     labeled.freeze_unread(list(weights.values()), _UNREAD)
-    return Studied(program, labeled, weights, inputs)
+    return LabeledFunction(program, labeled, weights, inputs)
 
 
 def _freeze_unused(labeled: LabeledTrace, jaxpr: Any, inputs: Sequence[Labels]) -> None:
     labeled.freeze([x for x, used in zip(inputs, effective(jaxpr), strict=True) if not used], _UNUSED)
 
 
-def groups_of(found: Studied) -> dict[str, tuple[Group, tuple[int, ...]]]:
-    """The groups of a labeled function, each with the atoms of its units.
-
-    Args:
-        found: What `studied` gives.
-
-    Returns:
-        `{name: (group, atoms)}`, in the order of their first members.
-
-    Example:
-        >>> groups_of(studied(lambda p, x: x @ p, (np.ones((2, 3)), np.ones((1, 2))), {}))[":0"][0].units
-        2
-    """
+def groups_of(found: LabeledFunction) -> dict[str, tuple[Group, tuple[int, ...]]]:
+    """The groups of a labeled function, each with the atoms of its units, in the order of their first members."""
     atoms = found.labeled.atoms
     places: dict[int, dict[tuple[str, int], list[int]]] = {}
     for path, labels in found.weights.items():
@@ -204,6 +177,6 @@ def couplings(fn: Callable[..., Any]) -> Callable[..., list[Group]]:
     """
 
     def coupled(*args: Any, **kwargs: Any) -> list[Group]:
-        return [group for group, _ in groups_of(studied(fn, args, kwargs)).values()]
+        return [group for group, _ in groups_of(label_function(fn, args, kwargs)).values()]
 
     return coupled

@@ -23,20 +23,7 @@ Flag = tuple[bool, float | None]  # whether an operand vanishes where the axis i
 
 
 def vanishing(name: str, params: dict[str, Any], flags: Sequence[Flag]) -> bool:
-    """Whether the result of an operation on entries is zero.
-
-    Args:
-        name: The operation.
-        params: Its settings.
-        flags: For each operand, whether it is zero, and its value where that is known.
-
-    Returns:
-        True when it is zero for certain.
-
-    Example:
-        >>> vanishing("mul", {}, [(True, 0.0), (False, None)])
-        True
-    """
+    """Whether the result of an operation on entries is zero for certain."""
     zeros = [zero for zero, _ in flags]
     simple: dict[str, Callable[[], bool]] = {
         "mul": lambda: any(zeros),
@@ -60,25 +47,7 @@ def _around_zero(low: float | None, high: float | None) -> bool:
 
 
 def entrywise(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
-    """Couples the axes of all operands; those of length 1 and scalars are stretched and couple nothing.
-
-    Args:
-        labeled: The labeled.
-        eqn: The equation.
-        inputs: Labels of its operands.
-        place: Where it stands.
-
-    Returns:
-        Labels of its result.
-
-    Example:
-        >>> import jax
-        >>> import numpy as np
-        >>> eqn = jax.make_jaxpr(lambda a, b: a * b)(np.ones(2), np.ones(2)).eqns[0]
-        >>> labeled = LabeledTrace({})
-        >>> entrywise(labeled, eqn, [labeled.new((2,), zero=True), labeled.new((2,))], ())[0].zero
-        (True,)
-    """
+    """Couples the axes of all operands; those of length 1 and scalars are stretched and couple nothing."""
     shape = eqn.outvars[0].aval.shape
     if any(x.axes and len(x.axes) != len(shape) for x in inputs):
         return unknown(labeled, eqn, inputs, place)  # a bit cast that changes the number of axes

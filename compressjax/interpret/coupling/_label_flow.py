@@ -1,4 +1,4 @@
-"""Label rules of calls and control flow: bodies are studied with the labels that enter them."""
+"""Label rules of calls and control flow: bodies are labeled with the labels that enter them."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -7,7 +7,7 @@ import numpy as np
 
 from compressjax.interpret.coupling._atoms import Vector
 from compressjax.interpret.coupling._labels import LabeledTrace, Labels, Place, Rule, unknown
-from compressjax.interpret.lifting._layout import factored
+from compressjax.numerics import factored
 
 ALONE = "one of its positions is read alone"
 
@@ -28,21 +28,7 @@ def _reshape(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: P
 
 
 def reshaped(labeled: LabeledTrace, x: Labels, new: Sequence[int]) -> Labels:
-    """Labels after a reshape in row-major order: axes merge into products and split into factors.
-
-    Args:
-        labeled: The labeled.
-        x: Labels of the array.
-        new: New shape, of the same positive size.
-
-    Returns:
-        Labels of the reshaped array.
-
-    Example:
-        >>> labeled = LabeledTrace({})
-        >>> reshaped(labeled, labeled.new((2, 3)), (6,)).shape
-        (6,)
-    """
+    """Labels after a reshape in row-major order: axes merge into products and split into factors."""
     axes: dict[int, Vector] = {}
     zero: dict[int, bool] = {}
     for olds, news in factored(x.shape, new):

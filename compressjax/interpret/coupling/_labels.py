@@ -96,17 +96,7 @@ class LabeledTrace:
             self.atoms.unify(x, y)
 
     def walk(self, jaxpr: Any, consts: Sequence[Any], args: Sequence[Labels], place: Place) -> list[Labels]:
-        """Labels the results of a jaxpr.
-
-        Args:
-            jaxpr: A `jax.extend.core.Jaxpr`.
-            consts: Values of its constants.
-            args: Labels of its arguments.
-            place: Where it lies.
-
-        Returns:
-            Labels of its results.
-        """
+        """Labels the results of a jaxpr."""
         self.constants[place] = [constant(self, x) for x in consts]
 
         def step(number: int, eqn: Any, inputs: list[Labels]) -> list[Labels]:
@@ -120,19 +110,7 @@ class LabeledTrace:
 
 
 def constant(labeled: LabeledTrace, value: Any) -> Labels:
-    """Labels of a constant of the trace.
-
-    Args:
-        labeled: The labeled.
-        value: An array or a number.
-
-    Returns:
-        Its labels: free to be cut, as cutting a constant costs nothing.
-
-    Example:
-        >>> constant(LabeledTrace({}), np.zeros(3)).value
-        0.0
-    """
+    """Labels of a constant of the trace, which is free to be cut."""
     shape, same = np.shape(value), None
     numeric = (hasattr(value, "dtype") and value.dtype.kind in "fiub") or isinstance(value, int | float)
     if numeric and 0 < np.size(value) <= _LARGEST_CONSTANT:
@@ -142,23 +120,7 @@ def constant(labeled: LabeledTrace, value: Any) -> Labels:
 
 
 def unknown(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
-    """The rule of an operation that has none: everything that touches it stays whole.
-
-    Args:
-        labeled: The labeled.
-        eqn: The equation.
-        inputs: Labels of its operands.
-        place: Where it stands.
-
-    Returns:
-        Labels of its results.
-
-    Example:
-        >>> import jax
-        >>> eqn = jax.make_jaxpr(jax.numpy.linalg.cholesky)(np.eye(2)).eqns[-1]
-        >>> len(unknown(LabeledTrace({}), eqn, [], ()))
-        1
-    """
+    """The rule of an operation that has none: everything that touches it stays whole."""
     del place
     reason = f"passes through {eqn.primitive.name!r}, for which couplings has no rule"
     labeled.freeze(inputs, reason)

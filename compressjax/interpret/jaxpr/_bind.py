@@ -8,20 +8,7 @@ import jax
 
 
 def bind(eqn: Any, inputs: Sequence[Any]) -> list[Any]:
-    """Runs one equation as it is.
-
-    Args:
-        eqn: A jaxpr equation.
-        inputs: Its operands, dense.
-
-    Returns:
-        List of its results.
-
-    Example:
-        >>> eqn = jax.make_jaxpr(jax.numpy.sin)(0.0).eqns[0]
-        >>> float(bind(eqn, [0.0])[0])
-        0.0
-    """
+    """Runs one equation as it is."""
     out = eqn.primitive.bind(*inputs, **eqn.primitive.get_bind_params(eqn.params))
     return list(out) if eqn.primitive.multiple_results else [out]
 

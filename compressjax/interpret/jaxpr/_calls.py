@@ -6,30 +6,16 @@ from typing import Any
 import jax
 import numpy as np
 
+from compressjax.core import Dense, ops
 from compressjax.interpret.jaxpr._walk import body_of
-from compressjax.interpret.jaxpr._weight import Dense, Weight
+from compressjax.interpret.jaxpr._weight import Weight
 from compressjax.interpret.lifting._explicit import materialize
-from compressjax.interpret.lifting._partition import partition
 
 Evaluate = Callable[..., list[Any]]
 
 
 def dense_all(xs: Sequence[Any], handler: Any, primitive: str, reason: str) -> list[Any]:
-    """Makes the weights among some operands or results dense, on record.
-
-    Args:
-        xs: Arrays and weights.
-        handler: The interpretation.
-        primitive: The operation that asks for it.
-        reason: Why.
-
-    Returns:
-        Arrays.
-
-    Example:
-        >>> dense_all([1.0], None, "scan", "")
-        [1.0]
-    """
+    """Makes the weights among some operands or results dense, on record."""
     return [handler.dense(x, primitive, reason) if isinstance(x, Weight) else x for x in xs]
 
 
@@ -84,7 +70,7 @@ def _shard_map(eqn: Any, inputs: Sequence[Any], handler: Any, evaluate: Evaluate
     operands, specs = [], []
     for x, spec in zip(inputs, p["in_specs"], strict=True):
         if isinstance(x, Weight):
-            parts = partition(x.node, spec, dict(p["mesh"].shape))
+            parts = ops.partition(x.node, spec, dict(p["mesh"].shape))
             if isinstance(parts, Dense):
                 x = handler.dense(x, "shard_map", parts.reason)
             else:

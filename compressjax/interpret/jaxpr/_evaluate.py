@@ -47,20 +47,6 @@ def evaluate(jaxpr: Any, consts: Sequence[Any], args: Sequence[Any], handler: Ha
 
     Equations that touch no weight run as they are; calls and loops that a weight enters are interpreted inside;
     anything else that touches a weight goes to the handler.
-
-    Args:
-        jaxpr: A `jax.extend.core.Jaxpr`.
-        consts: Values of its constant variables.
-        args: Values of its arguments, arrays or `Weight`s.
-        handler: Rules of this interpretation.
-
-    Returns:
-        List of results, some of which may be `Weight`s.
-
-    Example:
-        >>> closed = jax.make_jaxpr(jax.numpy.sin)(0.0)
-        >>> len(evaluate(closed.jaxpr, closed.consts, [0.0], None))
-        1
     """
     with Context() as context:
 

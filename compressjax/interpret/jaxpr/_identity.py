@@ -10,68 +10,22 @@ from compressjax.interpret.jaxpr._weight import varying_axes
 
 
 def stop(node: Any) -> Any:
-    """Stops gradients to every value of a node.
-
-    Args:
-        node: Array or node.
-
-    Returns:
-        The same with `jax.lax.stop_gradient` on its arrays.
-
-    Example:
-        >>> stop(jax.numpy.ones(2)).tolist()
-        [1.0, 1.0]
-    """
+    """Stops gradients to every value of a node."""
     return jax.tree.map(jax.lax.stop_gradient, node)
 
 
 def name(node: Any, label: str) -> Any:
-    """Names the arrays of a node for rematerialization policies.
-
-    Args:
-        node: Array or node.
-        label: As given to `jax.ad_checkpoint.checkpoint_name`.
-
-    Returns:
-        The same with named arrays.
-
-    Example:
-        >>> name(jax.numpy.ones(2), "kernel").tolist()
-        [1.0, 1.0]
-    """
+    """Names the arrays of a node for rematerialization policies."""
     return jax.tree.map(lambda x: checkpoint_name(x, label), node)
 
 
 def barrier(operands: Sequence[Any]) -> list[Any]:
-    """An optimization barrier around operands of which some are nodes.
-
-    Args:
-        operands: Arrays and nodes.
-
-    Returns:
-        The same operands behind the barrier.
-
-    Example:
-        >>> barrier([jax.numpy.ones(2)])[0].tolist()
-        [1.0, 1.0]
-    """
+    """An optimization barrier around operands of which some are nodes."""
     return list(jax.lax.optimization_barrier(list(operands)))
 
 
 def vary(node: Any, axes: Sequence[str]) -> Any:
-    """Marks every array of a node as differing between devices, as `shard_map` asks before a product.
-
-    Args:
-        node: Array or node.
-        axes: Mesh axes.
-
-    Returns:
-        The same with the axes added where they were missing.
-
-    Example:
-        >>> vary(jax.numpy.ones(2), ()).tolist()
-        [1.0, 1.0]
-    """
+    """Marks every array of a node as differing between devices, as `shard_map` asks before a product."""
 
     def mark(leaf: Any) -> Any:
         missing = tuple(a for a in axes if a not in varying_axes(leaf))

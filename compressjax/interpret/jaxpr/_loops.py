@@ -13,19 +13,7 @@ from compressjax.interpret.jaxpr._weight import Weight
 
 
 def scan_counts(params: dict[str, Any], operands: int) -> tuple[int, int]:
-    """Numbers of constants and of carried values: plain counts up to JAX 0.10, a tree of operands from 0.12 on.
-
-    Args:
-        params: Parameters of a `scan` equation.
-        operands: How many operands it has.
-
-    Returns:
-        Both numbers.
-
-    Example:
-        >>> scan_counts({"num_consts": 1, "num_carry": 2}, 4)
-        (1, 2)
-    """
+    """Numbers of constants and of carried values: plain counts up to JAX 0.10, a tree of operands from 0.12 on."""
     if "num_consts" in params:
         return params["num_consts"], params["num_carry"]
     consts, carry, _ = (list(part) for part in params["ft_in"].update(list(range(operands))).unpack())

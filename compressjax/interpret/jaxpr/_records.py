@@ -30,39 +30,14 @@ Records = dict[Key, Statistics]
 
 
 def add(records: Records, path: str, axes: tuple[int, ...], new: Statistics) -> None:
-    """Adds a record to those of the same weight, axes and shape.
-
-    Args:
-        records: Records so far; changed in place.
-        path: Value path of the weight.
-        axes: Summed axes of the leaf.
-        new: The record.
-
-    Example:
-        >>> records: Records = {}
-        >>> one = Statistics(*(jnp.ones(s) for s in ((), (2,), (2,), (2, 2), (2,))))
-        >>> add(records, "kernel", (0,), one), add(records, "kernel", (0,), one), len(records)
-        (None, None, 1)
-    """
+    """Adds a record, in place, to that of the same weight, axes and shape."""
     key = Key(path, axes, tuple(new.total.shape))
     old = records.get(key)
     records[key] = new if old is None else merge(old, new)
 
 
 def joined(a: Records, b: Records) -> Records:
-    """Records of both.
-
-    Args:
-        a: Records.
-        b: More records.
-
-    Returns:
-        A new dict; what both speak of is merged.
-
-    Example:
-        >>> joined({}, {})
-        {}
-    """
+    """Records of both, merged where both have one."""
     out = dict(a)
     for key, new in b.items():
         add(out, key.path, key.axes, new)
@@ -70,19 +45,7 @@ def joined(a: Records, b: Records) -> Records:
 
 
 def empty(recorded: Callable[..., Records], *args: Any) -> Records:
-    """Records of no rows, with the structure of what a function records.
-
-    Args:
-        recorded: Function that returns records; it is traced, not run.
-        *args: Its arguments.
-
-    Returns:
-        The same records, all zero.
-
-    Example:
-        >>> empty(lambda: {})
-        {}
-    """
+    """Records of no rows, with the structure of what a function records."""
     axes: list[Any] = []
 
     def traced(*operands: Any) -> Records:
@@ -99,18 +62,7 @@ def empty(recorded: Callable[..., Records], *args: Any) -> Records:
 
 
 def named(records: Records) -> dict[str, Statistics]:
-    """Records by path; where a weight has several, the one over its earliest axes bears the path alone.
-
-    Args:
-        records: Records by key.
-
-    Returns:
-        `{path: statistics}`, others as `path#axes`, or `path#axes:shape` where axes alone do not tell them apart.
-
-    Example:
-        >>> list(named({Key("table", (1,), (4,)): None, Key("table", (0,), (6,)): None}))
-        ['table', 'table#1']
-    """
+    """Records by path; of several of a weight, those over later axes are named `path#axes` or `path#axes:shape`."""
     out: dict[str, Statistics] = {}
     for key in sorted(records, key=lambda k: (k.path, k.axes, -len(k.shape), k.shape)):
         axes, shape = ("x".join(map(str, part)) for part in (key.axes, key.shape))

@@ -24,16 +24,5 @@ def shapes(tree: Any) -> Any:
 
 
 def computed(dtype: Any) -> Any:
-    """The type in which JAX computes with arrays of a type.
-
-    Args:
-        dtype: Any type that JAX knows, PRNG keys included.
-
-    Returns:
-        The type.
-
-    Example:
-        >>> computed("float64").name
-        'float32'
-    """
+    """The type in which JAX computes with arrays of a type."""
     return jax.dtypes.canonicalize_dtype(dtype, allow_extended_dtype=True)

@@ -32,22 +32,7 @@ def _stand_in(weight: Weight) -> jax.ShapeDtypeStruct:
 
 
 def run(fn: Callable[..., Any], args: Any, kwargs: Any, mark: Callable[[str, Any], Any], handler: Any) -> Any:
-    """Traces `fn` on dense stand-ins and interprets it on the marked weights.
-
-    Args:
-        fn: Function written for dense arrays.
-        args: Positional arguments, trees that may hold nodes.
-        kwargs: Keyword arguments.
-        mark: `(path, leaf) -> Weight` for leaves to interpret, or None for the rest.
-        handler: Rules of the interpretation.
-
-    Returns:
-        What `fn` returns, with weights that reach the result made dense.
-
-    Example:
-        >>> run(lambda x: x + 1, (jnp.zeros(2),), {}, lambda path, leaf: None, None).tolist()
-        [1.0, 1.0]
-    """
+    """Traces `fn` on dense stand-ins and interprets it where `mark(path, leaf)` gives a weight; results are dense."""
     flat, structure = jax.tree_util.tree_flatten_with_path((args, kwargs), is_leaf=_is_leaf)
     leaves = [mark(path_string(path[2:]), leaf) or leaf for path, leaf in flat]
     program = trace(fn, leaves, structure)
@@ -73,20 +58,7 @@ class Program(NamedTuple):
 
 
 def trace(fn: Callable[..., Any], leaves: Sequence[Any], structure: Any) -> Program:
-    """Traces a call whose arguments are given as leaves.
-
-    Args:
-        fn: Function written for dense arrays.
-        leaves: Arrays (concrete or abstract) and weights, which are traced, and anything else, which is static.
-        structure: Tree of `(args, kwargs)`.
-
-    Returns:
-        The traced call.
-
-    Example:
-        >>> trace(jnp.sin, [jnp.zeros(2)], jax.tree.structure(((0,), {}))).closed.out_avals[0].shape
-        (2,)
-    """
+    """Traces a call whose arguments are given as leaves; those that are neither arrays nor weights are static."""
     dynamic = [isinstance(leaf, Weight) or _is_array(leaf) for leaf in leaves]
     box: list[Any] = []
 

@@ -16,25 +16,7 @@ def walk(
     jaxpr: Any, equations: Iterable[tuple[int, Any]], consts: Sequence[Value], args: Sequence[Value],
     step: Callable[[int, Any, list[Value]], Sequence[Value]], literal: Callable[[Any], Value] = lambda value: value,
 ) -> list[Value]:  # fmt: skip
-    """Results of a jaxpr whose variables hold what the caller makes of them: arrays, weights, labels.
-
-    Args:
-        jaxpr: A `jax.extend.core.Jaxpr`.
-        equations: Those to evaluate, with their numbers: `enumerate(jaxpr.eqns)`, or `needed(jaxpr)`.
-        consts: Values of its constant variables.
-        args: Values of its arguments.
-        step: `(number, equation, values of its operands) -> values of its results`.
-        literal: From the number that a literal is to its value.
-
-    Returns:
-        Values of its results.
-
-    Example:
-        >>> import jax
-        >>> jaxpr = jax.make_jaxpr(lambda x: x * 2.0)(0.0).jaxpr
-        >>> walk(jaxpr, needed(jaxpr), [], ["x"], lambda number, eqn, inputs: [(eqn.primitive.name, *inputs)], str)
-        [('mul', 'x', '2.0')]
-    """
+    """Results of a jaxpr whose variables hold what `step(number, eqn, operands)` returns: arrays, weights, labels."""
     env: dict[Any, Value] = dict(zip(jaxpr.constvars, consts, strict=True))
     env.update(zip(jaxpr.invars, args, strict=True))
 
@@ -48,56 +30,18 @@ def walk(
 
 
 def body_of(eqn: Any) -> tuple[Any, Sequence[Any]]:
-    """The jaxpr that a call runs, and its constants.
-
-    Args:
-        eqn: Equation of a call.
-
-    Returns:
-        Jaxpr and constants.
-
-    Example:
-        >>> import jax
-        >>> eqn = jax.make_jaxpr(jax.jit(jax.numpy.sin))(0.0).eqns[0]
-        >>> body_of(eqn)[0].eqns[0].primitive.name
-        'sin'
-    """
+    """The jaxpr that a call runs, and its constants."""
     inner = eqn.params["jaxpr"] if "jaxpr" in eqn.params else eqn.params["call_jaxpr"]
     return (inner.jaxpr, inner.consts) if hasattr(inner, "consts") else (inner, ())
 
 
 def needed(jaxpr: Any) -> list[tuple[int, Any]]:
-    """The equations that the results depend on, with their numbers.
-
-    Args:
-        jaxpr: A `jax.extend.core.Jaxpr`.
-
-    Returns:
-        Numbers and equations, in order.
-
-    Example:
-        >>> import jax
-        >>> [eqn.primitive.name for _, eqn in needed(jax.make_jaxpr(lambda x: (x + 1, x * 2)[0])(0.0).jaxpr)]
-        ['add']
-    """
+    """The equations that the results depend on, with their numbers."""
     return _live(jaxpr, [True] * len(jaxpr.outvars), lambda eqn, outs: [True] * len(eqn.invars))[0]
 
 
 def effective(jaxpr: Any, results: Sequence[bool] | None = None) -> list[bool]:
-    """Which arguments the results depend on; loops and branches count as reading all of their operands.
-
-    Args:
-        jaxpr: A `jax.extend.core.Jaxpr`.
-        results: Which results matter; all when None.
-
-    Returns:
-        One answer an argument.
-
-    Example:
-        >>> import jax
-        >>> effective(jax.make_jaxpr(lambda x, y: (x + 1, x * y)[0])(0.0, 0.0).jaxpr)
-        [True, False]
-    """
+    """Which arguments the results depend on; loops and branches count as reading all of their operands."""
     live = _live(jaxpr, [True] * len(jaxpr.outvars) if results is None else results, _reads)[1]
     return [id(var) in live for var in jaxpr.invars]
 

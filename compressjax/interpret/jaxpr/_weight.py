@@ -50,25 +50,8 @@ class Row(NamedTuple):
     reason: str
 
 
-class Dense(NamedTuple):
-    """A rule's answer that a node is better materialized, and why."""
-
-    reason: str
-
-
 def varying_axes(x: Any) -> frozenset[str]:
-    """Mesh axes over which an array differs, inside `shard_map`.
-
-    Args:
-        x: An array.
-
-    Returns:
-        Axis names; empty outside of `shard_map`.
-
-    Example:
-        >>> varying_axes(jax.numpy.zeros(2))
-        frozenset()
-    """
+    """Mesh axes over which an array differs, inside `shard_map`."""
     aval = jax.typeof(x)
     manual = getattr(aval, "mat", None)
     return frozenset(manual.varying if manual is not None else getattr(aval, "vma", ()))

@@ -5,8 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import dense
-from compressjax.tensors import Quantized
+from compressjax.core import Node, dense
 
 
 def integer_bound(x: jax.Array, node: Any) -> jax.Array:
@@ -31,8 +30,9 @@ def integer_bound(x: jax.Array, node: Any) -> jax.Array:
     x, weight = jnp.asarray(x), dense(node)
     epsilon = max(1e-5, 2 * float(jnp.finfo(jnp.result_type(x, weight)).eps))
     weight, size = jnp.abs(weight.astype(jnp.float32)), jnp.abs(x.astype(jnp.float32))
-    if isinstance(node, Quantized) and node.activation == "static":
-        step = jnp.reshape(jnp.asarray(node.activation_scale, jnp.float32), ())
+    step = node.activation_step() if isinstance(node, Node) else None
+    if step is not None:
+        step = jnp.asarray(step, jnp.float32)
         errors = step / 2 + jnp.maximum(size - 127 * step, 0)
     else:
         errors = jnp.broadcast_to(jnp.max(size, axis=-1, keepdims=True, initial=0.0) / 254, size.shape)

@@ -6,11 +6,11 @@ from typing import Any
 
 import jax
 
-from compressjax.core import Node, is_node
+from compressjax.core import Dense, Node, is_node, ops
 from compressjax.interpret.jaxpr._bind import bind
 from compressjax.interpret.jaxpr._records import Records
 from compressjax.interpret.jaxpr._trace import run
-from compressjax.interpret.jaxpr._weight import Dense, Row, Weight
+from compressjax.interpret.jaxpr._weight import Row, Weight
 from compressjax.interpret.lifting._explicit import materialize, native
 from compressjax.interpret.lifting._rules import PRODUCTS, move
 
@@ -110,7 +110,7 @@ class _Lift:
 
     def stacked(self, weight: Weight) -> Weight | None:
         """The node as a stack over axis 0."""
-        node = weight.node.stacked() if isinstance(weight.node, Node) else weight.node
+        node = ops.stacked(weight.node)
         return None if node is None else Weight(node, weight.path)
 
     def row(self, weight: Weight) -> Weight:

@@ -5,13 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from compressjax.core import Dense, Window, ops
 from compressjax.interpret.jaxpr import _identity
-from compressjax.interpret.jaxpr._weight import Dense, Weight
+from compressjax.interpret.jaxpr._weight import Weight
 from compressjax.interpret.lifting._conv import apply_conv
 from compressjax.interpret.lifting._dot import apply_dot
 from compressjax.interpret.lifting._gather import apply_gather
-from compressjax.interpret.lifting._layout import convert, reshape, transpose
-from compressjax.interpret.lifting._window import cut, pieces, windows
 
 Rule = Callable[[dict[str, Any], Sequence[Any]], Any]
 
@@ -23,13 +22,13 @@ def _broadcast(params: dict[str, Any], inputs: Sequence[Any]) -> Any:
         return Dense("broadcast over new entries")
     if any(d != 1 for a, d in enumerate(shape) if a not in axes):
         return Dense("broadcast over new entries")
-    return _typed(params) or reshape(node, shape)
+    return _typed(params) or ops.reshape(node, shape)
 
 
 def _reshape(params: dict[str, Any], inputs: Sequence[Any]) -> Any:
     if params["dimensions"] is not None or len(inputs) > 1:
         return Dense("a reshape with a permutation or dynamic sizes")
-    return _typed(params) or reshape(inputs[0].node, params["new_sizes"])
+    return _typed(params) or ops.reshape(inputs[0].node, params["new_sizes"])
 
 
 def _typed(params: dict[str, Any]) -> Dense | None:
@@ -38,14 +37,33 @@ def _typed(params: dict[str, Any]) -> Dense | None:
 
 def _squeeze(params: dict[str, Any], inputs: Sequence[Any]) -> Any:
     node = inputs[0].node
-    return reshape(node, [d for a, d in enumerate(node.shape) if a not in params["dimensions"]])
+    return ops.reshape(node, [d for a, d in enumerate(node.shape) if a not in params["dimensions"]])
+
+
+def windows(
+    shape: Sequence[int], starts: Sequence[Any], sizes: Sequence[int], steps: Sequence[int] | None = None
+) -> list[Window | None]:
+    """Windows with None where the whole axis is kept, whatever its start index says."""
+    rows = zip(shape, starts, sizes, steps or (1,) * len(shape), strict=True)
+    return [None if size == length else Window(start, size, step) for length, start, size, step in rows]
+
+
+def pieces(node: Any, axis: int, sizes: Sequence[int]) -> Any:
+    """A list of pieces along an axis."""
+    parts, start = [], 0
+    for size in sizes:
+        whole: list[Window | None] = [None] * len(node.shape)
+        whole[axis] = Window(start, int(size))
+        parts.append(ops.cut(node, whole))
+        start += int(size)
+    return ops.rebuild(lambda *kept: list(kept), *parts)
 
 
 def _slice(params: dict[str, Any], inputs: Sequence[Any]) -> Any:
     starts, limits = params["start_indices"], params["limit_indices"]
     steps = params["strides"] or (1,) * len(starts)
     sizes = [-(-(hi - lo) // step) for lo, hi, step in zip(starts, limits, steps, strict=True)]
-    return cut(inputs[0].node, windows(inputs[0].shape, starts, sizes, steps))
+    return ops.cut(inputs[0].node, windows(inputs[0].shape, starts, sizes, steps))
 
 
 def _dynamic_slice(params: dict[str, Any], inputs: Sequence[Any]) -> Any:
@@ -59,7 +77,7 @@ def _dynamic_slice(params: dict[str, Any], inputs: Sequence[Any]) -> Any:
         min(max(x, 0), d - size) if isinstance(x, int) else x
         for x, d, size in zip(known, node.shape, sizes, strict=True)
     ]
-    return cut(node.node, windows(node.shape, clamped, sizes))
+    return ops.cut(node.node, windows(node.shape, clamped, sizes))
 
 
 def _unstack(params: dict[str, Any], inputs: Sequence[Any]) -> Any:
@@ -68,8 +86,7 @@ def _unstack(params: dict[str, Any], inputs: Sequence[Any]) -> Any:
     if isinstance(parts, Dense):
         return parts
     shape = [d for a, d in enumerate(node.shape) if a != axis]
-    out = [reshape(part, shape) for part in parts]
-    return next((part for part in out if isinstance(part, Dense)), out)
+    return ops.rebuild(lambda *kept: list(kept), *(ops.reshape(part, shape) for part in parts))
 
 
 def _first(change: Callable[[dict[str, Any], Any], Any]) -> Rule:
@@ -85,11 +102,11 @@ PRODUCTS: dict[str, tuple[Callable[[Sequence[Any]], int], Callable[..., Any]]] =
 
 # Layout: the result is the same weight in another form, and stays compressed; a list when there are several.
 LAYOUTS: dict[str, Rule] = {
-    "transpose": _first(lambda params, node: transpose(node, params["permutation"])),
+    "transpose": _first(lambda params, node: ops.transpose(node, params["permutation"])),
     "reshape": _reshape,
     "squeeze": _squeeze,
     "broadcast_in_dim": _broadcast,
-    "convert_element_type": _first(lambda params, node: convert(node, params["new_dtype"])),
+    "convert_element_type": _first(lambda params, node: ops.convert(node, params["new_dtype"])),
     "slice": _slice,
     "dynamic_slice": _dynamic_slice,
     "split": _first(lambda params, node: pieces(node, params["axis"], params["sizes"])),
@@ -105,19 +122,8 @@ LAYOUTS: dict[str, Rule] = {
 def move(eqn: Any, inputs: Sequence[Any]) -> list[Any] | Dense | None:
     """Applies the layout rule of an equation, if it has one.
 
-    Args:
-        eqn: A jaxpr equation.
-        inputs: Its operands, of which at least one is a `Weight`.
-
-    Returns:
-        Its results; `Dense` when the form of the node does not allow it; None when the operation is no layout change.
-
-    Example:
-        >>> import jax
-        >>> import jax.numpy as jnp
-        >>> eqn = jax.make_jaxpr(lambda w: jax.lax.transpose(w, (1, 0)))(jnp.ones((2, 3))).eqns[0]
-        >>> move(eqn, [Weight(jnp.ones((2, 3)), "kernel")])[0].shape
-        (3, 2)
+    The result is its list of results; `Dense` when the form of the node does not allow it; None when the operation is
+    no layout change.
     """
     name = eqn.primitive.name
     if name == "optimization_barrier":

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from compressjax.interpret.coupling._couplings import studied
+from compressjax.interpret.coupling._couplings import label_function
 from compressjax.interpret.coupling._label_entries import ENTRIES, SOURCES
 from compressjax.interpret.coupling._labels import Labels, Place
 from compressjax.interpret.jaxpr._shapes import shapes
@@ -107,7 +107,7 @@ def predict_flops(
     wide = shapes(like)
 
     def counted(*args: Any, **kwargs: Any) -> int:
-        found = studied(fn, (wide, *args), kwargs)
+        found = label_function(fn, (wide, *args), kwargs)
         cutter = Cutter(found.labeled, gone_atoms(found, kept or {}))
         return _total(cutter, found.program.closed.jaxpr, (), loops)
 

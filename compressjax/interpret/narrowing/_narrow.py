@@ -8,7 +8,7 @@ import numpy as np
 
 from compressjax.core import path_string
 from compressjax.interpret.coupling._atoms import Vector
-from compressjax.interpret.coupling._couplings import Studied, groups_of, studied
+from compressjax.interpret.coupling._couplings import LabeledFunction, groups_of, label_function
 from compressjax.interpret.coupling._labels import LabeledTrace, Labels, Place
 from compressjax.interpret.coupling._lost import lost_units
 from compressjax.interpret.jaxpr._bind import Context, bind
@@ -19,7 +19,7 @@ from compressjax.interpret.narrowing._narrow_rules import NARROW_RULES, take
 
 
 class Cutter:
-    """Runs a studied jaxpr on arrays without the positions that are cut.
+    """Runs a labeled jaxpr on arrays without the positions that are cut.
 
     Example:
         >>> cutter = Cutter(LabeledTrace({}), {1})
@@ -74,26 +74,8 @@ class Cutter:
         return bind(eqn, inputs)
 
 
-def gone_atoms(found: Studied, kept: Mapping[str, Sequence[int]]) -> set[int]:
-    """The atoms that are cut.
-
-    Args:
-        found: A studied function.
-        kept: Units that stay, by the name of their group; groups that are absent stay whole.
-
-    Returns:
-        Atoms.
-
-    Raises:
-        ValueError: If a group does not exist, is frozen, or keeps no unit or one that it does not have.
-
-    Example:
-        >>> found = studied(
-        ...     lambda p, x: x @ p["a"] @ p["b"], ({"a": np.ones((2, 4)), "b": np.ones((4, 1))}, np.ones((1, 2))), {}
-        ... )
-        >>> len(gone_atoms(found, {"a:1": [0, 2]}))
-        2
-    """
+def gone_atoms(found: LabeledFunction, kept: Mapping[str, Sequence[int]]) -> set[int]:
+    """The atoms of the units that `kept` leaves out; groups that are absent stay whole."""
     groups = groups_of(found)
     lost = lost_units([group for group, _ in groups.values()], kept, loops=True)
     return {groups[name][1][unit] for name, units in lost.items() for unit in units}
@@ -132,7 +114,7 @@ def narrow(fn: Callable[..., Any], like: Any, kept: Mapping[str, Sequence[int]])
     wide = shapes(like)
 
     def narrowed(params: Any, *args: Any, **kwargs: Any) -> Any:
-        found = studied(fn, (wide, *args), kwargs)
+        found = label_function(fn, (wide, *args), kwargs)
         cutter = Cutter(found.labeled, gone_atoms(found, kept))
         small = {path_string(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(params)[0]}
         for path, labels in found.weights.items():

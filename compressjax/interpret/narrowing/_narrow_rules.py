@@ -15,20 +15,7 @@ Emit = Callable[[Any, Any, Sequence[Any], Sequence[Labels], Sequence[Labels]], l
 
 
 def take(x: Any, axis: int, positions: np.ndarray | None) -> Any:
-    """Some positions of an axis, as a slice where they are neighbors.
-
-    Args:
-        x: Array.
-        axis: Its axis.
-        positions: Indices in ascending order; None for all.
-
-    Returns:
-        Array.
-
-    Example:
-        >>> take(jnp.arange(5), 0, np.array([1, 2])).tolist()
-        [1, 2]
-    """
+    """Some positions of an axis, ascending (None: all), as a slice where they are neighbors."""
     if positions is None:
         return x
     if len(positions) and positions[-1] - positions[0] == len(positions) - 1:
@@ -37,21 +24,7 @@ def take(x: Any, axis: int, positions: np.ndarray | None) -> Any:
 
 
 def rebind(eqn: Any, inputs: Sequence[Any], **changes: Any) -> list[Any]:
-    """Binds an equation with some of its settings changed.
-
-    Args:
-        eqn: The equation.
-        inputs: Operands.
-        **changes: New settings.
-
-    Returns:
-        Its results.
-
-    Example:
-        >>> eqn = jax.make_jaxpr(lambda x: jax.lax.reshape(x, (2, 3)))(jnp.zeros(6)).eqns[0]
-        >>> rebind(eqn, [jnp.zeros(8)], new_sizes=(2, 4))[0].shape
-        (2, 4)
-    """
+    """Runs an equation with some of its settings changed."""
     out = eqn.primitive.bind(*inputs, **{**eqn.primitive.get_bind_params(eqn.params), **changes})
     return list(out) if eqn.primitive.multiple_results else [out]
 

@@ -3,29 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from compressjax.interpret.lifting._layout import factored
+from compressjax.numerics import factored
 
 Axes = tuple[tuple[int, ...], ...]  # for every axis of the moved weight, the leaf's axes it is made of
 
 
 def moved_axes(eqn: Any, axes: Axes, shape: Sequence[int]) -> Axes:
-    """Follows axes through a layout change.
-
-    Args:
-        eqn: The equation of the change.
-        axes: Origins of the axes of its operand.
-        shape: The operand's shape.
-
-    Returns:
-        Origins of the axes of each of its results.
-
-    Example:
-        >>> import jax
-        >>> import jax.numpy as jnp
-        >>> eqn = jax.make_jaxpr(lambda w: jax.lax.transpose(w, (1, 0)))(jnp.ones((2, 3))).eqns[0]
-        >>> moved_axes(eqn, ((0,), (1,)), (2, 3))
-        ((1,), (0,))
-    """
+    """Follows the origins of axes through a layout change, for each of its results."""
     name, params = eqn.primitive.name, eqn.params
     if name == "transpose":
         return tuple(axes[a] for a in params["permutation"])

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Node, Selector, check_statistics, is_value, kernels, matches, nodes, path_string
+from compressjax.core import Node, Selector, check_statistics, is_value, kernels, matches, nodes, ops, path_string
 from compressjax.interpret.jaxpr._bind import bind
 from compressjax.interpret.jaxpr._records import Records, add, named
 from compressjax.interpret.jaxpr._trace import run
@@ -91,7 +91,7 @@ class _Observe:
 
     def stacked(self, weight: Weight) -> Weight | None:
         """Arrays carry axis 0 already; nodes may not."""
-        node = weight.node.stacked() if isinstance(weight.node, Node) else weight.node
+        node = ops.stacked(weight.node)
         return None if node is None else Weight(node, weight.path, weight.axes)
 
     def row(self, weight: Weight) -> Weight:

@@ -53,19 +53,7 @@ class Statistics(NamedTuple):
 
 
 def of_rows(rows: jax.Array, *, gram: bool) -> Statistics:
-    """Statistics of the rows of one product.
-
-    Args:
-        rows: `[*batch, n, in]`.
-        gram: Whether to keep the Gram matrix.
-
-    Returns:
-        Their statistics, float32, with the batch axes in front.
-
-    Example:
-        >>> of_rows(jnp.array([[1.0, -2.0]]), gram=True).gram.tolist()
-        [[1.0, -2.0], [-2.0, 4.0]]
-    """
+    """Statistics of the rows `[*batch, n, in]` of one product, in float32, with the batch axes in front."""
     rows = rows.astype(jnp.float32)
     products = "...ni,...nj->...ij"
     return Statistics(

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 
-from compressjax.interpret.coupling._couplings import studied
+from compressjax.interpret.coupling._couplings import label_function
 from compressjax.interpret.coupling._labels import LabeledTrace, Labels, constant
 
 
@@ -28,10 +28,10 @@ def test_unused_operations_freeze_nothing():
         jnp.sort(h, -1)
         return h @ p["b"]
 
-    found = studied(fn, ({"a": jnp.ones((2, 4)), "b": jnp.ones((4, 1))}, jnp.ones((1, 2))), {})
+    found = label_function(fn, ({"a": jnp.ones((2, 4)), "b": jnp.ones((4, 1))}, jnp.ones((1, 2))), {})
     assert found.labeled.atoms.reason(found.weights["a"].axes[1][0]) is None
 
 
 def test_records_cover_every_equation():
-    found = studied(lambda p, x: jnp.tanh(x @ p), (jnp.ones((2, 3)), jnp.ones((1, 2))), {})
+    found = label_function(lambda p, x: jnp.tanh(x @ p), (jnp.ones((2, 3)), jnp.ones((1, 2))), {})
     assert sorted(found.labeled.records) == [(0,), (1,)]

@@ -9,7 +9,7 @@ import pytest
 from jax.sharding import AxisType
 
 from compressjax import interpret
-from compressjax.interpret.lifting._partition import Spec
+from compressjax.core.ops import Spec
 from tests import helpers
 from tests.interpret import samples
 

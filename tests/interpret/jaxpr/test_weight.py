@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import AxisType, PartitionSpec
 
-from compressjax.interpret.jaxpr._weight import Dense, Row, Weight, varying_axes
+from compressjax.interpret.jaxpr._weight import Row, Weight, varying_axes
 from tests.interpret import samples
 
 
@@ -36,4 +36,3 @@ def test_rows_and_reasons_are_plain_data() -> None:
     row = Row("a/kernel", "Masked", "dense", "dot_general", "why")
     assert row._asdict()["status"] == "dense"
     assert len({row, Row(*row)}) == 1
-    assert Dense("why").reason == "why"

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from compressjax import interpret, tensors
-from compressjax.interpret.lifting import _conv
 from compressjax.interpret.lifting._conv import apply_conv
+from compressjax.tensors.quantized import _conv
 from tests import helpers
 from tests.interpret import samples
 

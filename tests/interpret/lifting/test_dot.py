@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from compressjax import interpret, tensors
-from compressjax.interpret.jaxpr._weight import Dense
-from compressjax.interpret.lifting._dot import apply_dot, as_grid, dot
-from compressjax.interpret.lifting._product import Product
+from compressjax.core import Dense, Product, ops
+from compressjax.interpret.lifting._dot import apply_dot
 from tests import helpers
 from tests.interpret import samples
 
@@ -165,7 +164,7 @@ def test_as_grid_keeps_the_values() -> None:
         "masked codebook": tensors.Masked(samples.codebook(draw, 6, 8, table=table), samples.mask(draw, 6, 8)),
     }
     for name, node in nodes.items():
-        grid = as_grid(node)
+        grid = node.as_grid()
         assert isinstance(grid, tensors.Quantized), name
         samples.assert_close(helpers.brute(grid), helpers.brute(node), name, 1e-7)
         assert samples.statuses(lambda w, x: x @ w, node, jnp.ones((4, 6))) == {("dot_general", "native")}, name
@@ -176,16 +175,16 @@ def test_as_grid_keeps_the_values() -> None:
         samples.codebook(draw, 6, 8),
         samples.low_rank(draw, (6, 8)),
     ]
-    assert all(isinstance(as_grid(node), Dense) for node in refused)
+    assert all(isinstance(node.as_grid(), Dense) for node in refused)
 
 
 def test_low_rank_products_over_part_of_the_input_axes_say_why() -> None:
     node = samples.low_rank(samples.rng(), (2, 4, 6), inputs=2)
-    out = dot(jnp.ones((3, 2)), node, Product((1,), (), (0,), (), None, None))
+    out = ops.multiply(jnp.ones((3, 2)), node, Product((1,), (), (0,), (), None, None))
     assert isinstance(out, Dense)
     assert "some, not all" in out.reason
     stacked = samples.low_rank(samples.rng(), (2, 4, 6), batch=1)
-    free = dot(jnp.ones((3, 4)), stacked, Product((1,), (), (1,), (), None, None))
+    free = ops.multiply(jnp.ones((3, 4)), stacked, Product((1,), (), (1,), (), None, None))
     assert isinstance(free, Dense)
 
 

@@ -9,8 +9,8 @@ import pytest
 from jax.sharding import AxisType, NamedSharding
 
 from compressjax import interpret
+from compressjax.core.ops import Spec, partition
 from compressjax.interpret.lifting._explicit import dense_sharding, explicit, materialize
-from compressjax.interpret.lifting._partition import Spec, partition
 from tests import helpers
 from tests.interpret import samples
 

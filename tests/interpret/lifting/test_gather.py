@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from compressjax import interpret, tensors
-from compressjax.interpret.jaxpr._weight import Dense
-from compressjax.interpret.lifting._gather import apply_gather, read_rows
+from compressjax.core import Dense, ops
+from compressjax.interpret.lifting._gather import apply_gather
 from tests import helpers
 from tests.interpret import samples
 
@@ -153,11 +153,11 @@ def test_linen_embedding_attends() -> None:
     assert (np.abs(logits - np.asarray(x) @ w.T) <= np.asarray(interpret.integer_bound(x, w.T))).all()
 
 
-def test_read_rows_alone() -> None:
+def test_rows_alone() -> None:
     indices = jnp.array([5, 0])
     nodes = samples.zoo((6, 4, 2))
     nodes["stacked"] = tensors.Codebook(samples.grid(samples.rng(), (6, 3)), jnp.zeros((6, 2), jnp.uint8))
-    got = samples.quick(lambda ns: {name: read_rows(node, indices) for name, node in ns.items()})(nodes)
+    got = samples.quick(lambda ns: {name: ops.rows(node, indices) for name, node in ns.items()})(nodes)
     for name, node in nodes.items():
         samples.assert_close(got[name], helpers.brute(node)[[5, 0]], name)
 

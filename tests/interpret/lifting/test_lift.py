@@ -12,7 +12,7 @@ from flax import nnx
 from jax.sharding import AxisType, NamedSharding
 
 from compressjax import core, interpret, tensors
-from compressjax.interpret.lifting._partition import Spec, partition
+from compressjax.core.ops import Spec, partition
 from tests import helpers
 from tests.interpret import samples
 

@@ -34,53 +34,6 @@ def test_the_function_stays_the_same(shape: tuple[int, int]) -> None:
         samples.assert_close(same[name], dense, name)
 
 
-def test_what_becomes_of_each_kind() -> None:
-    draw = samples.rng()
-    big = (256, 256)
-    kept = {
-        "grid": samples.grid(draw, big, (1, 256), activation="dynamic"),
-        "stored": samples.grid(draw, big, (1, 256), order=(1, 0), activation="static"),
-        "table": samples.codebook(draw, *big, table=samples.grid(draw, (6,), activation="dynamic")),
-        "long groups": samples.grid(draw, big, (4, 256), activation="dynamic"),
-        "heads": samples.grid(draw, (256, 4, 64), (1, 4, 64), activation="dynamic"),
-        "convolution": samples.grid(draw, (3, 3, 32, 40), (1, 1, 1, 40), activation="dynamic"),
-        "factors": samples.low_rank(draw, big),
-    }
-    dense = {
-        "masked": tensors.Masked(samples.floats(draw, 4, 4), samples.mask(draw, 4, 4)),
-        "float table": samples.codebook(draw, 4, 4),
-        "weight-only": samples.grid(draw, big),
-        "small": samples.grid(draw, (128, 256), (1, 256), activation="dynamic"),
-        "short groups": samples.grid(draw, big, (16, 256), activation="dynamic"),
-        "short sums": samples.grid(draw, (3, 3, 1, 4), (1, 1, 1, 4), activation="dynamic"),
-        "affine convolution": samples.grid(draw, (3, 3, 32, 40), (1, 1, 1, 40), affine=True, activation="dynamic"),
-        "volume": samples.grid(draw, (3, 3, 3, 16, 16), (1, 1, 1, 1, 16), activation="dynamic"),
-    }
-    ready = jax.jit(interpret.prepare)({**kept, **dense})
-    tensor, same = (jax.jit(core.materialize)(tree) for tree in ({**kept, **dense}, ready))
-    for name in kept:
-        node = ready[name]
-        assert isinstance(node, tensors.LowRank if name == "factors" else tensors.Quantized), name
-        if isinstance(node, tensors.Quantized) and node.ndim == 2:
-            assert node.order == (1, 0), name
-            assert node.codes.shape == (256, 256)
-        samples.assert_close(same[name], tensor[name], name, 1e-6)
-    for name in dense:
-        assert isinstance(ready[name], jax.Array), name
-        assert helpers.same_bits(ready[name], tensor[name]), name
-
-
-def test_prepared_grids_run_natively() -> None:
-    draw = samples.rng()
-    node = interpret.prepare(samples.grid(draw, (3, 3, 32, 40), (1, 1, 1, 40), activation="dynamic"))
-    f = lambda w, x: jax.lax.conv_general_dilated(  # noqa: E731
-        x, w, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
-    )
-    assert samples.statuses(f, node, jnp.ones((1, 4, 4, 32))) == {("conv_general_dilated", "native")}
-    groups = interpret.prepare(samples.grid(draw, (256, 256), (4, 256), activation="dynamic"))
-    assert samples.statuses(layer, groups, jnp.ones((2, 256))) == {("dot_general", "native")}
-
-
 def test_sums_collect_their_dense_terms() -> None:
     draw = samples.rng()
     low, masked, table = samples.low_rank(draw, (4, 6)), samples.floats(draw, 4, 6), samples.codebook(draw, 4, 6)

@@ -4,11 +4,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from jax.ad_checkpoint import checkpoint_name
 
-from compressjax.interpret.jaxpr._weight import Dense, Weight
-from compressjax.interpret.lifting._rules import LAYOUTS, PRODUCTS, move
+from compressjax.core import Dense, Window, ops
+from compressjax.interpret.jaxpr._weight import Weight
+from compressjax.interpret.lifting._rules import LAYOUTS, PRODUCTS, move, windows
 from tests import helpers
 from tests.interpret import samples
 
@@ -79,3 +81,10 @@ def test_dynamic_slices_by_known_indices_clamp() -> None:
             w, jnp.int32(start), jnp.int32(0), slice_sizes=(2, 4)
         )
         samples.assert_close(samples.lifted(f)(node), helpers.brute(node)[min(max(start, 0), 4) :][:2])
+
+
+def test_windows_of_whole_axes_are_none() -> None:
+    assert windows((4, 3), (0, 1), (4, 2)) == [None, Window(1, 2)]
+    assert windows((4,), (jnp.int32(3),), (4,)) == [None]
+    x = samples.floats(samples.rng(), 4, 3)
+    np.testing.assert_array_equal(ops.cut(x, windows((4, 3), (0, 1), (2, 2), (2, 1))), x[0:3:2, 1:3])

@@ -25,9 +25,9 @@ def test_within_a_tenth_of_xla(case):
     for kept in ({}, cutting.half(groups)):
         small = cutting.change(params, groups, kept, zero=False)
         run = interpret.narrow(fn, params, kept)
-        asked = measure.flops(run, small, *args)
+        expected = measure.flops(run, small, *args)
         predicted = interpret.predict_flops(fn, params, kept, loops=False)(*args)
-        assert abs(predicted / asked - 1) < 0.1
+        assert abs(predicted / expected - 1) < 0.1
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,106 @@
+"""Operations as values: what a node is asked to do, and its answer that it cannot."""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import jax
+
+
+class Dense(NamedTuple):
+    """A node's answer that it is better made dense, and why."""
+
+    reason: str
+
+
+class Window(NamedTuple):
+    """What is kept of one axis.
+
+    Attributes:
+        start: First index: an int, or an integer scalar that is known only at run time.
+        size: Number of entries.
+        step: Distance between entries; 1 when the start is not an int.
+    """
+
+    start: Any
+    size: int
+    step: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Product:
+    """Which axes of `x` and of the node a product sums over and shares; result axes are batch, x's, the node's.
+
+    Attributes:
+        x_sum: Axes of x that are summed over.
+        x_batch: Batch axes of x.
+        sum: Axes of the node that are summed over, in the same order.
+        batch: Batch axes of the node.
+        precision: As for `jax.lax.dot_general`.
+        dtype: Result dtype, or None.
+
+    Example:
+        >>> Product((1,), (), (0,), ()).numbers
+        (((1,), (0,)), ((), ()))
+    """
+
+    x_sum: tuple[int, ...]
+    x_batch: tuple[int, ...]
+    sum: tuple[int, ...]
+    batch: tuple[int, ...]
+    precision: Any = None
+    dtype: Any = None
+
+    @property
+    def numbers(self) -> Any:
+        """Dimension numbers for `dot_general`."""
+        return (self.x_sum, self.sum), (self.x_batch, self.batch)
+
+    def free(self, ndim: int) -> tuple[int, ...]:
+        """Axes of a node of `ndim` axes that appear in the result."""
+        return tuple(a for a in range(ndim) if a not in self.sum and a not in self.batch)
+
+    def x_free(self, ndim: int) -> tuple[int, ...]:
+        """Axes of an x of `ndim` axes that appear in the result without being batch."""
+        return tuple(a for a in range(ndim) if a not in self.x_sum and a not in self.x_batch)
+
+    def dense(self, x: jax.Array, w: jax.Array) -> jax.Array:
+        """The product with a dense operand."""
+        return jax.lax.dot_general(x, w, self.numbers, self.precision, self.dtype)
+
+
+@dataclasses.dataclass(frozen=True)
+class Convolution:
+    """The parameters of `jax.lax.conv_general_dilated`, with a node as the kernel.
+
+    Attributes:
+        window_strides: One an axis.
+        padding: `(low, high)` an axis.
+        lhs_dilation: Of the image, one an axis.
+        rhs_dilation: Of the kernel, one an axis.
+        dimension_numbers: `jax.lax.ConvDimensionNumbers`.
+        feature_group_count: Groups of channels.
+        batch_group_count: Groups of images.
+        precision: As for the operation.
+        dtype: Result dtype, or None.
+
+    Example:
+        >>> numbers = jax.lax.conv_dimension_numbers((1, 1, 3), (1, 1, 3), None)
+        >>> one = Convolution((1,), ((0, 0),), (1,), (1,), numbers)
+        >>> one.dense(jax.numpy.ones((1, 1, 3)), jax.numpy.ones((1, 1, 3))).item()
+        3.0
+    """
+
+    window_strides: tuple[int, ...]
+    padding: tuple[tuple[int, int], ...]
+    lhs_dilation: tuple[int, ...]
+    rhs_dilation: tuple[int, ...]
+    dimension_numbers: Any
+    feature_group_count: int = 1
+    batch_group_count: int = 1
+    precision: Any = None
+    dtype: Any = None
+
+    def dense(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
+        """The convolution with a dense kernel."""
+        given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return jax.lax.conv_general_dilated(x, kernel, preferred_element_type=given.pop("dtype"), **given)

@@ -1,0 +1,53 @@
+"""`Quantized` in NumPy."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from compressjax.coding import ArtifactError, register
+
+
+def _dense(fields: Mapping[str, Any], meta: Mapping[str, Any]) -> np.ndarray:
+    stored = fields["codes"]
+    codes = stored.transpose(np.argsort(_axes(meta, stored.ndim))).astype(np.float32)
+    if fields.get("zero_point") is not None:
+        codes = codes - _expand_blocks(fields["zero_point"], codes.shape).astype(np.float32)
+    dense = codes * _expand_blocks(fields["scale"], codes.shape).astype(np.float32)
+    name = meta.get("dtype_name", "float32")
+    return _round_bfloat16(dense) if name == "bfloat16" else dense.astype(name)
+
+
+def _shape(shapes: Mapping[str, Any], meta: Mapping[str, Any]) -> tuple[int, ...]:
+    stored = shapes["codes"]
+    axes = _axes(meta, len(stored))
+    return tuple(stored[axes.index(axis)] for axis in range(len(stored)))
+
+
+def _axes(meta: Mapping[str, Any], ndim: int) -> tuple[int, ...]:
+    """Permutation that takes dense axes to stored axes: `order` speaks of the trailing axes."""
+    order = meta.get("order") or ()
+    lead = ndim - len(order)
+    if lead < 0 or sorted(order) != list(range(len(order))):
+        raise ArtifactError(f"axis order {order} does not fit an array of {ndim} axes; the file is damaged")
+    return (*range(lead), *(lead + axis for axis in order))
+
+
+def _expand_blocks(blocks: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Repeats each entry over its block."""
+    for axis, (count, length) in enumerate(zip(blocks.shape, shape, strict=True)):
+        if length % max(count, 1) or (length and not count):
+            raise ArtifactError(f"{count} blocks do not tile an axis of {length}; the file is damaged")
+        if count not in (1, length):
+            blocks = np.repeat(blocks, length // count, axis)
+    return blocks
+
+
+def _round_bfloat16(x: np.ndarray) -> np.ndarray:
+    """Rounds float32 to the nearest bfloat16 (ties to even), kept as float32."""
+    bits = np.ascontiguousarray(x).view(np.uint32).astype(np.uint64)
+    rounded = ((bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000).astype(np.uint32).view(np.float32)
+    return np.where(np.isfinite(x), rounded, x)
+
+
+register("Quantized", dense=_dense, shape=_shape, entrywise=("codes",), axes=_axes)

@@ -1,0 +1,34 @@
+"""Reshapes as groups of axes that merge or split."""
+
+import math
+from collections.abc import Sequence
+
+
+def factored(old: Sequence[int], new: Sequence[int]) -> list[tuple[list[int], list[int]]]:
+    """Smallest groups of old axes that become groups of new axes under a reshape.
+
+    Args:
+        old: Old shape.
+        new: New shape of the same, positive size.
+
+    Returns:
+        Pairs of old and new axes, in order; one side is empty where an axis of length 1 goes or comes.
+
+    Example:
+        >>> factored((6, 8), (6, 2, 4))
+        [([0], [0]), ([1], [1, 2])]
+    """
+    groups: list[tuple[list[int], list[int]]] = []
+    i = j = 0
+    while i < len(old) or j < len(new):
+        a, b = ([i], []) if i < len(old) else ([], [j])
+        i, j = (i + 1, j) if a else (i, j + 1)
+        while math.prod(old[k] for k in a) != math.prod(new[k] for k in b):
+            if math.prod(old[k] for k in a) < math.prod(new[k] for k in b):
+                a.append(i)
+                i += 1
+            else:
+                b.append(j)
+                j += 1
+        groups.append((a, b))
+    return groups

@@ -1,0 +1,291 @@
+"""Any list of methods as stages that were checked: names, settings and order, before anything trains."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+
+from compressjax import core
+from compressjax.core import Compression, Selector
+from compressjax.recipe._names import Makers, check_settings, find, make, nearest, public, split
+from compressjax.recipe._work import Part, Work, begin, trial
+
+# Settings of a stage that are no settings of its method.
+_OWN = ("label", "select", "rules", "train", "stats", "open")
+_TRAINERS = ("train", "distill")
+# What a node may append to the path of the value that it took the place of.
+_INSIDE = ("", "/left", "/right", "/value", "/centroids", "/left/centroids", "/right/centroids")
+
+
+class Planned(NamedTuple):
+    """A stage of which the names, the settings and the place are right.
+
+    Attributes:
+        label: Unique in the list; the last part of the name, where the settings give no `label`.
+        name: Dotted name of the method, or of a driver.
+        settings: JSON values, defaults of drivers and of trainings filled in: what the stage depends on.
+        parts: The method by selector; empty for drivers.
+        train: Settings of the training; None for a stage without one.
+        stats: What the config says of the statistics that the method reads.
+        open: Selector of the grids that become values again first.
+        unsure: Whether a stage before decides which leaves there are.
+    """
+
+    label: str
+    name: str
+    settings: dict[str, Any]
+    parts: tuple[Part, ...] = ()
+    train: dict[str, Any] | None = None
+    stats: Any = None
+    open: Selector | None = None
+    unsure: bool = False
+
+    def start(self, tree: Any) -> Work:
+        """The stage on a tree: what is trained, and what it is seen through."""
+        return begin(f"stage {self.label}", tree, self.parts, self.open, self.unsure)
+
+
+def plan(
+    stages: Sequence[Any],
+    params: Any,
+    *,
+    train: Mapping[str, Any] | None = None,
+    steps: Callable[[Mapping[str, Any]], int] = lambda settings: settings["steps"],
+    drivers: Mapping[str, Callable[..., Any]] | None = None,
+    given: Makers | None = None,
+) -> list[Planned]:
+    """Turns a list of `(name, settings)` into stages that a training loop can run.
+
+    A name is a public method (`"prune.gradual"`), a function elsewhere (`"mylab.methods:toy"`), `"chain"` or
+    `"sequence"` with a list of such pairs, or a driver: `"train"`, `"distill"` (settings of the training),
+    `"encode"` (`rules` alone; nothing follows), or one of `drivers`. Settings are the method's keywords, and:
+
+    - `select`: one selector, or `rules`: pairs `(selector, settings)` or `(selector, (name, settings))`, of which the
+      first that matches a leaf wins; without either the method acts on kernels.
+    - `train`: the method acts during a training with these settings; without it, at once. Methods that read statistics
+      need `stats`, which says what to observe.
+    - `open`: selector of integer grids that become values again first. `label`: another name for the stage.
+
+    Everything is tried on abstract values in order, so that a method which cannot follow another is refused here.
+
+    Args:
+        stages: The list.
+        params: The network's parameters, concrete or abstract.
+        train: Settings that a training has, with their defaults.
+        steps: From the settings of a training to its number of steps, for `end=0.6`.
+        drivers: Further drivers by name; their keyword-only arguments are the settings. After `factorize` and drivers
+            of other names it is unknown which leaves there are; `shrink` needs a tree without nodes.
+        given: Makers of what JSON cannot say, see `make`.
+
+    Returns:
+        The stages. For each, `work = stage.start(tree)`; then `tree = work.apply(stats)`, or a training of
+        `work.params`.
+
+    Raises:
+        ValueError: If a name, a setting, a selector or the order is wrong; names the place and the nearest right name.
+
+    Example:
+        >>> import jax.numpy as jnp, numpy as np, optax
+        >>> from compressjax import artifact, core, recipe
+        >>> def model(params, x):
+        ...     return jnp.tanh(x @ params["w1"]) @ params["w2"]
+        >>> x = np.random.default_rng(0).normal(size=(64, 8)).astype(np.float32)
+        >>> y = x[:, :1] * x[:, 1:2]
+        >>> params = {"w1": jnp.asarray(x[:8] / 3), "w2": jnp.ones((8, 1)) / 3}
+        >>> tree = params
+        >>> stages = [
+        ...     ("train", {"steps": 30}),
+        ...     ("prune.gradual", {"sparsity": 0.5, "end": 0.6, "every": 5, "train": {"steps": 20}}),
+        ...     ("quant.rtn", {"bits": 4}),
+        ... ]
+        >>> for stage in recipe.plan(stages, params, train={"steps": 10, "rate": 1e-2}):
+        ...     work = stage.start(tree)
+        ...     if stage.train is None:
+        ...         tree = work.apply()
+        ...         continue
+        ...     tx = core.as_optax(work.compression, optax.adam(stage.train["rate"]))
+        ...     trained, state = work.params, tx.init(work.params)
+        ...
+        ...     @jax.jit
+        ...     def step(trained, state):
+        ...         loss = lambda p: jnp.mean((model(work.view(p, state.compression), x) - y) ** 2)
+        ...         updates, state = tx.update(jax.grad(loss)(trained), state, trained)
+        ...         return optax.apply_updates(trained, updates), state
+        ...
+        ...     for _ in range(stage.train["steps"]):
+        ...         trained, state = step(trained, state)
+        ...     tree = work.encode(trained, state.compression)
+        >>> type(tree["w1"]).__name__, type(tree["w1"].value).__name__
+        ('Masked', 'Quantized')
+    """
+    planner = _Planner(dict(train or {}), steps, dict(drivers or {}), given or {})
+    planned: list[Planned] = []
+    unsure = False
+    trees = [jax.eval_shape(lambda x: x, params)]
+    for i, spec in enumerate(stages):
+        stage = planner.stage(spec, f"stages[{i}]")
+        where = f"stages[{i}] ({stage.label})"
+        if stage.label in (labels := [other.label for other in planned]):
+            raise ValueError(
+                f"{where} has the label of stages[{labels.index(stage.label)}]; give one of them a `label`"
+            )
+        if planned and planned[-1].name == "encode":
+            raise ValueError(f"{where}: nothing can follow encode; put encode last")
+        if stage.name == "distill" and not planned:
+            raise ValueError(f"{where} has no teacher; put a stage `train` first")
+        stage = stage._replace(unsure=unsure)
+        tree, known = _after(stage, where, planned, trees)
+        unsure = unsure or not known
+        trees.append(tree)
+        planned.append(stage)
+    return planned
+
+
+def label_of(spec: Any) -> str:
+    """The label of a stage: the one that its settings give, or the last part of its name.
+
+    Args:
+        spec: `(name, settings)`, or a name.
+
+    Returns:
+        The label.
+
+    Example:
+        >>> label_of(("prune.gradual", {})), label_of(("train", {"label": "teacher"}))
+        ('gradual', 'teacher')
+    """
+    name, settings = _split(spec, "stage")
+    return str(settings.get("label", name.replace(":", ".").rpartition(".")[2]))
+
+
+class _Planner(NamedTuple):
+    train: dict[str, Any]
+    steps: Callable[[Mapping[str, Any]], int]
+    drivers: dict[str, Callable[..., Any]]
+    given: Makers
+
+    def stage(self, spec: Any, where: str) -> Planned:
+        """One stage of the list, without a look at its place."""
+        name, settings = _split(spec, where)
+        label = label_of(spec)
+        settings.pop("label", None)
+        where = f"{where} ({label})"
+        if name in _TRAINERS:
+            full = self._training(settings, f"{where}: {name}")
+            return Planned(label, name, {"train": full}, (), full)
+        if name in self.drivers:
+            parameters = inspect.signature(self.drivers[name]).parameters
+            keywords = {k: p for k, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
+            check_settings(settings, keywords, f"{where}: {name}")
+            full = {**{k: p.default for k, p in keywords.items() if p.default is not p.empty}, **settings}
+            if lacking := [k for k in keywords if k not in full]:
+                raise ValueError(f"{where}: {name} needs the settings {', '.join(lacking)}")
+            return Planned(label, name, full)
+        if name == "encode" and set(settings) != {"rules"}:
+            raise ValueError(f"{where}: encode takes `rules` alone, as in rules=[('.*bias', ('quant.rtn', {{}}))]")
+        if name not in ("chain", "sequence", "encode") and ":" not in name and name not in public():
+            known = [*_TRAINERS, "encode", "chain", "sequence", *self.drivers, *public()]
+            raise ValueError(f"{where}: {name!r} is neither a driver nor a public method{nearest(name, known)}")
+        full = dict(settings)
+        if "train" in settings:
+            full["train"] = self._training(settings["train"], f"{where}.train")
+        steps = self.steps(full["train"]) if "train" in full else None
+        own = {key: settings.pop(key) for key in _OWN if key in settings}
+        parts = self._parts(name, settings, own, steps, label, where)
+        needs = sorted({need for part in parts for need in part.compression.needs})
+        if needs and "stats" not in own:
+            raise ValueError(f"{where} reads the statistics {needs}; add `stats`, which says what to observe")
+        return Planned(label, name, full, parts, full.get("train"), own.get("stats"), own.get("open"))
+
+    def _training(self, settings: Any, where: str) -> dict[str, Any]:
+        for key, value in dict(settings).items():
+            if key not in self.train:
+                raise ValueError(f"{where} has no setting {key!r}{nearest(key, self.train, every=True)}")
+            if isinstance(self.train[key], (int, float)) and not isinstance(value, (int, float)):
+                raise ValueError(f"{where}.{key}={value!r} must be a number, as {self.train[key]!r}")
+        return {**self.train, **settings}
+
+    def _parts(
+        self, name: str, settings: dict[str, Any], own: Mapping[str, Any], steps: int | None, label: str, where: str
+    ) -> tuple[Part, ...]:
+        if "rules" not in own:
+            return (Part(own.get("select"), self._method(name, settings, steps, label, where)),)
+        rules = own["rules"].items() if isinstance(own["rules"], Mapping) else own["rules"]
+        parts = []
+        for i, (selector, said) in enumerate(rules):
+            here = f"{where}.rules[{i}]"
+            other, more = (name, {**settings, **said}) if isinstance(said, Mapping) else split(said, here)
+            parts.append(Part(selector, self._method(other, more, steps, label, here)))
+        return tuple(parts)
+
+    def _method(self, name: str, settings: Mapping[str, Any], steps: int | None, label: str, where: str) -> Compression:
+        if name in ("chain", "sequence"):
+            inner = []
+            for i, spec in enumerate(settings.get("of", ())):
+                here = f"{where}.of[{i}]"
+                part, more = split(spec, here)
+                selector = more.pop("select", None)
+                made = self._method(part, more, steps, label, here)
+                inner.append(made if selector is None else core.only(selector, made))
+            if set(settings) != {"of"} or len(inner) < 2 or (name == "sequence" and len(inner) > 2):
+                raise ValueError(
+                    f"{where}: {name} takes a list of {'two' if name == 'sequence' else 'two or more'} methods"
+                )
+            return core.chain(*inner) if name == "chain" else core.sequence(*inner)
+        made = make((name, settings), given=self.given, steps=steps, label=label, where=where)
+        if not isinstance(made, Compression):
+            kind = getattr(find(name, where), "__name__", name)
+            raise ValueError(
+                f"{where}: {kind} gives a {type(made).__name__}, which is no compression; use it as a setting"
+            )
+        return made
+
+
+def _split(spec: Any, where: str) -> tuple[str, dict[str, Any]]:
+    """A stage as a pair; a list in the place of settings is that of a chain or sequence."""
+    if isinstance(spec, (tuple, list)) and len(spec) == 2 and isinstance(spec[1], (tuple, list)):
+        spec = (spec[0], {"of": spec[1]})
+    return split(spec, where)
+
+
+def _after(stage: Planned, where: str, planned: Sequence[Planned], trees: Sequence[Any]) -> tuple[Any, bool]:
+    """The abstract tree that a stage leaves and whether it is known; the one before it, where only values can tell."""
+    tree = trees[-1]
+    if stage.unsure:
+        _check_patterns(stage, where, tree)
+        return tree, False
+    if stage.name == "shrink" and any(core.is_node(leaf) for leaf in core.nodes(tree).values()):
+        last = max(j for j in range(len(planned)) if trees[j + 1] is not trees[j])
+        raise ValueError(f"{where}: shrink cuts dense kernels; put it before stages[{last}] ({planned[last].label})")
+    if not core.values(tree):
+        raise ValueError(f"{where}: the stages before leave no values to act on; put it before {planned[-1].label}")
+    if not stage.parts:
+        return tree, stage.name in (*_TRAINERS, "shrink")
+    try:
+        left = trial(stage.start(tree))
+        return (tree, False) if left is None else (left, True)
+    except ValueError as error:
+        said = str(error).removeprefix(f"stage {stage.label}: ")
+        for j, other in enumerate(trees[:-1]):
+            if _fits(stage, other) and not _fits(stage, trees[j + 1]):
+                raise ValueError(f"{where} cannot follow stages[{j}] ({planned[j].label}): {said}") from error
+        raise ValueError(f"{where}: {said}") from error
+
+
+def _fits(stage: Planned, tree: Any) -> bool:
+    try:
+        trial(stage.start(tree))
+    except ValueError:
+        return False
+    return True
+
+
+def _check_patterns(stage: Planned, where: str, tree: Any) -> None:
+    """What can be said where leaves are unknown: whether a pattern could match any path at all."""
+    known = {**core.nodes(tree), **core.values(tree)}
+    for pattern in [part.selector for part in stage.parts] + [stage.open]:
+        if isinstance(pattern, str) and not any(
+            core.matches(pattern, path + inside, leaf) for path, leaf in known.items() for inside in _INSIDE
+        ):
+            raise ValueError(f"{where}: pattern {pattern!r} matches none of {sorted(known)}; mend or drop it")

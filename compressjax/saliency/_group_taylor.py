@@ -1,0 +1,40 @@
+"""First-order Taylor of whole units: the squared change of the loss when a unit is removed."""
+
+from typing import Any
+
+import jax.numpy as jnp
+
+from compressjax.core import values
+from compressjax.saliency._contract import Saliency, Scores, wide
+
+
+def group_taylor(grads: Any) -> Saliency:
+    """Scores a unit by the squared first-order change of the loss when it is removed.
+
+    .. math:: s_u = \\Big( \\sum_{w \\in u} w \\, \\partial L / \\partial w \\Big)^2
+
+    Each coupled parameter counts once, so with gates or norms the sum runs over all of the unit's tensors. The scores
+    of single weights are the signed terms of this sum and rank units only; `taylor` ranks weights.
+
+    Costs nothing beyond the gradient. What it buys is that of whole units (`structure.shrink`).
+
+    Args:
+        grads: Tree of gradients; leaves that are absent or have no gradient count nothing.
+
+    Returns:
+        Saliency of every value that has a gradient, compared over all groups.
+
+    Example:
+        >>> group_taylor({"a": jnp.array([3.0])}).score({"a": jnp.array([2.0])})["a"].tolist()
+        [6.0]
+
+    Source: Molchanov et al., arXiv:1906.10771 (molchanov2019).
+    """
+    by_path = values(grads)
+
+    def score(params: Any, stats: Any = None) -> Scores:
+        del stats
+        flat = {p: x for p, x in values(params).items() if getattr(by_path.get(p), "shape", None) == x.shape}
+        return {path: wide(x) * jnp.asarray(by_path[path]) for path, x in flat.items()}
+
+    return Saliency(score, "group_taylor", reduce="squared_sum", comparable=True)

@@ -1,0 +1,6 @@
+"""Integer grids: the node, how its layout moves, and its integer products and convolutions."""
+
+from compressjax.tensors.quantized._grid import expand_blocks, storage_order
+from compressjax.tensors.quantized._quantized import Quantized
+
+__all__ = ["Quantized", "expand_blocks", "storage_order"]

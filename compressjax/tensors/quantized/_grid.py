@@ -1,0 +1,110 @@
+"""What an integer grid stores, and the dense tensor that this stands for."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from compressjax.core import Node
+
+
+def expand_blocks(x: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """Repeats each entry over its block: `x.shape[i]` must divide `shape[i]`.
+
+    Args:
+        x: `[s_0, ..., s_n]`, one entry a block.
+        shape: `[d_0, ..., d_n]`, with `s_i` dividing `d_i`.
+
+    Returns:
+        Array that broadcasts against `shape`; axes with one block stay of length 1.
+
+    Raises:
+        ValueError: If an axis does not divide.
+
+    Example:
+        >>> expand_blocks(jnp.array([1, 2]), (4,)).tolist()
+        [1, 1, 2, 2]
+    """
+    if len(x.shape) != len(shape) or any(d % s if s else d for s, d in zip(x.shape, shape, strict=True)):
+        raise ValueError(f"blocks of shape {x.shape} do not tile {shape}; every axis must divide")
+    for axis, (blocks, length) in enumerate(zip(x.shape, shape, strict=True)):
+        if blocks not in (1, length):
+            x = jnp.repeat(x, length // blocks, axis=axis, total_repeat_length=length)
+    return x
+
+
+def storage_order(ndim: int, order: tuple[int, ...]) -> tuple[int, ...]:
+    """Full permutation from dense axes to stored axes; `order` speaks of the trailing axes only.
+
+    Args:
+        ndim: Number of dense axes.
+        order: Permutation of the last `len(order)` axes; empty for none.
+
+    Returns:
+        Permutation of all axes.
+
+    Example:
+        >>> storage_order(3, (1, 0))
+        (0, 2, 1)
+    """
+    lead = ndim - len(order)
+    return (*range(lead), *(lead + i for i in order))
+
+
+class Grid(Node):
+    """What `Quantized` stores, for the files that say how it moves and multiplies."""
+
+    codes: Any
+    scale: Any
+    zero_point: Any
+    activation_scale: Any
+    bits: int
+    order: tuple[int, ...]
+    activation: str | None
+    dtype_name: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the dense tensor."""
+        stored = self.codes.shape
+        return tuple(int(stored[place]) for place in self.places())
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Dtype of the dense tensor."""
+        return jnp.dtype(self.dtype_name)
+
+    def stored(self) -> tuple[int, ...]:
+        """The dense axis at every place of the codes."""
+        return storage_order(len(self.codes.shape), self.order)
+
+    def places(self) -> tuple[int, ...]:
+        """The place of every dense axis in the codes."""
+        stored = self.stored()
+        return tuple(stored.index(axis) for axis in range(len(stored)))
+
+    def dense_codes(self) -> jax.Array:
+        """The codes with axes in the order of the dense tensor."""
+        return jnp.transpose(self.codes, self.places()) if self.order else jnp.asarray(self.codes)
+
+    def materialize(self) -> jax.Array:
+        """Scale times shifted codes."""
+        codes = self.dense_codes().astype(jnp.float32)
+        if self.zero_point is not None:
+            codes = codes - expand_blocks(jnp.asarray(self.zero_point), self.shape).astype(jnp.float32)
+        scale = expand_blocks(jnp.asarray(self.scale), self.shape).astype(jnp.float32)
+        return (codes * scale).astype(self.dtype)
+
+    def size_bits(self, kept: int | None = None) -> int:
+        """Codes at their bit width, plus scales and zero points at their own."""
+        overhead = 0
+        for x in (self.scale, self.zero_point, self.activation_scale):
+            if x is not None:
+                overhead += int(np.prod(x.shape, dtype=np.int64)) * 8 * np.dtype(x.dtype).itemsize
+        return (self.size if kept is None else kept) * self.bits + overhead
+
+    def describe(self) -> str:
+        """Bits, scales, and what the activations are."""
+        scales = f"{self.bits} bits, scale {list(self.scale.shape)}" + ", zero point" * (self.zero_point is not None)
+        return scales + (f", {self.activation} activations" if self.activation else "")

@@ -1,0 +1,122 @@
+"""Layout moves of a grid: axes, shapes and windows of codes and of their block scales."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from compressjax.core import Dense, Window, ops
+from compressjax.numerics import factored
+from compressjax.tensors.quantized._grid import Grid, expand_blocks
+
+Windows = tuple[Window | None, ...]
+
+
+def transpose(grid: Grid, perm: tuple[int, ...]) -> Grid:
+    """The codes stay in place; their order changes, and scales move."""
+    moved = {name: None if x is None else jnp.transpose(x, perm) for name, x in _scales(grid).items()}
+    return grid.replace(order=_trailing(perm.index(axis) for axis in grid.stored()), **moved)
+
+
+def _scales(grid: Grid) -> dict[str, Any]:
+    return {"scale": grid.scale, "zero_point": grid.zero_point}
+
+
+def _trailing(stored: Iterable[int]) -> tuple[int, ...]:
+    """A stored order without the leading axes that stay in place: those may be stack axes."""
+    order = tuple(stored)
+    while order and order[0] == 0:
+        order = tuple(axis - 1 for axis in order[1:])
+    return order
+
+
+def reshape(grid: Grid, new: tuple[int, ...]) -> Grid | Dense:
+    """Keeps the stored order if axes that merge or split lie together in it, as `[in, h * d]` to `[in, h, d]`."""
+    static = grid.activation_scale
+    if static is not None and getattr(static, "size", 1) != 1 and new[: len(static.shape)] != tuple(static.shape):
+        return Dense("the reshape moves the axis of one activation scale a layer")
+    scales = {name: _reshape_scale(x, grid.shape, new) for name, x in _scales(grid).items()}
+    if scales["scale"].size > max(grid.scale.size, grid.size // 4):
+        return Dense("the reshape would need a scale for nearly every entry")
+    moved = _moved(grid.stored(), factored(grid.shape, new))
+    if moved is None:
+        return grid.replace(codes=jnp.reshape(grid.dense_codes(), new), order=(), **scales)
+    # Leading axes of length 1 stay outside of the order, so that the node is still a stack over them.
+    ones = next((axis for axis, d in enumerate(new) if d != 1), len(new))
+    moved = [*range(ones), *(axis for axis in moved if axis >= ones)]
+    codes = jnp.reshape(grid.codes, tuple(new[axis] for axis in moved))
+    return grid.replace(codes=codes, order=_trailing(moved), **scales)
+
+
+def _reshape_scale(x: Any, old: tuple[int, ...], new: tuple[int, ...]) -> Any:
+    """Reshapes block scales along with their tensor, spreading them over axes that merge or split."""
+    if x is None:
+        return None
+    grown = list(x.shape)
+    shape: list[int] = []
+    for olds, news in factored(old, new):
+        if all(x.shape[a] == 1 for a in olds):
+            shape += [1] * len(news)
+        elif len(olds) == 1 and len([b for b in news if new[b] != 1]) <= 1:
+            shape += [x.shape[olds[0]] if new[b] == old[olds[0]] else 1 for b in news]
+        else:
+            for a in olds:
+                grown[a] = old[a]
+            shape += [new[b] for b in news]
+    return jnp.broadcast_to(expand_blocks(x, tuple(grown)), grown).reshape(shape)
+
+
+def _moved(stored: tuple[int, ...], blocks: list[tuple[list[int], list[int]]]) -> list[int] | None:
+    """The stored order of the new axes; None when axes that merge or split lie apart in the old order."""
+    groups = {tuple(olds): news for olds, news in blocks if olds}
+    moved = [axis for olds, news in blocks if not olds for axis in news]  # new axes of length 1
+    place = 0
+    while place < len(stored):
+        run = next((g for g in groups if g == stored[place : place + len(g)]), None)
+        if run is None:
+            return None
+        moved += groups[run]
+        place += len(run)
+    return moved
+
+
+def cut(grid: Grid, window: Windows) -> Grid | Dense:
+    """A window of the codes, and the scales that belong to it."""
+    static = grid.activation_scale
+    if static is not None and getattr(static, "size", 1) != 1:
+        static = ops.cut(static, window[: len(static.shape)])  # one a layer of a stack
+    codes = ops.cut(grid.codes, [window[axis] for axis in grid.stored()])
+    made: Grid | Dense = ops.rebuild(
+        lambda scale, zero: grid.replace(codes=codes, scale=scale, zero_point=zero, activation_scale=static),
+        *(_cut_blocks(x, grid.shape, window) for x in _scales(grid).values()),
+    )
+    return made
+
+
+def _cut_blocks(x: Any, shape: Sequence[int], window: Windows) -> Any:
+    if x is None:
+        return None
+    blocks = [_block_window(d, s, w) for d, s, w in zip(shape, x.shape, window, strict=True)]
+    return next((b for b in blocks if isinstance(b, Dense)), None) or ops.cut(x, blocks)
+
+
+def _block_window(length: int, blocks: int, window: Window | None) -> Any:
+    """The window of the scales of an axis that is cut by `window`."""
+    if window is None or blocks == 1:
+        return None
+    if blocks == length:
+        return window
+    group = length // blocks
+    if isinstance(window.start, int) and window.step == 1 and window.start % group == 0 and window.size % group == 0:
+        return Window(window.start // group, window.size // group)
+    return Dense("the slice cuts through a group of scales")
+
+
+def rows(grid: Grid, indices: jax.Array) -> Grid:
+    """Rows along axis 0 of the dense tensor, read along the stored axis."""
+    places = grid.places()
+    codes = jnp.transpose(jnp.take(grid.codes, indices, axis=places[0], mode="clip"), places)
+    block = jnp.clip(indices, 0, grid.shape[0] - 1) // (grid.shape[0] // grid.scale.shape[0])
+    scales = {name: None if x is None else ops.rows(x, block) for name, x in _scales(grid).items()}
+    return grid.replace(codes=codes, order=(), **scales)

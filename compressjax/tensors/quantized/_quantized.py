@@ -1,0 +1,144 @@
+"""The node of integer grids: symmetric or affine; per tensor, channel or group; with or without integer activations."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from compressjax.core import Convolution, Dense, Product, Window, buffer, meta, node, ops
+from compressjax.tensors.quantized import _layout
+from compressjax.tensors.quantized._conv import integer_conv
+from compressjax.tensors.quantized._dot import integer_dot
+from compressjax.tensors.quantized._grid import Grid
+from compressjax.tensors.quantized._prepare import fast_layout, pays
+
+FLOATING = Dense("weight-only codes save bytes; the product runs in floating point")
+
+
+@node
+class Quantized(Grid):
+    """Integer codes on a uniform grid.
+
+    .. math:: W = s\\,(q - z)
+
+    Attributes:
+        codes: `[*shape]` permuted by `order`, int8 (symmetric) or uint8 (affine), values of `bits` bits.
+        scale: One axis for every axis of `shape`; each divides it, so one entry serves one block: `[1, 1]` per tensor,
+            `[1, out]` per channel, `[in / group, out]` per group.
+        zero_point: As `scale`, int32, or None when symmetric.
+        activation_scale: Scalar for `activation="static"`, else None.
+        bits: 2 to 8.
+        order: Stored order of the trailing axes. `(1, 0)` keeps a `[in, out]` kernel as `[out, in]`, on which
+            integer products run several times faster on CPUs.
+        activation: None (float activations), `"dynamic"` (int8, one scale a row) or `"static"` (int8, one scale).
+        dtype_name: Dtype of the dense tensor.
+
+    Example:
+        >>> Quantized(jnp.array([[1, -2]], jnp.int8), jnp.array([[0.5]])).materialize().tolist()
+        [[0.5, -1.0]]
+
+    Source: Jacob et al., arXiv:1712.05877.
+    """
+
+    codes: Any = buffer()
+    scale: Any = buffer()
+    zero_point: Any = buffer(default=None)
+    activation_scale: Any = buffer(default=None)
+    bits: int = meta(default=8)
+    order: tuple[int, ...] = meta(default=())
+    activation: str | None = meta(default=None)
+    dtype_name: str = meta(default="float32")
+
+    def transpose(self, permutation: tuple[int, ...]) -> Any:
+        """Nothing is copied: the stored order says it all."""
+        return _layout.transpose(self, permutation)
+
+    def reshape(self, sizes: tuple[int, ...]) -> Any:
+        """Keeps the stored order where axes that merge or split lie together in it."""
+        return _layout.reshape(self, sizes)
+
+    def cut(self, window: tuple[Window | None, ...]) -> Any:
+        """A window of codes and scales, unless it cuts through a group."""
+        return _layout.cut(self, window)
+
+    def convert(self, dtype: Any) -> Any:
+        """Codes and scales stay."""
+        return self.replace(dtype_name=jnp.dtype(dtype).name)
+
+    def rows(self, indices: jax.Array) -> Any:
+        """Reads along the stored axis; only the rows that were read change their layout."""
+        return _layout.rows(self, indices).materialize()
+
+    def dot(self, x: jax.Array, product: Product) -> Any:
+        """The product of rounded activations in integers; weight-only codes have none."""
+        return integer_dot(x, self, product) if self.activation else FLOATING
+
+    def conv(self, x: jax.Array, convolution: Convolution) -> Any:
+        """The convolution of rounded activations in integers; weight-only codes have none."""
+        return integer_conv(x, self, convolution) if self.activation else FLOATING
+
+    def as_grid(self) -> Any:
+        """Itself, with integer activations."""
+        return self if self.activation else FLOATING
+
+    def masked(self, mask: jax.Array) -> "Quantized | None":
+        """The grid with zeros outside a mask; None when zero is no code of its own."""
+        if self.zero_point is not None:
+            return None
+        return self.replace(codes=jnp.where(jnp.transpose(mask, self.stored()), self.codes, 0))
+
+    def looked_up(self, lookup: Callable[[jax.Array], jax.Array]) -> "Quantized | None":
+        """The grid whose codes are looked up in this table; None when the table has more than one scale."""
+        if self.scale.size != 1:
+            return None
+        codes = lookup(self.dense_codes())
+        ones = (1,) * codes.ndim
+        zero = None if self.zero_point is None else self.zero_point.reshape(ones)
+        return self.replace(codes=codes, scale=self.scale.reshape(ones), zero_point=zero, order=())
+
+    def activation_step(self) -> Any:
+        """The static scale, if there is one."""
+        return jnp.reshape(self.activation_scale, ()) if self.activation == "static" else None
+
+    def prepare(self) -> Any:
+        """Larger grids with integer activations stay, matrices with the summed axis last; others become dense."""
+        return fast_layout(self) if self.activation and pays(self) else self.materialize()
+
+    def stacked(self) -> "Quantized | None":
+        """Every array carries axis 0, scales broadcast where one served all layers."""
+        length = self.shape[0]
+        if len(self.order) >= len(self.shape) or self.scale.shape[0] not in (1, length):
+            return None
+
+        def spread(x: Any) -> Any:
+            return None if x is None else jnp.broadcast_to(x, (length, *x.shape[1:]))
+
+        return self.replace(
+            scale=spread(self.scale),
+            zero_point=spread(self.zero_point),
+            activation_scale=spread(self.activation_scale),
+        )
+
+    def partition(self, axes: tuple[Any, ...], sizes: Mapping[str, int]) -> Any:
+        """Codes lie as the tensor does, and scales with their groups."""
+        parts = []
+        for length, blocks, axis in zip(self.shape, self.scale.shape, axes, strict=True):
+            names = axis if isinstance(axis, tuple) else (axis,) if axis else ()
+            devices = math.prod(sizes[name] for name in names)
+            if blocks != 1 and blocks != length and blocks % devices:
+                return Dense("a group of scales would lie on two devices")
+            parts.append(None if blocks == 1 else axis)
+        static = self.activation_scale
+        return self.replace(
+            codes=ops.Spec(*(axes[axis] for axis in self.stored())),
+            scale=ops.Spec(*parts),
+            zero_point=None if self.zero_point is None else ops.Spec(*parts),
+            activation_scale=None if static is None else ops.Spec(*axes[: len(static.shape)]),
+        )
+
+    def mesh_axes(self) -> list[Any]:
+        """Those of the codes."""
+        codes = ops.mesh_axes(self.codes)
+        return [codes[place] for place in self.places()]

@@ -1,0 +1,16 @@
+"""The laws that every node keeps, for nodes of your own: each raises `Broken` and says what is wrong.
+
+Example:
+    >>> import jax.numpy as jnp
+    >>> from compressjax import tensors
+    >>> assert_node_shape(tensors.Masked(jnp.ones((4, 6)), jnp.eye(4, 6, dtype=bool)))
+"""
+
+from compressjax.testing._compare import Broken, difference
+from compressjax.testing._lifting import assert_lifted, assert_sharded
+from compressjax.testing._nodes import assert_decoded, assert_lossless, assert_node_shape, assert_size, check_node
+
+__all__ = [
+    "Broken", "assert_decoded", "assert_lifted", "assert_lossless", "assert_node_shape", "assert_sharded",
+    "assert_size", "check_node", "difference",
+]  # fmt: skip

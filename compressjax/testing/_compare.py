@@ -1,0 +1,73 @@
+"""Comparisons by bytes, and what a law says when it does not hold."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+class Broken(AssertionError):  # noqa: N818 - a law is broken
+    """A law does not hold; the message names the law and what is wrong.
+
+    Example:
+        >>> issubclass(Broken, AssertionError)
+        True
+    """
+
+
+def require(held: Any, law: str, why: str) -> None:
+    """Raises `Broken` with the law's name unless `held`."""
+    if not held:
+        raise Broken(f"{law}: {why}")
+
+
+def array(seed: int, shape: tuple[int, ...], dtype: str = "float32", scale: float = 1.0) -> jax.Array:
+    """Normal numbers from NumPy, so that no law draws from the generator under test."""
+    return jnp.asarray(np.random.default_rng(seed).normal(size=shape) * scale, jnp.dtype(dtype))
+
+
+def epsilon(dtype: Any) -> float:
+    """Distance from one to the next number of a floating dtype."""
+    return float(jnp.finfo(dtype).eps)
+
+
+def same_bits(a: Any, b: Any) -> bool:
+    """Whether two arrays agree in dtype, shape and every byte (NaN equals NaN, zero differs from minus zero)."""
+    a, b = np.asarray(a), np.asarray(b)
+    return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+
+
+def difference(a: Any, b: Any) -> str:
+    """Where two trees differ in structure or bits.
+
+    Args:
+        a: Tree of arrays and nodes.
+        b: Another one.
+
+    Returns:
+        A sentence that names the first leaf that differs; empty when none does.
+
+    Example:
+        >>> difference({"w": np.zeros(2)}, {"w": np.zeros(2)})
+        ''
+    """
+    ours: Any = jax.tree.structure(a)
+    theirs: Any = jax.tree.structure(b)
+    if ours != theirs:
+        return f"structures differ: {ours} and {theirs}"
+    for (path, x), (_, y) in zip(*(jax.tree_util.tree_flatten_with_path(t)[0] for t in (a, b)), strict=True):
+        if not same_bits(x, y):
+            return f"{jax.tree_util.keystr(path)} differs: {describe(x)} and {describe(y)}"
+    return ""
+
+
+def describe(x: Any) -> str:
+    """Shape, dtype and the first entries."""
+    x = np.asarray(x)
+    return f"{x.dtype}{list(x.shape)} {x.ravel()[:6].tolist()}"
+
+
+def float64(x: Any) -> np.ndarray:
+    """Any array in double precision."""
+    return np.asarray(x).astype(np.float64)

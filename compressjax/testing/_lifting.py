@@ -1,0 +1,230 @@
+"""Law 5: `lift(f)(node, x)` equals `f(materialize(node), x)`, compiled, batched, differentiated and sharded.
+
+The functions are linear in the weight and in `x`, and the bound follows from that: rounding the activations by at most
+`e` moves `f` by at most `f(|W|, e)`, and floating-point sums move it by a multiple of `f(|W|, |x|)`. Where `W` is a
+product of factors, `|W|` is the product of their magnitudes.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from compressjax import core, interpret
+from compressjax.testing._compare import Broken, array, epsilon, float64, require
+
+Function = Callable[[Any, jax.Array], jax.Array]
+Lift = Callable[[Function], Function]
+
+
+def functions(shape: tuple[int, ...]) -> tuple[dict[str, Function], tuple[int, ...]]:
+    """Functions of a weight of some shape, and the shape of the `x` they share."""
+    match len(shape):
+        case 1:
+            return {"scale": lambda w, x: x * jnp.broadcast_to(w, x.shape)}, (4, *shape)
+        case 2:
+            ids = np.array([0, shape[0] - 1, 0, 1])
+            return {
+                "product": lambda w, x: x @ w,
+                "one row": lambda w, x: jnp.einsum("a,ao->o", x[0], w),
+                "rows read": lambda w, x: jnp.take(w, ids, axis=0) * x[:, :1],
+            }, (4, shape[0])
+        case 3:
+            return {
+                "two output axes": lambda w, x: jnp.einsum("nb,bio->nio", x, w),
+                "batched": lambda w, x: jnp.einsum("nb,bio->bno", x, w),
+            }, (4, shape[0])
+        case 4:
+            numbers = ("NHWC", "HWIO", "NHWC")
+
+            def convolve(w: Any, x: jax.Array) -> jax.Array:
+                return jax.lax.conv_general_dilated(x, w, (1, 1), "SAME", dimension_numbers=numbers)
+
+            return {"convolution": convolve}, (4, 4, 4, shape[2])
+    return {"product": lambda w, x: jnp.tensordot(x, w, 1 if shape else 0)}, (4, *shape[:1])
+
+
+def native(f: Function) -> Function:
+    """The transformation under test; fallbacks are allowed here, silence about them is not its business."""
+    return interpret.lift(f, on_fallback="ignore")
+
+
+def assert_lifted(node: core.Node, seed: int, lift: Lift = native) -> None:
+    """Law 5 for one node, under `jit`: outputs, the first also under `vmap`, gradients of the values and the input.
+
+    Args:
+        node: Node to judge.
+        seed: Of the inputs.
+        lift: The transformation, `compressjax.lift` by default.
+
+    Raises:
+        Broken: If a result is further from that of the dense tensor than rounding explains.
+
+    Example:
+        >>> from compressjax import tensors
+        >>> assert_lifted(tensors.Codebook(jnp.ones(2), jnp.zeros(4, jnp.uint8)), seed=0)
+    """
+    shape = tuple(node.shape)
+    table, x_shape = functions(shape)
+    x = array(seed, x_shape, str(jnp.dtype(node.dtype)))
+    dense = node.materialize()
+    flat = core.values({"w": node})
+    outputs, batched, gradients = _compiled(table, lift, node, flat, x)
+    asked, asked_batch, (to_weight, to_x) = _dense_program(shape)(dense, x)
+    bounds = _bounds(node, x)
+    for name, reference in asked.items():
+        _within(name, outputs[name], reference, bounds[name])
+    first = next(iter(table))
+    _within(f"{first} under vmap", batched, asked_batch, np.stack([bounds[first]] * 2))
+    _, pull = jax.vjp(lambda flat: core.with_values({"w": node}, flat)["w"].materialize(), flat)
+    wanted = {**pull(to_weight)[0], "x": to_x}
+    for path, reference in wanted.items():
+        got = {**gradients[0], "x": gradients[1]}[path]
+        # A gradient sums entries of like size; the largest one stands for them all.
+        size = np.full(reference.shape, 1.0 + 2.0 * np.abs(float64(reference)).max(initial=0.0))
+        _within(f"gradient of {path}", got, reference, rounding(node, *x.shape) * size)
+
+
+def assert_sharded(node: core.Node, seed: int, lift: Lift = native, devices: int = 2) -> None:
+    """Law 5 with the rows of `x` on several devices.
+
+    Args:
+        node: Node to judge.
+        seed: Of the inputs.
+        lift: The transformation, `compressjax.lift` by default.
+        devices: How many; each holds as many rows.
+
+    Raises:
+        Broken: If a result is further from that of the dense tensor than rounding explains.
+
+    Example:
+        >>> from compressjax import tensors
+        >>> assert_sharded(tensors.Codebook(jnp.ones(2), jnp.zeros(4, jnp.uint8)), seed=0, devices=1)
+    """
+    shape = tuple(node.shape)
+    table, x_shape = functions(shape)
+    x = array(seed, x_shape, str(jnp.dtype(node.dtype)))
+    mesh = jax.sharding.Mesh(np.array(jax.devices()[:devices]), ("rows",))
+    placed = jax.device_put(x, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("rows")))
+    outputs = jax.jit(lambda node, x: {name: lift(f)(node, x) for name, f in table.items()})(node, placed)
+    asked, _, _ = _dense_program(shape)(node.materialize(), x)
+    bounds = _bounds(node, x)
+    for name, reference in asked.items():
+        _within(f"{name} on {devices} devices", outputs[name], reference, bounds[name])
+
+
+def _within(what: str, got: jax.Array, asked: jax.Array, bound: np.ndarray) -> None:
+    same = got.shape == asked.shape and got.dtype == asked.dtype
+    require(same, "lift", f"{what} is {got.dtype}{got.shape}, dense {asked.dtype}{asked.shape}")
+    error = np.abs(float64(got) - float64(asked))
+    require((error <= bound).all(), "lift", f"{what} is off by {error.max():.3g}, bound {np.max(bound):.3g}")
+
+
+def _scalar(table: dict[str, Function], w: Any, x: jax.Array) -> jax.Array:
+    """One number from all functions, to differentiate."""
+    total = jnp.float32(0)
+    for f in table.values():
+        y = f(w, x).astype(jnp.float32)
+        total = total + jnp.sum(y * np.cos(np.arange(y.size, dtype=np.float32)).reshape(y.shape))
+    return total
+
+
+def _compiled(table: dict[str, Function], lift: Lift, node: core.Node, flat: Any, x: jax.Array) -> Any:
+    lifts = {name: lift(f) for name, f in table.items()}
+    first = next(iter(table))
+
+    @jax.jit
+    def program(node: core.Node, flat: Any, x: jax.Array) -> Any:
+        def loss(flat: Any, x: jax.Array) -> jax.Array:
+            return _scalar(lifts, core.with_values({"w": node}, flat)["w"], x)
+
+        outputs = {name: g(node, x) for name, g in lifts.items()}
+        pair = jnp.stack([x, -x])
+        batched = jax.vmap(lifts[first], (None, 0))(node, pair)
+        return outputs, batched, jax.grad(loss, (0, 1))(flat, x)
+
+    try:
+        return program(node, flat, x)
+    except (jax.errors.JAXTypeError, TypeError) as error:
+        raise Broken(f"lift: it does not run under jit, vmap and grad: {error}") from error
+
+
+@functools.cache
+def _dense_program(shape: tuple[int, ...]) -> Callable[..., Any]:
+    """The same of a dense weight; one program serves every node of that shape."""
+    table, _ = functions(shape)
+    first = next(iter(table))
+
+    @jax.jit
+    def program(w: jax.Array, x: jax.Array) -> Any:
+        outputs = {name: f(w, x) for name, f in table.items()}
+        batched = jnp.stack([table[first](w, x), table[first](w, -x)])
+        return outputs, batched, jax.grad(lambda w, x: _scalar(table, w, x), (0, 1))(w, x)
+
+    return program
+
+
+@functools.cache
+def _plain(shape: tuple[int, ...]) -> Callable[..., Any]:
+    table, _ = functions(shape)
+    return jax.jit(lambda w, x: {name: f(w, x) for name, f in table.items()})
+
+
+def rounding(node: core.Node, *sizes: int) -> float:
+    """Relative rounding of sums as long as the longest axis."""
+    return 4 * epsilon(node.dtype) * (4 + max(*node.shape, *sizes, 1))
+
+
+def _bounds(node: core.Node, x: jax.Array) -> dict[str, np.ndarray]:
+    plain = _plain(tuple(node.shape))
+    weight, size = magnitude(node), jnp.abs(x.astype(jnp.float32))
+    spread, off = plain(weight, size), plain(weight, _activation_errors(node, size))
+    share = rounding(node, *x.shape)
+    return {name: 1.001 * np.asarray(off[name]) + share * np.asarray(spread[name]) + 1e-6 for name in spread}
+
+
+def _activation_errors(node: core.Node, size: jax.Array) -> jax.Array:
+    """What each activation may be off by when the node rounds them to int8; zero otherwise."""
+    grid = next((g for n in inner(node) if not isinstance(g := n.as_grid(), core.Dense)), None)
+    if grid is None:
+        return jnp.zeros_like(size)
+    step = grid.activation_step()
+    if step is None:
+        return jnp.full_like(size, jnp.max(size) / 254)
+    return step / 2 + jnp.maximum(size - 127 * step, 0)
+
+
+def inner(item: Any) -> Iterator[core.Node]:
+    """A node and all nodes within its values."""
+    for part in item if isinstance(item, tuple) else (item,):
+        if isinstance(part, core.Node):
+            yield part
+            for name, role in part.roles.items():
+                if role == "value":
+                    yield from inner(getattr(part, name))
+
+
+def magnitude(x: Any) -> Any:
+    """What rounding errors are proportional to: entries made of the magnitudes of the values.
+
+    Integer codes may count from a zero point, whose product is summed apart; what codes of zero stand for is added.
+    """
+    if isinstance(x, tuple | list):
+        return type(x)(map(magnitude, x))
+    if not isinstance(x, core.Node):
+        return jnp.abs(jnp.asarray(x, jnp.float32))
+    made: Any = x
+    values = {name: magnitude(getattr(x, name)) for name, role in x.roles.items() if role == "value"}
+    absolute = dataclasses.replace(made, **values)
+    buffers = {name: getattr(x, name) for name, role in x.roles.items() if role == "buffer"}
+    codes = {name: jnp.zeros_like(part) for name, part in buffers.items() if _is_code(part, x.size)}
+    total = jnp.abs(absolute.materialize().astype(jnp.float32))
+    return total + (2 * jnp.abs(dataclasses.replace(absolute, **codes).materialize()) if codes else 0)
+
+
+def _is_code(part: Any, size: int) -> bool:
+    return isinstance(part, jax.Array | np.ndarray) and part.dtype.kind in "iu" and part.size == size

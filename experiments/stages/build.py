@@ -1,0 +1,128 @@
+"""From `config.stages` to stages of the engine, checked before anything trains."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from compressjax import recipe
+from compressjax.recipe import Previous, Stage, Stored
+from experiments import models
+from experiments.datasets import batch_indices
+from experiments.problem import Problem, as_variables, cross_entropy
+from experiments.stages.factorize import factorize
+from experiments.stages.facts import conclude, last_tree, observed, problem_at
+from experiments.stages.shrink import shrink
+from experiments.stages.training import DEFAULTS, count_steps, fit
+
+DRIVERS: dict[str, Callable[..., tuple[Any, dict[str, Any]]]] = {"factorize": factorize, "shrink": shrink}
+
+
+def build(problem: Problem, config: Mapping[str, Any]) -> list[Stage]:
+    """The stages that a config asks for, in order.
+
+    Args:
+        problem: network and data.
+        config: with `stages`, pairs of name and settings as `recipe.plan` takes them, `model` and `seed`; `skip` holds
+            labels of stages to leave out.
+
+    Returns:
+        The stages. Settings, and so places in the cache, name what all of them share.
+
+    Raises:
+        ValueError: when a name, a setting, a selector or the order is wrong.
+    """
+    skipped = set(config.get("skip", ()))
+    labels = [recipe.label_of(spec) for spec in config["stages"]]
+    if not labels or config["stages"][0][0] != "train" or skipped - set(labels[1:]):
+        raise ValueError(
+            f"config.stages={labels} must begin with `train`, the dense network, and "
+            f"--config.skip={sorted(skipped)} name stages after it"
+        )
+    examples = len(problem.data.train_labels)
+    planned = recipe.plan(
+        [spec for spec, label in zip(config["stages"], labels) if label not in skipped],
+        jax.eval_shape(problem.initial_params),
+        train=DEFAULTS,
+        steps=lambda settings: count_steps(settings, examples),
+        drivers=DRIVERS,
+        given=makers(problem),
+    )
+    shared = {"model": config["model"], "seed": config["seed"], "devices": problem.mesh.size}
+    made = []
+    for stage in planned:
+        _check(stage)
+        engine = at_once(problem, stage) if stage.train is None else fit(problem, stage)
+        made.append(engine._replace(settings={**shared, "name": stage.name, **stage.settings}))
+    return made
+
+
+def makers(problem: Problem) -> dict[str, Callable[..., Any]]:
+    """What methods read that a config cannot hold, see `recipe.make`.
+
+    Args:
+        problem: network and data.
+
+    Returns:
+        Makers of `key` (by a word), `loss`, `batches`, `forward`, `inputs="ones"` and `examples`.
+    """
+    labels = problem.data.train_labels
+
+    def batches(order: str = "batches", examples: int = 128, per_class: int = 0) -> list[tuple[jax.Array, jax.Array]]:
+        """One batch of training examples, drawn in an order of that name; `per_class` of every class where asked."""
+        count = len(labels) if per_class else examples
+        rows = batch_indices(problem.seed, order, 0, 1, count, len(labels))[0]
+        if per_class:
+            rows = np.concatenate([rows[labels[rows] == c][:per_class] for c in range(problem.data.classes)])
+        return [(problem.images[rows], problem.labels[rows])]
+
+    def inputs(kind: str) -> jax.Array:
+        if kind != "ones":
+            raise ValueError(f"inputs={kind!r}; there are only 'ones', an image without data")
+        return jnp.ones((1, *problem.data.train_images.shape[1:]))
+
+    return {
+        "key": problem.key,
+        "loss": lambda temperature=1.0: cross_entropy(problem.apply, temperature),
+        "batches": batches,
+        # Not standardized: ones would not stay ones.
+        "forward": lambda: lambda params, images: problem.model.apply(as_variables(params), images),
+        "inputs": inputs,
+        "examples": lambda: len(labels),
+    }
+
+
+def at_once(problem: Problem, stage: recipe.Planned) -> Stage:
+    """A stage that does not train: a method, `encode` or a driver.
+
+    Args:
+        problem: network and data.
+        stage: from `recipe.plan`.
+
+    Returns:
+        The stage; it raises `ValueError` when it changes nothing, but for drivers that say why.
+    """
+
+    def start(previous: Previous) -> tuple[Any, Any]:
+        now, tree = problem_at(problem, previous), last_tree(previous)
+        if stage.name in DRIVERS:
+            return now, DRIVERS[stage.name](now, tree, **stage.settings)
+        work = stage.start(jax.tree.map(jnp.asarray, tree))
+        return now, (work.apply(observed(now, stage.stats, tree)), {"notes": list(work.notes)})
+
+    def finish(context: Problem, state: Any) -> Stored:
+        tree, facts = state
+        if "network" in facts:
+            context = context._replace(model=models.create(**facts["network"]))
+        return conclude(context, tree, **facts)
+
+    return Stage(stage.label, {}, start, finish)
+
+
+def _check(stage: recipe.Planned) -> None:
+    if stage.name == "distill" and not stage.settings["train"]["soft"]:
+        raise ValueError(f"stage {stage.label}: distill learns from the teacher; give `soft`, the weight of its part")
+    if stage.stats is not None and (set(stage.stats) != {"examples"} or not stage.stats["examples"] > 0):
+        raise ValueError(f"stage {stage.label}: stats={stage.stats!r} must say how many, as in {{'examples': 1024}}")

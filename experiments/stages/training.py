@@ -1,0 +1,250 @@
+"""A stage that trains: chunks of steps, in one compiled scan where that is fast, seen through a compression."""
+
+import functools
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from compressjax import core, distill, recipe
+from compressjax.recipe import Previous, Stage, Stored
+from experiments.datasets import batch_indices
+from experiments.problem import Problem
+from experiments.stages.facts import conclude, last_tree, observed, problem_at
+
+# Settings of a training, with what they are where a config says nothing.
+DEFAULTS: dict[str, Any] = {
+    "epochs": 10.0,  # rounded up to whole chunks
+    "batch": 128,
+    "learning_rate": 1e-3,  # falls along a cosine
+    "end_rate": 0.0,  # fraction of the rate that is left at the end
+    "weight_decay": 0.0,  # decoupled, of Adam
+    "optimizer": None,  # another optimizer: ("optax:sgd", {"momentum": 0.9}); None is Adam
+    "chunk": 234,  # steps per compiled call
+    "save_every": 2340,  # steps between checkpoints inside the stage
+    "scan": True,  # False for networks with convolutions on a CPU
+    "temperature": 4.0,  # of the distillation loss
+    "mixup": 0.0,  # largest weight of another image blended into each; 0 blends nothing
+    "soft": 0.0,  # weight of the teacher's part of the loss; 0 trains on labels alone
+}
+
+
+class Frozen(NamedTuple):
+    """Arrays that a training reads but never changes.
+
+    Attributes:
+        tree: where the trained values live; nodes keep their masks and codes here.
+        teacher: parameters of the first stage; None where nobody learns from them.
+        stats: statistics for methods that read them, or None.
+    """
+
+    tree: Any
+    teacher: Any
+    stats: Any
+
+
+class Context(NamedTuple):
+    """A training at work: the stage on its tree, the arrays, and the compiled chunk of steps."""
+
+    problem: Problem
+    work: recipe.Work
+    frozen: Frozen
+    run: Callable[..., tuple["State", dict[str, jax.Array]]]
+
+
+class State(NamedTuple):
+    """What a training changes.
+
+    Attributes:
+        params: the tree while it is dense, `{value path: array}` once it has nodes.
+        optimizer: state of `core.as_optax`; the compression's state is inside.
+    """
+
+    params: Any
+    optimizer: core.CompressedState
+
+
+def fit(problem: Problem, stage: recipe.Planned) -> Stage:
+    """Builds a stage that trains.
+
+    Args:
+        problem: network and data.
+        stage: from `recipe.plan`, with the settings of `DEFAULTS`.
+
+    Returns:
+        The stage.
+    """
+    name, settings = stage.label, stage.train or {}
+    count = count_steps(settings, len(problem.data.train_labels))
+    make_optimizer(settings, count)  # what is wrong with it shows before anything trains
+
+    def start(previous: Previous) -> tuple[Context, State]:
+        now = problem_at(problem, previous)
+        tree = last_tree(previous) if previous else now.initial_params()
+        work = stage.start(jax.tree.map(jnp.asarray, tree))
+        teacher = next(iter(previous.values())).tree["params"] if previous and settings["soft"] else None
+        optimizer = core.as_optax(work.compression, make_optimizer(settings, count))
+        learn = functools.partial(_step, problem, now, work._replace(tree=None), settings, optimizer, problem.key(name))
+        run = jax.jit(functools.partial(_scan, learn), donate_argnums=1)
+        everywhere = jax.sharding.NamedSharding(problem.mesh, jax.sharding.PartitionSpec())
+        frozen = Frozen(work.tree, teacher, observed(now, stage.stats, tree))
+        # Copies: a chunk gives its state's memory back, and the tree is read at every step.
+        params = jax.tree.map(jnp.copy, work.params)
+        frozen, state = jax.device_put((frozen, State(params, optimizer.init(params))), everywhere)
+        return Context(now, work, frozen, run), state
+
+    def advance(context: Context, state: State, first: int, count: int) -> tuple[State, dict[str, float]]:
+        rows = batch_indices(problem.seed, name, first, count, settings["batch"], len(problem.data.train_labels))
+        # XLA runs convolutions inside loops on a CPU ten times slower than outside: such networks go step by step.
+        steps = np.arange(first, first + count, dtype=np.int32)
+        parts = [slice(None)] if settings["scan"] else [slice(i, i + 1) for i in range(count)]
+        seen = []
+        for part in parts:
+            batches = (steps[part], rows[part])
+            state, metrics = context.run(context.frozen, state, batches, problem.images, problem.labels)
+            seen.append(metrics)
+        means = {key: float(np.mean([np.mean(metrics[key]) for metrics in seen])) for key in seen[0]}
+        if not math.isfinite(means["loss"]):
+            raise ValueError(
+                f"stage {name}: the loss became {means['loss']} between steps {first} and {first + count}; "
+                f"lower its learning_rate={settings['learning_rate']} and choose another --workdir"
+            )
+        return state, means
+
+    def finish(context: Context, state: State) -> Stored:
+        tree = context.work.encode(state.params, state.optimizer.compression)
+        return conclude(context.problem, tree, notes=list(context.work.notes))
+
+    return Stage(name, {}, start, finish, advance, count, settings["chunk"], settings["save_every"])
+
+
+def count_steps(settings: Mapping[str, Any], examples: int) -> int:
+    """Steps of a stage: its epochs, rounded up to whole chunks so that one program serves them all.
+
+    Args:
+        settings: with `epochs`, `batch` and `chunk`.
+        examples: size of the training set.
+
+    Returns:
+        Number of steps.
+
+    Example:
+        >>> count_steps({"epochs": 1, "batch": 10, "chunk": 8}, 100)
+        16
+    """
+    chunk = settings["chunk"]
+    return -(-round(settings["epochs"] * (examples // settings["batch"])) // chunk) * chunk
+
+
+def make_optimizer(settings: Mapping[str, Any], steps: int) -> optax.GradientTransformation:
+    """Adam with decoupled weight decay, or another optimizer, under a cosine schedule.
+
+    Args:
+        settings: with `learning_rate`, `end_rate`, `weight_decay` and `optimizer`.
+        steps: length of the schedule.
+
+    Returns:
+        The transformation.
+    """
+    schedule = optax.cosine_decay_schedule(settings["learning_rate"], max(steps, 1), settings["end_rate"])
+    if settings["optimizer"]:
+        return recipe.make(settings["optimizer"], given={"learning_rate": lambda: schedule}, where="optimizer")
+    return optax.adamw(schedule, weight_decay=settings["weight_decay"])
+
+
+def _scan(
+    step: Callable[..., tuple[State, dict[str, jax.Array]]],
+    frozen: Frozen,
+    state: State,
+    batches: tuple[jax.Array, jax.Array],
+    images: jax.Array,
+    labels: jax.Array,
+) -> tuple[State, dict[str, jax.Array]]:
+    def body(state: State, batch: tuple[jax.Array, jax.Array]) -> tuple[State, dict[str, jax.Array]]:
+        return step(frozen, state, *batch, images, labels)
+
+    if len(batches[0]) == 1:
+        return body(state, jax.tree.map(lambda x: x[0], batches))
+    return jax.lax.scan(body, state, batches)
+
+
+def _step(
+    problem: Problem,
+    now: Problem,
+    work: recipe.Work,
+    settings: Mapping[str, Any],
+    optimizer: optax.GradientTransformationExtraArgs,
+    key: jax.Array,
+    frozen: Frozen,
+    state: State,
+    number: jax.Array,
+    rows: jax.Array,
+    images: jax.Array,
+    labels: jax.Array,
+) -> tuple[State, dict[str, jax.Array]]:
+    split = jax.sharding.NamedSharding(problem.mesh, jax.sharding.PartitionSpec("data"))
+    rows = jax.lax.with_sharding_constraint(rows, split)
+    x, y = images[rows], labels[rows]
+    if settings["mixup"]:
+        x, y = mix(jax.random.fold_in(key, number), x, jax.nn.one_hot(y, problem.data.classes), settings["mixup"])
+    target = None if frozen.teacher is None else problem.apply(frozen.teacher, x)
+    work = work._replace(tree=frozen.tree)
+
+    def loss(params: Any) -> tuple[jax.Array, tuple[jax.Array, Any]]:
+        logits, moved = now.train_apply(work.view(params, state.optimizer.compression), x)
+        return objective(logits, y, target, settings), (logits, moved)
+
+    (value, (logits, moved)), grads = jax.value_and_grad(loss, has_aux=True)(state.params)
+    updates, new = optimizer.update(grads, state.optimizer, state.params, stats=frozen.stats)
+    params = core.with_values(optax.apply_updates(state.params, updates), core.values(moved))
+    metrics = {"loss": value, "accuracy": (logits.argmax(-1) == (y.argmax(-1) if y.ndim == 2 else y)).mean()}
+    return State(params, new), metrics
+
+
+def mix(key: jax.Array, images: jax.Array, labels: jax.Array, most: float) -> tuple[jax.Array, jax.Array]:
+    """Blends each example with its neighbor in the batch, so that a student also meets its teacher between the data.
+
+    .. math:: x = (1 - \\lambda) x_i + \\lambda x_{i+1}, \\quad \\lambda \\sim U(0, most)
+
+    Args:
+        key: PRNG key.
+        images: `[batch, height, width, channels]`.
+        labels: `[batch, classes]`, probabilities.
+        most: largest weight of the neighbor, in (0, 1].
+
+    Returns:
+        Blended images, float32, and labels.
+
+    Example:
+        >>> x, y = mix(jax.random.key(0), jnp.ones((2, 1, 1, 1)), jnp.eye(2), 0.5)
+        >>> x.ravel().tolist(), bool((y.sum(-1) == 1).all())
+        ([1.0, 1.0], True)
+
+    Source: mixup, Zhang et al., arXiv:1710.09412; with a teacher, Beyer et al., arXiv:2106.05237.
+    """
+    weight = jax.random.uniform(key, (len(images), 1, 1, 1), maxval=most)
+    blended = (1 - weight) * images.astype(jnp.float32) + weight * jnp.roll(images, 1, axis=0).astype(jnp.float32)
+    flat = weight.reshape(-1, 1)
+    return blended, (1 - flat) * labels + flat * jnp.roll(labels, 1, axis=0)
+
+
+def objective(logits: jax.Array, labels: jax.Array, target: jax.Array | None, settings: Mapping[str, Any]) -> jax.Array:
+    """Cross-entropy, mixed with Hinton's distillation loss where there is a teacher.
+
+    Args:
+        logits: `[batch, classes]`.
+        labels: `[batch]`, or probabilities `[batch, classes]`.
+        target: the teacher's logits, or `None`.
+        settings: with `temperature` and `soft`.
+
+    Returns:
+        The mean loss.
+    """
+    if target is None or not settings["soft"]:
+        entropy = optax.softmax_cross_entropy if labels.ndim == 2 else optax.softmax_cross_entropy_with_integer_labels
+        return entropy(logits, labels).mean()
+    return distill.soft_target_loss(logits, target, labels, temperature=settings["temperature"], alpha=settings["soft"])

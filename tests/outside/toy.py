@@ -1,0 +1,47 @@
+"""What a researcher writes in a file of their own: a node, declared with one decorator, and its NumPy decoder."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from compressjax import coding, core
+
+
+@core.node
+class Ternary(core.Node):
+    """Minus one, zero or one times a scale for every output."""
+
+    scale: Any = core.value()
+    signs: Any = core.buffer()
+    source: tuple[str, int] | None = core.meta(default=None)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.signs.shape)
+
+    @property
+    def dtype(self) -> np.dtype:
+        return np.dtype(self.scale.dtype)
+
+    def materialize(self) -> jax.Array:
+        return jnp.broadcast_to(core.dense(self.scale), self.shape) * self.signs.astype(self.dtype)
+
+    def size_bits(self, kept: int | None = None) -> int:
+        return 2 * (self.size if kept is None else kept) + core.entry_bits(self.scale)
+
+    def dot(self, x: jax.Array, product: core.Product) -> Any:
+        if product.sum != (0,) or product.batch:
+            return core.Dense("the scales lie on the axis that is summed over")
+        out = product.dense(x, self.signs.astype(x.dtype))
+        return out * jnp.broadcast_to(core.dense(self.scale), out.shape).astype(out.dtype)
+
+
+coding.register(Ternary.type_name, dense=lambda fields, meta: fields["scale"] * fields["signs"], entrywise=("signs",))
+
+
+def ternary(x: jax.Array) -> Ternary:
+    """Rounds a matrix `[in, out]`, zero below half of the mean magnitude."""
+    size = jnp.abs(x).mean(0, keepdims=True)
+    return Ternary(size[0], jnp.where(jnp.abs(x) < size / 2, 0, jnp.sign(x)).astype(jnp.int8), source=("toy", 1))

@@ -1,0 +1,89 @@
+"""Rounding to int8 and back."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from compressjax import tensors
+from compressjax.tensors.quantized._rounding import (
+    LIMIT,
+    quantize_activations,
+    refusal,
+    signed_codes,
+    straight_through_product,
+)
+from tests.interpret import samples
+
+DYNAMIC = tensors.Quantized(None, None, activation="dynamic")
+STATIC = tensors.Quantized(None, None, activation="static", activation_scale=jnp.float32(0.5))
+
+
+@given(
+    st.lists(st.floats(-1e30, 1e30, allow_subnormal=False), min_size=1, max_size=8),
+    st.integers(-40, 30),
+)
+def test_codes_round_to_nearest_within_half_a_step(entries: list[float], exponent: int) -> None:
+    x = np.ldexp(np.array([entries], np.float32), exponent % 20 - 10).astype(np.float32)
+    codes, scale = quantize_activations(jnp.asarray(x), (1,), DYNAMIC)
+    codes, scale = np.asarray(codes).astype(float), float(scale[0, 0])
+    assert np.abs(codes).max() <= LIMIT
+    assert np.isfinite(scale)
+    assert scale > 0
+    assert (np.abs(codes * scale - x.astype(float)) <= 0.5001 * scale).all()
+
+
+def test_scales_are_shared_over_the_given_axes_only() -> None:
+    x = samples.floats(samples.rng(), 3, 4, 5)
+    for axes in ((2,), (0, 1), (), (0, 1, 2)):
+        codes, scale = quantize_activations(x, axes, DYNAMIC)
+        np.testing.assert_allclose(scale, np.abs(x).max(axis=axes, keepdims=True) / 127, rtol=1e-6)
+        assert codes.shape == x.shape
+        assert codes.dtype == jnp.int8
+
+
+def test_static_scales_saturate() -> None:
+    codes, scale = quantize_activations(jnp.array([[0.2, 0.3, -80.0, 1e9]]), (1,), STATIC)
+    assert codes.tolist() == [[0, 1, -127, 127]]
+    assert scale.tolist() == [[0.5]]
+
+
+@pytest.mark.parametrize("node", [DYNAMIC, STATIC], ids=["dynamic", "static"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_scales_tell_of_non_finite_entries(node: tensors.Quantized, bad: float) -> None:
+    _, scale = quantize_activations(jnp.array([[1.0, bad], [1.0, 2.0]]), (1,), node)
+    assert not np.isfinite(scale[0, 0])
+    assert np.isfinite(scale[1, 0])
+
+
+@pytest.mark.parametrize(("bits", "dtype"), [(8, jnp.int8), (8, jnp.uint8), (4, jnp.uint8), (4, jnp.int8)])
+@pytest.mark.parametrize("with_zero", [False, True])
+def test_signed_codes_stand_for_the_same_numbers(bits: int, dtype: jnp.dtype, with_zero: bool) -> None:
+    low, high = (0, 2**bits) if dtype == jnp.uint8 else (-(2 ** (bits - 1)), 2 ** (bits - 1))
+    codes = jnp.arange(low, high, dtype=dtype)
+    node = tensors.Quantized(codes, jnp.ones(1), jnp.array([7], jnp.int32) if with_zero else None, bits=bits)
+    signed, zero = signed_codes(node)
+    assert signed.dtype == jnp.int8
+    shift = 0 if zero is None else np.asarray(zero)
+    np.testing.assert_array_equal(np.asarray(signed).astype(int) - shift, np.arange(low, high) - 7 * with_zero)
+
+
+def test_refusals() -> None:
+    x = jnp.ones(3)
+    assert refusal(x, DYNAMIC, 100_000) == ""
+    assert "int32" in refusal(x, DYNAMIC, 200_000)
+    assert "int32" in refusal(x, dataclasses.replace(DYNAMIC, zero_point=jnp.zeros(1)), 100_000)
+    assert "int8" in refusal(x.astype(int), DYNAMIC, 1)
+    assert "layer" in refusal(x, dataclasses.replace(STATIC, activation_scale=jnp.ones(2)), 1)
+    assert refusal(x, dataclasses.replace(STATIC, activation_scale=jnp.ones(1)), 1) == ""
+
+
+def test_straight_through_product_has_one_function_s_values_and_the_other_s_derivatives() -> None:
+    f = straight_through_product(lambda x, n: jnp.round(x) * n, lambda x, n: x * n * n)
+    assert f(1.6, 3.0) == 6.0
+    assert jax.grad(f, (0, 1))(1.6, 3.0) == (9.0, pytest.approx(2 * 1.6 * 3))
+    assert jax.jit(jax.vmap(jax.grad(f), (0, None)))(jnp.array([0.2, 0.8]), 3.0).tolist() == [9.0, 9.0]
