@@ -21,7 +21,7 @@ from compressjax.core._tree import (
     whole,
     with_values,
 )
-from compressjax.core._unchanged import UnchangedWarning
+from compressjax.core._unchanged import UnchangedWarning, unchanged
 
 __all__ = [
     "ChainState",
@@ -69,6 +69,7 @@ __all__ = [
     "selected",
     "sequence",
     "storage",
+    "unchanged",
     "value",
     "values",
     "whole",
