@@ -14,6 +14,7 @@ from compressjax.core import (
     Product,
     Window,
     buffer,
+    count_nonzero,
     dense,
     entry_bits,
     node,
@@ -68,6 +69,11 @@ class Masked(Node):
         if kept is None:
             return self.size + entry_bits(self.value, stored)
         return kept + entry_bits(self.value, min(stored, kept))
+
+    def describe(self) -> str:
+        """The share of zeros, where the mask is cheap to count."""
+        kept = count_nonzero(self.mask)
+        return super().describe() if kept is None or not self.size else f"{100 - 100 * kept / self.size:.4g}% zeros"
 
     def _around(self, inner: Any, mask: Callable[[Any], Any]) -> Any:
         return ops.rebuild(lambda v: Masked(v, mask(self.mask)), inner)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression, zero_masked
+from compressjax.core import Compression, check_statistics, zero_masked
 from compressjax.numerics import with_auto_axes
 from compressjax.prune.distributions._densities import Distribution, densities
 from compressjax.prune.training._masking import Arrays, masked_nodes, masking, shapes_of, whole_masks
@@ -65,7 +65,7 @@ def layerwise(
         Compression whose state is a `LayerwiseState`.
 
     Raises:
-        ValueError: From `update`, when statistics are missing.
+        ValueError: From `after_step`, when statistics are missing or say nothing.
 
     Example:
         >>> keep = layerwise("keep", lambda path, x, s, _: (x > s, None, None), ("x",), inverts=False)
@@ -96,6 +96,7 @@ def layerwise(
             return LayerwiseState(masks, shifts, jnp.array(True), info)
 
         read = {path: stats[path] for path in flat}
+        check_statistics(name, read)
         return flat, jax.lax.cond(state.decided, lambda: state, lambda: with_auto_axes(decide, state)(flat, read))
 
     return shifting(name, init=init, after_step=after_step, needs=needs)
