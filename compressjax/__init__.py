@@ -16,6 +16,7 @@ _VERBS = {
         "compressjax.core",
     ),
     **dict.fromkeys(("couplings", "explain", "lift", "observe", "prepare"), "compressjax.interpret"),
+    "summary": "compressjax.measure",
 }  # fmt: skip
 _FOLDERS = frozenset(
     ("artifact", "coding", "core", "distill", "interpret", "lowrank", "measure", "modules", "numerics", "prune",

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 
+from compressjax.core._checks import check_statistics
 from compressjax.core._masks import Masks, dense_gradient, zero_masked
 from compressjax.core._node import Node, dense
 from compressjax.core._select import Selector, kernels, selected
@@ -136,7 +137,7 @@ def from_encode(name: str, encode_leaf: Callable[..., Any], *, needs: tuple[str,
         The compression.
 
     Raises:
-        ValueError: From `after_step`, when statistics that `needs` names are missing for a leaf.
+        ValueError: From `after_step`, when statistics that `needs` names are missing for a leaf, or say nothing of it.
 
     Example:
         >>> keep = from_encode("keep", lambda path, x, stats: x)
@@ -151,7 +152,9 @@ def from_encode(name: str, encode_leaf: Callable[..., Any], *, needs: tuple[str,
         missing = sorted(set(flat) - set(stats or {}))
         if missing and needs:
             raise ValueError(f"{name} reads statistics {needs}, absent for {missing}; run observe and pass stats=")
-        return flat, {path: stats[path] for path in flat if path in stats}
+        read = {path: stats[path] for path in flat if path in stats}
+        check_statistics(name, read if needs else {})
+        return flat, read
 
     def encode(flat: Values, state: State) -> Values:
         stats = state if isinstance(state, dict) else {}

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from compressjax.core._line import fields, line
 from compressjax.core._operation import Convolution, Dense, Product, Window
 
 _ROLE = "compressjax_role"
@@ -118,6 +119,13 @@ class Node:
         """Number of entries of the dense tensor."""
         return int(np.prod(self.shape, dtype=np.int64))
 
+    def describe(self) -> str:
+        """What `repr` says after the dense array: every field in short, or a few words of the type's own."""
+        return fields(self)
+
+    def __repr__(self) -> str:
+        return line(self, bits=True)
+
     def transpose(self, permutation: tuple[int, ...]) -> Any:
         """The node with its axes in another order."""
         return Dense("its axes cannot be permuted in compressed form")
@@ -207,7 +215,7 @@ def node(cls: T) -> T:
         >>> jax.tree.leaves(Scaled(1.0, 3))
         [1.0]
     """
-    made: Any = dataclasses.dataclass(frozen=True, eq=False)(cls)
+    made: Any = dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls)
     roles = {field.name: field.metadata.get(_ROLE) for field in dataclasses.fields(made)}
     missing = [name for name, role in roles.items() if role is None]
     if missing:

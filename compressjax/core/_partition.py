@@ -7,6 +7,7 @@ from compressjax.core._compression import Compression
 from compressjax.core._masks import Masks
 from compressjax.core._select import Selector, listing, matches, shown
 from compressjax.core._tree import Chosen, values, with_values
+from compressjax.core._unchanged import report_unchanged, unchanged
 
 
 class PartitionState(NamedTuple):
@@ -122,19 +123,25 @@ def only(selector: Selector, compression: Compression) -> Compression:
     return partition({selector: compression})
 
 
-def compress(params: Any, rules: Mapping[Selector, Compression], stats: Any = None) -> Any:
+def compress(
+    params: Any, rules: Mapping[Selector, Compression], stats: Any = None, *, on_unchanged: str = "raise"
+) -> Any:
     """Compresses the leaves that each selector matches, without training: `partition`, set up and encoded.
 
     Args:
         params: A tree of arrays (or of nodes, whose values are then compressed further).
         rules: `{selector: compression}`, as for `partition`.
         stats: Statistics from `observe`, for methods that read them.
+        on_unchanged: `"raise"`, `"warn"` or `"ignore"` when a rule changed no value and saved no byte of any of its
+            leaves (a rank that does not pay, a sparsity of 0, a method that needs steps of training). `identity()` may
+            change nothing. Single leaves that stay as they are show in `summary`.
 
     Returns:
         The tree, with nodes where leaves were compressed; `lift` runs it and `artifact.save` stores it.
 
     Raises:
-        ValueError: If a selector selects nothing, alone or because earlier rules took all that it matches.
+        ValueError: If a selector selects nothing, alone or because earlier rules took all that it matches; or as
+            `on_unchanged` says.
 
     Example:
         >>> import jax.numpy as jnp
@@ -145,4 +152,10 @@ def compress(params: Any, rules: Mapping[Selector, Compression], stats: Any = No
     compression = partition(rules)
     # No step is taken here, so parameters stay where they are.
     _, state = compression.after_step(params, compression.init(params), stats)
-    return compression.encode(params, state)
+    tree = compression.encode(params, state)
+    same, flat = unchanged(params, tree), values(params)
+    for selector, c in rules.items():
+        mine = [path for path, leaf in flat.items() if matches(selector, path, leaf)]
+        report_unchanged(c.name, mine, same, on_unchanged)
+        flat = {path: leaf for path, leaf in flat.items() if path not in mine}
+    return tree

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression, from_encode
+from compressjax.core import Compression, check_finite, from_encode
 from compressjax.lowrank._rank import affordable, pays, rank_by_energy, split
 from compressjax.tensors import LowRank
 
@@ -46,7 +46,7 @@ def svd(
 
     Raises:
         ValueError: Unless exactly one of `rank`, `energy`, `budget` is given and in range; from `encode`, when a
-            leaf has too few axes, or `energy` is used under a trace.
+            leaf is not finite or has too few axes, or `energy` is used under a trace.
 
     Example:
         >>> from compressjax.core import compress
@@ -60,6 +60,7 @@ def svd(
 
     def encode(path: str, x: jax.Array, stats: Any) -> LowRank | jax.Array:
         del stats
+        check_finite("svd", path, x)
         try:
             axes, rows, columns = split(x.shape, inputs, batch)
         except ValueError as error:

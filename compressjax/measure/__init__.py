@@ -13,7 +13,8 @@ from compressjax.measure._ranks import rank_correlation
 from compressjax.measure._sensitivity import Agreement, Sensitivity, agreement, estimated_sensitivity, sensitivity
 from compressjax.measure._sparsity import Sparsity, sparsity
 from compressjax.measure._sqnr import sqnr
-from compressjax.measure._table import jsonable, markdown, table
+from compressjax.measure._summary import Summary, summary
+from compressjax.measure._table import html, jsonable, markdown, table
 
 __all__ = [
     "Agreement",
@@ -26,6 +27,7 @@ __all__ = [
     "Ratio",
     "Sensitivity",
     "Sparsity",
+    "Summary",
     "Timings",
     "accuracy_interval",
     "agreement",
@@ -33,6 +35,7 @@ __all__ = [
     "dead_units",
     "estimated_sensitivity",
     "flops",
+    "html",
     "interleaved",
     "jsonable",
     "leaves",
@@ -47,6 +50,7 @@ __all__ = [
     "sparsity",
     "speedups",
     "sqnr",
+    "summary",
     "table",
     "temp_bytes",
     "totals",

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from compressjax.core import Selector, dense, is_value, kernels, matches, nodes
+from compressjax.core import Selector, check_statistics, dense, is_value, kernels, matches, nodes
 
 GROUPS = ((1, 2), (2, 4), (1, 4), (4, 8))
 
@@ -89,7 +89,7 @@ def dead_units(
         `{path: DeadUnits}`, indices into the inputs and outputs of each leaf.
 
     Raises:
-        ValueError: If nothing is selected.
+        ValueError: If nothing is selected, or no input reached a leaf or its inputs are not finite.
 
     Example:
         >>> found = dead_units({"kernel": np.array([[1.0, 0.0], [0.0, 0.0]])})["kernel"]
@@ -101,6 +101,7 @@ def dead_units(
         alive = x != 0
         silent = None
         if stats is not None and path in stats:
+            check_statistics("dead_units", {path: stats[path]}, zeros=True)
             largest = np.asarray(stats[path].largest)
             silent = np.flatnonzero(largest.reshape(-1, largest.shape[-1]).max(0) <= tolerance)
         found[path] = DeadUnits(silent, np.flatnonzero(~alive.any(1)), np.flatnonzero(~alive.any(0)))

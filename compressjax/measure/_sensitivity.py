@@ -1,5 +1,6 @@
 """How much the loss rises when one leaf alone is pruned: by trying, and by one pass of gradients."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -70,7 +71,8 @@ def sensitivity(
         The curves.
 
     Raises:
-        ValueError: If nothing is selected, there are no batches, or a sparsity is outside [0, 1).
+        ValueError: If nothing is selected, there are no batches, a sparsity is outside [0, 1), or the loss of the
+            parameters as they are is not finite.
 
     Example:
         >>> loss = lambda p, x: jnp.mean((x @ p["a"] * p["b"][0, 0] - 3.0) ** 2)
@@ -94,7 +96,7 @@ def sensitivity(
         for path, x in flat.items()
     }
     sizes = {path: x.size for path, x in flat.items()}
-    return Sensitivity(tuple(sparsities), float(evaluate(whole)), losses, sizes)
+    return Sensitivity(tuple(sparsities), _finite(float(evaluate(whole))), losses, sizes)
 
 
 def estimated_sensitivity(
@@ -163,7 +165,7 @@ def estimated_sensitivity(
     total, first, second = jax.tree.map(lambda *x: sum(np.asarray(y, np.float64) for y in x), *parts)
     n = sum(jax.tree.leaves(batch)[0].shape[0] for batch in batches)
     losses = {path: (total - first[path] + second[path] / 2) / n for path in flat}
-    return Sensitivity(tuple(sparsities), float(total / n), losses, {path: x.size for path, x in flat.items()})
+    return Sensitivity(tuple(sparsities), _finite(float(total / n)), losses, {path: x.size for path, x in flat.items()})
 
 
 def agreement(estimated: Sensitivity, true: Sensitivity) -> Agreement:
@@ -191,6 +193,12 @@ def agreement(estimated: Sensitivity, true: Sensitivity) -> Agreement:
         )
     a, b = (np.stack([curves.losses[path] for path in sorted(true.losses)]) for curves in (estimated, true))
     return Agreement(rank_correlation(a.ravel(), b.ravel()), tuple(rank_correlation(x, y) for x, y in zip(a.T, b.T)))
+
+
+def _finite(base: float) -> float:
+    if not math.isfinite(base):
+        raise ValueError(f"sensitivity: the loss of the parameters as they are is {base}; no curve starts from there")
+    return base
 
 
 def _count(x: jax.Array, sparsity: float) -> int:

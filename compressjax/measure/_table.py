@@ -1,5 +1,6 @@
-"""Rows as text: aligned, as Markdown, and as values that JSON holds."""
+"""Rows as text: aligned, as Markdown, as HTML, and as values that JSON holds."""
 
+import html as markup
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -93,6 +94,35 @@ def markdown(rows: Sequence[Any], columns: Sequence[str] | None = None) -> str:
     escaped = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in [names, *cells]]
     head, *body = ["| " + " | ".join(row) + " |" for row in escaped]
     return "\n".join([head, rule, *body])
+
+
+def html(rows: Sequence[Any], columns: Sequence[str] | None = None) -> str:
+    """Rows as an HTML table, numbers to the right.
+
+    Args:
+        rows: Mappings or NamedTuples.
+        columns: Keys to show, in order; all keys of all rows when None.
+
+    Returns:
+        One `<table>` element; empty for no rows.
+
+    Raises:
+        ValueError: If no row has one of the columns.
+
+    Example:
+        >>> print(html([{"bytes": 1}]))
+        <table>
+        <tr><th style="text-align:right">bytes</th></tr>
+        <tr><td style="text-align:right">1</td></tr>
+        </table>
+    """
+    names, cells, numeric = _cells(rows, columns)
+    styles = [f'style="text-align:{"right" if right else "left"}"' for right in numeric]
+    lines = [
+        "<tr>" + "".join(f"<{tag} {s}>{markup.escape(c)}</{tag}>" for c, s in zip(row, styles, strict=True)) + "</tr>"
+        for tag, row in [("th", names), *(("td", row) for row in cells)]
+    ]
+    return "\n".join(["<table>", *lines, "</table>"]) if names else ""
 
 
 def _cells(rows: Sequence[Any], columns: Sequence[str] | None) -> tuple[list[str], list[list[str]], list[bool]]:

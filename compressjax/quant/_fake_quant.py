@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from compressjax.core import Compression, on_values
 from compressjax.numerics import straight_through
-from compressjax.quant._grid import best_ratio, make_grid, quantize
+from compressjax.quant._grid import best_ratio, check_range, make_grid, quantize
 from compressjax.tensors import Quantized
 
 Arrays = dict[str, jax.Array]
@@ -111,7 +111,7 @@ def fake_quant(
 
     def encode(flat: Arrays, state: FakeQuantState) -> dict[str, Quantized]:
         for path in flat:
-            _check_observed(path, state.absmax.get(path))
+            check_range("fake_quant", path, state.absmax.get(path))
         return {path: node(path, x, state)[0] for path, x in flat.items()}
 
     return on_values(
@@ -122,10 +122,3 @@ def fake_quant(
         after_step=after_step,
         needs=("absmax",) if activation == "static" else (),
     )
-
-
-def _check_observed(path: str, absmax: jax.Array | None) -> None:
-    if absmax is not None and not isinstance(absmax, jax.core.Tracer) and not float(absmax) > 0:
-        raise ValueError(
-            f"fake_quant: the inputs of {path!r} were never observed; pass stats= from observe to after_step"
-        )

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from compressjax.core import check_finite, is_concrete
 from compressjax.tensors import Quantized, expand_blocks, storage_order
 
 # Blocks whose largest magnitude is below this are all zero: their scale would not be a normal float32.
@@ -143,11 +144,10 @@ def quantize(
     path: str, x: jax.Array, grid: Grid, ratio: jax.Array | None = None, absmax: jax.Array | None = None
 ) -> tuple[Quantized, jax.Array]:
     """The node of a leaf, and where the grid does not saturate."""
-    if not isinstance(x, jax.core.Tracer) and not bool(jnp.isfinite(x).all()):
-        count = int((~jnp.isfinite(x)).sum())
-        raise ValueError(f"{path!r} has {count} non-finite weights of {x.size}; no grid holds them: mend the training")
+    check_finite("quantize", path, x)
     blocks = block_shape(path, x.shape, grid)
     scale, zero_point = fit(x, blocks, grid, ratio)
+    check_finite("quantize", path, scale, "scales", "its range overflows float32: scale the weights down")
     codes, inside = round_codes(x, scale, zero_point, grid)
     order = grid.order
     if order is None:
@@ -158,6 +158,15 @@ def quantize(
     static = None if absmax is None else activation_scale(absmax)
     node = Quantized(stored, scale, zero_point, static, grid.bits, order, grid.activation, jnp.dtype(x.dtype).name)
     return node, inside
+
+
+def check_range(who: str, path: str, absmax: jax.Array | None) -> None:
+    """Refuses a range of activations that is zero or not finite, where it is known: nothing was observed."""
+    if absmax is not None and is_concrete(absmax) and not 0 < float(absmax) < math.inf:
+        raise ValueError(
+            f"{who}: the largest input of {path!r} is {float(absmax)}, so its activations have no scale; pass stats= "
+            "from observe, on data that reaches the leaf"
+        )
 
 
 def activation_scale(absmax: jax.Array) -> jax.Array:

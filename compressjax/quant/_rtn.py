@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression, from_encode
-from compressjax.quant._grid import best_ratio, make_grid, quantize
+from compressjax.quant._grid import best_ratio, check_range, make_grid, quantize
 from compressjax.tensors import Quantized
 
 
@@ -48,7 +48,7 @@ def rtn(
 
     Raises:
         ValueError: If a setting is out of range; from `encode`, if a leaf is not finite, groups do not divide its
-            inputs, or static activations lack statistics.
+            inputs, or static activations lack statistics or have only zeros for inputs.
 
     Example:
         >>> import jax.numpy as jnp
@@ -67,6 +67,7 @@ def rtn(
                 raise ValueError(f"rtn: static activations of {path!r} need statistics; run observe and pass stats=")
             # Stacked layers have a largest input each; the node keeps one scale.
             absmax = jnp.max(stats.absmax)
+            check_range("rtn", path, absmax)
         ratio = best_ratio(path, x, grid) if clip == "mse" else None
         return quantize(path, x, grid, ratio, absmax)[0]
 

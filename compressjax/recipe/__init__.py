@@ -8,7 +8,7 @@ from compressjax.recipe._run import Advanced, Began, Event, Finished, run
 from compressjax.recipe._stage import Previous, Stage
 from compressjax.recipe._store import Store, Stored, write_file
 from compressjax.recipe._structure import pack, unpack
-from compressjax.recipe._work import Part, Work, changed
+from compressjax.recipe._work import Part, Work
 from compressjax.recipe._workdir import claim, differences
 
 __all__ = [
@@ -25,7 +25,6 @@ __all__ = [
     "Work",
     "canonical",
     "chain_keys",
-    "changed",
     "claim",
     "differences",
     "digest",

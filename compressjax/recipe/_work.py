@@ -63,7 +63,7 @@ class Work(NamedTuple):
         """The tree after a stage that does not train; raises `ValueError` when the stage changed nothing."""
         tree = self.tree
         for part in self.parts:
-            tree = part.encode(tree, part.update(part.init(tree), tree, None, stats))
+            tree = part.encode(tree, part.after_step(tree, part.init(tree), stats)[1])
         self._check(self.tree, tree, "its method")
         return tree
 
@@ -71,7 +71,7 @@ class Work(NamedTuple):
         return params if self._dense else core.with_values(self.tree, core.nodes(params))
 
     def _check(self, before: Any, after: Any, what: str) -> None:
-        if not changed(before, after):
+        if len(core.unchanged(before, after)) == len(core.nodes(before)):
             raise ValueError(
                 f"{self.stage}: {what} changed no value and saved no bit; check its settings (steps, sparsity, "
                 "selectors), or leave it out"
@@ -137,23 +137,3 @@ def _starts(part: Compression, tree: Any) -> bool:
     except ValueError:
         return False
     return True
-
-
-def changed(before: Any, after: Any) -> bool:
-    """Whether any value differs, or the tree takes fewer bits.
-
-    Args:
-        before: Tree with or without nodes.
-        after: The same network later.
-
-    Returns:
-        False when nothing happened.
-
-    Example:
-        >>> changed({"w": np.ones(2)}, {"w": np.ones(2)})
-        False
-    """
-    pairs = [[np.asarray(x) for x in jax.tree.leaves(core.materialize(tree))] for tree in (before, after)]
-    if any(a.shape != b.shape or not np.array_equal(a, b) for a, b in zip(*pairs, strict=True)):
-        return True
-    return sum(core.storage(after).values()) < sum(core.storage(before).values())

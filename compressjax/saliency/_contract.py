@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import kernels, values
+from compressjax.core import check_statistics, kernels, values
 from compressjax.numerics import with_auto_axes
 
 Scores = dict[str, jax.Array]
@@ -68,7 +68,7 @@ def on_inputs(name: str, needs: tuple[str, ...], score_leaf: Callable[[str, jax.
         The saliency of every value that has statistics.
 
     Raises:
-        ValueError: From `score`, when there are no statistics.
+        ValueError: From `score`, when there are no statistics, or they say nothing of a leaf.
 
     Example:
         >>> count = on_inputs("count", ("count",), lambda path, x, stats: jnp.full(x.shape, stats))
@@ -81,6 +81,7 @@ def on_inputs(name: str, needs: tuple[str, ...], score_leaf: Callable[[str, jax.
         if not stats or not set(stats) & set(flat):
             raise ValueError(f"{name} reads statistics {needs}, absent for {_few(flat)}; run observe and pass stats=")
         leaves = {path: x for path, x in flat.items() if path in stats}
+        check_statistics(name, {path: stats[path] for path in leaves})
         return {path: with_auto_axes(partial(score_leaf, path), x)(wide(x), stats[path]) for path, x in leaves.items()}
 
     return Saliency(score, name, needs)

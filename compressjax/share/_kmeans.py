@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression, on_values
+from compressjax.core import Compression, check_finite, on_values
 from compressjax.share._lloyd import cluster_means, lloyd
 from compressjax.share._start import INITS
 from compressjax.tensors import Codebook
@@ -75,7 +75,7 @@ def kmeans(clusters: int = 16, *, init: str = "linear", iterations: int = 50, ig
     def start(flat: Arrays) -> KmeansState:
         found = {}
         for path, x in flat.items():
-            _check_finite(path, x)
+            check_finite("kmeans", path, x)
             found[path] = lloyd(x, clusters, init=init, iterations=iterations, ignore_zeros=ignore_zeros)
         return KmeansState(
             {path: centroids for path, (centroids, _) in found.items()},
@@ -94,11 +94,3 @@ def kmeans(clusters: int = 16, *, init: str = "linear", iterations: int = 50, ig
         return {path: node.materialize() for path, node in encode(flat, state).items()}
 
     return on_values(f"kmeans(clusters={clusters})", init=start, view=view, encode=encode)
-
-
-def _check_finite(path: str, x: jax.Array) -> None:
-    if not isinstance(x, jax.Array) or isinstance(x, jax.core.Tracer):
-        return
-    count = int((~jnp.isfinite(x)).sum())
-    if count:
-        raise ValueError(f"kmeans: {path!r} has {count} non-finite weights of {x.size}; mend the training first")

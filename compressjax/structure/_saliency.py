@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from compressjax.core import values
+from compressjax.core import check_finite, values
 from compressjax.interpret import Group
 from compressjax.saliency import Saliency, batch_norm, magnitude, unit_scores
 
@@ -36,4 +36,5 @@ def score_units(groups: Sequence[Group], params: Any, saliency: Saliency, stats:
         if path not in flat or np.shape(entries) != flat[path].shape:
             raise ValueError(f"scores at {path!r} have shape {np.shape(entries)}; the tree has "
                              f"{flat[path].shape if path in flat else 'no such leaf'}")  # fmt: skip
+        check_finite("shrink", path, entries, "scores", "nothing ranks units by them: mend the weights or the loss")
     return unit_scores(scores, {group.name: group.members for group in groups}, saliency.reduce)

@@ -68,6 +68,10 @@ class BlockDiagonal(Node):
         places = sum(x.size * max(n - 1, 0).bit_length() for x, n in zip(self._fields()[1:], self.shape[-2:]))
         return entry_bits(self.blocks) + places
 
+    def describe(self) -> str:
+        """The number of blocks."""
+        return f"{self.blocks.shape[-3]} blocks"
+
     def _fields(self) -> tuple[Any, Any, Any]:
         return self.blocks, self.inputs, self.outputs
 

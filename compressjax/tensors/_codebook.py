@@ -62,6 +62,10 @@ class Codebook(Node):
         width = max(int(self.centroids.shape[-1]) - 1, 0).bit_length()
         return (self.size if kept is None else kept) * width + entry_bits(self.centroids)
 
+    def describe(self) -> str:
+        """The number of centroids."""
+        return f"k={self.centroids.shape[-1]}"
+
     def transpose(self, permutation: tuple[int, ...]) -> Any:
         """The codes transposed, if axes with a table each stay in place."""
         if permutation[: self.batch] != tuple(range(self.batch)):

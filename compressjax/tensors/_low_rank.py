@@ -79,6 +79,10 @@ class LowRank(Node):
         del kept
         return entry_bits(self.left) + entry_bits(self.right)
 
+    def describe(self) -> str:
+        """The rank."""
+        return f"rank {self.rank}"
+
     def transpose(self, permutation: tuple[int, ...]) -> Any:
         """Axes move within the factors; inputs and outputs may change places."""
         perm, b, n, shift = permutation, self.batch, len(permutation), self.inputs - 1

@@ -1,6 +1,7 @@
 """Formatting."""
 
 import json
+from xml.etree import ElementTree
 
 import jax.numpy as jnp
 import numpy as np
@@ -31,12 +32,21 @@ def test_markdown():
     ]
 
 
-@pytest.mark.parametrize("form", [measure.table, measure.markdown])
+def test_html_is_escaped_and_parses():
+    text = measure.html([{"why": "<b> & more", "bytes": 1234}])
+    found = [(cell.tag, cell.text, cell.get("style")) for row in ElementTree.fromstring(text) for cell in row]
+    assert found == [
+        ("th", "why", "text-align:left"), ("th", "bytes", "text-align:right"),
+        ("td", "<b> & more", "text-align:left"), ("td", "1,234", "text-align:right"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("form", [measure.table, measure.markdown, measure.html])
 def test_no_rows_is_no_text(form):
     assert form([]) == ""
 
 
-@pytest.mark.parametrize("form", [measure.table, measure.markdown])
+@pytest.mark.parametrize("form", [measure.table, measure.markdown, measure.html])
 def test_an_unknown_column_is_refused(form):
     with pytest.raises(ValueError, match=r"no row has the columns \['size'\]; there are \['path'"):
         form(ROWS, ["path", "size"])

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Node, Selector, is_value, kernels, matches, nodes, ops, path_string
+from compressjax.core import Node, Selector, check_statistics, is_value, kernels, matches, nodes, ops, path_string
 from compressjax.interpret.jaxpr._bind import bind
 from compressjax.interpret.jaxpr._records import Records, add, named
 from compressjax.interpret.jaxpr._trace import run
@@ -57,6 +57,10 @@ class _Observe:
 
     def _keep(self, weight: Weight, axes: Sequence[int], rows: jax.Array) -> None:
         origin = tuple(sorted({a for axis in axes for a in (weight.axes[axis] if weight.axes else (axis,))}))
+        if not rows.shape[-2]:
+            raise ValueError(
+                f"observe: {weight.path!r} is multiplied with no rows, {rows.shape}; give data with examples"
+            )
         add(self.records, weight.path, origin, of_rows(rows, gram=self.gram))
 
     def _conv(self, params: dict[str, Any], plain: Sequence[Any], weight: Weight) -> None:
@@ -140,7 +144,8 @@ def observe(
         `merge`; pass the sum to methods as `stats=`.
 
     Raises:
-        ValueError: When called, if nothing is selected.
+        ValueError: When called, if nothing is selected, no selected weight is in a product, or the data has no rows;
+            outside of `jit` also if inputs of a product are not finite.
 
     Example:
         >>> out, stats = observe(lambda p, x: x @ p["kernel"])({"kernel": jnp.ones((2, 3))}, jnp.ones((4, 2)))
@@ -156,7 +161,14 @@ def observe(
         # The interpreter marks leaves of all arguments; those of the first come with its own paths.
         tagged = jax.tree_util.tree_map_with_path(_tagger(chosen), params, is_leaf=_is_leaf)
         out = run(fn, (tagged, *args), kwargs, lambda path, leaf: leaf if isinstance(leaf, Weight) else None, handler)
-        return out, named(handler.records)
+        stats = named(handler.records)
+        if not stats:
+            raise ValueError(
+                f"observe: none of {sorted(chosen)} is in a product of the function; give the function that uses the "
+                "weights of its first argument, or another select="
+            )
+        check_statistics("observe", stats, rows=False, zeros=True)
+        return out, stats
 
     return observed
 

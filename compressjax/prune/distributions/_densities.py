@@ -83,6 +83,16 @@ def kept_counts(
     return counts
 
 
+def check_removes(shapes: Mapping[str, tuple[int, ...]], sparsity: float, kept: Mapping[str, Any]) -> None:
+    """Refuses a sparsity above 0 that rounds to no removed weight in any leaf."""
+    total = sum(math.prod(shape) for shape in shapes.values())
+    if sparsity > 0 and total and sum(kept.values()) >= total:
+        raise ValueError(
+            f"sparsity={sparsity} removes none of the {total} weights of {list(shapes)[:8]}: it rounds to 0; ask for "
+            "more, or leave these leaves out"
+        )
+
+
 def check_sparsity(sparsity: float | None, name: str) -> None:
     """Refuses sparsities outside [0, 1), and none at all."""
     if sparsity is None:

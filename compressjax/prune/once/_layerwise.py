@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression, zero_masked
+from compressjax.core import Compression, check_statistics, zero_masked
 from compressjax.numerics import with_auto_axes
 from compressjax.prune.distributions._densities import Distribution, densities
 from compressjax.prune.training._masking import Arrays, masked_nodes, masking, shapes_of, whole_masks
@@ -78,6 +78,7 @@ def layerwise(
             return LayerwiseState(masks, shifts, jnp.array(True), info)
 
         read = {path: stats[path] for path in flat}
+        check_statistics(name, read)
         return flat, jax.lax.cond(state.decided, lambda: state, lambda: with_auto_axes(decide, state)(flat, read))
 
     return shifting(name, init=init, after_step=after_step, needs=needs)

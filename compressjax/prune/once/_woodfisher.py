@@ -94,7 +94,7 @@ def woodfisher(
         for k in range(1, rounds + 1):
             scores = {path: parts[path].join(_scores(weights[path], inverses[path])) for path in paths}
             scores = {path: jnp.where(masks[path], s, -1.0) for path, s in scores.items()}
-            kept = masks_of(scores, sparsity * k / rounds, _at(distribution, k / rounds))
+            kept = masks_of(scores, sparsity * k / rounds, _at(distribution, k / rounds), final=k == rounds)
             for path in paths:
                 gone = parts[path].split(masks[path] & ~kept[path])
                 weights[path], inverses[path] = jax.lax.map(_cut, (weights[path], inverses[path], gone))

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
-from compressjax.prune.distributions._densities import Distribution, kept_counts
+from compressjax.core import is_concrete
+from compressjax.prune.distributions._densities import Distribution, check_removes, kept_counts
 from compressjax.prune.patterns._pattern import Pattern, as_pattern
 from compressjax.prune.patterns._ranked import check_pattern, own_sparsity, ranked
 from compressjax.prune.training._masking import Arrays, shapes_of
@@ -54,6 +56,7 @@ def masks_of(
     sparsity: float | None,
     distribution: Distribution = "uniform",
     pattern: str | Pattern = "unstructured",
+    final: bool = True,
 ) -> Arrays:
     """Masks of several leaves.
 
@@ -63,13 +66,14 @@ def masks_of(
         distribution: As for `densities`, or `"global"`: units of all leaves compete by their mean score, and are kept
             in this order up to the first whose weights no longer fit, at least one.
         pattern: Name or pattern.
+        final: Whether the sparsity must remove something; False for the first of several rounds.
 
     Returns:
         `{path: bool array}`.
 
     Raises:
         ValueError: If the sparsity is missing or not the pattern's, the pattern's groups cannot compete across leaves,
-            or as `densities` and `pattern_mask`.
+            it rounds to no weight, a score is NaN, or as `densities` and `pattern_mask`.
 
     Example:
         >>> import jax.numpy as jnp
@@ -78,7 +82,14 @@ def masks_of(
         {'a': [[False, True]], 'b': [[True, False]]}
     """
     chosen = check_pattern(pattern, sparsity, distribution)
-    counts = kept_counts(shapes_of(scores), own_sparsity(sparsity, chosen), distribution, whole=chosen.single)
+    shapes, share = shapes_of(scores), own_sparsity(sparsity, chosen)
+    counts = kept_counts(shapes, share, distribution, whole=chosen.single)
+    if final:
+        check_removes(shapes, share, counts)
+    with jax.ensure_compile_time_eval():
+        lost = [path for path, x in scores.items() if is_concrete(x) and bool(jnp.isnan(x).any())]
+    if lost:
+        raise ValueError(f"prune: scores of {lost[:8]} are NaN, and nothing ranks them; mend the weights or the loss")
     return ranked(scores, counts, chosen)
 
 

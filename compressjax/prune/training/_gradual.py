@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression
-from compressjax.prune.distributions._densities import Distribution, kept_counts
+from compressjax.prune.distributions._densities import Distribution, check_removes, kept_counts
 from compressjax.prune.patterns._pattern import Pattern
 from compressjax.prune.patterns._ranked import check_pattern, own_sparsity, ranked
 from compressjax.prune.schedules._schedule import Schedule, polynomial
@@ -123,6 +123,7 @@ def counts_at(
 ) -> dict[str, jax.Array]:
     """Number of entries that every pool keeps after `step` steps, `begin` or later."""
     last = kept_counts(shapes, schedule.sparsity, distribution, whole=whole)
+    check_removes(shapes, schedule.sparsity, last)
     # Patterns give final sparsities, so every leaf starts from `initial` alike.
     everywhere = distribution if isinstance(distribution, str) else "uniform"
     first = kept_counts(shapes, schedule.initial, everywhere, whole=whole)

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression, Masks, on_values, zero_masked
+from compressjax.core import Compression, Masks, check_finite, on_values, zero_masked
 from compressjax.tensors import Masked
 
 Arrays = dict[str, jax.Array]
@@ -31,6 +31,8 @@ def count_and_zero(flat: Arrays, state: Any, stats: Any) -> tuple[Arrays, Any]:
 
 def masked_nodes(flat: Arrays, masks: Mapping[str, jax.Array]) -> dict[str, Masked]:
     """The nodes of masked leaves."""
+    for path, x in flat.items():  # a mask would hide a NaN behind a clean zero
+        check_finite("prune", path, x)
     return {path: Masked(x, masks[path]) for path, x in zero_masked(flat, masks).items()}
 
 

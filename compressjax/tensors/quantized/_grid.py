@@ -103,3 +103,8 @@ class Grid(Node):
             if x is not None:
                 overhead += int(np.prod(x.shape, dtype=np.int64)) * 8 * np.dtype(x.dtype).itemsize
         return (self.size if kept is None else kept) * self.bits + overhead
+
+    def describe(self) -> str:
+        """Bits, scales, and what the activations are."""
+        scales = f"{self.bits} bits, scale {list(self.scale.shape)}" + ", zero point" * (self.zero_point is not None)
+        return scales + (f", {self.activation} activations" if self.activation else "")

@@ -265,9 +265,10 @@ def test_selection_and_what_is_kept(x: jax.Array) -> None:
 
 
 def test_elementwise_uses_leave_no_record(x: jax.Array) -> None:
-    out, stats = observe(lambda p, x: x * p["kernel"][:, :1].T + jnp.sum(p["kernel"]))(weights(4, 3), x[:, :4])
-    assert stats == {}
-    assert out.shape == x.shape
+    p = weights(4, 3) | {"other": jnp.ones((4, 2))}
+    out, stats = observe(lambda p, x: (x * p["kernel"][:, :1].T + jnp.sum(p["kernel"])) @ p["other"])(p, x)
+    assert list(stats) == ["other"]
+    assert out.shape == (5, 2)
 
 
 def test_one_slice_at_a_time(x: jax.Array) -> None:
@@ -280,3 +281,16 @@ def test_one_slice_at_a_time(x: jax.Array) -> None:
         return x
 
     assert_statistics(observe(f)(p, x)[1]["kernel"], np.concatenate(layer_inputs(p, x)))
+
+
+def test_an_observation_of_nothing_is_refused(x: jax.Array) -> None:
+    p = weights(4, 3)
+    with pytest.raises(ValueError, match=r"none of \['kernel'\] is in a product"):
+        observe(lambda p, x: x + p["kernel"].sum())(p, x)
+    with pytest.raises(ValueError, match=r"'kernel' is multiplied with no rows, \(0, 4\)"):
+        jax.eval_shape(observe(lambda p, x: x @ p["kernel"]), p, x[:0])
+    with pytest.raises(ValueError, match="observe: 'kernel' has 1 non-finite sums of squared inputs of 4"):
+        observe(lambda p, x: x @ p["kernel"])(p, x.at[2, 1].set(jnp.nan))
+    # One batch need not reach every leaf: the sum over batches is what methods check.
+    skipped = observe(lambda p, x: jax.lax.cond(x[0, 0] > 9, lambda: x @ p["kernel"], lambda: x[:, :3]))(p, x)
+    assert float(skipped[1]["kernel"].count) == 0

@@ -1,0 +1,77 @@
+"""Refusals of what would pass in silence: weights that are no numbers, statistics of nothing."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+def is_concrete(x: Any) -> bool:
+    """Whether `x` is an array whose values are there to be checked.
+
+    Args:
+        x: Anything.
+
+    Returns:
+        False for abstract and traced arrays, and for what is no array.
+
+    Example:
+        >>> is_concrete(np.zeros(2)), is_concrete(jax.ShapeDtypeStruct((2,), float))
+        (True, False)
+    """
+    return isinstance(x, np.ndarray | np.generic | jax.Array) and not isinstance(x, jax.core.Tracer)
+
+
+def check_finite(who: str, path: str, x: Any, what: str = "weights", remedy: str = "mend the training first") -> None:
+    """Refuses infinities and NaN, where the values are known.
+
+    Args:
+        who: Name of the method.
+        path: Of the leaf.
+        x: Its array; abstract and traced ones pass.
+        what: What the entries are.
+        remedy: What to do.
+
+    Raises:
+        ValueError: If an entry is not finite.
+
+    Example:
+        >>> check_finite("rtn", "kernel", np.ones(2))
+    """
+    if not is_concrete(x):
+        return
+    with jax.ensure_compile_time_eval():  # a constant inside a traced function is still known
+        count = x.size - int(jnp.isfinite(x).sum())
+    if count:
+        raise ValueError(f"{who}: {path!r} has {count} non-finite {what} of {x.size}; {remedy}")
+
+
+def check_statistics(who: str, stats: Mapping[str, Any], *, rows: bool = True, zeros: bool = False) -> None:
+    """Refuses statistics that say nothing: of no rows, of zeros only, or of rows that are not finite.
+
+    Args:
+        who: Name of the method.
+        stats: `{path: Statistics}`; what is traced or absent (`count`, `squares`) passes.
+        rows: Whether every leaf must have met some; False for one batch of several.
+        zeros: Whether inputs that are all zero pass.
+
+    Raises:
+        ValueError: If the values are known and say nothing.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> check_statistics("wanda", {"kernel": SimpleNamespace(squares=np.ones(2))})
+    """
+    for path, s in stats.items():
+        count, squares = getattr(s, "count", None), getattr(s, "squares", None)
+        check_finite(who, path, squares, "sums of squared inputs", "find the data or the layer that gives them")
+        missed = np.argwhere(np.asarray(count) == 0).tolist() if rows and is_concrete(count) else []
+        zero = not zeros and is_concrete(squares) and not np.any(np.asarray(squares))
+        if missed or zero:
+            where = f"{path!r} (layers {missed[:8]} of the stack)" if missed and missed[0] else repr(path)
+            what = "no input reached" if missed else "only zeros reached"
+            raise ValueError(
+                f"{who}: {what} {where} when the statistics were taken; observe data that does, or leave the leaf out"
+            )
