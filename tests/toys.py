@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from compressjax import core, numerics, tensors
 
@@ -65,7 +66,7 @@ class RangeState(NamedTuple):
 
 @core.node
 class Ranged(core.Node):
-    """A kernel cut to a range that learns: what a method's view shows as a node."""
+    """A kernel whose products round activations to 8 bits within a range, which learns: a node that a view shows."""
 
     value: Any = core.value(aligned=True)
     range: Any = core.value()
@@ -73,20 +74,25 @@ class Ranged(core.Node):
     @property
     def shape(self) -> tuple[int, ...]:
         """Of the kernel."""
-        return self.value.shape
+        return tuple(self.value.shape)
 
     @property
-    def dtype(self) -> Any:
+    def dtype(self) -> np.dtype:
         """Of the kernel."""
-        return self.value.dtype
+        return np.dtype(self.value.dtype)
 
     def materialize(self) -> jax.Array:
-        """The kernel within the range."""
-        return jnp.clip(core.dense(self.value), -self.range, self.range).astype(self.dtype)
+        """The kernel."""
+        return core.dense(self.value)
 
     def size_bits(self, kept: int | None = None) -> int:
         """Of both fields."""
         return core.entry_bits(self.value, kept) + core.entry_bits(self.range)
+
+    def dot(self, x: jax.Array, product: core.Product) -> jax.Array:
+        """The product with rounded activations; what the range cuts off is what it learns from."""
+        inside, step = jnp.clip(x, -self.range, self.range), self.range / 127
+        return product.dense(numerics.straight_through(inside, jnp.round(inside / step) * step), self.materialize())
 
 
 def ranged(start: float = 1.0, rate: float = 0.1) -> core.Compression:

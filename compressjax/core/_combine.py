@@ -147,7 +147,8 @@ def _mask_again(c: Compression, state: Any, tree: Any, out: Any) -> Any:
     # A method that learns from the dense gradient must get it; the others' own views cut it where they do.
     masked = zero_masked(out, used)
     masked = dense_gradient(out, masked) if c.learns else masked
-    hidden = {path: x for path, x in nodes(out).items() if path in used and is_node(x)}
+    own = values(out)
+    hidden = {path: x for path, x in nodes(out).items() if path in used and path not in own and is_node(x)}
     if not hidden:
         return masked
     if c.learns:

@@ -7,26 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-
-class Split(NamedTuple):
-    """A block-diagonal approximation of a matrix.
-
-    Attributes:
-        inputs: `[blocks, in / blocks]`: the inputs of each block.
-        outputs: `[blocks, out / blocks]`: the outputs of each block.
-        weights: `[blocks, in / blocks, out / blocks]`.
-        kept: Share of the squared norm that lies in the blocks, in [0, 1].
-    """
-
-    inputs: np.ndarray
-    outputs: np.ndarray
-    weights: jax.Array
-    kept: float
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Shape of the dense matrix."""
-        return self.inputs.size, self.outputs.size
+from compressjax.tensors import BlockDiagonal
 
 
 def _balanced(gain: np.ndarray) -> np.ndarray:
@@ -66,10 +47,12 @@ def _spectral(squares: np.ndarray, blocks: int) -> np.ndarray:
 
 
 def _members(place: np.ndarray, blocks: int) -> np.ndarray:
-    return np.stack([np.flatnonzero(place == b) for b in range(blocks)])
+    return np.stack([np.flatnonzero(place == b) for b in range(blocks)]).astype(np.min_scalar_type(len(place) - 1))
 
 
-def split(weight: Any, blocks: int, *, key: jax.Array, restarts: int = 8, rounds: int = 50) -> Split:
+def split(
+    weight: Any, blocks: int, *, key: jax.Array, restarts: int = 8, rounds: int = 50
+) -> tuple[BlockDiagonal, Mapping]:
     """Permutes inputs and outputs so that most of a matrix lies in diagonal blocks, and drops the rest.
 
     .. math:: \\max_{P, Q} \\sum_b \\sum_{i \\in P_b, o \\in Q_b} w_{io}^2
@@ -78,8 +61,10 @@ def split(weight: Any, blocks: int, *, key: jax.Array, restarts: int = 8, rounds
     block, until nothing changes; the best of several starts, of which the first is by
     singular vectors and the others are random.
 
-    What it buys: `1 / blocks` of the bytes, plus the places of the units, and the speed of `apply_split`. The search
-    runs on the host; an assignment of n units takes n^2 memory and at worst n^3 time.
+    What it buys: `1 / blocks` of the bytes, plus the places of the units, and the speed of one small product a block
+    where `lift` runs it: at 64 rows of four products of 1024 units, 1.62 times faster than dense in 2 blocks and 3.25
+    times in 8 (`experiments.bench` with `configs/bench_splitting.py`, docs/results.md). The search runs on the host; an
+    assignment of n units takes n^2 memory and at worst n^3 time.
 
     Args:
         weight: `[in, out]`.
@@ -89,15 +74,15 @@ def split(weight: Any, blocks: int, *, key: jax.Array, restarts: int = 8, rounds
         rounds: Most alternations a start.
 
     Returns:
-        The blocks, and the share of the squared norm in them.
+        The node, and `{"kept": share of the squared norm}`.
 
     Raises:
         ValueError: If the number of blocks does not divide both sides, or there is no start.
 
     Example:
         >>> w = jnp.array([[1.0, 0.0], [0.0, 2.0]])[:, ::-1]
-        >>> found = split(w, 2, key=jax.random.key(0))
-        >>> found.kept, found.weights.shape
+        >>> node, info = split(w, 2, key=jax.random.key(0))
+        >>> info["kept"], node.blocks.shape
         (1.0, (2, 1, 1))
 
     Source: Kim et al., SplitNet: Learning to Semantically Split Deep Networks, 2017 (kim2017).
@@ -110,52 +95,8 @@ def split(weight: Any, blocks: int, *, key: jax.Array, restarts: int = 8, rounds
     for number, start in enumerate(jax.random.split(key, restarts)):
         outs = np.asarray(jax.random.permutation(start, fan_out)) % blocks if number else _spectral(squares, blocks)
         starts.append([np.zeros(fan_in, int), outs])  # inputs are placed first, whatever stands there
-    return _built([weight], [squares], _best([squares], starts, blocks, rounds), blocks)[0]
-
-
-def merge(found: Split) -> jax.Array:
-    """The dense matrix of a split: zero outside of the blocks.
-
-    Args:
-        found: What `split` gives.
-
-    Returns:
-        `[in, out]`.
-
-    Example:
-        >>> merge(split(jnp.eye(2), 2, key=jax.random.key(0))).tolist()
-        [[1.0, 0.0], [0.0, 1.0]]
-    """
-    dense = jnp.zeros(found.shape, found.weights.dtype)
-    return dense.at[found.inputs[:, :, None], found.outputs[:, None, :]].set(found.weights)
-
-
-def apply_split(found: Split, x: jax.Array) -> jax.Array:
-    """The product with a split matrix: one small product a block, `1 / blocks` of the operations.
-
-    .. math:: y_{Q_b} = x_{P_b} W_b
-
-    At 64 rows of four products of 1024 units, 1.62 times faster than dense in 2 blocks and 3.25 times in 8
-    (`experiments.bench` with `configs/bench_splitting.py`, docs/results.md).
-
-    Args:
-        found: What `split` gives. Fastest as a constant of the compiled function; as its argument the places of the
-            units are sorted on every call.
-        x: `[..., in]`.
-
-    Returns:
-        `[..., out]`.
-
-    Example:
-        >>> apply_split(split(jnp.eye(2), 2, key=jax.random.key(0)), jnp.array([[1.0, 2.0]])).tolist()
-        [[1.0, 2.0]]
-    """
-    parts = jnp.einsum("...bi,bio->...bo", x[..., found.inputs], found.weights)
-    flat = parts.reshape(*x.shape[:-1], -1)
-    places = found.outputs.reshape(-1)
-    # As an argument of jit the split is traced; as a constant its order is known now.
-    order = np.argsort(places) if isinstance(places, np.ndarray) else jnp.argsort(places)
-    return jnp.take(flat, order, axis=-1)
+    places = _best([squares], starts, blocks, rounds)
+    return _built([weight], places, blocks)[0], {"kept": _kept([squares], places)}
 
 
 class Assignment(NamedTuple):
@@ -233,7 +174,7 @@ def split_penalty(
 
 def split_chain(
     weights: Sequence[Any], blocks: int, *, key: jax.Array, restarts: int = 8, assigned: Assignment | None = None
-) -> tuple[list[Split], Mapping]:
+) -> tuple[list[BlockDiagonal], Mapping]:
     """Splits a chain of layers into sub-networks: units between two layers belong to one block for both.
 
     .. math:: \\max \\sum_l \\sum_{io} w_{l,io}^2 \\, [\\, g_l(i) = g_{l+1}(o) \\,]
@@ -251,7 +192,7 @@ def split_chain(
             to, as far as there is room.
 
     Returns:
-        One `Split` a matrix, and `{"kept": share of the squared norm, "blocks": [units of each layer]}`. Nonlinearities
+        One node a matrix, and `{"kept": share of the squared norm, "blocks": [units of each layer]}`. Nonlinearities
         on entries may stand between the layers, as each sub-network reads and writes units of its own.
 
     Raises:
@@ -260,7 +201,7 @@ def split_chain(
 
     Example:
         >>> found, info = split_chain([jnp.eye(4), jnp.eye(4)], 2, key=jax.random.key(0))
-        >>> round(info["kept"], 3), [f.weights.shape for f in found]
+        >>> round(info["kept"], 3), [node.blocks.shape for node in found]
         (1.0, [(2, 2, 2), (2, 2, 2)])
 
     Source: Kim et al., SplitNet, 2017 (kim2017).
@@ -278,11 +219,8 @@ def split_chain(
             raise ValueError(f"the assignment has shapes {shapes}; this chain in {blocks} blocks wants {wanted}")
         starts.append([_balanced(np.asarray(x, np.float64)) for x in assigned.logits])
     places = _best(squares, starts, blocks, rounds=50)
-    inside = sum(_inside(squares, places))
-    return _built(weights, squares, places, blocks), {
-        "kept": inside / max(float(sum(s.sum() for s in squares)), 1e-30),
-        "blocks": [_members(place, blocks) for place in places],
-    }
+    info = {"kept": _kept(squares, places), "blocks": [_members(place, blocks) for place in places]}
+    return _built(weights, places, blocks), info
 
 
 def _drawn(widths: Sequence[int], blocks: int, key: jax.Array) -> list[np.ndarray]:
@@ -297,7 +235,7 @@ def _best(
     if not starts:
         raise ValueError("restarts=0: there is nothing to start from; give at least 1")
     found = [_descend(squares, start, blocks, rounds) for start in starts]
-    return max(found, key=lambda places: sum(_inside(squares, places)))
+    return max(found, key=lambda places: _kept(squares, places))
 
 
 def _descend(squares: Sequence[np.ndarray], start: Sequence[np.ndarray], blocks: int, rounds: int) -> list[np.ndarray]:
@@ -311,23 +249,20 @@ def _descend(squares: Sequence[np.ndarray], start: Sequence[np.ndarray], blocks:
             if layer < len(squares):
                 gain += squares[layer] @ np.eye(blocks)[places[layer + 1]]
             places[layer] = _balanced(gain)
-        inside = sum(_inside(squares, places))
-        if inside <= before * (1 + 1e-12):
+        kept = _kept(squares, places)
+        if kept <= before * (1 + 1e-12):
             break
-        before = inside
+        before = kept
     return places
 
 
-def _inside(squares: Sequence[np.ndarray], places: Sequence[np.ndarray]) -> list[float]:
-    """The squared norm in the blocks of every matrix."""
-    return [float((s * (p[:, None] == q[None])).sum()) for s, p, q in zip(squares, places, places[1:])]
+def _kept(squares: Sequence[np.ndarray], places: Sequence[np.ndarray]) -> float:
+    """The share of the squared norm in the blocks."""
+    inside = sum(float((s * (p[:, None] == q[None])).sum()) for s, p, q in zip(squares, places, places[1:]))
+    return inside / max(float(sum(s.sum() for s in squares)), 1e-30)
 
 
-def _built(
-    weights: Sequence[Any], squares: Sequence[np.ndarray], places: Sequence[np.ndarray], blocks: int
-) -> list[Split]:
+def _built(weights: Sequence[Any], places: Sequence[np.ndarray], blocks: int) -> list[BlockDiagonal]:
     units = [_members(place, blocks) for place in places]
-    return [
-        Split(i, o, jnp.asarray(w)[i[:, :, None], o[:, None, :]], inside / max(float(s.sum()), 1e-30))
-        for w, s, i, o, inside in zip(weights, squares, units, units[1:], _inside(squares, places))
-    ]
+    rows = zip(weights, units, units[1:])
+    return [BlockDiagonal(jnp.asarray(w)[i[:, :, None], o[:, None, :]], i, o) for w, i, o in rows]

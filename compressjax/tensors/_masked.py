@@ -7,7 +7,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compressjax.core import Dense, Node, Window, buffer, count_nonzero, dense, entry_bits, node, ops, value
+from compressjax.core import (
+    Convolution,
+    Dense,
+    Node,
+    Product,
+    Window,
+    buffer,
+    count_nonzero,
+    dense,
+    entry_bits,
+    node,
+    ops,
+    value,
+    zero_masked,
+)
 
 
 @node
@@ -90,6 +104,21 @@ class Masked(Node):
         grid = ops.as_grid(self.value)
         masked = None if isinstance(grid, Dense) else grid.masked(self.mask)
         return Dense("a mask saves bytes; this machine has no faster product for it") if masked is None else masked
+
+    def dot(self, x: jax.Array, product: Product) -> Any:
+        """The product of the value, where that is a node that holds the tensor entry by entry."""
+        return super().dot(x, product) if self._inner is None else self._inner.dot(x, product)
+
+    def conv(self, x: jax.Array, convolution: Convolution) -> Any:
+        """The convolution of the value, as for `dot`."""
+        return super().conv(x, convolution) if self._inner is None else self._inner.conv(x, convolution)
+
+    @property
+    def _inner(self) -> Any:
+        """The node inside with the mask put on its own entries; None if its value is no such node."""
+        if not (isinstance(self.value, Node) and self.value.aligned):
+            return None
+        return zero_masked({"value": self.value}, {"value": self.mask})["value"]
 
     def multiply_adds(self) -> int:
         """As if zeros were skipped; below a mask only factors save more than the mask does."""

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 
-from compressjax import structure
+from compressjax import lift, structure, tensors
 from experiments.bench.harness import Case
 
 
@@ -49,10 +49,8 @@ def _dense(chain: list[jax.Array], x: jax.Array) -> jax.Array:
     return x
 
 
-def _blocks(chain: list[structure.Split], x: jax.Array) -> jax.Array:
-    for part in chain:
-        x = jax.nn.relu(structure.apply_split(part, x))
-    return x
+def _blocks(chain: list[tensors.BlockDiagonal], x: jax.Array) -> jax.Array:
+    return lift(_dense)(chain, x)
 
 
 def _exits(chain: list[jax.Array], x: jax.Array, threshold: jax.Array) -> jax.Array:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compressjax import prune, structure
+from compressjax import prune, structure, tensors
 from experiments import app
 from experiments.problem import Problem, cross_entropy, make_problem
 from experiments.reproduce.loop import data_of, test_error, train
@@ -73,9 +73,8 @@ def _split(problem: Problem, config: Mapping[str, Any], seed: int, blocks: int, 
     }
 
 
-def _inside(part: structure.Split) -> jax.Array:
-    ones = part._replace(weights=jnp.ones_like(part.weights))
-    return structure.merge(ones) > 0
+def _inside(part: tensors.BlockDiagonal) -> jax.Array:
+    return part.replace(blocks=jnp.ones_like(part.blocks)).materialize() > 0
 
 
 def _exits(problem: Problem, config: Mapping[str, Any], seed: int) -> dict[str, float]:

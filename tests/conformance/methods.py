@@ -16,6 +16,7 @@ import optax
 
 from compressjax import core, lowrank, prune, quant, saliency, share
 from compressjax.interpret.observing._statistics import of_rows
+from tests import toys
 
 PACKAGES: tuple[ModuleType, ...] = (prune, lowrank, quant, share)
 Make = Callable[[], core.Compression]
@@ -64,7 +65,7 @@ class MethodRow:
         devices: Tolerance between one device and two, in units of epsilon times the largest magnitude.
         traceable: Whether it runs under jit (a rank by energy does not).
         ready: The first step after which view and encode agree.
-        stats: Statistics for `update`.
+        stats: Statistics for `after_step`.
         prepare: What was done to the parameters before this method.
     """
 
@@ -92,8 +93,10 @@ class MethodRow:
         c = self.compression
         if not self.traceable:
             return c
+        # Inlined where a combination is traced: what comes back untouched can be told.
+        compiled = functools.partial(jax.jit, inline=True)
         return c._replace(
-            init=jax.jit(c.init), update=jax.jit(c.update), view=jax.jit(c.view), encode=jax.jit(c.encode)
+            init=compiled(c.init), view=compiled(c.view), encode=compiled(c.encode), after_step=compiled(c.after_step)
         )
 
     @functools.cached_property
@@ -371,7 +374,10 @@ _COMBINED = [
     ),
 ]
 
-ROWS = [*_UNIT, *_PRUNE, *_LOWRANK, *_QUANT, *_SHARE, *_COMBINED]
+# Views of nodes: products round activations, within ranges that learn.
+_NODES = [MethodRow("toys.ranged: nodes", toys.ranged)]
+
+ROWS = [*_UNIT, *_PRUNE, *_LOWRANK, *_QUANT, *_SHARE, *_COMBINED, *_NODES]
 
 
 def exported() -> set[str]:

@@ -242,8 +242,26 @@ def test_what_acts_on_viewed_nodes_is_refused() -> None:
     )
     with pytest.raises(ValueError, match=r"shift acts on \['a/kernel', 'k'\], which an earlier stage views as nodes"):
         core.chain(toys.ranged(), shift).init(PARAMS)
-    for combine in (core.chain, core.sequence):
-        c = combine(toys.learner(), toys.ranged())
-        state = c.init(PARAMS)
+    c = core.sequence(toys.learner(), toys.ranged())
+    state = c.init(PARAMS)
+    with pytest.raises(ValueError, match="toy.learner learns from the dense gradient, which the nodes"):
+        c.view(PARAMS, state)
+
+
+@pytest.mark.parametrize("aligned", [True, False])
+def test_zeros_come_back_into_nodes(aligned: bool) -> None:
+    """Into those that hold the kernel entry by entry; others get the mask's own node around them."""
+    later = toys.ranged() if aligned else toys.grid()._replace(view=toys.grid().encode)
+    c, state = settled(core.chain(toys.mask(), later))
+    node = c.view(PARAMS, state)["a"]["kernel"]
+    assert isinstance(node, toys.Ranged if aligned else tensors.Masked)
+    assert helpers.difference(core.materialize(c.view(PARAMS, state)), core.materialize(c.encode(PARAMS, state))) == ""
+    learner, state = (
+        settled(core.chain(toys.learner(), later)) if aligned else (core.chain(toys.learner(), later), None)
+    )
+    if aligned:
+        assert isinstance(learner.view(PARAMS, state)["a"]["kernel"], toys.Ranged)
+    else:
+        state = learner.init(PARAMS)
         with pytest.raises(ValueError, match="toy.learner learns from the dense gradient, which the nodes"):
-            c.view(PARAMS, state)
+            learner.view(PARAMS, state)

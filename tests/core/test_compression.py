@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from compressjax import core, tensors
+from compressjax import core, lift, tensors
 from tests import helpers, toys
 
 PARAMS = {
@@ -135,13 +135,14 @@ def test_what_a_compression_acts_on_follows_from_what_it_stores() -> None:
 
 def test_slopes_reach_the_methods_that_learn_by_them() -> None:
     """A view of nodes whose ranges lie in the state: the gradient with respect to the state moves them."""
-    c = core.chain(core.only("b/.*", toys.mask()), core.partition({"a/kernel": toys.ranged(0.5)}))
-    params = {name: PARAMS[name] for name in "ab"}
+    c = core.chain(core.only("b/.*", toys.mask()), core.partition({"a/kernel": toys.ranged(0.5, rate=0.1)}))
+    params, x = {name: PARAMS[name] for name in "ab"}, jnp.array([[0.2, 3.0, -4.0, 0.1]])
     state = c.after_step(params, c.init(params))[1]
-    loss = lambda p, s: jnp.sum(core.dense(c.view(p, s)["a"]["kernel"]) ** 2)  # noqa: E731
-    grads, slopes = jax.grad(loss, (0, 1), allow_int=True)(params, state)
+    layer = lift(lambda p: jnp.sum(x @ p["a"]["kernel"]))
+    grads, slopes = jax.grad(lambda p, s: layer(c.view(p, s)), (0, 1), allow_int=True)(params, state)
     received, after = c.before_step(grads, params, state, slopes)
-    outside = int((jnp.abs(params["a"]["kernel"]) > 0.5).sum())
-    np.testing.assert_allclose(after.states[1].range["a/kernel"], 0.5 - 0.1 * outside * 2 * 0.5, rtol=1e-5)
+    # Two inputs are cut, at 0.5 and -0.5.
+    slope = params["a"]["kernel"][1].sum() - params["a"]["kernel"][2].sum()
+    np.testing.assert_allclose(after.states[1].range["a/kernel"], 0.5 - 0.1 * slope, rtol=1e-5)
     assert helpers.difference(received, grads) == ""
     assert c.before_step(grads, params, state)[1].states[1] is state.states[1]

@@ -10,6 +10,7 @@ from compressjax.core import Selector, matches
 
 Distribution = str | Mapping[Selector, float]
 NAMES = ("uniform", "global", "erk")
+ALL = "all leaves"  # the pool of distribution "global", in which all weights compete; no path of a leaf
 
 
 def densities(
@@ -59,7 +60,7 @@ def densities(
 def kept_counts(
     shapes: Mapping[str, tuple[int, ...]], sparsity: float, distribution: Distribution, *, whole: bool = True
 ) -> dict[str, Any]:
-    """Number of entries that each pool keeps; a pool is a leaf, or all leaves (key `""`) for `"global"`.
+    """Number of entries that each pool keeps; a pool is a leaf, or all leaves (key `ALL`) for `"global"`.
 
     Args:
         shapes: `{path: shape}`.
@@ -76,13 +77,13 @@ def kept_counts(
 
     Example:
         >>> kept_counts({"a": (10, 10), "b": (10, 10)}, 0.9, "global")
-        {'': 20}
+        {'all leaves': 20}
     """
     sizes = {path: math.prod(shape) for path, shape in shapes.items()}
     total = sum(sizes.values())
     if distribution == "global":
         check_sparsity(sparsity, "sparsity")
-        return {"": total - round(sparsity * total)}
+        return {ALL: total - round(sparsity * total)}
     exact = {path: d * sizes[path] for path, d in densities(shapes, sparsity, distribution).items()}
     if not whole:
         return exact

@@ -117,10 +117,10 @@ def prune_matrix(
         [[3.0], [0.0]]
     """
     inputs, outputs = kernel.shape
-    group = 0 if pattern.density is None else int(pattern.name.partition(":")[2])
+    group = pattern.group
     block = min(block, inputs)
     block += -block % group if group else 0
-    # Whole blocks only: added inputs weigh nothing, meet nobody, and are never removed.
+    # Padded inputs are zero, uncorrelated with the rest, and always kept.
     extra = -inputs % block
     scale = jnp.concatenate([scale, jnp.ones(extra, root.dtype)])
     root = jnp.pad(root, ((0, extra), (0, extra))) + jnp.diag(jnp.arange(inputs + extra) >= inputs).astype(root.dtype)

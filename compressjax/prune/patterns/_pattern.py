@@ -21,16 +21,17 @@ class Pattern(NamedTuple):
             and a letter for each: `g` runs over groups, `u` over the units of a group, `w` over the weights of a unit.
             Where there are groups, one axis runs over units.
         density: Fraction that the pattern itself fixes, or None where the sparsity decides.
+        group: M of N:M, the successive weights that share a fixed number of zeros; 0 for other patterns.
+        single: Whether weights are ranked one by one, all with all, so that nothing has to be regrouped or rounded.
+        whole: Whether a unit is a whole leaf, so that units compete only under the distribution `"global"`.
     """
 
     name: str
     read: Callable[[str, Shape], tuple[Shape, str]]
     density: float | None = None
-
-    @property
-    def single(self) -> bool:
-        """Whether weights are ranked one by one, all with all, so that nothing has to be regrouped or rounded."""
-        return self.name == "unstructured"
+    group: int = 0
+    single: bool = False
+    whole: bool = False
 
 
 def unstructured() -> Pattern:
@@ -43,7 +44,7 @@ def unstructured() -> Pattern:
         >>> unstructured().read("w", (2, 3))
         ((2, 3), 'uu')
     """
-    return Pattern("unstructured", lambda path, shape: (shape, "u" * len(shape)))
+    return Pattern("unstructured", lambda path, shape: (shape, "u" * len(shape)), single=True)
 
 
 def balanced() -> Pattern:
@@ -104,7 +105,7 @@ def nm(n: int, m: int, *, axis: int = -2) -> Pattern:
         before, after = math.prod(shape[:where]), math.prod(shape[where + 1 :])
         return (before * (shape[where] // m), m, after), "gug"
 
-    return Pattern(f"{n}:{m}", read, n / m)
+    return Pattern(f"{n}:{m}", read, n / m, group=m)
 
 
 def block(rows: int, columns: int) -> Pattern:
@@ -175,7 +176,7 @@ def layer() -> Pattern:
         >>> layer().read("w", (2, 3))
         ((2, 3), 'ww')
     """
-    return Pattern("layer", lambda path, shape: (shape, "w" * len(shape)))
+    return Pattern("layer", lambda path, shape: (shape, "w" * len(shape)), whole=True)
 
 
 def as_pattern(pattern: str | Pattern) -> Pattern:

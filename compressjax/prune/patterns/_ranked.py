@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.numerics import top_along, top_mask, top_masks, with_auto_axes
-from compressjax.prune.distributions._densities import Distribution, check_distribution, check_sparsity
+from compressjax.prune.distributions._densities import ALL, Distribution, check_distribution, check_sparsity
 from compressjax.prune.patterns._pattern import Pattern, as_pattern
 from compressjax.prune.training._masking import Arrays
 
@@ -19,7 +19,7 @@ def ranked(scores: Arrays, kept: Mapping[str, Any], pattern: Pattern) -> Arrays:
 
     Args:
         scores: `{path: array}`; higher means keep.
-        kept: Entries that every pool keeps, traced or not: one count a path, or `{"": total}` for one ranking over all.
+        kept: Entries that every pool keeps, traced or not: one count a path, or `{ALL: total}` for one ranking of all.
             Units are whole: of a leaf the nearest number of them stays, at least one where they have several weights;
             of one ranking over all, the best in their order up to the first that no longer fits, at least one.
         pattern: The pattern.
@@ -32,13 +32,13 @@ def ranked(scores: Arrays, kept: Mapping[str, Any], pattern: Pattern) -> Arrays:
         >>> ranked(scores, {"a": jnp.int32(4)}, as_pattern("neuron"))["a"].tolist()
         [[False, True, True], [False, True, True]]
     """
-    together = "" in kept and "" not in scores
+    together = ALL in kept
     if pattern.single:
         return (
-            top_masks(scores, kept[""]) if together else {path: top_mask(x, kept[path]) for path, x in scores.items()}
+            top_masks(scores, kept[ALL]) if together else {path: top_mask(x, kept[path]) for path, x in scores.items()}
         )
     if together:
-        return with_auto_axes(lambda scores, budget: _pooled(scores, budget, pattern), scores)(scores, kept[""])
+        return with_auto_axes(lambda scores, budget: _pooled(scores, budget, pattern), scores)(scores, kept[ALL])
 
     def mask(path: str, x: jax.Array, entries: jax.Array) -> jax.Array:
         def count(groups: int, units: int, weights: int) -> jax.Array:
@@ -135,16 +135,16 @@ def check_pattern(pattern: str | Pattern, sparsity: float | None, distribution: 
         check_sparsity(sparsity, f"{prefix}sparsity")
     if chosen.density is not None:
         free = 1.0 - chosen.density
-        # Nobody writes more digits of two thirds than it takes to know what is meant.
+        # Tolerate rounded input such as 0.667 for 2/3.
         if distribution != "uniform" or (sparsity is not None and abs(sparsity - free) > 1e-3):
             raise ValueError(
                 f"{prefix}pattern {chosen.name} leaves {free:g} of every leaf zero, but sparsity={sparsity} and "
                 f"distribution={distribution!r} were given; ask for sparsity {free:g} under 'uniform'"
             )
-    if chosen.name == "layer" and distribution != "global":
+    if chosen.whole and distribution != "global":
         raise ValueError(
-            f"{prefix}pattern layer removes whole leaves, so under distribution={distribution!r} each would keep "
-            'itself; let them compete under distribution="global"'
+            f"{prefix}pattern {chosen.name} removes whole leaves, so under distribution={distribution!r} each would "
+            'keep itself; let them compete under distribution="global"'
         )
     return chosen
 

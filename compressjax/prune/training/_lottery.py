@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression, Selector, identity, kernels, matches, only, select, values
-from compressjax.prune.distributions._densities import check_sparsity
+from compressjax.prune.distributions._densities import ALL, check_sparsity
 from compressjax.prune.patterns._pattern import Pattern
 from compressjax.prune.patterns._ranked import check_free, ranked
 from compressjax.prune.training._masking import Arrays
@@ -96,7 +96,7 @@ def lottery_ticket(
     every = values(params)
     flat = {path: every[path] for path in select(every, selector or kernels, "lottery_ticket")}
     # What does not fit is told before the first training, not after it.
-    jax.eval_shape(lambda: ranked(flat, {"": 1} if scope == "global" else dict.fromkeys(flat, 1), units))
+    jax.eval_shape(lambda: ranked(flat, {ALL: 1} if scope == "global" else dict.fromkeys(flat, 1), units))
 
     prune = partial(_prune, rate=rate, rates=dict(rates or {}), scope=scope, pattern=units)
     masks = {path: jnp.ones(x.shape, bool) for path, x in flat.items()}
@@ -136,7 +136,7 @@ def _prune(
     scores = {path: jnp.where(mask, jnp.abs(flat[path]).astype(jnp.float32), -1.0) for path, mask in masks.items()}
     if scope == "global":
         size, kept = (sum(int(f(m)) for m in masks.values()) for f in (jnp.size, jnp.sum))
-        return ranked(scores, {"": _left(size, kept, rate, target)}, pattern)
+        return ranked(scores, {ALL: _left(size, kept, rate, target)}, pattern)
     shares = {path: next((r for s, r in rates.items() if matches(s, path, flat[path])), rate) for path in masks}
     left = {path: _left(x.size, int(masks[path].sum()), shares[path], target) for path, x in scores.items()}
     return ranked(scores, left, pattern)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compressjax.prune.distributions import densities
-from compressjax.prune.distributions._densities import check_removes, kept_counts
+from compressjax.prune.distributions._densities import ALL, check_removes, kept_counts
 
 LENET = {"a": (784, 300), "b": (300, 100), "c": (100, 10)}
 
@@ -57,7 +57,7 @@ def test_patterns_in_order_and_the_rest():
 
 def test_counts():
     assert kept_counts(LENET, 0.9, "uniform") == {"a": 23520, "b": 3000, "c": 100}
-    assert kept_counts(LENET, 0.9, "global") == {"": 26620}
+    assert kept_counts(LENET, 0.9, "global") == {ALL: 26620}
     assert kept_counts(LENET, 0.0, "erk") == {"a": 235200, "b": 30000, "c": 1000}
 
 

@@ -7,6 +7,7 @@ import optax
 import pytest
 
 from compressjax import core, prune, saliency
+from compressjax.prune.distributions._densities import ALL
 from compressjax.prune.patterns._ranked import ranked
 from tests import helpers
 
@@ -120,12 +121,12 @@ def test_a_global_ranking_of_units_ends_before_the_first_that_does_not_fit():
     sizes = {"a": 1, "b": 10, "c": 1}
     scores = {name: jnp.full((1, n), 9.0 - i) for i, (name, n) in enumerate(sizes.items())}
     kept = {
-        n: {path for path, mask in ranked(scores, {"": n}, prune.patterns.layer()).items() if mask.any()}
+        n: {path for path, mask in ranked(scores, {ALL: n}, prune.patterns.layer()).items() if mask.any()}
         for n in range(13)
     }
     assert [len(kept[n]) for n in range(13)] == [1] * 11 + [2, 3]
     big = {"a": jnp.full((1, 10), 9.0), "b": jnp.ones((1, 1))}
-    assert [bool(mask.any()) for mask in ranked(big, {"": 3}, prune.patterns.layer()).values()] == [True, False]
+    assert [bool(mask.any()) for mask in ranked(big, {ALL: 3}, prune.patterns.layer()).values()] == [True, False]
 
 
 def test_n_of_m_needs_no_number():
