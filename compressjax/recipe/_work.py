@@ -82,25 +82,7 @@ def _mask(node: Any) -> Any:
 
 
 def begin(stage: str, tree: Any, parts: Sequence[Part], opened: Selector | None, unsure: bool) -> Work:
-    """Opens grids and gives every leaf to the first part that selects it.
-
-    Args:
-        stage: For messages.
-        tree: Parameters, with or without nodes.
-        parts: In order.
-        opened: Selector of the grids that become values again.
-        unsure: Whether rules may find nothing as long as one of them finds something.
-
-    Returns:
-        The work.
-
-    Raises:
-        ValueError: If a part selects nothing.
-
-    Example:
-        >>> begin("stage a", {"w": np.ones((2, 2))}, [Part("w", core.identity())], None, False).compression.name
-        'identity'
-    """
+    """Opens grids and gives every leaf to the first part that selects it."""
     if opened is not None:
         abstract = any(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(tree))
         tree = jax.eval_shape(lambda t: open_grids(t, opened), tree) if abstract else open_grids(tree, opened)
@@ -122,22 +104,7 @@ def begin(stage: str, tree: Any, parts: Sequence[Part], opened: Selector | None,
 
 
 def trial(work: Work) -> Any:
-    """The abstract tree that a stage leaves; None where shapes follow from the values.
-
-    Args:
-        work: On abstract values.
-
-    Returns:
-        The tree.
-
-    Raises:
-        ValueError: If the method does not fit the tree.
-
-    Example:
-        >>> tree = {"w": jax.ShapeDtypeStruct((2, 2), "float32")}
-        >>> trial(Work("stage a", tree, core.identity()))["w"].shape
-        (2, 2)
-    """
+    """The abstract tree that a stage leaves; None where shapes follow from the values."""
     state = None
     try:
         state = jax.eval_shape(work.compression.init, work.tree)
