@@ -121,7 +121,8 @@ def _untouched(c: core.Compression, params: Tree, selected: set[str], row: Metho
     stats = row.stats(params)
     if row.traceable:
         # What stores nothing of its own (the identity, a proximal step) has nothing to show here.
-        stored = set(core.acts_on(c, params, jax.eval_shape(c.init, params)))
+        state = jax.eval_shape(lambda p: c.after_step(p, c.init(p), stats)[1], params)
+        stored = set(core.acts_on(c, params, state))
         require(stored in (selected, set()), "selection", f"{stored} selected, {selected} expected")
 
     def outcomes(params: Tree, grads: Tree) -> dict[str, Tree]:
