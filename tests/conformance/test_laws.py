@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from compressjax import core, tensors, testing
 from tests import helpers
-from tests.conformance import draws, laws, methods, nodes
+from tests.conformance import draws, methods, nodes
 
 SEEDS = st.integers(0, 1000)
 every_method_in_turn = pytest.mark.parametrize(
@@ -18,7 +18,9 @@ every_method_in_turn = pytest.mark.parametrize(
 )
 every_node = pytest.mark.parametrize("row", nodes.ROWS, ids=lambda row: row.name)
 # One row of each method stands for it in pairs.
-_PAIRED = {row.exported: row for row in reversed(methods.ROWS) if row.exported not in ("core.chain", "core.sequence")}
+_PAIRED = {
+    methods.home(row): row for row in reversed(methods.ROWS) if methods.home(row) not in ("core.chain", "core.sequence")
+}
 # One method of each kind of contract: nothing; masks that move after the step, before it, over weights that all learn,
 # over some that learn; values pulled to zero; shifted weights from statistics; scores of the whole tree; factors,
 # grids, tables, views of nodes.
@@ -31,9 +33,9 @@ KINDS = [
 ]  # fmt: skip
 
 
-def _turn(i: int) -> draws.Spec:
+def _turn(i: int) -> testing.Example:
     """The tree on which a law that compiles much per example judges row `i`."""
-    return draws.Spec(*draws.VARIANTS[0 if i % 4 < 2 else 1 + i % 2], draws.KINDS[i % 5], seed=i)
+    return testing.Example(*draws.VARIANTS[0 if i % 4 < 2 else 1 + i % 2], draws.KINDS[i % 5], seed=i)
 
 
 every_method_once = pytest.mark.parametrize(
@@ -49,7 +51,7 @@ some_node = given(seed=SEEDS, dtype=st.sampled_from(nodes.DTYPES), size=st.integ
 
 
 def test_every_method_has_a_row() -> None:
-    rows = {row.exported for row in methods.ROWS}
+    rows = {methods.home(row) for row in methods.ROWS}
     assert methods.exported() - rows == set()
     assert len({row.name for row in methods.ROWS}) == len(methods.ROWS)
 
@@ -64,14 +66,14 @@ def test_every_node_has_a_row() -> None:
 @every_method_in_turn
 @settings(max_examples=4)
 @given(data=st.data())
-def test_what_is_stored(turn: int, row: methods.MethodRow, data: st.DataObject) -> None:
+def test_what_is_stored(turn: int, row: testing.Method, data: st.DataObject) -> None:
     """Laws 1, 2, 3 and 7 of methods, which share the compiled method; the nodes' own rows judge law 8."""
     spec = data.draw(draws.specs((draws.VARIANTS[0], draws.VARIANTS[1 + turn % 2])))
-    laws.assert_shape(row, spec)
-    laws.assert_view(row, spec)
-    laws.assert_projection(row, spec)
+    testing.assert_shape(row, spec)
+    testing.assert_view(row, spec)
+    testing.assert_projection(row, spec)
     with tempfile.TemporaryDirectory() as folder:
-        for run in laws.runs(row, spec, (3,)):
+        for run in row.runs(spec, (3,)):
             testing.assert_size(run.tree, folder, bits=helpers.brute_bits)
 
 
@@ -83,8 +85,8 @@ def test_shape_of_nodes(row: nodes.NodeRow, seed: int, dtype: str, size: int) ->
 
 
 @every_method_once
-def test_selection(row: methods.MethodRow, spec: draws.Spec) -> None:
-    laws.assert_selection(row, spec)
+def test_selection(row: testing.Method, spec: testing.Example) -> None:
+    testing.assert_selection(row, spec)
 
 
 every_node_once = pytest.mark.parametrize(
@@ -105,8 +107,8 @@ def test_lift_under_sharding(turn: int, row: nodes.NodeRow) -> None:
 
 
 @every_method_once
-def test_stability(row: methods.MethodRow, spec: draws.Spec) -> None:
-    laws.assert_stability(row, spec)
+def test_stability(row: testing.Method, spec: testing.Example) -> None:
+    testing.assert_stability(row, spec)
 
 
 @every_node
@@ -131,13 +133,13 @@ def test_lossless_nodes(row: nodes.NodeRow, seed: int, dtype: str, size: int) ->
 @pytest.mark.parametrize("row", [row for row in methods.ROWS if row.neutral], ids=lambda row: row.name)
 @settings(max_examples=2)
 @given(spec=draws.specs(draws.VARIANTS[:2]))
-def test_zero_limit(row: methods.MethodRow, spec: draws.Spec) -> None:
-    laws.assert_zero_limit(row, spec)
+def test_zero_limit(row: testing.Method, spec: testing.Example) -> None:
+    testing.assert_zero_limit(row, spec)
 
 
 @pytest.mark.parametrize("combine", [core.chain, core.sequence], ids=["chain", "sequence"])
-@pytest.mark.parametrize("first", KINDS, ids=lambda row: row.exported)
-def test_composition(first: methods.MethodRow, combine) -> None:
+@pytest.mark.parametrize("first", KINDS, ids=methods.home)
+def test_composition(first: testing.Method, combine) -> None:
     """Every ordered pair of kinds, on one tree; their compiled parts are shared."""
     _compose(first, KINDS, combine)
 
@@ -145,18 +147,18 @@ def test_composition(first: methods.MethodRow, combine) -> None:
 @pytest.mark.thorough
 @pytest.mark.parametrize("combine", [core.chain, core.sequence], ids=["chain", "sequence"])
 @pytest.mark.parametrize("first", _PAIRED.values(), ids=_PAIRED)
-def test_composition_of_all(first: methods.MethodRow, combine) -> None:
+def test_composition_of_all(first: testing.Method, combine) -> None:
     """Every ordered pair of methods."""
     _compose(first, list(_PAIRED.values()), combine)
 
 
-def _compose(first: methods.MethodRow, others: list[methods.MethodRow], combine) -> None:
+def _compose(first: testing.Method, others: list[testing.Method], combine) -> None:
     problems = {}
     for second in others:
         try:
-            laws.composition(first, second, draws.Spec(*draws.VARIANTS[0], seed=1), combine)
+            testing.assert_composition(first, second, testing.Example(*draws.VARIANTS[0], seed=1), combine)
         except testing.Broken as error:
-            problems[second.exported] = str(error)
+            problems[methods.home(second)] = str(error)
     assert problems == {}
 
 
@@ -181,5 +183,5 @@ RUN = {
         for first, second in pairs
     ],
 )
-def test_pairs_that_must_run(combine, first: methods.MethodRow, second: methods.MethodRow) -> None:
-    assert laws.composition(first, second, draws.Spec(*draws.VARIANTS[0], seed=1), combine)
+def test_pairs_that_must_run(combine, first: testing.Method, second: testing.Method) -> None:
+    assert testing.assert_composition(first, second, testing.Example(*draws.VARIANTS[0], seed=1), combine)
