@@ -95,10 +95,11 @@ def assert_shape(method: Method, example: Example) -> None:
         >>> assert_shape(Method("identity", core.identity), Example())
     """
     params = example.params()
+    structure: Any = jax.tree.structure(params)
     for run in method.runs(example):
         dense, viewed = core.materialize(run.tree), core.materialize(run.view)
         for what, tree in (("materialize(encode)", dense), ("view", viewed)):
-            require(jax.tree.structure(tree) == jax.tree.structure(params), "shape", f"{what} has another structure")
+            require(jax.tree.structure(tree) == structure, "shape", f"{what} has another structure")
         for path, leaf in core.nodes(params).items():
             for what, x in (
                 ("the node", core.nodes(run.tree)[path]),
