@@ -95,11 +95,10 @@ def assert_shape(method: Method, example: Example) -> None:
         >>> assert_shape(Method("identity", core.identity), Example())
     """
     params = example.params()
-    structure: Any = jax.tree.structure(params)
     for run in method.runs(example):
         dense, viewed = core.materialize(run.tree), core.materialize(run.view)
         for what, tree in (("materialize(encode)", dense), ("view", viewed)):
-            require(jax.tree.structure(tree) == structure, "shape", f"{what} has another structure")
+            require(_layout(tree)[0] == _layout(params)[0], "shape", f"{what} has another structure")
         for path, leaf in core.nodes(params).items():
             for what, x in (
                 ("the node", core.nodes(run.tree)[path]),
@@ -226,7 +225,8 @@ def _untouched(c: core.Compression, params: Tree, selected: set[str], method: Me
     stats = method.stats(params)
     if method.traceable:
         # What stores nothing of its own (the identity, a proximal step) has nothing to show here.
-        stored = set(core.acts_on(c, params, jax.eval_shape(c.init, params)))
+        state = jax.eval_shape(lambda p: c.after_step(p, c.init(p), stats)[1], params)
+        stored = set(core.acts_on(c, params, state))
         require(stored in (selected, set()), "selection", f"{stored} selected, {selected} expected")
 
     def outcomes(params: Tree, grads: Tree) -> dict[str, Tree]:
