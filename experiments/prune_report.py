@@ -15,7 +15,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from compressjax import core, measure, observe, recipe
-from compressjax.recipe import Work
 from experiments import app
 from experiments.plots import as_csv, plot_curves, plot_masks
 from experiments.problem import Problem, assess, cross_entropy, make_problem, predict
@@ -104,7 +103,7 @@ def prune_all(
         }
         for name, spec in config["methods"]:
             method = recipe.make(spec, given=given, where=f"config.methods: {name}")
-            tree = Work(name, params, (method,)).apply(stats)
+            tree = recipe.Work(name, params, method).apply(stats)
             rows.append({"method": name, "sparsity": total, **facts(problem, config, tree)})
     return rows
 

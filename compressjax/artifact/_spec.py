@@ -17,17 +17,7 @@ from compressjax.coding._leaf import stored
 
 
 def to_spec(leaf: Any) -> Any:
-    """The spec of a node, an array or a Python number.
-
-    Args:
-        leaf: What stands at one path of a tree.
-
-    Returns:
-        A NumPy array, or `{"node", "meta", "fields", "shape"}` of them.
-
-    Raises:
-        ArtifactError: If the node's class is not registered, JSON would change its metadata, or the leaf is no array.
-    """
+    """The spec of a node, an array or a Python number: an array, or `{"node", "meta", "fields", "shape"}`."""
     if isinstance(leaf, core.Node):
         cls = type(leaf)
         if core.node_types().get(cls.type_name) is not cls:

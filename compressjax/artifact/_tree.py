@@ -21,15 +21,6 @@ def flatten(tree: Any) -> tuple[dict[str, Any], Any]:
     Dicts, lists and tuples are kept. Any other container (FrozenDict, NNX State, NamedTuple, pytree dataclass) becomes
     a dict of its children by key; a wrapper around one array (an NNX variable) becomes the array. Dict keys are
     visited in sorted order, as JAX does.
-
-    Args:
-        tree: Tree of arrays, nodes and Python numbers.
-
-    Returns:
-        `{path: leaf}` and a JSON-able description for `unflatten`.
-
-    Raises:
-        ArtifactError: If two leaves share a path, or a key is neither a string nor an integer.
     """
     leaves: dict[str, Any] = {}
     return leaves, _describe(tree, "", leaves)

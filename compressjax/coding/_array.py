@@ -36,16 +36,7 @@ _DEPTH = 4
 
 
 def encode(values: np.ndarray, rotate: bool = False, depth: int = 0) -> tuple[str, bytes]:
-    """Name and payload of the shortest codec for an array of a NumPy type.
-
-    Args:
-        values: Array `[*shape]` of booleans, integers or floats.
-        rotate: Whether the entries are floats behind an integer type, whose sign bit is better moved last.
-        depth: How many codecs this stream lies inside.
-
-    Returns:
-        The codec's name, one of `CODECS`, and its payload.
-    """
+    """Name and payload of the shortest codec for an array of a NumPy type."""
     data = to_bytes(values)
     if not values.size:
         return "raw", b""

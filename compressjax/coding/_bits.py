@@ -10,22 +10,7 @@ _CHUNK = 1 << 20
 
 
 def pack(codes: np.ndarray, width: int) -> bytes:
-    r"""Packs non-negative integers below \(2^w\) into \(\lceil n w / 8 \rceil\) bytes, most significant bit first.
-
-    Args:
-        codes: Integers `[n]` in `[0, 2 ** width)`.
-        width: Bits an entry, 0 to 64.
-
-    Returns:
-        The packed bytes.
-
-    Raises:
-        ArtifactError: If a code needs more than `width` bits.
-
-    Example:
-        >>> pack(np.array([1, 2, 3]), 2).hex()
-        '6c'
-    """
+    r"""Packs non-negative integers below \(2^w\) into \(\lceil n w / 8 \rceil\) bytes, most significant bit first."""
     codes = np.asarray(codes).astype(np.uint64, copy=False).reshape(-1)
     if width < 64 and codes.size and int(codes.max()) >> width:
         raise ArtifactError(f"code {int(codes.max())} does not fit in {width} bits; use a larger width")
@@ -40,23 +25,7 @@ def pack(codes: np.ndarray, width: int) -> bytes:
 
 
 def unpack(data: bytes, width: int, count: int) -> np.ndarray:
-    """Inverse of `pack`: `count` integers of `width` bits as uint64.
-
-    Args:
-        data: Exactly the bytes that `pack` returned.
-        width: Bits an entry, 0 to 64.
-        count: Number of entries.
-
-    Returns:
-        Integers `[count]`, uint64.
-
-    Raises:
-        ArtifactError: If the length does not fit, or padding bits are not zero.
-
-    Example:
-        >>> unpack(bytes.fromhex("6c"), 2, 3).tolist()
-        [1, 2, 3]
-    """
+    """Inverse of `pack`: `count` integers of `width` bits as uint64; wrong lengths and padding are refused."""
     if len(data) != packed_bytes(count, width):
         raise ArtifactError(
             f"{len(data)} packed bytes where {count} codes of {width} bits need "

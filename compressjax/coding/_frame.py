@@ -47,15 +47,7 @@ def build(manifest: dict[str, Any], sections: list[bytes]) -> bytes:
 
 
 def parse(data: bytes, name: str) -> Frame:
-    """Checks every byte of a file against its digests and takes it apart.
-
-    Args:
-        data: The whole file.
-        name: What to call it in messages.
-
-    Raises:
-        ArtifactError: If it is no artifact, of another format version, truncated, extended or altered.
-    """
+    """Checks every byte of a file against its digests and takes it apart."""
     try:
         return _parse(data)
     except ArtifactError as error:

@@ -17,21 +17,7 @@ _CHUNK = 1 << 20
 def lengths(counts: np.ndarray) -> np.ndarray:
     r"""Lengths of an optimal prefix code; \(\sum_i c_i l_i\) is the least any prefix code reaches.
 
-    Args:
-        counts: Non-negative integers `[k]`, at least two of them positive.
-
-    Returns:
-        Code lengths `[k]`, int64, 0 where the count is 0.
-
-    Raises:
-        ArtifactError: If fewer than two symbols occur.
-
-    Example:
-        >>> lengths(np.array([5, 2, 1, 0])).tolist()
-        [1, 2, 2, 0]
-
-    Reference:
-        Huffman, 1952, A method for the construction of minimum-redundancy codes [huffman1952].
+    Source: Huffman, 1952, A method for the construction of minimum-redundancy codes [huffman1952].
     """
     present = np.flatnonzero(counts)
     if present.size < 2:

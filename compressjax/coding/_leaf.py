@@ -37,18 +37,7 @@ class Budget:
 
 
 def encode(spec: Any, gate: np.ndarray | None = None) -> tuple[Any, bytes]:
-    """Structure and payload of an array, a node (`{"node", "meta", "fields"}`), a tuple, a list or None.
-
-    Args:
-        spec: What to store. A node of a type from outside compressjax may carry its dense `"shape"`.
-        gate: Booleans of the dense shape; entries of arrays of that shape are dropped where False.
-
-    Returns:
-        The structure, JSON-able, and the bytes of all arrays in order.
-
-    Raises:
-        ArtifactError: If a type cannot be stored.
-    """
+    """Structure and payload of an array, a node (`{"node", "meta", "fields"}`), a tuple, a list or None."""
     if spec is None:
         return None, b""
     if isinstance(spec, tuple | list) and not isinstance(spec, Bits):

@@ -26,11 +26,7 @@ _WORDS = (
 
 
 def encode(manifest: dict[str, Any]) -> tuple[int, bytes]:
-    """Length of the JSON text, and the deflated text.
-
-    Raises:
-        ArtifactError: If the metadata is not JSON: unknown types, NaN, or keys that are not strings.
-    """
+    """Length of the JSON text, and the deflated text."""
     try:
         text = json.dumps(manifest, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:

@@ -16,18 +16,7 @@ def gaps(flat: np.ndarray) -> bytes:
 
     The gap's width in bits is chosen for the stream. A filler advances without keeping, so no filler weight is stored.
 
-    Args:
-        flat: Booleans `[n]`, at least one kept.
-
-    Returns:
-        The payload.
-
-    Example:
-        >>> from_gaps(gaps(np.array([False, True, False])), 3).tolist()
-        [False, True, False]
-
-    Reference:
-        Han et al., 2016, Deep Compression, arXiv:1510.00149 [han2016deep].
+    Source: Han et al., 2016, Deep Compression, arXiv:1510.00149 [han2016deep].
     """
     distances = np.diff(np.flatnonzero(flat), prepend=-1) - 1
     typical = int(max(1.0, distances.mean())).bit_length()
@@ -69,18 +58,7 @@ def _gaps(distances: np.ndarray, width: int) -> bytes:
 
 
 def bernoulli(flat: np.ndarray) -> bytes:
-    r"""One density for the whole mask: \(n H_2(k / n)\) bits and the count \(k\).
-
-    Args:
-        flat: Booleans `[n]`, at least one kept and one dropped.
-
-    Returns:
-        The payload.
-
-    Example:
-        >>> from_bernoulli(bernoulli(np.array([False, True, False])), 3).tolist()
-        [False, True, False]
-    """
+    r"""One density for the whole mask: \(n H_2(k / n)\) bits and the count \(k\)."""
     kept = int(flat.sum())
     coder = _coder()
     coder.encode_reverse(flat.astype(np.int32), _ans.model(np.array([flat.size - kept, kept])))

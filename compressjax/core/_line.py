@@ -10,18 +10,7 @@ _WIDTH = 48
 
 
 def short(x: Any) -> str:
-    """A field of a node on one line; arrays by dtype and shape only.
-
-    Args:
-        x: Anything: an array, concrete or not, a node, a sharding, a setting.
-
-    Returns:
-        Text without line breaks.
-
-    Example:
-        >>> short((np.zeros((2, 3), np.float32), None, "x"))
-        "(float32[2,3], None, 'x')"
-    """
+    """A field of a node on one line; arrays by dtype and shape only."""
     try:
         if isinstance(x, type):
             return x.__name__
@@ -40,19 +29,7 @@ def short(x: Any) -> str:
 
 
 def fields(node: Any) -> str:
-    """The fields of a node that no other part of its line shows: settings and arrays, without what is None.
-
-    Args:
-        node: Any node.
-
-    Returns:
-        `"name=value, ..."`.
-
-    Example:
-        >>> from compressjax.tensors import LowRank
-        >>> fields(LowRank(np.zeros((4, 1)), np.zeros((1, 3))))
-        'left=float64[4,1], right=float64[1,3], inputs=1'
-    """
+    """The fields of a node that no other part of its line shows: settings and arrays, without what is None."""
     shown = {name: getattr(node, name) for name in node.roles if name not in node.aligned}
     return ", ".join(f"{name}={short(x)}" for name, x in shown.items() if x is not None and not _has_node(x))
 
@@ -61,18 +38,6 @@ def line(node: Any, *, bits: bool = False) -> str:
     """The line of a node: `Type(dense array, what the type says of itself, nodes inside, bits a weight)`.
 
     It never raises, never waits for a device, and never moves an array.
-
-    Args:
-        node: Any node, its fields arrays (concrete, abstract or traced), shardings or None.
-        bits: Whether to add the packed size.
-
-    Returns:
-        Text without line breaks.
-
-    Example:
-        >>> from compressjax.tensors import LowRank
-        >>> line(LowRank(np.zeros((4, 1), np.float32), np.zeros((1, 3), np.float32)), bits=True)
-        'LowRank(float32[4,3], rank 1, 18.67 bits/weight)'
     """
     inside = {name: getattr(node, name) for name, role in node.roles.items() if role == "value"}
     inside = {name: x for name, x in inside.items() if _has_node(x)}

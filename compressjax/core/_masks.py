@@ -68,19 +68,7 @@ def dense_gradient(tree: Any, viewed: Any) -> Any:
 
 
 def intersect(first: Masks, second: Masks) -> Masks:
-    """What both masks keep.
-
-    Args:
-        first: Masks.
-        second: Masks.
-
-    Returns:
-        Masks with both of the first's and the second's paths.
-
-    Example:
-        >>> intersect(Masks({"a": jnp.array([True, False])}), Masks({"b": jnp.array([True])})).used.keys()
-        dict_keys(['a', 'b'])
-    """
+    """What both masks keep."""
     return Masks(_and(first.used, second.used), _and(first.moving, second.moving))
 
 

@@ -179,7 +179,7 @@ class Node:
         """The same tensor with every array carrying axis 0, ready for `scan`; None when it cannot be split."""
         return None
 
-    def partition(self, axes: tuple[Any, ...], sizes: Mapping[str, int]) -> Any:
+    def specs(self, axes: tuple[Any, ...], sizes: Mapping[str, int]) -> Any:
         """The node with a `PartitionSpec` for every array, given the mesh axes of each axis of the dense tensor.
 
         Each device then holds the node of its part of the tensor; `sizes` counts the devices along each mesh axis.

@@ -107,36 +107,12 @@ def _selected(flat: dict[str, Any], who: str, selector: Selector) -> dict[str, A
 
 
 def shown(selector: Selector) -> str:
-    """A selector for messages and names.
-
-    Args:
-        selector: Regular expression or function.
-
-    Returns:
-        The expression in quotes, or the function's name.
-
-    Example:
-        >>> shown(".*bias"), shown(kernels)
-        ("'.*bias'", 'kernels')
-    """
+    """A selector for messages: the expression in quotes, or the function's name."""
     return repr(selector) if isinstance(selector, str) else getattr(selector, "__name__", "function")
 
 
 def listing(flat: Mapping[str, Any], limit: int = 12) -> str:
-    """Paths and shapes of values, for messages.
-
-    Args:
-        flat: `{path: array}`.
-        limit: How many to name.
-
-    Returns:
-        One line.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> listing({"a": jnp.zeros(2)})
-        'a (2,)'
-    """
+    """Paths and shapes of values, for messages."""
     rows = [f"{path} {tuple(leaf.shape)}" for path, leaf in flat.items()]
     more = f" and {len(rows) - limit} more" if len(rows) > limit else ""
     return (", ".join(rows[:limit]) or "none") + more

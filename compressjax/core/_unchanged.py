@@ -48,20 +48,7 @@ def _same(before: Any, after: Any) -> bool:
 
 
 def report_unchanged(name: str, paths: Iterable[str], same: frozenset[str], on_unchanged: str) -> None:
-    """Says that a compression did nothing to any of its leaves.
-
-    Args:
-        name: Of the compression; one called `"identity"` is there to do nothing.
-        paths: Value paths that it acts on.
-        same: From `unchanged`.
-        on_unchanged: `"raise"`, `"warn"` or `"ignore"`.
-
-    Raises:
-        ValueError: If it is `"raise"`, and the compression did nothing; or if it is none of the three.
-
-    Example:
-        >>> report_unchanged("svd(rank=9)", ["a", "b/left"], frozenset({"b"}), "raise")
-    """
+    """Says that a compression did nothing to any of its leaves."""
     if on_unchanged not in ("raise", "warn", "ignore"):
         raise ValueError(f"on_unchanged={on_unchanged!r}; use 'raise', 'warn' or 'ignore'")
     paths = list(paths)

@@ -83,13 +83,13 @@ def product(x: jax.Array, w: Any, how: Product | Convolution) -> jax.Array:
     return how.dense(x, dense(w)) if isinstance(out, Dense) else out
 
 
-def partition(x: Any, spec: Any, sizes: Mapping[str, int]) -> Any:
+def specs(x: Any, spec: Any, sizes: Mapping[str, int]) -> Any:
     """The operand with a `PartitionSpec` for every array: each device then holds the operand of its part of the tensor.
 
     `spec` is that of the dense tensor, and `sizes` counts the devices along each mesh axis, as `mesh.shape` does.
     """
     axes = (*spec, *(None for _ in range(len(x.shape) - len(spec))))
-    return x.partition(axes, sizes) if isinstance(x, Node) else Spec(*axes)
+    return x.specs(axes, sizes) if isinstance(x, Node) else Spec(*axes)
 
 
 def mesh_axes(x: Any) -> list[Any]:

@@ -7,23 +7,7 @@ import numpy as np
 
 
 def split(shape: tuple[int, ...], inputs: int | None = None, batch: int = 0) -> tuple[int, int, int]:
-    """Input axes, and the sizes of the matrix that a kernel stands for.
-
-    Args:
-        shape: `[*batch, *in, *out]`.
-        inputs: Number of input axes; all but the last when None.
-        batch: Number of leading axes that are not factorized.
-
-    Returns:
-        `(inputs, in, out)`, sizes multiplied over the axes.
-
-    Raises:
-        ValueError: If no input or no output axis is left.
-
-    Example:
-        >>> split((3, 3, 16, 32))
-        (3, 144, 32)
-    """
+    """Number of input axes, and the sizes of the matrix that a kernel `[*batch, *in, *out]` stands for."""
     axes = len(shape) - batch
     inputs = axes - 1 if inputs is None else inputs
     if batch < 0 or not 1 <= inputs < axes:
@@ -85,21 +69,6 @@ def rank_by_energy(singular: jax.Array, energy: float, path: str) -> int:
     """Smallest rank that keeps a fraction of the squared Frobenius norm, for every batch entry.
 
     .. math:: \\sum_{i \\le r} \\sigma_i^2 \\ge energy \\sum_i \\sigma_i^2
-
-    Args:
-        singular: `[*batch, k]`, descending; concrete.
-        energy: Fraction, in (0, 1].
-        path: Of the leaf, for the message.
-
-    Returns:
-        The rank, at least 1.
-
-    Raises:
-        ValueError: If the values are traced.
-
-    Example:
-        >>> rank_by_energy(np.array([3.0, 1.0]), 0.9, "kernel")
-        1
     """
     if isinstance(singular, jax.core.Tracer):
         raise ValueError(

@@ -14,17 +14,7 @@ def _names(path: tuple[Any, ...]) -> list[str]:
 
 
 def to_collection(state: Any) -> dict[str, Any]:
-    """The nested dict of a state: fields, positions and value paths become keys.
-
-    Args:
-        state: State of a compression.
-
-    Returns:
-        Nested dict of arrays; `State(masks={"Dense_0/kernel": m})` gives `{"masks": {"Dense_0": {"kernel": m}}}`.
-
-    Raises:
-        ValueError: If one name is both an array and a group of arrays.
-    """
+    """The nested dict of a state: fields, positions and value paths become keys."""
     collection: dict[str, Any] = {}
     for path, leaf in jax.tree_util.tree_flatten_with_path(state)[0]:
         *groups, name = _names(path)
@@ -40,19 +30,7 @@ def to_collection(state: Any) -> dict[str, Any]:
 
 
 def from_collection(collection: Mapping[str, Any], template: Any, who: str) -> Any:
-    """The state whose nested dict is `collection`.
-
-    Args:
-        collection: What `to_collection` returned; further entries (of modules further down) are left alone.
-        template: State of the same structure, abstract or not.
-        who: Name of the compression, for the message.
-
-    Returns:
-        The state.
-
-    Raises:
-        ValueError: If an array is missing or has another shape.
-    """
+    """The state whose nested dict is `collection`."""
     leaves, structure = jax.tree_util.tree_flatten_with_path(template)
     found = []
     for path, expected in leaves:

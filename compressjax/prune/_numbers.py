@@ -5,19 +5,6 @@ from typing import Any
 
 
 def check_strength(who: str, name: str, value: Any, hint: str = "") -> None:
-    """Refuses penalties, decays and dampings that are negative, infinite or no number; functions of the step pass.
-
-    Args:
-        who: Name of the method.
-        name: Of the argument.
-        value: What was given.
-        hint: What to do, or what else would happen.
-
-    Raises:
-        ValueError: Unless it is finite and at least 0, or a function.
-
-    Example:
-        >>> check_strength("topkast", "penalty", 1e-4)
-    """
+    """Refuses penalties, decays and dampings that are negative, infinite or no number; functions of the step pass."""
     if not callable(value) and not 0 <= value < math.inf:
         raise ValueError(f"{who}: {name}={value} must be finite and at least 0" + (hint and f"; {hint}"))

@@ -47,28 +47,7 @@ def make_grid(
     activation: str | None,
     clip: str,
 ) -> Grid:
-    """Checks the settings that no leaf is needed to check.
-
-    Args:
-        who: Name of the method, for messages.
-        bits: 2 to 8.
-        granularity: `"channel"`, `"tensor"`, or a positive group size.
-        symmetric: Whether there is no zero point.
-        axis: Axis or axes with scales of their own.
-        order: Stored axis order, or None.
-        activation: None, `"dynamic"` or `"static"`.
-        clip: `"absmax"` or `"mse"`.
-
-    Returns:
-        The grid.
-
-    Raises:
-        ValueError: If a setting is unknown or out of range.
-
-    Example:
-        >>> make_grid("rtn", 8, "channel", True, -1, None, None, "absmax").axis
-        (-1,)
-    """
+    """The grid, with the settings checked that need no leaf."""
     if not (isinstance(bits, int) and 2 <= bits <= 8):
         raise ValueError(f"{who}: bits={bits} must be an integer from 2 to 8")
     grouped = isinstance(granularity, int) and not isinstance(granularity, bool) and granularity >= 1
@@ -83,23 +62,7 @@ def make_grid(
 
 
 def block_shape(path: str, shape: tuple[int, ...], grid: Grid) -> tuple[int, ...]:
-    """Shape of the scales of a leaf: one entry a block.
-
-    Args:
-        path: Of the leaf, for messages.
-        shape: Of the leaf.
-        grid: The grid.
-
-    Returns:
-        One length for every axis of `shape`, dividing it.
-
-    Raises:
-        ValueError: If the axis does not exist, groups do not divide, or every entry would have a scale of its own.
-
-    Example:
-        >>> block_shape("kernel", (64, 10), make_grid("rtn", 4, 32, True, -1, None, None, "absmax"))
-        (2, 10)
-    """
+    """Shape of the scales of a leaf: one entry a block, as many axes as the leaf."""
     if grid.granularity == "tensor":
         return (1,) * len(shape)
     if any(not -len(shape) <= a < len(shape) for a in grid.axis):
@@ -134,20 +97,6 @@ def fit(
     Scales keep 16 significant bits. A code has at most 8, so every product of scale and code is exact in float32: all
     machines and all compilers give the same weights, and on a symmetric grid rounding twice gives what rounding once
     gave. (With a zero point, a range that ends half-way between two codes may lose its last code the second time.)
-
-    Args:
-        x: Leaf.
-        blocks: From `block_shape`.
-        grid: The grid.
-        ratio: `rho`, broadcastable to `blocks`; 1 when None.
-
-    Returns:
-        `(scale, zero_point)` of shape `blocks`; the zero point is int32, or None when symmetric.
-
-    Example:
-        >>> grid = make_grid("rtn", 8, "tensor", True, -1, None, None, "absmax")
-        >>> fit(jnp.array([[-1.0, 127.0]]), (1, 1), grid)[0].tolist()
-        [[1.0]]
     """
     # Interleaved [b_0, l_0, b_1, l_1, ...], so that one reduction serves tensors, channels and groups.
     tiled = x.astype(jnp.float32).reshape([n for b, d in zip(blocks, x.shape) for n in (b, d // max(b, 1))])
@@ -180,20 +129,6 @@ def round_codes(
     """Nearest codes, and where the grid does not saturate.
 
     .. math:: q = clip(round(x / s) + z)
-
-    Args:
-        x: Leaf.
-        scale: From `fit`.
-        zero_point: From `fit`.
-        grid: The grid.
-
-    Returns:
-        `(codes, inside)`: int8 (symmetric) or uint8 (affine), and bool, both of the shape of `x`.
-
-    Example:
-        >>> grid = make_grid("rtn", 2, "tensor", True, -1, None, None, "absmax")
-        >>> [y.tolist() for y in round_codes(jnp.array([0.2, 3.0]), jnp.array([1.0]), None, grid)]
-        [[0, 1], [True, False]]
     """
     exact = jnp.round(x.astype(jnp.float32) / expand_blocks(scale, x.shape))
     steps = _steps(grid)
@@ -208,26 +143,7 @@ def round_codes(
 def quantize(
     path: str, x: jax.Array, grid: Grid, ratio: jax.Array | None = None, absmax: jax.Array | None = None
 ) -> tuple[Quantized, jax.Array]:
-    """The node of a leaf, and where the grid does not saturate.
-
-    Args:
-        path: Of the leaf, for messages.
-        x: Leaf.
-        grid: The grid.
-        ratio: Clipping ratio of every block, 1 when None.
-        absmax: Largest magnitude of what the weight is multiplied with, for static activations.
-
-    Returns:
-        `(node, inside)`.
-
-    Raises:
-        ValueError: If a concrete leaf or its range is not finite, or as `block_shape`.
-
-    Example:
-        >>> grid = make_grid("rtn", 8, "channel", True, -1, None, None, "absmax")
-        >>> quantize("kernel", jnp.ones((3, 2)), grid)[0].codes.shape
-        (2, 3)
-    """
+    """The node of a leaf, and where the grid does not saturate."""
     check_finite("quantize", path, x)
     blocks = block_shape(path, x.shape, grid)
     scale, zero_point = fit(x, blocks, grid, ratio)
@@ -245,19 +161,7 @@ def quantize(
 
 
 def check_range(who: str, path: str, absmax: jax.Array | None) -> None:
-    """Refuses a range of activations that is zero or not finite, where it is known: nothing was observed.
-
-    Args:
-        who: Name of the method.
-        path: Of the leaf.
-        absmax: Largest magnitude of the leaf's inputs, a scalar; None where none is used.
-
-    Raises:
-        ValueError: Unless it is positive and finite.
-
-    Example:
-        >>> check_range("rtn", "kernel", jnp.array(2.0))
-    """
+    """Refuses a range of activations that is zero or not finite, where it is known: nothing was observed."""
     if absmax is not None and is_concrete(absmax) and not 0 < float(absmax) < math.inf:
         raise ValueError(
             f"{who}: the largest input of {path!r} is {float(absmax)}, so its activations have no scale; pass stats= "
@@ -269,16 +173,6 @@ def activation_scale(absmax: jax.Array) -> jax.Array:
     """The step of int8 activations that reach up to `absmax`.
 
     .. math:: s = absmax / 127
-
-    Args:
-        absmax: Scalar.
-
-    Returns:
-        float32 scalar; 1 where `absmax` is 0.
-
-    Example:
-        >>> round(activation_scale(jnp.array(254.0)).item(), 3)
-        2.0
     """
     absmax = jnp.asarray(absmax, jnp.float32)
     return jnp.where(absmax > SMALLEST, absmax * np.float32(1.0 / 127.0), 1.0)
@@ -288,19 +182,6 @@ def best_ratio(path: str, x: jax.Array, grid: Grid) -> jax.Array:
     """Clipping ratio of every block with the least squared error, among 25 from 1 down to 0.4.
 
     .. math:: \\rho = \\arg\\min \\sum (x - \\hat x_\\rho)^2
-
-    Args:
-        path: Of the leaf, for messages.
-        x: Leaf.
-        grid: The grid.
-
-    Returns:
-        float32 of shape `block_shape`; the largest of equal ratios.
-
-    Example:
-        >>> grid = make_grid("rtn", 2, "tensor", True, -1, None, None, "mse")
-        >>> best_ratio("kernel", jnp.array([[1.0, 0.0, -1.0]]), grid).tolist()
-        [[1.0]]
     """
     blocks = block_shape(path, x.shape, grid)
     tiles = [n for b, d in zip(blocks, x.shape) for n in (b, d // max(b, 1))]

@@ -212,9 +212,11 @@ class _Planner(NamedTuple):
         if "rules" not in own:
             return (Part(own.get("select"), self._method(name, settings, steps, label, where)),)
         rules = own["rules"].items() if isinstance(own["rules"], Mapping) else own["rules"]
-        parts = []
+        parts: list[Part] = []
         for i, (selector, said) in enumerate(rules):
             here = f"{where}.rules[{i}]"
+            if selector in [part.selector for part in parts]:
+                raise ValueError(f"{here} has the selector {selector!r} of an earlier rule; drop one of them")
             other, more = (name, {**settings, **said}) if isinstance(said, Mapping) else split(said, here)
             parts.append(Part(selector, self._method(other, more, steps, label, here)))
         return tuple(parts)

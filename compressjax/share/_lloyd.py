@@ -55,17 +55,6 @@ def assign(x: jax.Array, centroids: jax.Array) -> jax.Array:
     """Index of the nearest centroid; of two equally near, the smaller.
 
     .. math:: a_i = |\\{k : x_i > (c_k + c_{k+1}) / 2\\}|
-
-    Args:
-        x: Any shape.
-        centroids: `[k]`, ascending.
-
-    Returns:
-        int32 of the shape of `x`.
-
-    Example:
-        >>> assign(jnp.array([0.4, 0.5, 0.6]), jnp.array([0.0, 1.0])).tolist()
-        [0, 0, 1]
     """
     edges = centroids[:-1] + (centroids[1:] - centroids[:-1]) / 2
     # Comparing with all edges is faster while they are few; the plain binary search does not vectorize.
@@ -78,21 +67,8 @@ def cluster_means(x: jax.Array, codes: jax.Array, centroids: jax.Array, counted:
 
     .. math:: m_k = c_k + \\frac{\\sum_{a_i = k} (x_i - c_k)}{|\\{i : a_i = k\\}|}
 
-    Sums are taken of differences from `centroids`, which keeps float32 accurate for millions of members.
-
-    Args:
-        x: Float32, any shape.
-        codes: Integers below k, of the shape of `x`.
-        centroids: `[k]`: anything near the means; kept by clusters without members.
-        counted: Bool, of the shape of `x`: which entries are members.
-
-    Returns:
-        `[k]` float32.
-
-    Example:
-        >>> x = jnp.array([1.0, 2.0, 9.0])
-        >>> cluster_means(x, jnp.array([0, 0, 1]), jnp.zeros(2), jnp.array([True, True, False])).tolist()
-        [1.5, 0.0]
+    Sums are taken of differences from `centroids`, which keeps float32 accurate for millions of members;
+    clusters without members keep theirs.
     """
     k = centroids.shape[0]
     members = codes.astype(jnp.int32).ravel()

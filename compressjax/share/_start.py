@@ -11,23 +11,9 @@ _COARSE = 1024
 
 
 def start(flat: jax.Array, counted: jax.Array, clusters: int, init: str) -> jax.Array:
-    """First centroids, ascending.
+    """First centroids, ascending: of equal steps, of equal counts, or of least squared error over 1024 bins.
 
-    Args:
-        flat: `[n]` float32.
-        counted: `[n]` bool: which entries have a say.
-        clusters: k.
-        init: `"linear"`, equal steps from the smallest to the largest value; `"quantile"`, equal counts; `"optimal"`,
-            the least squared error over 1024 bins, by dynamic programming.
-
-    Returns:
-        `[k]` float32.
-
-    Example:
-        >>> start(jnp.array([1.0, 3.0]), jnp.ones(2, bool), 3, "linear").tolist()
-        [1.0, 2.0, 3.0]
-
-    Source: linear start, Han et al., arXiv:1510.00149 (han2016); dynamic program, Groenlund et al.,
+    Source: `"linear"`: Han et al., arXiv:1510.00149 (han2016); `"optimal"`, a dynamic program: Groenlund et al.,
     arXiv:1701.07204 (gronlund2017).
     """
     low = jnp.min(flat, initial=jnp.inf, where=counted)

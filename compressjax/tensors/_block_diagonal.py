@@ -148,11 +148,11 @@ class BlockDiagonal(Node):
         blocks = ops.stacked(self.blocks) if self.batch else None
         return None if blocks is None else BlockDiagonal(blocks, self.inputs, self.outputs)
 
-    def partition(self, axes: tuple[Any, ...], sizes: Mapping[str, int]) -> Any:
+    def specs(self, axes: tuple[Any, ...], sizes: Mapping[str, int]) -> Any:
         """Stack axes lie as those of the tensor do; every device has whole matrices."""
         if any(axes[-2:]):
             return Dense("a block would lie on several devices")
-        return _of(*(ops.partition(x, axes[:-2], sizes) for x in self._fields()))
+        return _of(*(ops.specs(x, axes[:-2], sizes) for x in self._fields()))
 
     def mesh_axes(self) -> list[Any]:
         """Those of the blocks' stack axes."""

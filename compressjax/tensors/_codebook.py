@@ -109,10 +109,10 @@ class Codebook(Node):
         table = ops.stacked(self.centroids)
         return None if table is None else Codebook(table, self.codes)
 
-    def partition(self, axes: tuple[Any, ...], sizes: Mapping[str, int]) -> Any:
+    def specs(self, axes: tuple[Any, ...], sizes: Mapping[str, int]) -> Any:
         """The codes lie as the tensor does; every device has the tables of its codes."""
-        table = ops.partition(self.centroids, axes[: self.batch], sizes)
-        return ops.rebuild(lambda t: Codebook(t, ops.partition(self.codes, axes, sizes)), table)
+        table = ops.specs(self.centroids, axes[: self.batch], sizes)
+        return ops.rebuild(lambda t: Codebook(t, ops.specs(self.codes, axes, sizes)), table)
 
     def mesh_axes(self) -> list[Any]:
         """Those of the codes."""

@@ -188,10 +188,10 @@ class LowRank(Node):
         left, right = ops.stacked(self.left), ops.stacked(self.right)
         return None if left is None or right is None else LowRank(left, right, self.inputs)
 
-    def partition(self, axes: tuple[Any, ...], sizes: Mapping[str, int]) -> Any:
+    def specs(self, axes: tuple[Any, ...], sizes: Mapping[str, int]) -> Any:
         """Each factor lies as its axes of the tensor do; every device has the whole rank."""
         left, right = self._parts(axes)
-        return _of(ops.partition(self.left, left, sizes), ops.partition(self.right, right, sizes), self.inputs)
+        return _of(ops.specs(self.left, left, sizes), ops.specs(self.right, right, sizes), self.inputs)
 
     def mesh_axes(self) -> list[Any]:
         """Inputs from the left factor, outputs from the right one."""

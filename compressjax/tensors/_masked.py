@@ -129,9 +129,9 @@ class Masked(Node):
         inner = ops.stacked(self.value)
         return None if inner is None else Masked(inner, self.mask)
 
-    def partition(self, axes: tuple[Any, ...], sizes: Mapping[str, int]) -> Any:
+    def specs(self, axes: tuple[Any, ...], sizes: Mapping[str, int]) -> Any:
         """The mask lies as the tensor does."""
-        return self._around(ops.partition(self.value, axes, sizes), lambda m: ops.partition(m, axes, sizes))
+        return self._around(ops.specs(self.value, axes, sizes), lambda m: ops.specs(m, axes, sizes))
 
     def mesh_axes(self) -> list[Any]:
         """Those of the mask."""

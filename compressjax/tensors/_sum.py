@@ -114,9 +114,9 @@ class Sum(Node):
         terms = tuple(ops.stacked(term) for term in self.terms)
         return None if any(t is None for t in terms) else Sum(terms)
 
-    def partition(self, axes: tuple[Any, ...], sizes: Mapping[str, int]) -> Any:
+    def specs(self, axes: tuple[Any, ...], sizes: Mapping[str, int]) -> Any:
         """Every term lies as the tensor does."""
-        return self._each(lambda term: ops.partition(term, axes, sizes))
+        return self._each(lambda term: ops.specs(term, axes, sizes))
 
     def mesh_axes(self) -> list[Any]:
         """Those of the first term."""

@@ -1,7 +1,7 @@
 """Every method that trains, with every kind of optimizer, on a tree with biases and in both precisions.
 
-One tree has a layer for every method, and the methods are chained, each on its own kernel: so there is one program an
-optimizer to compile, and not one for every pair.
+One tree has a layer for every method, each on its own kernel: so there is one program an optimizer to compile, and not
+one for every pair.
 """
 
 import functools
@@ -67,15 +67,15 @@ def loss(params: Any) -> jax.Array:
     return sum((jnp.mean(jnp.square(jnp.tanh(out.astype(jnp.float32)) - Y)) for out in outs), jnp.float32(0))
 
 
-def chained() -> core.Compression:
-    return core.chain(*(core.only(f"{name}/kernel", make()) for name, make in METHODS.items()))
+def parted() -> core.Compression:
+    return core.partition({f"{name}/kernel": make() for name, make in METHODS.items()})
 
 
 @functools.cache
 def trained(optimizer: str) -> tuple[Any, Any, Any, Any, Any]:
     """First and last parameters, state, view and what is stored, after eight steps in one compiled loop."""
     dtype = optimizer.split(",")[0] if "float" in optimizer else "float32"
-    return _trained(chained(), OPTIMISERS[optimizer](), layers(dtype))
+    return _trained(parted(), OPTIMISERS[optimizer](), layers(dtype))
 
 
 def _trained(
@@ -121,8 +121,8 @@ def check(method: str, optimizer: str) -> None:
         assert bool(jnp.isfinite(leaf.astype(jnp.float32)).all())
     if method not in ("gradual", "static", "set", "rigl", "acdc", "topkast"):
         return
-    masks = mine.backward if method == "topkast" else mine.masks  # what learns has moments, used or not
-    out = ~np.asarray(masks[f"{method}/kernel"])
+    # What learns has moments, used or not.
+    out = ~np.asarray(parted().masks(params, state.compression).moving[f"{method}/kernel"])
     assert out.any()
     moments = [
         leaf
@@ -162,7 +162,7 @@ class Many(nn.Module):
 
 @pytest.mark.loose
 def test_every_method_in_a_linen_module() -> None:
-    c = chained()
+    c = parted()
     model = modules.Compressed(Many(), c)
     variables = jax.jit(model.init)(jax.random.key(1), X)
     tx = core.as_optax(c, optax.adam(0.02))
@@ -200,7 +200,7 @@ class ManyNNX(nnx.Module):
 
 @pytest.mark.loose
 def test_every_method_in_an_nnx_module() -> None:
-    c = chained()
+    c = parted()
     model = modules.NNXCompressed(ManyNNX(nnx.Rngs(0)), c)
     optimizer = nnx.Optimizer(model.module, core.as_optax(c, optax.adam(0.02)), wrt=nnx.Param)
     start = {name: np.asarray(getattr(model.module, name).kernel.get_value()) for name in METHODS}

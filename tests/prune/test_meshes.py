@@ -168,7 +168,7 @@ def test_masks_on_a_mesh_are_those_of_a_device(name, kind):
         return AT_ONCE[name] if name in AT_ONCE else prune.one_shot(SCORES[name](f, lost), 0.5)
 
     def masks(method, params):
-        return jax.jit(method.update)(jax.jit(method.init)(params), params, None, stats).masks
+        return jax.jit(method.after_step)(params, jax.jit(method.init)(params), stats)[1].masks
 
     want = masks(method(forward, loss), PARAMS)
     with jax.set_mesh(mesh):

@@ -105,7 +105,7 @@ def test_begins_when_told(key):
         levels.append(len(np.unique(compression.view(params, state)["kernel"])))
         grads = jax.grad(lambda p, s=state: jnp.sum(compression.view(p, s)["kernel"]))(params)
         np.testing.assert_array_equal(grads["kernel"], 1.0)
-        state = compression.update(state, params)
+        state = compression.after_step(params, state)[1]
     assert levels[:2] == [48, 48]
     assert levels[2] < 20
     assert bits(compression.view(params, state)) == bits(compression.encode(params, state))
@@ -117,10 +117,10 @@ def test_ratios_are_searched_again(key):
     compression = quant.fake_quant(3, clip="mse", every=2)
     state = compression.init(params)
     assert float(state.ratios["kernel"][0, 0]) < 0.9
-    update = jax.jit(compression.update)
-    state = update(state, tame)
+    step = jax.jit(compression.after_step)
+    _, state = step(tame, state)
     assert float(state.ratios["kernel"][0, 0]) < 0.9
-    state = update(state, tame)
+    _, state = step(tame, state)
     assert float(state.ratios["kernel"][0, 0]) == 1.0
 
 
@@ -164,7 +164,7 @@ def test_static_activations_remember_the_largest(key):
     with pytest.raises(ValueError, match="fake_quant: the largest input of 'kernel' is 0.0"):
         compression.encode(params, state)
     for size in (2.0, 5.0, 1.0):
-        state = compression.update(state, params, None, {"kernel": Seen(jnp.array(size))})
+        state = compression.after_step(params, state, {"kernel": Seen(jnp.array(size))})[1]
     node = compression.encode(params, state)["kernel"]
     assert float(node.activation_scale) == pytest.approx(5.0 / 127)
 

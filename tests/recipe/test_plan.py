@@ -81,7 +81,10 @@ def test_what_is_right_passes(stages):
         ([TRAIN, ("factorize", {})], "factorize needs the settings select"),
         ([TRAIN, ("saliency.lamp", {})], "lamp gives a Saliency, which is no compression"),
         ([TRAIN, ("prune.wanda", {"sparsity": 0.5})], r"reads the statistics \['squares'\]; add `stats`"),
-        ([TRAIN, ("quant.rtn", {"select": "d9/.*"})], r"stages\[1\] \(rtn\): 'd9/.\*' selects nothing.*d0/kernel"),
+        (
+            [TRAIN, ("quant.rtn", {"select": "d9/.*"})],
+            r"stages\[1\] \(rtn\): rtn.* 'd9/.\*' selects nothing.*d0/kernel",
+        ),
         ([TRAIN, ("quant.rtn", {"select": "["})], "no.* a regular expression"),
         ([TRAIN, ("chain", [RTN])], "chain takes a list of two or more methods"),
         ([TRAIN, ("chain", [("lowrank.svd", {"rank": 2}), ("prune.magnitude", {"sparsity": 0.5})])], "use sequence"),

@@ -19,8 +19,8 @@ def test_the_first_rule_that_matches_wins():
 
 @pytest.mark.parametrize(("patterns", "said"), [(("c",), "'c' selects nothing"), ((".", "a"), "earlier rules took")])
 def test_a_rule_without_a_leaf_is_refused(patterns, said):
-    with pytest.raises(ValueError, match=rf"stage s: .*{said}"):
-        begin("stage s", TREE, [Part(p, core.identity()) for p in patterns], None, False)
+    with pytest.raises(ValueError, match=said):
+        begin("stage s", TREE, [Part(p, core.identity()) for p in patterns], None, False).apply()
 
 
 def test_where_leaves_were_unknown_some_rule_must_find_something():

@@ -70,7 +70,7 @@ def _shard_map(eqn: Any, inputs: Sequence[Any], handler: Any, evaluate: Evaluate
     operands, specs = [], []
     for x, spec in zip(inputs, p["in_specs"], strict=True):
         if isinstance(x, Weight):
-            parts = ops.partition(x.node, spec, dict(p["mesh"].shape))
+            parts = ops.specs(x.node, spec, dict(p["mesh"].shape))
             if isinstance(parts, Dense):
                 x = handler.dense(x, "shard_map", parts.reason)
             else:

@@ -62,22 +62,8 @@ def kept_counts(
 ) -> dict[str, Any]:
     """Number of entries that each pool keeps; a pool is a leaf, or all leaves (key `ALL`) for `"global"`.
 
-    Args:
-        shapes: `{path: shape}`.
-        sparsity: Fraction of zeros over all leaves, in [0, 1).
-        distribution: As for `densities`, or `"global"`.
-        whole: Whether counts of leaves are integers; False where units are still to be counted, since rounding twice
-            is not rounding to the nearest.
-
-    Returns:
-        Counts; where whole, for `"erk"` and `"global"` they add up to `N - round(sparsity N)`.
-
-    Raises:
-        ValueError: As `densities`.
-
-    Example:
-        >>> kept_counts({"a": (10, 10), "b": (10, 10)}, 0.9, "global")
-        {'all leaves': 20}
+    Whole counts add up to `N - round(sparsity N)` for `"erk"` and `"global"`; those that are not whole are for callers
+    that count units, as rounding twice is not rounding to the nearest.
     """
     sizes = {path: math.prod(shape) for path, shape in shapes.items()}
     total = sum(sizes.values())
@@ -98,19 +84,7 @@ def kept_counts(
 
 
 def check_removes(shapes: Mapping[str, tuple[int, ...]], sparsity: float, kept: Mapping[str, Any]) -> None:
-    """Refuses a sparsity above 0 that rounds to no removed weight in any leaf.
-
-    Args:
-        shapes: `{path: shape}`.
-        sparsity: What was asked for.
-        kept: From `kept_counts`.
-
-    Raises:
-        ValueError: If every weight would be kept.
-
-    Example:
-        >>> check_removes({"a": (10, 10)}, 0.01, {"a": 99})
-    """
+    """Refuses a sparsity above 0 that rounds to no removed weight in any leaf."""
     total = sum(math.prod(shape) for shape in shapes.values())
     if sparsity > 0 and total and sum(kept.values()) >= total:
         raise ValueError(
@@ -120,18 +94,7 @@ def check_removes(shapes: Mapping[str, tuple[int, ...]], sparsity: float, kept: 
 
 
 def check_sparsity(sparsity: float | None, name: str) -> None:
-    """Refuses sparsities outside [0, 1), and none at all.
-
-    Args:
-        sparsity: Fraction of zeros.
-        name: Of the argument, for the message.
-
-    Raises:
-        ValueError: If outside or None.
-
-    Example:
-        >>> check_sparsity(0.5, "sparsity")
-    """
+    """Refuses sparsities outside [0, 1), and none at all."""
     if sparsity is None:
         raise ValueError(f"{name} is missing; give the fraction of zeros in [0, 1), or a pattern 'N:M', which fixes it")
     if not 0.0 <= sparsity < 1.0:
@@ -139,17 +102,7 @@ def check_sparsity(sparsity: float | None, name: str) -> None:
 
 
 def check_distribution(distribution: Any) -> None:
-    """Refuses unknown distributions before any leaf is seen.
-
-    Args:
-        distribution: Name or mapping.
-
-    Raises:
-        ValueError: If it is neither.
-
-    Example:
-        >>> check_distribution("erk")
-    """
+    """Refuses unknown distributions before any leaf is seen."""
     if isinstance(distribution, Mapping):
         for pattern, sparsity in distribution.items():
             check_sparsity(sparsity, f"distribution[{pattern!r}]")

@@ -50,28 +50,10 @@ def layerwise(
     sparsity: float | None = None,
     distribution: Distribution = "uniform",
 ) -> Compression:
-    """Builds a post-training method that decides once, at the first step with statistics.
+    """A post-training method that decides once, at the first step with statistics.
 
-    Args:
-        name: Static description.
-        prune_leaf: `(path, array, statistics, sparsity or None) -> (mask, shift, info)`, the first two of the array's
-            shape; the others are None for methods that only choose.
-        needs: Names of the statistics that are read.
-        inverts: Whether there are shifts and information on how they were found.
-        sparsity: Fraction of zeros over all leaves, or None where a pattern fixes it.
-        distribution: As for `densities`.
-
-    Returns:
-        Compression whose state is a `LayerwiseState`.
-
-    Raises:
-        ValueError: From `after_step`, when statistics are missing or say nothing.
-
-    Example:
-        >>> keep = layerwise("keep", lambda path, x, s, _: (x > s, None, None), ("x",), inverts=False)
-        >>> params = {"kernel": jnp.array([[1.0, 3.0]])}
-        >>> keep.after_step(params, keep.init(params), {"kernel": 2.0})[1].masks["kernel"].tolist()
-        [[False, True]]
+    `prune_leaf(path, array, statistics, sparsity or None)` returns `(mask, shift, info)`; only methods that invert a
+    second moment return the last two.
     """
 
     def init(flat: Arrays) -> LayerwiseState:
@@ -103,19 +85,7 @@ def layerwise(
 
 
 def shifting(name: str, **parts: Any) -> Compression:
-    """A compression that shows kept weights with their shifts and the others as zeros.
-
-    Args:
-        name: Static description.
-        **parts: What else `on_values` takes: `init`, `after_step`, `needs`; the state is a `LayerwiseState`.
-
-    Returns:
-        The compression.
-
-    Example:
-        >>> shifting("mine").name
-        'mine'
-    """
+    """A compression that shows kept weights with their shifts and the others as zeros."""
 
     def shifted(flat: Arrays, state: LayerwiseState) -> Arrays:
         wide = {p: (x.astype(jnp.float32) + state.shifts[p]).astype(x.dtype) if p in state.shifts else x
@@ -138,16 +108,5 @@ def _sparsities(flat: Arrays, sparsity: float | None, distribution: Distribution
 
 
 def decided(flag: jax.Array) -> bool:
-    """Whether a step without statistics is in order: the decision was made, or nobody can say under a trace.
-
-    Args:
-        flag: Bool scalar of a state.
-
-    Returns:
-        True where the state may stay.
-
-    Example:
-        >>> decided(jnp.array(False))
-        False
-    """
+    """Whether a step without statistics is in order: the decision is made, or unknown under a trace."""
     return isinstance(flag, jax.core.Tracer) or bool(flag)

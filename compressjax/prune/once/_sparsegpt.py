@@ -98,23 +98,10 @@ def sparsegpt(
 def prune_matrix(
     kernel: jax.Array, root: jax.Array, scale: jax.Array, sparsity: float | None, pattern: Pattern, block: int
 ) -> tuple[jax.Array, jax.Array]:
-    """Prunes one kernel, given the root of the inverse of its inputs' second moments.
+    """The kernel `[in, out]`, zero where pruned, and its mask.
 
-    Args:
-        kernel: `[in, out]`.
-        root: `[in, in]`, upper triangular.
-        scale: `[in]`, its diagonal; infinite for inputs that never occur.
-        sparsity: Fraction of zeros, or None for N:M.
-        pattern: `unstructured()` or `nm(n, m)`.
-        block: Inputs a block.
-
-    Returns:
-        The new kernel, zero where pruned, and the mask.
-
-    Example:
-        >>> from compressjax.prune.patterns._pattern import unstructured
-        >>> prune_matrix(jnp.array([[3.0], [2.0]]), jnp.eye(2), jnp.ones(2), 0.5, unstructured(), 128)[0].tolist()
-        [[3.0], [0.0]]
+    `root` `[in, in]` is the upper triangular root of the inverse of the inputs' second moments, `scale` its diagonal,
+    infinite for inputs that never occur.
     """
     inputs, outputs = kernel.shape
     group = pattern.group

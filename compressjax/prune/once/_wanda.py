@@ -67,24 +67,7 @@ def wanda(
 def checked(
     method: str, sparsity: float | None, pattern: str, distribution: Distribution = "uniform"
 ) -> tuple[Pattern, str]:
-    """The pattern of a layer-by-layer method and the method's name in manifests.
-
-    Args:
-        method: Name of the method.
-        sparsity: Fraction of zeros, or None.
-        pattern: `"balanced"`, `"unstructured"` or `"N:M"`.
-        distribution: Name or patterns.
-
-    Returns:
-        Pattern and name.
-
-    Raises:
-        ValueError: If they do not fit together.
-
-    Example:
-        >>> checked("wanda", 0.5, "balanced")[1]
-        'wanda(sparsity=0.5)'
-    """
+    """The pattern of a layer-by-layer method and the method's name in manifests."""
     if not isinstance(pattern, str):
         raise ValueError(f"{method}: give the pattern by name, as '2:4'; statistics say which axes are inputs")
     chosen = check_pattern(pattern, sparsity, distribution, method)

@@ -94,23 +94,7 @@ def masks_of(
 
 
 def scores_of(found: Mapping[str, Any], paths: tuple[str, ...], name: str) -> Arrays:
-    """The scores of selected leaves.
-
-    Args:
-        found: What a saliency gave.
-        paths: The selected leaves.
-        name: Of the saliency, for the message.
-
-    Returns:
-        `{path: scores}` of these leaves alone.
-
-    Raises:
-        ValueError: If the saliency says nothing of one of them.
-
-    Example:
-        >>> list(scores_of({"a": 1, "b": 2}, ("a",), "mine"))
-        ['a']
-    """
+    """The scores of the selected leaves; raises if the saliency says nothing of one of them."""
     missing = [path for path in paths if path not in found]
     if missing:
         raise ValueError(

@@ -15,22 +15,10 @@ from compressjax.prune.training._masking import Arrays
 
 
 def ranked(scores: Arrays, kept: Mapping[str, Any], pattern: Pattern) -> Arrays:
-    """Masks of the units with the largest mean scores.
+    """Masks of the units with the largest mean scores, as many as fit into the entries `kept` of every pool.
 
-    Args:
-        scores: `{path: array}`; higher means keep.
-        kept: Entries that every pool keeps, traced or not: one count a path, or `{ALL: total}` for one ranking of all.
-            Units are whole: of a leaf the nearest number of them stays, at least one where they have several weights;
-            of one ranking over all, the best in their order up to the first that no longer fits, at least one.
-        pattern: The pattern.
-
-    Returns:
-        `{path: bool array}`.
-
-    Example:
-        >>> scores = {"a": jnp.array([[1.0, 4.0, 2.0], [2.0, 0.0, 3.0]])}
-        >>> ranked(scores, {"a": jnp.int32(4)}, as_pattern("neuron"))["a"].tolist()
-        [[False, True, True], [False, True, True]]
+    Units are whole: of a leaf the nearest number of them stays, at least one where they have several weights; of one
+    ranking of all leaves, the best in their order up to the first that no longer fits, at least one.
     """
     together = ALL in kept
     if pattern.single:
@@ -53,21 +41,7 @@ def ranked(scores: Arrays, kept: Mapping[str, Any], pattern: Pattern) -> Arrays:
 def best_units(
     pattern: Pattern, path: str, scores: jax.Array, count: Callable[[int, int, int], jax.Array | int]
 ) -> jax.Array:
-    """Mask of one leaf: in every group, the units with the largest mean score.
-
-    Args:
-        pattern: The pattern.
-        path: Of the leaf.
-        scores: Array of its shape.
-        count: `(groups, units a group, weights a unit) -> units that a group keeps`, traced or not.
-
-    Returns:
-        Bool array of the leaf's shape.
-
-    Example:
-        >>> best_units(as_pattern("neuron"), "w", jnp.array([[1.0, 2.0]] * 2), lambda *sizes: 1).tolist()
-        [[False, True], [False, True]]
-    """
+    """Mask of one leaf: in every group, the `count(groups, units, weights)` units with the largest mean score."""
     sizes, roles = pattern.read(path, tuple(scores.shape))
     kept = count(*(_sizes_of(role, sizes, roles) for role in "guw"))
     means = _means(scores, sizes, roles)
@@ -109,25 +83,7 @@ def _pooled(scores: Arrays, budget: jax.Array | int, pattern: Pattern) -> Arrays
 
 
 def check_pattern(pattern: str | Pattern, sparsity: float | None, distribution: Distribution, who: str = "") -> Pattern:
-    """The pattern by which zeros are placed, if it can give what is asked.
-
-    Args:
-        pattern: Name or pattern.
-        sparsity: The final fraction of zeros; None for the one that the pattern fixes.
-        distribution: How they are shared out.
-        who: Name of the method, for the message.
-
-    Returns:
-        The pattern.
-
-    Raises:
-        ValueError: If the sparsity is missing, outside [0, 1), or not that of the pattern, the distribution is unknown,
-            or whole leaves do not compete.
-
-    Example:
-        >>> check_pattern("2:4", 0.5, "uniform").name
-        '2:4'
-    """
+    """The pattern by which zeros are placed, if it can give what is asked."""
     chosen = as_pattern(pattern)
     prefix = who and f"{who}: "
     check_distribution(distribution)
@@ -150,42 +106,13 @@ def check_pattern(pattern: str | Pattern, sparsity: float | None, distribution: 
 
 
 def own_sparsity(sparsity: Any, pattern: str | Pattern) -> Any:
-    """The sparsity asked for, or that of the pattern where none is given.
-
-    Args:
-        sparsity: Fraction of zeros, a schedule, or None.
-        pattern: Name or pattern.
-
-    Returns:
-        The sparsity; None where neither says one.
-
-    Example:
-        >>> own_sparsity(None, "2:4"), own_sparsity(0.9, "neuron")
-        (0.5, 0.9)
-    """
+    """The sparsity asked for, or that of the pattern where none is given."""
     own = as_pattern(pattern).density
     return 1.0 - own if sparsity is None and own is not None else sparsity
 
 
 def check_free(who: str, pattern: str | Pattern, sparsity: float, distribution: Distribution) -> Pattern:
-    """The pattern of a method that removes a share of what is left.
-
-    Args:
-        who: Name of the method.
-        pattern: Name or pattern.
-        sparsity: Its final fraction of zeros; 0 where rounds decide.
-        distribution: How zeros are shared out.
-
-    Returns:
-        The pattern.
-
-    Raises:
-        ValueError: If the pattern itself fixes how many weights stay, or removes whole leaves that do not compete.
-
-    Example:
-        >>> check_free("rigl", "balanced", 0.9, "erk").name
-        'balanced'
-    """
+    """The pattern of a method that removes a share of what is left."""
     chosen = as_pattern(pattern)
     if chosen.density is not None:
         raise ValueError(

@@ -46,24 +46,7 @@ class Schedule:
 
 
 def progress(step: jax.Array | int, begin: int, end: int, power: float) -> jax.Array:
-    """Fraction of the way from the first to the last sparsity, `1 - (1 - (t - t_0) / (t_1 - t_0))^p`.
-
-    Args:
-        step: Number of steps done; may be traced.
-        begin: Step at which the fraction is 0.
-        end: Step from which the fraction is 1.
-        power: Positive exponent.
-
-    Returns:
-        float32 array of the shape of `step`, in [0, 1].
-
-    Raises:
-        ValueError: If `end` is before `begin`, or `power` is not positive.
-
-    Example:
-        >>> progress(5, 0, 10, 1).item()
-        0.5
-    """
+    """Fraction of the way from the first to the last sparsity, `1 - (1 - (t - t_0) / (t_1 - t_0))^p`."""
     if end < begin:
         raise ValueError(f"pruning would end at step {end}, before it begins at {begin}; give end >= begin")
     if not 0 < power < math.inf:

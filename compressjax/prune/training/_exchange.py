@@ -19,18 +19,6 @@ def drop_fraction(step: jax.Array | int, alpha: float, end: int) -> jax.Array:
 
     .. math:: f_t = \\tfrac{\\alpha}{2}\\,(1 + \\cos(\\pi t / T_{end})),
         \\qquad f_t = 0 \\text{ from } T_{end} \\text{ on}
-
-    Args:
-        step: Number of steps done; may be traced.
-        alpha: Fraction at the start, in (0, 1).
-        end: Step from which nothing is exchanged.
-
-    Returns:
-        float32 array of the shape of `step`.
-
-    Example:
-        >>> round(drop_fraction(50, 0.3, 100).item(), 6)
-        0.15
     """
     way = jnp.clip(jnp.asarray(step, jnp.float32) / max(end, 1), 0.0, 1.0)
     return jnp.where(jnp.asarray(step) >= end, 0.0, alpha / 2 * (1 + jnp.cos(jnp.pi * way)))
@@ -51,22 +39,6 @@ def exchange(
 
     What was dropped just now cannot grow back at once. Units of a pattern move whole, by their means, and in every
     group equally many.
-
-    Args:
-        weight: Array.
-        mask: Bool array of the same shape, of whole units.
-        growth: Score of the same shape, at least 0; larger grows first. NaN grows last.
-        fraction: Scalar, in [0, 1].
-        pattern: What moves together.
-        path: Of the leaf, for messages.
-
-    Returns:
-        Bool array with as many True entries as `mask`.
-
-    Example:
-        >>> mask = jnp.array([True, True, False, False])
-        >>> exchange(jnp.array([3.0, 1.0, 0.0, 0.0]), mask, jnp.array([9.0, 9.0, 1.0, 2.0]), 0.5).tolist()
-        [True, False, False, True]
     """
     active = jnp.sum(mask)
 
@@ -86,20 +58,7 @@ def exchange(
 
 
 def due(step: jax.Array, every: int, end: int) -> jax.Array:
-    """Whether connections move at a step: every so many, and before the end.
-
-    Args:
-        step: Steps done.
-        every: Steps between exchanges.
-        end: Step from which masks stay.
-
-    Returns:
-        Bool scalar.
-
-    Example:
-        >>> [bool(due(jnp.int32(step), 2, 6)) for step in (1, 2, 3, 4, 6)]
-        [False, True, False, True, False]
-    """
+    """Whether connections move at a step: every so many, and before the end."""
     return (step % every == 0) & (step < end) & (step > 1)  # the first step puts zeros where masks are
 
 
@@ -111,25 +70,7 @@ def exchanged(
     when: jax.Array,
     pattern: Pattern = unstructured(),  # noqa: B008  # a constant
 ) -> Arrays:
-    """Masks of a step: those of before, or, when an exchange is due, those of `exchange`.
-
-    Args:
-        flat: `{path: array}` before the step.
-        masks: `{path: bool array}`.
-        growth: `path -> scores`; larger grows first. Computed only when an exchange is due.
-        share: `() -> fraction` of the kept weights that moves, likewise.
-        when: Bool scalar.
-        pattern: What moves together.
-
-    Returns:
-        `{path: bool array}`, of as many True entries each.
-
-    Example:
-        >>> masks = {"a": jnp.array([True, False])}
-        >>> moved = exchanged({"a": jnp.ones(2)}, masks, lambda path: jnp.zeros(2), lambda: 1.0, jnp.array(True))
-        >>> moved["a"].tolist()
-        [False, True]
-    """
+    """Masks of a step: the old ones, or, when an exchange is due, those of `exchange`, with as many kept weights."""
 
     def moved() -> Arrays:
         part, found = share(), {}
@@ -150,27 +91,7 @@ def check_exchange(
     distribution: Distribution,
     pattern: str | Pattern = "unstructured",
 ) -> Pattern:
-    """Refuses settings of an exchange of connections that are out of range.
-
-    Args:
-        who: Name of the method.
-        sparsity: Fraction of zeros.
-        end: Last step.
-        every: Steps between exchanges.
-        fraction: Share that is exchanged.
-        distribution: Name or patterns.
-        pattern: What moves together.
-
-    Returns:
-        The pattern.
-
-    Raises:
-        ValueError: If one is.
-
-    Example:
-        >>> check_exchange("rigl", 0.9, 100, 10, 0.3, "erk", "balanced").name
-        'balanced'
-    """
+    """Refuses settings of an exchange of connections that are out of range."""
     check_random(distribution, who)
     if end < 0 or every < 1:
         raise ValueError(f"{who}: end={end} must be at least 0 and every={every} at least 1")

@@ -108,26 +108,7 @@ def gradual(
 
 
 def as_schedule(who: str, sparsity: Any, begin: int, end: int | None, initial: float, power: float = 3) -> Schedule:
-    """The schedule of a method's arguments.
-
-    Args:
-        who: Name of the method.
-        sparsity: Final fraction of zeros, or a schedule.
-        begin: First step, as for a schedule.
-        end: Last step; None exactly when there is a schedule.
-        initial: Fraction of zeros at `begin`.
-        power: Exponent of the polynomial.
-
-    Returns:
-        The schedule.
-
-    Raises:
-        ValueError: If steps are missing or given twice.
-
-    Example:
-        >>> as_schedule("gradual", 0.5, 0, 10, 0.0).end
-        10
-    """
+    """The schedule of a method's arguments."""
     if not isinstance(sparsity, Schedule):
         if end is None:
             raise ValueError(f"{who}: give end=, the step from which sparsity={sparsity} is reached, or a schedule")
@@ -140,22 +121,7 @@ def as_schedule(who: str, sparsity: Any, begin: int, end: int | None, initial: f
 def counts_at(
     step: Any, schedule: Schedule, shapes: dict[str, tuple[int, ...]], distribution: Distribution, whole: bool = True
 ) -> dict[str, jax.Array]:
-    """Number of entries that every pool keeps after `step` steps, `begin` or later.
-
-    Args:
-        step: Steps done; may be traced.
-        schedule: The schedule.
-        shapes: `{path: shape}`.
-        distribution: As for `gradual`.
-        whole: Whether counts of leaves are integers, as for `kept_counts`.
-
-    Returns:
-        `{pool: scalar}`, int32 or float32; pools as for `kept_counts`.
-
-    Example:
-        >>> counts_at(5, polynomial(0.5, end=5), {"a": (10,)}, "uniform")["a"].item()
-        5
-    """
+    """Number of entries that every pool keeps after `step` steps, `begin` or later."""
     last = kept_counts(shapes, schedule.sparsity, distribution, whole=whole)
     check_removes(shapes, schedule.sparsity, last)
     # Patterns give final sparsities, so every leaf starts from `initial` alike.
@@ -172,24 +138,7 @@ def counts_at(
 
 
 def largest(flat: Arrays, masks: Arrays, kept: dict[str, Any], normalize: bool, pattern: Pattern) -> Arrays:
-    """Masks of the largest magnitudes among the entries that are still kept.
-
-    Args:
-        flat: `{path: array}`.
-        masks: Masks that the new ones are to lie within.
-        kept: Counts by pool: one a path, or `{"": total}` for one ranking over all.
-        normalize: Whether one ranking measures each leaf by its own root mean square.
-        pattern: What is ranked together.
-
-    Returns:
-        `{path: bool array}` with the counts asked for: exactly, where every weight is a unit.
-
-    Example:
-        >>> from compressjax.prune.patterns import as_pattern
-        >>> w = {"a": jnp.array([1.0, -2.0])}
-        >>> largest(w, {"a": jnp.ones(2, bool)}, {"a": 1}, False, as_pattern("unstructured"))["a"].tolist()
-        [False, True]
-    """
+    """Masks of the largest magnitudes among the entries that are still kept."""
     scores = {path: jnp.abs(x).astype(jnp.float32) for path, x in flat.items()}
     if normalize:
         scores = {path: x / _rms(x, masks[path]) for path, x in scores.items()}

@@ -158,73 +158,23 @@ def _gated(
 
 
 def hard_concrete(log_alpha: jax.Array, u: jax.Array) -> jax.Array:
-    """Gate for uniform noise, `clip(sigmoid((logit(u) + log_alpha) / beta) (zeta - gamma) + gamma, 0, 1)`.
-
-    Args:
-        log_alpha: Location.
-        u: Noise in (0, 1), of the same shape.
-
-    Returns:
-        Array in [0, 1].
-
-    Example:
-        >>> hard_concrete(jnp.zeros(3), jnp.array([0.01, 0.5, 0.99])).tolist()
-        [0.0, 0.5, 1.0]
-    """
+    """Gate for uniform noise, `clip(sigmoid((logit(u) + log_alpha) / beta) (zeta - gamma) + gamma, 0, 1)`."""
     s = jax.nn.sigmoid((jnp.log(u) - jnp.log1p(-u) + log_alpha) / BETA)
     return jnp.clip(s * (ZETA - GAMMA) + GAMMA, 0.0, 1.0)
 
 
 def final_gate(log_alpha: jax.Array) -> jax.Array:
-    """Gate at test time, `clip(sigmoid(log_alpha) (zeta - gamma) + gamma, 0, 1)`.
-
-    Args:
-        log_alpha: Location.
-
-    Returns:
-        Array in [0, 1].
-
-    Example:
-        >>> final_gate(jnp.array([-9.0, 0.0, 9.0])).tolist()
-        [0.0, 0.5, 1.0]
-    """
+    """Gate at test time, `clip(sigmoid(log_alpha) (zeta - gamma) + gamma, 0, 1)`."""
     return jnp.clip(jax.nn.sigmoid(log_alpha) * (ZETA - GAMMA) + GAMMA, 0.0, 1.0)
 
 
 def expected_l0(log_alpha: jax.Array) -> jax.Array:
-    """Expected number of gates that are not zero, `sum(sigmoid(log_alpha - beta log(-gamma / zeta)))`.
-
-    Args:
-        log_alpha: Location.
-
-    Returns:
-        Scalar.
-
-    Example:
-        >>> round(expected_l0(jnp.zeros(1)).item(), 4)
-        0.8318
-    """
+    """Expected number of gates that are not zero, `sum(sigmoid(log_alpha - beta log(-gamma / zeta)))`."""
     return jnp.sum(jax.nn.sigmoid(log_alpha - BETA * math.log(-GAMMA / ZETA)))
 
 
 def gate_shape(path: str, shape: tuple[int, ...], units: int | None) -> tuple[int, ...]:
-    """Shape of a leaf's gates.
-
-    Args:
-        path: Of the leaf, for the message.
-        shape: Of the leaf.
-        units: Axis with one gate an entry, or None.
-
-    Returns:
-        The leaf's shape, or ones with the length of that axis in its place.
-
-    Raises:
-        ValueError: If the leaf has no such axis.
-
-    Example:
-        >>> gate_shape("kernel", (3, 4), -1)
-        (1, 4)
-    """
+    """Shape of a leaf's gates: one an entry, or one for each unit of an axis."""
     if units is None:
         return shape
     if not -len(shape) <= units < len(shape):

@@ -112,19 +112,7 @@ def soft_threshold(
 
 
 def shrink(x: jax.Array, threshold: jax.Array | float) -> jax.Array:
-    """Soft thresholding, `sign(x) max(|x| - threshold, 0)`, computed in float32.
-
-    Args:
-        x: Any array.
-        threshold: At least 0, a scalar or an array that broadcasts against `x`.
-
-    Returns:
-        Array of the shape and dtype of `x`; zeros are positive.
-
-    Example:
-        >>> shrink(jnp.array([2.0, -0.2]), 0.5).tolist()
-        [1.5, 0.0]
-    """
+    """Soft thresholding, `sign(x) max(|x| - threshold, 0)`, computed in float32."""
     wide = x.astype(jnp.float32)
     out = jnp.where(jnp.abs(wide) > threshold, wide - jnp.sign(wide) * threshold, 0.0).astype(x.dtype)
     # What rounds to -0 in 16 bits is zero like the others.

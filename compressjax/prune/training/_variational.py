@@ -166,35 +166,11 @@ def _noisy(
 
 
 def log_alpha(weight: jax.Array, log_sigma2: jax.Array) -> jax.Array:
-    """Logarithm of the noise-to-signal ratio, cut to [-8, 8], where its gradient would run away.
-
-    Args:
-        weight: float32 array.
-        log_sigma2: Array of the same shape.
-
-    Returns:
-        Array of the same shape.
-
-    Example:
-        >>> log_alpha(jnp.array([1.0, 0.0]), jnp.zeros(2)).tolist()
-        [0.0, 8.0]
-    """
+    """Logarithm of the noise-to-signal ratio, cut to [-8, 8], where its gradient would run away."""
     return jnp.clip(log_sigma2 - jnp.log(jnp.square(weight) + 1e-16), -8.0, 8.0)
 
 
 def divergence(weight: jax.Array, log_sigma2: jax.Array) -> jax.Array:
-    """Approximate divergence of the noisy weights from the log-uniform prior, at least 0.
-
-    Args:
-        weight: float32 array.
-        log_sigma2: Array of the same shape.
-
-    Returns:
-        Scalar in nats, up to the constant of the prior.
-
-    Example:
-        >>> divergence(jnp.array([0.0]), jnp.array([8.0])).item() < 1e-3
-        True
-    """
+    """Approximate divergence of the noisy weights from the log-uniform prior, at least 0."""
     a = log_alpha(weight, log_sigma2)
     return jnp.sum(K1 + 0.5 * jax.nn.softplus(-a) - K1 * jax.nn.sigmoid(K2 + K3 * a))

@@ -121,7 +121,7 @@ class Quantized(Grid):
             activation_scale=spread(self.activation_scale),
         )
 
-    def partition(self, axes: tuple[Any, ...], sizes: Mapping[str, int]) -> Any:
+    def specs(self, axes: tuple[Any, ...], sizes: Mapping[str, int]) -> Any:
         """Codes lie as the tensor does, and scales with their groups."""
         parts = []
         for length, blocks, axis in zip(self.shape, self.scale.shape, axes, strict=True):

@@ -7,7 +7,7 @@ import optax
 import pytest
 
 from compressjax import core, prune
-from compressjax.prune.once._layerwise import HessianInfo, layerwise, settled
+from compressjax.prune.once._layerwise import HessianInfo, decided, layerwise
 from tests import helpers
 
 
@@ -22,7 +22,7 @@ METHOD = layerwise("half", halved, ("limit",), inverts=True)
 @pytest.mark.parametrize("dtype", helpers.FLOATS)
 def test_kept_weights_are_shifted(dtype):
     params = {"kernel": jnp.array([[1.0, 3.0], [-2.0, 8.0]], dtype)}
-    state = METHOD.update(METHOD.init(params), params, None, {"kernel": jnp.float32(2)})
+    state = METHOD.after_step(params, METHOD.init(params), {"kernel": jnp.float32(2)})[1]
     assert (float(state.info["kernel"].condition), bool(state.info["kernel"].fallback)) == (10.0, True)
     node = METHOD.encode(params, state)["kernel"]
     assert node.materialize().tolist() == [[0.0, 1.5], [0.0, 4.0]]
@@ -34,13 +34,13 @@ def test_decides_once_and_trains_on():
     params = {"kernel": jnp.array([[1.0, 3.0]])}
     tx = core.as_optax(METHOD, optax.sgd(1.0))
     state = tx.init(params)
-    state = state._replace(compression=METHOD.update(state.compression, params, None, {"kernel": 2.0}))
+    state = state._replace(compression=METHOD.after_step(params, state.compression, {"kernel": 2.0})[1])
     step = jax.jit(tx.update)
     updates, state = step({"kernel": jnp.ones((1, 2))}, state, params)
     assert updates["kernel"].tolist() == [[0.0, -1.0]]
     params = optax.apply_updates(params, updates)
     assert METHOD.view(params, state.compression)["kernel"].tolist() == [[0.0, 0.5]]
-    again = METHOD.update(state.compression, params, None, {"kernel": -9.0})
+    again = METHOD.after_step(params, state.compression, {"kernel": -9.0})[1]
     np.testing.assert_array_equal(again.masks["kernel"], [[False, True]])
 
 
@@ -50,8 +50,8 @@ def test_statistics_must_come():
         core.compress(params, {".*": METHOD})
     with pytest.raises(ValueError, match=r"absent for \['b'\]"):
         core.compress(params, {".*": METHOD}, {"a": 1.0})
-    assert not settled(jnp.array(False))
-    assert settled(jnp.array(True))
+    assert not decided(jnp.array(False))
+    assert decided(jnp.array(True))
 
 
 def test_every_leaf_gets_its_share():
@@ -64,7 +64,7 @@ def test_every_leaf_gets_its_share():
     params = {"a": jnp.ones((40, 40)), "b": jnp.ones((4, 4))}
     for distribution in ("uniform", "erk", {"a": 0.7}):
         method = layerwise("x", leaf, ("y",), inverts=False, sparsity=0.5, distribution=distribution)
-        method.update(method.init(params), params, None, {"a": 0, "b": 0})
+        method.after_step(params, method.init(params), {"a": 0, "b": 0})[1]
         shares = prune.distributions.densities({"a": (40, 40), "b": (4, 4)}, 0.5, distribution)
         assert asked == pytest.approx({path: 1 - share for path, share in shares.items()})
     with pytest.raises(ValueError, match="matches none of"):

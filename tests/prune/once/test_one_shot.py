@@ -63,13 +63,13 @@ def test_statistics_decide_once(params):
     assert not state.decided
     assert all(m.all() for m in state.masks.values())
     with pytest.raises(ValueError, match="run observe and pass stats="):
-        compression.update(state, params)
-    state = compression.update(state, params, None, stats)
+        compression.after_step(params, state)[1]
+    state = compression.after_step(params, state, stats)[1]
     want = prune.patterns.pattern_mask(saliency.wanda().score(params, stats)["a/kernel"], 0.5, "balanced")
     np.testing.assert_array_equal(state.masks["a/kernel"], want)
-    later = compression.update(state, jax.tree.map(lambda x: 1 / x, params), None, stats)
+    later = compression.after_step(jax.tree.map(lambda x: 1 / x, params), state, stats)[1]
     assert helpers.difference(state, later) == ""
-    assert helpers.difference(state, compression.update(state, params)) == ""
+    assert helpers.difference(state, compression.after_step(params, state)[1]) == ""
 
 
 def test_what_a_saliency_does_not_score_is_named(params):

@@ -101,7 +101,7 @@ def test_the_state_says_how_far_the_statistics_could_be_trusted():
         method = prune.sparsegpt(0.5, damping=damping)
         start = method.init(params)
         assert not any(float(told.condition) or bool(told.fallback) for told in start.info.values())
-        info[damping] = method.update(start, params, None, stats).info
+        info[damping] = method.after_step(params, start, stats)[1].info
     # Rank two: without damping the factorization fails; with it, numbers lie within what the eigenvalues allow.
     assert [bool(info[0.0][name].fallback) for name in ("good", "bad")] == [False, True]
     assert not any(bool(told.fallback) for told in info[0.01].values())
@@ -193,6 +193,6 @@ def test_in_double_precision():
         params = {"kernel": jnp.asarray(helpers.float64(helpers.array(0, (8, 6))))}
         _, stats = observe(lambda p, x: x @ p["kernel"])(params, helpers.array(1, (40, 8)))
         method = prune.sparsegpt(0.5)
-        state = jax.jit(method.update)(method.init(params), params, None, stats)
+        state = jax.jit(method.after_step)(params, method.init(params), stats)[1]
         assert int(state.masks["kernel"].sum()) == 24
         assert state.info["kernel"].condition.dtype == jnp.float32

@@ -8,7 +8,7 @@ import pytest
 from compressjax import core, prune
 from compressjax.interpret import observe
 from tests import helpers
-from tests.prune.layers import correlated, error, pruned
+from tests.prune.layers import apply, correlated, error, pruned
 
 
 @pytest.mark.parametrize("sparsity", [0.0, 0.25, 0.5, 0.9])
@@ -80,3 +80,11 @@ def test_distributions():
     for settings in ({"sparsity": 0.5, "distribution": "global"}, {"pattern": "2:4", "distribution": "erk"}):
         with pytest.raises(ValueError, match="has no meaning|under 'uniform'"):
             prune.wanda(**settings)
+
+
+def test_statistics_of_no_rows_choose_nothing():
+    x, params = correlated(2)
+    _, stats = observe(apply)(params, x)
+    unseen = {"kernel": stats["kernel"]._replace(count=0 * stats["kernel"].count)}
+    with pytest.raises(ValueError, match="no input reached 'kernel' when the statistics were taken"):
+        core.compress(params, {".*": prune.wanda(0.5)}, unseen)

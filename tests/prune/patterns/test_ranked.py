@@ -16,7 +16,7 @@ PARAMS = {"a": {"kernel": helpers.array(0, (12, 8))}, "b": {"kernel": helpers.ar
 
 def states(method, steps):
     """States after every update of weights that wander."""
-    step = jax.jit(lambda state, seen: method.update(method.receive(seen, seen, state)[1], seen))
+    step = jax.jit(lambda state, seen: method.after_step(seen, method.before_step(seen, seen, state)[1])[1])
     state, seen, rows = method.init(PARAMS), PARAMS, []
     for t in range(1, steps + 1):
         seen = jax.tree.map(lambda x, t=t: x + 0.3 * jnp.sin(5 * x + t), seen)
@@ -65,8 +65,8 @@ def test_channels_of_all_leaves_compete():
 def test_blocks_follow_their_scores():
     method = prune.movement(0.5, end=1, pattern="block 4x4", optimizer=optax.sgd(1.0))
     slopes = jax.tree.map(lambda x: jnp.cos(3 * x), PARAMS)
-    _, state = method.receive(slopes, PARAMS, method.init(PARAMS))
-    mask = np.asarray(method.update(state, PARAMS).masks["a/kernel"]).reshape(3, 4, 2, 4)
+    _, state = method.before_step(slopes, PARAMS, method.init(PARAMS))
+    mask = np.asarray(method.after_step(PARAMS, state)[1].masks["a/kernel"]).reshape(3, 4, 2, 4)
     assert (mask.any((1, 3)) == mask.all((1, 3))).all()
     scores = -np.asarray(slopes["a"]["kernel"] * PARAMS["a"]["kernel"]).reshape(3, 4, 2, 4).mean((1, 3))
     assert mask.all((1, 3)).sum() == 3

@@ -78,7 +78,7 @@ def test_gradual_follows_any_schedule(schedule):
     state, kept = method.init(params), []
     for _ in range(10):
         kept.append(int(state.masks["kernel"].sum()))
-        state = jax.jit(method.update)(state, params)
+        state = jax.jit(method.after_step)(params, state)[1]
     np.testing.assert_allclose(kept, 1000 * (1 - schedule(jnp.arange(10))), atol=1)
     assert kept[-1] == 100
 
@@ -90,7 +90,7 @@ def test_movement_follows_a_schedule_that_falls():
     state, kept = method.init(params), []
     for _ in range(10):
         kept.append(int(state.masks["kernel"].sum()))
-        state = jax.jit(method.update)(state, params)
+        state = jax.jit(method.after_step)(params, state)[1]
     np.testing.assert_allclose(kept, 1000 * (1 - schedule(jnp.arange(10))), atol=1)
 
 

@@ -16,12 +16,12 @@ PARAMS = {"a": {"kernel": helpers.array(0, (6, 8)), "bias": helpers.array(1, (8,
 def test_phases(end, sparse):
     """Two dense steps, phases of three; an end within a dense phase compresses at once."""
     method = prune.acdc(0.75, begin=2, every=3, end=end)
-    state, receive = method.init(PARAMS), jax.jit(method.receive)
+    state, before_step = method.init(PARAMS), jax.jit(method.before_step)
     kept = []
     for step in range(13):
         kept.append(sum(int(m.sum()) for m in state.masks.values()))
         seen = {"a": {"kernel": helpers.array(step, (6, 8))}, "b": helpers.array(50 + step, (8, 4))}
-        state = method.update(receive(seen, seen, state)[1], seen)
+        state = method.after_step(seen, before_step(seen, seen, state)[1])[1]
     assert "".join("1" if k == 20 else "0" for k in kept) == sparse
     assert set(kept) == {20, 80}
 

@@ -34,10 +34,10 @@ def equal(a, b):
 def walk(compression, params, steps, grow=lambda p, i: p):
     state = compression.init(params)
     masks = [state.masks]
-    update = jax.jit(compression.update)
+    step = jax.jit(compression.after_step)
     for i in range(steps):
         params = grow(params, i)
-        state = update(state, params)
+        _, state = step(params, state)
         masks.append(state.masks)
     return params, state, masks
 

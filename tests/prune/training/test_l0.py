@@ -64,10 +64,10 @@ def test_gates_are_drawn_from_the_distribution(key, keep):
 def test_gradients_are_exact(units, key):
     """By hand: a gate's derivative follows from its value, s(1 - s) (zeta - gamma) / beta where it is not 0 or 1."""
     method = prune.l0(0.01, key, end=10, units=units, optimizer=optax.sgd(1.0))
-    state = method.update(method.init(PARAMS), PARAMS)
+    state = method.after_step(PARAMS, method.init(PARAMS))[1]
     flat, seen = core.values(PARAMS), core.values(method.view(PARAMS, state))
     dense = jax.grad(loss)(core.with_values(PARAMS, {path: seen[path] for path in state.log_alpha}))
-    received, after = method.receive(jax.grad(lambda p: loss(method.view(p, state)))(PARAMS), PARAMS, state)
+    received, after = method.before_step(jax.grad(lambda p: loss(method.view(p, state)))(PARAMS), PARAMS, state)
     got, dense = core.values(received), core.values(dense)
     np.testing.assert_allclose(got["a/bias"], dense["a/bias"], rtol=1e-5)
     inside = 0
@@ -92,7 +92,7 @@ def test_the_gradient_of_the_mean_is_the_mean_of_gradients(key):
     kernel, where = jnp.ones((200, 200)), special.logit(0.5)
     method = prune.l0(0.0, key, end=10, optimizer=optax.sgd(1.0))
     state = method.init({"k": kernel})
-    _, after = method.receive({"k": kernel}, {"k": kernel}, state)
+    _, after = method.before_step({"k": kernel}, {"k": kernel}, state)
     slopes = helpers.float64(state.log_alpha["k"] - after.log_alpha["k"])
     want = (mean_gate(where + 1e-3) - mean_gate(where - 1e-3)) / 2e-3
     assert abs(slopes.mean() - want) < 5 * slopes.std() / np.sqrt(slopes.size)
@@ -103,7 +103,7 @@ def test_every_step_draws_anew_until_the_end(key):
     state, views = method.init(PARAMS), []
     for _ in range(6):
         views.append(np.asarray(method.view(PARAMS, state)["b"]))
-        state = method.update(state, PARAMS)
+        state = method.after_step(PARAMS, state)[1]
     assert len({x.tobytes() for x in views}) == 4
     stored = core.materialize(method.encode(PARAMS, state))["b"]
     assert helpers.same_bits(views[3], stored)

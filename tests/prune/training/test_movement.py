@@ -32,7 +32,7 @@ def through(mask, score):
 )
 def test_scores_and_weights_get_the_gradients_of_the_formula(method, strength):
     scores = {"a/kernel": helpers.array(5, (10, 8)), "b": helpers.array(6, (8, 6))}
-    state = method.update(method.init(PARAMS)._replace(scores=scores), PARAMS)
+    state = method.after_step(PARAMS, method.init(PARAMS)._replace(scores=scores))[1]
     masks = {path: mask.astype(jnp.float32) for path, mask in state.masks.items()}
     assert all(0 < float(mask.mean()) < 1 for mask in masks.values())
 
@@ -46,7 +46,7 @@ def test_scores_and_weights_get_the_gradients_of_the_formula(method, strength):
         v = method.view(weights, state)
         return loss(v["a"]["kernel"], v["a"]["bias"], v["b"])
 
-    received, after = method.receive(jax.grad(seen)(PARAMS), PARAMS, state)
+    received, after = method.before_step(jax.grad(seen)(PARAMS), PARAMS, state)
     weight_grads, score_grads = jax.grad(formula, argnums=(0, 1))(PARAMS, scores)
     for x, y in zip(jax.tree.leaves(received), jax.tree.leaves(weight_grads), strict=True):
         np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-7)
@@ -61,7 +61,7 @@ def test_masks_are_the_largest_scores_on_a_cubic_schedule(distribution):
     for step in range(10):
         kept.append(sum(int(m.sum()) for m in state.masks.values()))
         scores = {"a/kernel": helpers.array(step, (10, 8)), "b": helpers.array(50 + step, (8, 6), scale=3.0)}
-        state = jax.jit(method.update)(state._replace(scores=scores), PARAMS)
+        state = jax.jit(method.after_step)(PARAMS, state._replace(scores=scores))[1]
     sparsity = [0.9 - 0.8 * (1 - (t - 2) / 6) ** 3 for t in (2, 4, 6, 8)]
     want = [128, 128] + [n for s in sparsity for n in [128 * (1 - s)] * 2]
     np.testing.assert_allclose(kept, want, atol=1.01)
@@ -91,7 +91,7 @@ def test_the_penalty_may_follow_the_step_and_all_is_used_at_first():
     assert all(bool(mask.all()) for mask in state.masks.values())
     seen = []
     for _ in range(3):
-        state = method.update(method.receive(zero, PARAMS, state)[1], PARAMS)
+        state = method.after_step(PARAMS, method.before_step(zero, PARAMS, state)[1])[1]
         seen.append(float(state.scores["b"][0, 0]))
     np.testing.assert_allclose(seen[:2], [0.0, -1.0])
     slope = 8 * jax.nn.sigmoid(-1.0) * jax.nn.sigmoid(1.0)

@@ -24,7 +24,7 @@ def test_a_step_is_the_minimum_of_penalty_and_distance(name):
     """prox(x) minimizes t R(w) + |w - x|^2 / 2: no direction, and no solver, finds less."""
     method, penalty = PENALTIES[name]
     x = np.asarray(helpers.array(0, (5, 4)), np.float64)
-    got = np.asarray(method.project({"k": jnp.asarray(x, jnp.float32)}, method.init({"k": x}))["k"], np.float64)
+    got = np.asarray(method.after_step({"k": jnp.asarray(x, jnp.float32)}, method.init({"k": x}))[0]["k"], np.float64)
 
     def cost(w):
         return 0.4 * penalty(w.reshape(x.shape)) + 0.5 * np.sum((w.reshape(x.shape) - x) ** 2)
@@ -71,23 +71,23 @@ def test_zeros_may_leave():
 def test_groups_go_whole_and_rank_falls():
     params = {"k": helpers.array(0, (3, 3, 4, 8), scale=0.1), "m": helpers.array(1, (12, 6))}
     group = prune.proximal_group(0.1)
-    zero = np.asarray(group.project(params, group.init(params))["k"] == 0)
+    zero = np.asarray(group.after_step(params, group.init(params))[0]["k"] == 0)
     assert 0 < zero.all(axis=(0, 1, 2)).sum() < 8
     assert (zero.all(axis=(0, 1, 2)) == zero.any(axis=(0, 1, 2))).all()
     nuclear = prune.proximal_nuclear(2.0)
-    assert np.linalg.matrix_rank(nuclear.project(params, nuclear.init(params))["m"], tol=1e-4) < 6
+    assert np.linalg.matrix_rank(nuclear.after_step(params, nuclear.init(params))[0]["m"], tol=1e-4) < 6
 
 
 def test_strength_follows_the_step_and_every_counts():
     method = prune.proximal_l1(optax.linear_schedule(0.0, 1.0, 4))
     state = method.init({"k": jnp.ones((1, 1))})
-    state = method.update(method.update(state, {"k": jnp.ones((1, 1))}), {"k": jnp.ones((1, 1))})
-    assert method.project({"k": jnp.ones((1, 1))}, state)["k"].item() == 0.5
+    state = method.after_step({"k": jnp.ones((1, 1))}, state)[1]
+    assert method.after_step({"k": jnp.ones((1, 1))}, state)[0]["k"].item() == 0.5
     rare = prune.proximal_nuclear(0.5, every=3)
     state, changed = rare.init({"k": jnp.eye(2)}), []
     for _ in range(6):
-        state = rare.update(state, {"k": jnp.eye(2)})
-        changed.append(bool((rare.project({"k": jnp.eye(2)}, state)["k"] != jnp.eye(2)).any()))
+        moved, state = rare.after_step({"k": jnp.eye(2)}, state)
+        changed.append(bool((moved["k"] != jnp.eye(2)).any()))
     assert changed == [False, False, True] * 2
 
 
@@ -96,7 +96,10 @@ def test_strength_follows_the_step_and_every_counts():
     [
         (lambda: prune.proximal_l1(-1.0), "strength=-1.0"),
         (lambda: prune.proximal_nuclear(1.0, every=0), "every=0"),
-        (lambda: prune.proximal_group(1.0, axis=2).project({"k": jnp.ones((2, 2))}, prune.ProximalState(0)), "axis=2"),
+        (
+            lambda: prune.proximal_group(1.0, axis=2).after_step({"k": jnp.ones((2, 2))}, prune.ProximalState(0)),
+            "axis=2",
+        ),
     ],
 )
 def test_bad_settings(make, message):

@@ -102,7 +102,7 @@ def test_the_view_passes_the_dense_gradient(key):
     weight = helpers.array(6, (8, 12))
     grads = jax.grad(lambda p: jnp.sum(weight * method.view(p, state)["a"]["kernel"]))(PARAMS)
     np.testing.assert_array_equal(grads["a"]["kernel"], weight)
-    received, _ = method.receive(grads, PARAMS, state)
+    received, _ = method.before_step(grads, PARAMS, state)
     np.testing.assert_array_equal(received["a"]["kernel"], np.where(state.masks["a/kernel"], weight, 0))
 
 

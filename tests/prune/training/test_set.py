@@ -28,21 +28,21 @@ def test_counts_values_and_places(key):
 
 def test_the_weakest_go(key):
     method = prune.set_(0.5, key, end=10, every=1, fraction=0.5, anneal=False, distribution="uniform")
-    state = method.update(method.init(PARAMS), PARAMS)
-    _, after = method.receive(PARAMS, PARAMS, state)
+    state = method.after_step(PARAMS, method.init(PARAMS))[1]
+    _, after = method.before_step(PARAMS, PARAMS, state)
     size = np.abs(PARAMS["b"]["kernel"])
     was, mask = np.asarray(state.masks["b/kernel"]), np.asarray(after.masks["b/kernel"])
     assert size[was & ~mask].max() < size[was & mask].min()
-    _, later = method.receive(PARAMS, PARAMS, method.update(after, PARAMS))
+    _, later = method.before_step(PARAMS, PARAMS, method.after_step(PARAMS, after)[1])
     assert not np.array_equal(later.masks["b/kernel"], mask)
 
 
 def test_a_weight_whose_gradient_is_no_number_grows_last(key):
     method = prune.set_(0.5, key, end=10, every=1, fraction=0.9, anneal=False, distribution="uniform")
-    state = method.update(method.init(PARAMS), PARAMS)
+    state = method.after_step(PARAMS, method.init(PARAMS))[1]
     was = np.asarray(state.masks["b/kernel"])
     grads = {**PARAMS, "b": {**PARAMS["b"], "kernel": jnp.ones((12, 4)).at[:, 0].set(jnp.nan)}}
-    grown = np.asarray(method.receive(grads, PARAMS, state)[1].masks["b/kernel"]) & ~was
+    grown = np.asarray(method.before_step(grads, PARAMS, state)[1].masks["b/kernel"]) & ~was
     assert grown.sum() == int(0.9 * 24)
     assert grown[:, 0].sum() == max(0, grown.sum() - (~was)[:, 1:].sum())
 
@@ -52,6 +52,6 @@ def test_masks_stay_after_the_end(key):
     state = method.init(PARAMS)
     masks = []
     for _ in range(5):
-        state = method.update(jax.jit(method.receive)(PARAMS, PARAMS, state)[1], PARAMS)
+        state = method.after_step(PARAMS, jax.jit(method.before_step)(PARAMS, PARAMS, state)[1])[1]
         masks.append(np.asarray(state.masks["a/kernel"]))
     assert [np.array_equal(masks[1], m) for m in masks] == [False, True, True, True, True]

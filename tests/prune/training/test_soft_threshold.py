@@ -30,7 +30,7 @@ def test_gradients_are_exact():
         }
         return loss(core.with_values(params, flat)) + 0.1 * sum(s**2 for s in logits.values())
 
-    received, after = method.receive(jax.grad(lambda p: loss(method.view(p, state)))(PARAMS), PARAMS, state)
+    received, after = method.before_step(jax.grad(lambda p: loss(method.view(p, state)))(PARAMS), PARAMS, state)
     weights, slopes = jax.grad(formula, argnums=(0, 1))(PARAMS, state.logits)
     for x, y in zip(jax.tree.leaves(received), jax.tree.leaves(weights), strict=True):
         np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-6)

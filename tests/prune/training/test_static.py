@@ -21,7 +21,7 @@ def test_masks_depend_on_the_key_and_never_on_the_weights(key):
     state = method.init(PARAMS)
     other = method.init({**PARAMS, "b": 7 * PARAMS["b"]})
     assert helpers.difference(state, other) == ""
-    assert method.update(state, PARAMS) is state
+    assert method.after_step(PARAMS, state)[1] is state
     assert helpers.difference(core.only("b", method).init(PARAMS).masks["b"], state.masks["b"]) == ""
     np.testing.assert_array_equal(method.view(PARAMS, state)["b"], np.where(state.masks["b"], PARAMS["b"], 0))
 

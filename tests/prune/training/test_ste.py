@@ -62,7 +62,7 @@ def test_masks_at_intervals_and_to_an_end():
     method = prune.ste(0.5, every=2, end=4)
     state, masks = method.init(PARAMS), []
     for i in range(7):
-        state = method.update(state, {"a": {"kernel": helpers.array(10 + i, (8, 6))}})
+        state = method.after_step({"a": {"kernel": helpers.array(10 + i, (8, 6))}}, state)[1]
         masks.append(np.asarray(state.masks["a/kernel"]))
     same = [np.array_equal(a, b) for a, b in zip(masks, masks[1:])]
     assert same == [False, True, False, True, True, True]

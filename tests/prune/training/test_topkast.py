@@ -28,7 +28,7 @@ def test_the_gradient_is_that_of_the_penalized_loss(norm):
     method = prune.topkast(0.8, 0.5, penalty=0.3, norm=norm)
     state, weight, target = method.init(PARAMS), PARAMS["a"]["kernel"], helpers.array(2, (10, 8))
     grads = jax.grad(lambda p: jnp.sum((method.view(p, state)["a"]["kernel"] - target) ** 2))(PARAMS)
-    received, _ = method.receive(grads, PARAMS, state)
+    received, _ = method.before_step(grads, PARAMS, state)
     order = ranks(weight)
     a, b = order < 16, order < 40
 
@@ -56,7 +56,7 @@ def test_weights_change_places_and_exploration_ends():
     state = method.init(PARAMS)
     sizes = []
     for i in range(6):
-        state = jax.jit(method.update)(state, {"a": {"kernel": helpers.array(i, (10, 8))}})
+        state = jax.jit(method.after_step)({"a": {"kernel": helpers.array(i, (10, 8))}}, state)[1]
         sizes.append((int(state.forward["a/kernel"].sum()), int(state.backward["a/kernel"].sum())))
     assert sizes == [(16, 40)] * 5 + [(16, 16)]
     np.testing.assert_array_equal(state.forward["a/kernel"], ranks(helpers.array(5, (10, 8))) < 16)

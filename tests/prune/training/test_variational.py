@@ -39,7 +39,7 @@ def test_the_approximation_is_the_papers():
 
 def test_gradients_are_exact(key):
     method = prune.variational(50, key, end=10, initial=-2.0, strength=0.7, optimizer=optax.sgd(1.0))
-    state = method.update(method.init(PARAMS), PARAMS)
+    state = method.after_step(PARAMS, method.init(PARAMS))[1]
     views = core.values(method.view(PARAMS, state))
     flat = {path: core.values(PARAMS)[path] for path in state.log_sigma2}
     noise = {path: (views[path] - x) / jnp.exp(-1.0) for path, x in flat.items()}
@@ -50,7 +50,7 @@ def test_gradients_are_exact(key):
         kl = sum(_variational.divergence(core.values(params)[path], s) for path, s in log_sigma2.items())
         return loss(core.with_values(params, noisy)) + 0.7 / 50 * kl
 
-    received, after = method.receive(jax.grad(lambda p: loss(method.view(p, state)))(PARAMS), PARAMS, state)
+    received, after = method.before_step(jax.grad(lambda p: loss(method.view(p, state)))(PARAMS), PARAMS, state)
     weights, spreads = jax.grad(formula, argnums=(0, 1))(PARAMS, state.log_sigma2)
     for x, y in zip(jax.tree.leaves(received), jax.tree.leaves(weights), strict=True):
         np.testing.assert_allclose(x, y, rtol=1e-3, atol=1e-5)
@@ -63,9 +63,9 @@ def test_the_divergence_warms_up(key):
     method = prune.variational(1, key, end=10, warmup=4, initial=-2.0, optimizer=optax.sgd(1.0))
     state, pulls = method.init(PARAMS), []
     for _ in range(6):
-        received, _ = method.receive(zero, PARAMS, state)
+        received, _ = method.before_step(zero, PARAMS, state)
         pulls.append(float(received["b"][0, 0]))
-        state = method.update(state, PARAMS)
+        state = method.after_step(PARAMS, state)[1]
     np.testing.assert_allclose(np.array(pulls) / pulls[-1], [0, 0.25, 0.5, 0.75, 1, 1], rtol=1e-5)
 
 
@@ -74,14 +74,14 @@ def test_noise_ends_and_masks_stay(key):
     state, views = method.init(PARAMS), []
     for _ in range(4):
         views.append(np.asarray(method.view(PARAMS, state)["b"]))
-        state = method.update(state, PARAMS)
+        state = method.after_step(PARAMS, state)[1]
     kept = 0.0 - np.log(np.square(np.asarray(PARAMS["b"]))) <= 3
     assert 0 < kept.sum() < kept.size
     assert not np.array_equal(views[0], views[1])
     np.testing.assert_array_equal(views[2], np.where(kept, PARAMS["b"], 0))
     moved = jax.tree.map(lambda x: 0.01 * x, PARAMS)
-    np.testing.assert_array_equal(method.update(state, moved).masks["b"], kept)
-    received, after = method.receive(PARAMS, PARAMS, state)
+    np.testing.assert_array_equal(method.after_step(moved, state)[1].masks["b"], kept)
+    received, after = method.before_step(PARAMS, PARAMS, state)
     np.testing.assert_array_equal(received["b"], np.where(kept, PARAMS["b"], 0))
     assert helpers.difference(after.log_sigma2, state.log_sigma2) == ""
 
