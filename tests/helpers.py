@@ -1,17 +1,30 @@
 """What several test folders share: comparisons by bytes, and nodes recomputed with NumPy loops."""
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+import pytest
 
 from compressjax import core, tensors
 from compressjax.testing._compare import array, describe, difference, epsilon, float64, same_bits
 from tests import toys
 
-__all__ = ["FLOATS", "array", "brute", "brute_bits", "describe", "difference", "epsilon", "float64", "same_bits"]
+__all__ = ["FLOATS", "array", "brute", "brute_bits", "describe", "difference", "epsilon", "float64", "quick", "same_bits"]
 
 FLOATS = ("float32", "bfloat16", "float16")
+
+
+def quick(cases: Iterable[Any], *chosen: Any) -> list[Any]:
+    """Cases for `parametrize`: those chosen always run, the others are thorough."""
+    found = list(cases)
+    assert all(case in found for case in chosen), chosen
+
+    def thorough(case: Any) -> Any:
+        return pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=pytest.mark.thorough)
+
+    return [case if case in chosen else thorough(case) for case in found]
 
 
 def brute(x: Any) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Every law over every row: all methods, all nodes, drawn shapes, dtypes and values."""
 
+import pathlib
 import tempfile
 
 import jax
@@ -13,10 +14,13 @@ from tests import helpers
 from tests.conformance import draws, methods, nodes
 
 SEEDS = st.integers(0, 1000)
-every_method_in_turn = pytest.mark.parametrize(
+every_method = pytest.mark.parametrize(
     ("turn", "row"), list(enumerate(methods.ROWS)), ids=lambda x: getattr(x, "name", "")
 )
-every_node = pytest.mark.parametrize("row", nodes.ROWS, ids=lambda row: row.name)
+every_node = pytest.mark.parametrize(("turn", "row"), list(enumerate(nodes.ROWS)), ids=lambda x: getattr(x, "name", ""))
+every_neutral = pytest.mark.parametrize(
+    ("turn", "row"), list(enumerate(row for row in methods.ROWS if row.neutral)), ids=lambda x: getattr(x, "name", "")
+)
 # One row of each method stands for it in pairs.
 _PAIRED = {
     methods.home(row): row for row in reversed(methods.ROWS) if methods.home(row) not in ("core.chain", "core.sequence")
@@ -34,13 +38,8 @@ KINDS = [
 
 
 def _turn(i: int) -> testing.Example:
-    """The tree on which a law that compiles much per example judges row `i`."""
+    """The tree on which row `i` is judged: every dtype, rank and kind of values has its turn."""
     return testing.Example(*draws.VARIANTS[0 if i % 4 < 2 else 1 + i % 2], draws.KINDS[i % 5], seed=i)
-
-
-every_method_once = pytest.mark.parametrize(
-    ("row", "spec"), [pytest.param(row, _turn(i), id=row.name) for i, row in enumerate(methods.ROWS)]
-)
 
 
 def drawn(row: nodes.NodeRow, seed: int, dtype: str, size: int) -> core.Node:
@@ -63,77 +62,68 @@ def test_every_node_has_a_row() -> None:
     assert len({row.name for row in nodes.ROWS}) == len(nodes.ROWS)
 
 
-@every_method_in_turn
-@settings(max_examples=4)
-@given(data=st.data())
-def test_what_is_stored(turn: int, row: testing.Method, data: st.DataObject) -> None:
-    """Laws 1, 2, 3 and 7 of methods, which share the compiled method; the nodes' own rows judge law 8."""
-    spec = data.draw(draws.specs((draws.VARIANTS[0], draws.VARIANTS[1 + turn % 2])))
-    testing.assert_shape(row, spec)
-    testing.assert_view(row, spec)
-    testing.assert_projection(row, spec)
-    with tempfile.TemporaryDirectory() as folder:
-        for run in row.runs(spec, (3,)):
-            testing.assert_size(run.tree, folder, bits=helpers.brute_bits)
-
-
-@every_node
-@settings(max_examples=3)
-@some_node
-def test_shape_of_nodes(row: nodes.NodeRow, seed: int, dtype: str, size: int) -> None:
-    testing.assert_node_shape(drawn(row, seed, dtype, size))
-
-
-@every_method_once
-def test_selection(row: testing.Method, spec: testing.Example) -> None:
+@every_method
+def test_method(turn: int, row: testing.Method, tmp_path: pathlib.Path) -> None:
+    """Laws 1 to 4, 6 and 7, on one tree with values of two kinds: together, because they share compiled functions."""
+    spec = _turn(turn)
+    for each in (spec, spec._replace(kind=draws.KINDS[(turn + 2) % 5], seed=turn + 1)):
+        _stored(row, each, tmp_path)
     testing.assert_selection(row, spec)
-
-
-every_node_once = pytest.mark.parametrize(
-    ("turn", "row"), list(enumerate(nodes.ROWS)), ids=lambda x: getattr(x, "name", "")
-)
-
-
-@every_node_once
-@settings(max_examples=2)
-@given(seed=SEEDS, size=st.integers(0, 1))
-def test_lift(turn: int, row: nodes.NodeRow, seed: int, size: int) -> None:
-    testing.assert_lifted(drawn(row, seed, nodes.DTYPES[turn % 3], size), seed)
-
-
-@every_node_once
-def test_lift_under_sharding(turn: int, row: nodes.NodeRow) -> None:
-    testing.assert_sharded(drawn(row, turn, nodes.DTYPES[(turn + 1) % 3], 0), turn)
-
-
-@every_method_once
-def test_stability(row: testing.Method, spec: testing.Example) -> None:
     testing.assert_stability(row, spec)
 
 
-@every_node
-@settings(max_examples=3)
-@some_node
-def test_size_of_nodes(row: nodes.NodeRow, seed: int, dtype: str, size: int) -> None:
+@pytest.mark.thorough
+@every_method
+@settings(max_examples=8)
+@given(data=st.data())
+def test_what_is_stored(turn: int, row: testing.Method, data: st.DataObject) -> None:
+    """Laws 1, 2, 3 and 7 on drawn trees."""
     with tempfile.TemporaryDirectory() as folder:
-        tree = {"w": drawn(row, seed, dtype, size), "n": jax.numpy.arange(3)}
-        testing.assert_size(tree, folder, bits=helpers.brute_bits)
+        _stored(row, data.draw(draws.specs((draws.VARIANTS[0], draws.VARIANTS[1 + turn % 2]))), pathlib.Path(folder))
+
+
+def _stored(row: testing.Method, spec: testing.Example, folder: pathlib.Path) -> None:
+    """The nodes' own rows judge law 8."""
+    testing.assert_shape(row, spec)
+    testing.assert_view(row, spec)
+    testing.assert_projection(row, spec)
+    for run in row.runs(spec, (3,)):
+        testing.assert_size(run.tree, folder, bits=helpers.brute_bits)
 
 
 @every_node
-@settings(max_examples=2)
+def test_node(turn: int, row: nodes.NodeRow, tmp_path: pathlib.Path) -> None:
+    """Laws 1, 5, 7 and 8 of one node; those that compile nothing, of another size and dtype as well."""
+    node = drawn(row, turn, nodes.DTYPES[turn % 3], turn % 2)
+    testing.assert_lifted(node, turn)
+    testing.assert_sharded(node, turn)
+    for each in (node, drawn(row, turn + 1, nodes.DTYPES[(turn + 1) % 3], (turn + 1) % len(nodes.SIZES))):
+        testing.assert_node_shape(each)
+        tree = {"w": each, "b": helpers.array(turn, (3,), each.dtype.name), "n": jax.numpy.arange(3)}
+        testing.assert_size(tree, tmp_path, bits=helpers.brute_bits)
+        testing.assert_lossless(tree, tmp_path)
+        testing.assert_decoded(tree, tmp_path)
+
+
+@pytest.mark.thorough
+@every_node
+@settings(max_examples=8)
 @some_node
-def test_lossless_nodes(row: nodes.NodeRow, seed: int, dtype: str, size: int) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        tree = {"w": drawn(row, seed, dtype, size), "b": helpers.array(seed, (3,), dtype)}
-        testing.assert_lossless(tree, folder)
-        testing.assert_decoded(tree, folder)
+def test_drawn_nodes(turn: int, row: nodes.NodeRow, seed: int, dtype: str, size: int) -> None:
+    """All laws of nodes."""
+    testing.check_node(drawn(row, seed, dtype, size))
 
 
-@pytest.mark.parametrize("row", [row for row in methods.ROWS if row.neutral], ids=lambda row: row.name)
-@settings(max_examples=2)
+@every_neutral
+def test_zero_limit(turn: int, row: testing.Method) -> None:
+    testing.assert_zero_limit(row, testing.Example(*draws.VARIANTS[turn % 2], draws.KINDS[turn % 5], seed=turn))
+
+
+@pytest.mark.thorough
+@every_neutral
+@settings(max_examples=8)
 @given(spec=draws.specs(draws.VARIANTS[:2]))
-def test_zero_limit(row: testing.Method, spec: testing.Example) -> None:
+def test_zero_limit_of_drawn_trees(turn: int, row: testing.Method, spec: testing.Example) -> None:
     testing.assert_zero_limit(row, spec)
 
 
