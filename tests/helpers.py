@@ -10,7 +10,9 @@ import pytest
 from compressjax import core, tensors
 from compressjax.testing._compare import array, describe, difference, epsilon, float64, same_bits
 
-__all__ = ["FLOATS", "array", "brute", "brute_bits", "describe", "difference", "epsilon", "float64", "quick", "same_bits"]
+__all__ = [
+    "FLOATS", "array", "brute", "brute_bits", "describe", "difference", "epsilon", "float64", "quick", "same_bits",
+]  # fmt: skip
 
 FLOATS = ("float32", "bfloat16", "float16")
 
