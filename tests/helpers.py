@@ -9,6 +9,7 @@ import pytest
 
 from compressjax import core, tensors
 from compressjax.testing._compare import array, describe, difference, epsilon, float64, same_bits
+from tests import toys
 
 __all__ = [
     "FLOATS", "array", "brute", "brute_bits", "describe", "difference", "epsilon", "float64", "quick", "same_bits",
@@ -120,4 +121,6 @@ def brute_bits(x: Any, kept: int | None = None) -> int:
             return brute_bits(x.blocks) + sum(np.asarray(p).size * math.ceil(math.log2(n)) for p, n in sides)
         case tensors.Sum():
             return sum(brute_bits(term, kept) for term in x.terms)
+        case toys.Ranged():
+            return brute_bits(x.value, kept) + brute_bits(x.range)
     raise ValueError(f"no second opinion on the size of a {type(x).__name__}; write one here")

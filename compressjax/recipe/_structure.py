@@ -1,20 +1,20 @@
 """A tree as plain JSON plus a flat list of arrays, so that a checkpoint describes itself."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
-from compressjax import tensors
+import compressjax.tensors  # noqa: F401 - registers the nodes of compressjax
+from compressjax import core
 
 
 def pack(tree: Any) -> tuple[dict[str, Any], list[np.ndarray]]:
     """Separates the shape of a tree from its arrays.
 
     Args:
-        tree: nested dicts, lists, tuples, `None`, strings, numbers, arrays and nodes of `compressjax.tensors`.
+        tree: nested dicts, lists, tuples, `None`, strings, numbers, arrays and nodes.
 
     Returns:
         The structure as JSON values, and the arrays that it refers to by position.
@@ -42,7 +42,7 @@ def unpack(structure: Mapping[str, Any], arrays: Sequence[np.ndarray]) -> Any:
         The tree, with NumPy arrays as leaves.
 
     Raises:
-        ValueError: when the structure names a node that this version does not have, or an array does not fit.
+        ValueError: when the structure names a node that nobody declared, or an array does not fit.
 
     Example:
         >>> unpack(*pack([np.arange(3)]))
@@ -79,22 +79,20 @@ def _describe(tree: Any, path: str, arrays: list[np.ndarray]) -> dict[str, Any]:
     if isinstance(tree, (list, tuple)) and not hasattr(tree, "_fields"):
         items = [_describe(item, f"{path}/{i}", arrays) for i, item in enumerate(tree)]
         return {"kind": "tuple" if isinstance(tree, tuple) else "list", "items": items}
-    name = type(tree).__name__
-    if dataclasses.is_dataclass(tree) and getattr(tensors, name, None) is type(tree):
-        names = [f.name for f in dataclasses.fields(tree)]
-        fields = {field: _describe(getattr(tree, field), f"{path}/{field}", arrays) for field in names}
-        return {"kind": "node", "name": name, "items": fields}
+    if isinstance(tree, core.Node):
+        fields = {field: _describe(getattr(tree, field), f"{path}/{field}", arrays) for field in tree.roles}
+        return {"kind": "node", "name": tree.type_name, "items": fields}
     raise ValueError(
-        f"cannot store {path or 'the tree'}: a {name} is neither an array, a plain container nor a node; "
-        "convert it to a dict of arrays in the stage's finish"
+        f"cannot store {path or 'the tree'}: a {type(tree).__name__} is neither an array, a plain container nor a "
+        "node; convert it to a dict of arrays in the stage's finish"
     )
 
 
 def _node_class(name: str) -> type:
-    found = getattr(tensors, name, None)
-    if not dataclasses.is_dataclass(found) or not isinstance(found, type):
+    found = core.node_types().get(name)
+    if found is None:
         raise ValueError(
-            f"the checkpoint holds a node {name!r} that this version does not know; "
-            "delete the checkpoint or install the version that wrote it"
+            f"the checkpoint holds a node {name!r} that nobody declared; import the module that does, or delete the "
+            "checkpoint"
         )
     return found

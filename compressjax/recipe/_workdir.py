@@ -22,9 +22,12 @@ def differences(held: Any, asked: Any, path: str = "") -> list[tuple[str, Any, A
         Triples of dotted name, value in `held`, value in `asked`; a missing field shows as `None`.
 
     Example:
-        >>> differences({"a": {"b": 1}}, {"a": {"b": 2}, "c": 3})
-        [('a.b', 1, 2), ('c', None, 3)]
+        >>> differences({"a": [{"b": 1}]}, {"a": [{"b": 2}], "c": 3})
+        [('a[0].b', 1, 2), ('c', None, 3)]
     """
+    if isinstance(held, list) and isinstance(asked, list) and len(held) == len(asked):
+        rows = (differences(a, b, f"{path}[{i}]") for i, (a, b) in enumerate(zip(held, asked)))
+        return [row for found in rows for row in found]
     if not (isinstance(held, dict) and isinstance(asked, dict)):
         return [] if held == asked else [(path, held, asked)]
     found = []

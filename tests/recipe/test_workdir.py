@@ -34,4 +34,4 @@ def test_claim_refuses_files_and_damage(tmp_path):
 
 def test_differences_find_added_and_removed_fields():
     found = recipe.differences({"a": 1, "b": {"c": [1]}}, {"b": {"c": [2], "d": None}, "e": 2})
-    assert found == [("a", 1, None), ("b.c", [1], [2]), ("e", None, 2)]
+    assert found == [("a", 1, None), ("b.c[0]", 1, 2), ("e", None, 2)]

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from compressjax.prune.distributions._densities import check_sparsity
+from compressjax.prune.patterns._checks import check_sparsity
 
 
 def by_sensitivity(

@@ -7,9 +7,8 @@ from typing import Any
 import jax
 
 from compressjax.core import Selector, matches
+from compressjax.prune.patterns._checks import Distribution, check_distribution, check_sparsity
 
-Distribution = str | Mapping[Selector, float]
-NAMES = ("uniform", "global", "erk")
 ALL = "all leaves"  # the pool of distribution "global", in which all weights compete; no path of a leaf
 
 
@@ -44,7 +43,7 @@ def densities(
 
     Source: Evci et al., arXiv:1911.11134 (evci2020).
     """
-    check_sparsity(sparsity, "sparsity")
+    check_sparsity(sparsity)
     if isinstance(distribution, Mapping):
         return _by_pattern(shapes, sparsity, distribution)
     if distribution == "uniform":
@@ -68,7 +67,7 @@ def kept_counts(
     sizes = {path: math.prod(shape) for path, shape in shapes.items()}
     total = sum(sizes.values())
     if distribution == "global":
-        check_sparsity(sparsity, "sparsity")
+        check_sparsity(sparsity)
         return {ALL: total - round(sparsity * total)}
     exact = {path: d * sizes[path] for path, d in densities(shapes, sparsity, distribution).items()}
     if not whole:
@@ -91,23 +90,6 @@ def check_removes(shapes: Mapping[str, tuple[int, ...]], sparsity: float, kept: 
             f"sparsity={sparsity} removes none of the {total} weights of {list(shapes)[:8]}: it rounds to 0; ask for "
             "more, or leave these leaves out"
         )
-
-
-def check_sparsity(sparsity: float | None, name: str) -> None:
-    """Refuses sparsities outside [0, 1), and none at all."""
-    if sparsity is None:
-        raise ValueError(f"{name} is missing; give the fraction of zeros in [0, 1), or a pattern 'N:M', which fixes it")
-    if not 0.0 <= sparsity < 1.0:
-        raise ValueError(f"{name}={sparsity} is outside [0, 1): it is the fraction of zeros, 0.9 for 90 %")
-
-
-def check_distribution(distribution: Any) -> None:
-    """Refuses unknown distributions before any leaf is seen."""
-    if isinstance(distribution, Mapping):
-        for pattern, sparsity in distribution.items():
-            check_sparsity(sparsity, f"distribution[{pattern!r}]")
-    elif distribution not in NAMES:
-        raise ValueError(f"unknown distribution {distribution!r}; use one of {NAMES} or {{pattern: sparsity}}")
 
 
 def _by_pattern(shapes: Mapping[str, tuple[int, ...]], sparsity: float, rules: Mapping[Selector, float]) -> dict:

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 
 from compressjax.core import Compression, check_statistics, zero_masked
 from compressjax.numerics import with_auto_axes
-from compressjax.prune.distributions._densities import Distribution, densities
+from compressjax.prune.distributions._densities import densities
+from compressjax.prune.patterns._checks import Distribution
 from compressjax.prune.training._masking import Arrays, masked_nodes, masking, shapes_of, whole_masks
 
 

@@ -1,9 +1,8 @@
 """One-shot magnitude pruning."""
 
 from compressjax.core import Compression
-from compressjax.prune.distributions._densities import Distribution
+from compressjax.prune.patterns._checks import Distribution, check_pattern, own_sparsity
 from compressjax.prune.patterns._pattern import Pattern
-from compressjax.prune.patterns._ranked import check_pattern, own_sparsity
 from compressjax.prune.schedules._schedule import at_once
 from compressjax.prune.training._gradual import gradual
 

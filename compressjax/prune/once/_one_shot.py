@@ -6,11 +6,10 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression, selected, whole
-from compressjax.prune.distributions._densities import Distribution
 from compressjax.prune.once._layerwise import decided
+from compressjax.prune.patterns._checks import Distribution, check_pattern
 from compressjax.prune.patterns._masks import masks_of, scores_of
 from compressjax.prune.patterns._pattern import Pattern
-from compressjax.prune.patterns._ranked import check_pattern
 from compressjax.prune.training._masking import Arrays, masking, whole_masks
 from compressjax.saliency import Saliency
 
@@ -68,6 +67,9 @@ def one_shot(
     Source: Lee et al., arXiv:1810.02340 (lee2019), for pruning before training; each saliency and pattern has its own.
     """
     chosen = check_pattern(pattern, sparsity, distribution, "one_shot")
+    if saliency.reduce == "squared_sum":
+        raise ValueError(f"one_shot: {saliency.name} gives terms of a sum over units, no scores of weights; use "
+                         "saliency.taylor, or structure.shrink")  # fmt: skip
     zeros = f"sparsity={sparsity}, " if sparsity is not None else ""
     name = f"one_shot({saliency.name}, {zeros}pattern={chosen.name})"
 

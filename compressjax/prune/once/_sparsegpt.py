@@ -7,10 +7,9 @@ import jax.numpy as jnp
 
 from compressjax.core import Compression
 from compressjax.numerics import inverse_root, top_mask
-from compressjax.prune._numbers import check_strength
-from compressjax.prune.distributions._densities import Distribution
 from compressjax.prune.once._layerwise import HessianInfo, layerwise
 from compressjax.prune.once._wanda import checked
+from compressjax.prune.patterns._checks import Distribution, check_strength
 from compressjax.prune.patterns._pattern import Pattern
 from compressjax.saliency import layout
 

@@ -6,11 +6,10 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression
-from compressjax.prune.distributions._densities import Distribution
 from compressjax.prune.once._layerwise import layerwise
+from compressjax.prune.patterns._checks import Distribution, check_pattern
 from compressjax.prune.patterns._masks import pattern_mask
 from compressjax.prune.patterns._pattern import Pattern
-from compressjax.prune.patterns._ranked import check_pattern
 from compressjax.saliency import layout
 from compressjax.saliency import wanda as scores_by_wanda
 

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 
 from compressjax.core import Compression, selected, whole
 from compressjax.numerics import with_auto_axes
-from compressjax.prune.distributions._densities import Distribution, check_distribution, check_sparsity
 from compressjax.prune.once._layerwise import LayerwiseState, shifting
+from compressjax.prune.patterns._checks import Distribution, check_distribution, check_sparsity
 from compressjax.prune.patterns._masks import masks_of
 from compressjax.prune.training._masking import Arrays
 from compressjax.saliency import Loss, constrained_step, stacked_gradients, woodbury_inverse

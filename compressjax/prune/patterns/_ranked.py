@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.numerics import top_along, top_mask, top_masks, with_auto_axes
-from compressjax.prune.distributions._densities import ALL, Distribution, check_distribution, check_sparsity
-from compressjax.prune.patterns._pattern import Pattern, as_pattern
+from compressjax.prune.distributions._densities import ALL
+from compressjax.prune.patterns._pattern import Pattern
 from compressjax.prune.training._masking import Arrays
 
 
@@ -80,43 +80,3 @@ def _pooled(scores: Arrays, budget: jax.Array | int, pattern: Pattern) -> Arrays
         found[path] = jnp.broadcast_to(mine, read[path][0]).reshape(scores[path].shape)
         start += x.size
     return found
-
-
-def check_pattern(pattern: str | Pattern, sparsity: float | None, distribution: Distribution, who: str = "") -> Pattern:
-    """The pattern by which zeros are placed, if it can give what is asked."""
-    chosen = as_pattern(pattern)
-    prefix = who and f"{who}: "
-    check_distribution(distribution)
-    if sparsity is not None or chosen.density is None:
-        check_sparsity(sparsity, f"{prefix}sparsity")
-    if chosen.density is not None:
-        free = 1.0 - chosen.density
-        # Tolerate rounded input such as 0.667 for 2/3.
-        if distribution != "uniform" or (sparsity is not None and abs(sparsity - free) > 1e-3):
-            raise ValueError(
-                f"{prefix}pattern {chosen.name} leaves {free:g} of every leaf zero, but sparsity={sparsity} and "
-                f"distribution={distribution!r} were given; ask for sparsity {free:g} under 'uniform'"
-            )
-    if chosen.whole and distribution != "global":
-        raise ValueError(
-            f"{prefix}pattern {chosen.name} removes whole leaves, so under distribution={distribution!r} each would "
-            'keep itself; let them compete under distribution="global"'
-        )
-    return chosen
-
-
-def own_sparsity(sparsity: Any, pattern: str | Pattern) -> Any:
-    """The sparsity asked for, or that of the pattern where none is given."""
-    own = as_pattern(pattern).density
-    return 1.0 - own if sparsity is None and own is not None else sparsity
-
-
-def check_free(who: str, pattern: str | Pattern, sparsity: float, distribution: Distribution) -> Pattern:
-    """The pattern of a method that removes a share of what is left."""
-    chosen = as_pattern(pattern)
-    if chosen.density is not None:
-        raise ValueError(
-            f"{who}: pattern {chosen.name} itself fixes how many weights of a group stay, which leaves no share to "
-            "choose; use gradual, ste, sr_ste or one_shot"
-        )
-    return check_pattern(chosen, sparsity, distribution, who)

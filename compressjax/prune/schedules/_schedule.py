@@ -7,7 +7,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from compressjax.prune.distributions._densities import check_sparsity
+from compressjax.prune.patterns._checks import check_sparsity
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression, zero_masked
-from compressjax.prune.distributions._densities import Distribution, kept_counts
+from compressjax.prune.distributions._densities import kept_counts
+from compressjax.prune.patterns._checks import Distribution, check_pattern, own_sparsity
 from compressjax.prune.patterns._pattern import Pattern
-from compressjax.prune.patterns._ranked import check_pattern, own_sparsity
 from compressjax.prune.training._gradual import GradualState, largest
 from compressjax.prune.training._masking import Arrays, count_and_zero, masking, shapes_of, whole_masks
 

@@ -7,11 +7,10 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.numerics import with_auto_axes
-from compressjax.prune.distributions._densities import Distribution
+from compressjax.prune.patterns._checks import Distribution, check_distribution, check_pattern
 from compressjax.prune.patterns._pattern import Pattern, unstructured
-from compressjax.prune.patterns._ranked import best_units, check_free
+from compressjax.prune.patterns._ranked import best_units
 from compressjax.prune.training._masking import Arrays
-from compressjax.prune.training._random import check_random
 
 
 def drop_fraction(step: jax.Array | int, alpha: float, end: int) -> jax.Array:
@@ -92,11 +91,11 @@ def check_exchange(
     pattern: str | Pattern = "unstructured",
 ) -> Pattern:
     """Refuses settings of an exchange of connections that are out of range."""
-    check_random(distribution, who)
+    check_distribution(distribution, who, ranks=False)
     if end < 0 or every < 1:
         raise ValueError(f"{who}: end={end} must be at least 0 and every={every} at least 1")
     if not 0.0 < fraction < 1.0:
         raise ValueError(
             f"{who}: fraction={fraction} is outside (0, 1): it is the share of kept weights exchanged, 0.3"
         )
-    return check_free(who, pattern, sparsity, distribution)
+    return check_pattern(pattern, sparsity, distribution, who, fixed=False)

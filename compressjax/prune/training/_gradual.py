@@ -6,9 +6,10 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression
-from compressjax.prune.distributions._densities import Distribution, check_removes, kept_counts
+from compressjax.prune.distributions._densities import check_removes, kept_counts
+from compressjax.prune.patterns._checks import Distribution, check_pattern, own_sparsity
 from compressjax.prune.patterns._pattern import Pattern
-from compressjax.prune.patterns._ranked import check_pattern, own_sparsity, ranked
+from compressjax.prune.patterns._ranked import ranked
 from compressjax.prune.schedules._schedule import Schedule, polynomial
 from compressjax.prune.training._masking import Arrays, masking, shapes_of, whole_masks
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from compressjax.core import Compression, Masks, dense_gradient, on_values, zero_masked
-from compressjax.prune._numbers import check_strength
+from compressjax.prune.patterns._checks import check_strength
 from compressjax.prune.training._learn import at_step, learn
 from compressjax.prune.training._masking import Arrays, masked_nodes
 from compressjax.prune.training._random import key_data, stream

@@ -9,9 +9,10 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression, Selector, identity, kernels, matches, only, select, values
-from compressjax.prune.distributions._densities import ALL, check_sparsity
+from compressjax.prune.distributions._densities import ALL
+from compressjax.prune.patterns._checks import check_pattern, check_sparsity
 from compressjax.prune.patterns._pattern import Pattern
-from compressjax.prune.patterns._ranked import check_free, ranked
+from compressjax.prune.patterns._ranked import ranked
 from compressjax.prune.training._masking import Arrays
 from compressjax.prune.training._static import static
 
@@ -92,7 +93,7 @@ def lottery_ticket(
     (frankle2020); the sparsities of MNIST-1D: Greydanus and Kobak, arXiv:2011.14439 (greydanus2024).
     """
     targets = _targets(rounds, rate, rates, sparsities, scope)
-    units = check_free("lottery_ticket", pattern, 0.0, "global" if scope == "global" else "uniform")
+    units = check_pattern(pattern, 0.0, "global" if scope == "global" else "uniform", "lottery_ticket", fixed=False)
     every = values(params)
     flat = {path: every[path] for path in select(every, selector or kernels, "lottery_ticket")}
     # What does not fit is told before the first training, not after it.

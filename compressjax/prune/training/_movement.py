@@ -8,10 +8,9 @@ import jax.numpy as jnp
 import optax
 
 from compressjax.core import Compression, zero_masked
-from compressjax.prune._numbers import check_strength
-from compressjax.prune.distributions._densities import Distribution
+from compressjax.prune.patterns._checks import Distribution, check_pattern, check_strength, own_sparsity
 from compressjax.prune.patterns._pattern import Pattern
-from compressjax.prune.patterns._ranked import check_pattern, own_sparsity, ranked
+from compressjax.prune.patterns._ranked import ranked
 from compressjax.prune.schedules._schedule import Schedule
 from compressjax.prune.training._gradual import as_schedule, counts_at
 from compressjax.prune.training._learn import at_step, learn

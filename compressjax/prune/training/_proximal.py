@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from compressjax.core import Compression, Masks, dense_gradient, on_values
 from compressjax.numerics import with_auto_axes
-from compressjax.prune._numbers import check_strength
+from compressjax.prune.patterns._checks import check_strength
 from compressjax.prune.training._learn import at_step
 from compressjax.prune.training._masking import Arrays
 from compressjax.prune.training._soft_threshold import shrink

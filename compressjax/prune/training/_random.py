@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.numerics import with_auto_axes
-from compressjax.prune.distributions._densities import Distribution, densities
+from compressjax.prune.patterns._checks import Distribution
 from compressjax.prune.patterns._masks import masks_of
 from compressjax.prune.patterns._pattern import Pattern
 from compressjax.prune.training._masking import Arrays, shapes_of
@@ -47,11 +47,3 @@ def drawn_masks(
         return masks_of(chances, sparsity, distribution, pattern)
 
     return with_auto_axes(draw, flat)(data)
-
-
-def check_random(distribution: Distribution, who: str) -> None:
-    """Refuses distributions that need a ranking, which random masks do not have."""
-    if distribution == "global":
-        raise ValueError(f"{who}: distribution 'global' needs a ranking of weights; use 'erk', 'uniform' or patterns")
-    if isinstance(distribution, str):
-        densities({"a": (1,)}, 0.0, distribution)

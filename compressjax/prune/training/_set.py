@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression, zero_masked
-from compressjax.prune.distributions._densities import Distribution
+from compressjax.prune.patterns._checks import Distribution
 from compressjax.prune.patterns._pattern import Pattern
 from compressjax.prune.training._exchange import check_exchange, drop_fraction, due, exchanged
 from compressjax.prune.training._masking import Arrays, count_and_zero, masking

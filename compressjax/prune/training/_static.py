@@ -7,11 +7,10 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression
-from compressjax.prune.distributions._densities import Distribution
+from compressjax.prune.patterns._checks import Distribution, check_distribution, check_pattern
 from compressjax.prune.patterns._pattern import Pattern
-from compressjax.prune.patterns._ranked import check_pattern
 from compressjax.prune.training._masking import Arrays, masking
-from compressjax.prune.training._random import check_random, drawn_masks, key_data
+from compressjax.prune.training._random import drawn_masks, key_data
 
 
 class StaticState(NamedTuple):
@@ -65,7 +64,7 @@ def static(
         return masking("static(masks)", init=lambda flat: StaticState(_given(masks, flat)))
     if sparsity is None or key is None:
         raise ValueError(f"static: random masks need sparsity (got {sparsity}) and key, jax.random.key(seed)")
-    check_random(distribution, "static")
+    check_distribution(distribution, "static", ranks=False)
     units = check_pattern(pattern, sparsity, distribution, "static")
     data = key_data(key)
 

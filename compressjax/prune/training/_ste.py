@@ -6,11 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression, Masks
-from compressjax.prune._numbers import check_strength
-from compressjax.prune.distributions._densities import Distribution
+from compressjax.prune.patterns._checks import Distribution, check_pattern, check_strength
 from compressjax.prune.patterns._masks import masks_of
 from compressjax.prune.patterns._pattern import Pattern
-from compressjax.prune.patterns._ranked import check_pattern
 from compressjax.prune.training._masking import Arrays, masking
 
 

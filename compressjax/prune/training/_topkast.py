@@ -7,10 +7,9 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression, Masks, zero_masked
-from compressjax.prune._numbers import check_strength
-from compressjax.prune.distributions._densities import Distribution, check_sparsity, kept_counts
+from compressjax.prune.distributions._densities import kept_counts
+from compressjax.prune.patterns._checks import Distribution, check_pattern, check_sparsity, check_strength, own_sparsity
 from compressjax.prune.patterns._pattern import Pattern
-from compressjax.prune.patterns._ranked import check_pattern, own_sparsity
 from compressjax.prune.training._gradual import largest
 from compressjax.prune.training._masking import Arrays, masking, shapes_of, whole_masks
 

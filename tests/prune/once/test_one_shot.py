@@ -72,6 +72,11 @@ def test_statistics_decide_once(params):
     assert helpers.difference(state, compression.after_step(params, state)[1]) == ""
 
 
+def test_terms_of_units_are_no_scores():
+    with pytest.raises(ValueError, match="group_taylor gives terms of a sum over units"):
+        prune.one_shot(saliency.group_taylor({}), 0.5)
+
+
 def test_what_a_saliency_does_not_score_is_named(params):
     with pytest.raises(ValueError, match="fpgm says nothing of .*bias"):
         core.only(".*", prune.one_shot(saliency.fpgm(), 0.5, pattern="neuron")).init(params)

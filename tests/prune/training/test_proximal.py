@@ -9,6 +9,7 @@ from scipy import optimize
 from sklearn.linear_model import Lasso
 
 from compressjax import core, prune
+from compressjax.prune.training import _proximal
 from tests import helpers
 
 PENALTIES = {
@@ -97,7 +98,7 @@ def test_strength_follows_the_step_and_every_counts():
         (lambda: prune.proximal_l1(-1.0), "strength=-1.0"),
         (lambda: prune.proximal_nuclear(1.0, every=0), "every=0"),
         (
-            lambda: prune.proximal_group(1.0, axis=2).after_step({"k": jnp.ones((2, 2))}, prune.ProximalState(0)),
+            lambda: prune.proximal_group(1.0, axis=2).after_step({"k": jnp.ones((2, 2))}, _proximal.ProximalState(0)),
             "axis=2",
         ),
     ],

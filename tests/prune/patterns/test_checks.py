@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 from compressjax import prune
-from compressjax.prune._numbers import check_strength
+from compressjax.prune.patterns._checks import check_strength
 
 KEY = jax.random.key(0)
 CALLS = {
