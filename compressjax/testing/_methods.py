@@ -211,8 +211,8 @@ def assert_selection(
     """
     params, free = example.params(), method.compression
     own = {path for path, x in core.values(params).items() if core.matches(method.select, path, x)}
-    _untouched(free, params, own, method, example)
-    _untouched(only("last/kernel", free), params, {"last/kernel"}, method, example)
+    _untouched(method.compiled, params, own, method)
+    _untouched(only("last/kernel", free), params, {"last/kernel"}, method)
     try:
         only("no/such/leaf", free).init(params)
     except ValueError as error:
@@ -221,7 +221,7 @@ def assert_selection(
         raise Broken("selection: a pattern that selects nothing was accepted")
 
 
-def _untouched(c: core.Compression, params: Tree, selected: set[str], method: Method, example: Example) -> None:
+def _untouched(c: core.Compression, params: Tree, selected: set[str], method: Method) -> None:
     stats = method.stats(params)
     if method.traceable:
         # What stores nothing of its own (the identity, a proximal step) has nothing to show here.
@@ -229,12 +229,18 @@ def _untouched(c: core.Compression, params: Tree, selected: set[str], method: Me
         stored = set(core.acts_on(c, params, state))
         require(stored in (selected, set()), "selection", f"{stored} selected, {selected} expected")
 
-    def outcomes(params: Tree, grads: Tree) -> dict[str, Tree]:
+    def outcomes(params: Tree) -> dict[str, Tree]:
         _, state = c.after_step(params, c.init(params), stats)
-        masked = core.zero_masked(params, c.masks(params, state).moving)
+        masked = masks(params, state)
         return {"view": c.view(params, state), "encode": c.encode(params, state), "masks": masked}
 
-    for what, tree in (jax.jit(outcomes) if method.traceable else outcomes)(params, example.grads()).items():
+    def masks(params: Tree, state: Any) -> Tree:
+        return core.zero_masked(params, c.masks(params, state).moving)
+
+    if method.traceable:
+        # The method as it is has its functions compiled by now.
+        outcomes, masks = (outcomes, jax.jit(masks)) if c is method.compiled else (jax.jit(outcomes), masks)
+    for what, tree in outcomes(params).items():
         for path, leaf in core.nodes(params).items():
             if path not in selected:
                 same = same_bits(core.nodes(tree)[path], leaf)
