@@ -287,7 +287,7 @@ def test_an_observation_of_nothing_is_refused(x: jax.Array) -> None:
     p = weights(4, 3)
     with pytest.raises(ValueError, match=r"none of \['kernel'\] is in a product"):
         observe(lambda p, x: x + p["kernel"].sum())(p, x)
-    with pytest.raises(ValueError, match=r"'kernel' is multiplied with no rows, \(0, 4\)"):
+    with pytest.raises(ValueError, match=r"'kernel' has inputs without rows, \(0, 4\)"):
         jax.eval_shape(observe(lambda p, x: x @ p["kernel"]), p, x[:0])
     with pytest.raises(ValueError, match="observe: 'kernel' has 1 non-finite sums of squared inputs of 4"):
         observe(lambda p, x: x @ p["kernel"])(p, x.at[2, 1].set(jnp.nan))
