@@ -1,4 +1,4 @@
-"""Integer products: exact sums, groups of scales, single rows, and what happens to numbers that have no int8 form."""
+"""Integer products: exact sums, groups of scales, single rows, and numbers that cannot be rounded to int8."""
 
 import dataclasses
 from typing import Any
