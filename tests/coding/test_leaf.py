@@ -1,4 +1,4 @@
-"""Leaves: any nest of nodes comes back, and masks gate what is entry-wise."""
+"""Leaves: round trips of nested nodes, and masks over entry-wise fields."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A node that is defined outside the package has every right of the package's own, by its own methods alone."""
+"""A node from outside the package works like the package's own nodes, without other registration."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from tests.interpret import samples
 
 @core.node
 class Scaled(core.Node):
-    """`W_io = B_io s_o`; it moves no axes and convolves nothing natively."""
+    """`W_io = B_io s_o`, without native layout changes or convolutions."""
 
     base: Any = core.value()
     factor: Any = core.value()

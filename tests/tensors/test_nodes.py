@@ -90,7 +90,7 @@ def test_pytree_round_trip(row: nodes.NodeRow) -> None:
 
 @pytest.mark.parametrize("row", nodes.ROWS, ids=lambda row: row.name)
 def test_frames_are_not_values(row: nodes.NodeRow) -> None:
-    """Doubling all values leaves every buffer alone, and what is in buffers never shows among the values."""
+    """Doubling all values does not change buffers, and buffers are never among the values."""
     node = draw(row, "float32")
     doubled = core.map_values(lambda path, x: 2 * x, {"w": node})["w"]
 

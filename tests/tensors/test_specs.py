@@ -1,4 +1,4 @@
-"""Parting a node into devices' shares, against slices of the dense tensor."""
+"""Nodes sharded over devices, against slices of the dense tensor."""
 
 import itertools
 import math

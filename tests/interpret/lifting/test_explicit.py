@@ -24,7 +24,7 @@ def mesh() -> Any:
 
 
 def place(mesh: Any, node: Any, spec: Spec) -> Any:
-    """A node whose arrays lie where their shares of the tensor lie."""
+    """A node whose arrays are sharded like the tensor."""
     specs = ops.specs(node, spec, dict(mesh.shape))
     return jax.tree.map(lambda x, s: jax.device_put(x, NamedSharding(mesh, s)), node, specs)
 

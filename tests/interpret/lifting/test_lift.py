@@ -1,4 +1,4 @@
-"""`lift` and `explain` as users meet them: records, warnings, transformations, sharding, frameworks."""
+"""`lift` and `explain` from the view of users: records, warnings, transformations, sharding, frameworks."""
 
 import warnings
 from typing import Any
