@@ -79,9 +79,7 @@ def _has_node(x: Any) -> bool:
 def _size(node: Any) -> str:
     try:
         masks = [x for x in jax.tree.leaves(node) if getattr(x, "dtype", None) == np.bool_]
-        if any(
-            count_nonzero(mask) is None for mask in masks
-        ):  # sizes depend on masks, and these are expensive to count
+        if any(count_nonzero(mask) is None for mask in masks):  # sizes depend on masks; counting is too slow
             return ""
         return f"{node.size_bits() / node.size:.4g} bits/weight"
     except Exception:  # abstract fields, or an empty tensor
