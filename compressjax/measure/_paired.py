@@ -67,8 +67,8 @@ def paired_difference(first: Any, second: Any, level: float = 0.95) -> PairedDif
         raise ValueError(f"level={level} is not a coverage; give a number between 0 and 1, such as 0.95")
     n, lost, won = a.size, int(np.count_nonzero(a & ~b)), int(np.count_nonzero(b & ~a))
     center = (won - lost) / (n + 2)
-    spread = math.sqrt(lost + won + 1 - (won - lost) ** 2 / (n + 2)) / (n + 2)
-    half = NormalDist().inv_cdf(0.5 + level / 2) * spread
+    deviation = math.sqrt(lost + won + 1 - (won - lost) ** 2 / (n + 2)) / (n + 2)
+    half = NormalDist().inv_cdf(0.5 + level / 2) * deviation
     low, high = max(-1.0, center - half), min(1.0, center + half)
     return PairedDifference((won - lost) / n, low, high, lost, won, _mcnemar(lost, won))
 

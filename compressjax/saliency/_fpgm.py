@@ -30,12 +30,12 @@ def fpgm() -> Saliency:
 
     def score(params: Any, stats: Any = None) -> Scores:
         del stats
-        return {path: with_auto_axes(_spread, x)(wide(x)) for path, x in values(params).items() if x.ndim > 1}
+        return {path: with_auto_axes(_distances, x)(wide(x)) for path, x in values(params).items() if x.ndim > 1}
 
     return Saliency(score, "fpgm")
 
 
-def _spread(x: jax.Array) -> jax.Array:
+def _distances(x: jax.Array) -> jax.Array:
     filters = x.reshape(-1, x.shape[-1]).T
 
     # One filter at a time, to avoid an array of the size of the leaf times its outputs.
