@@ -33,7 +33,7 @@ def kmeans(clusters: int = 16, *, init: str = "linear", iterations: int = 50, ig
     `init` clusters each leaf and fixes the codes `a`. Train the centroids in one of two ways:
 
     * With `as_optax`: each weight receives the mean gradient of its cluster, so all members move together. The gradient
-      in the paper is the sum; Adam gives the same steps for both, SGD needs a larger learning rate for the mean.
+      in the paper is the sum; Adam takes almost the same steps for both, SGD needs a larger learning rate for the mean.
     * After `encode`: `Codebook.centroids` is a value, so train it with `core.values` and `core.with_values`, or `lift`.
       Its gradient is the sum over the cluster.
 
