@@ -1,4 +1,4 @@
-"""Trees, selectors, node roles, and the contract that every method keeps."""
+"""Trees, selectors, node roles, and the contract of compression methods."""
 
 from compressjax.core._checks import check_finite, check_statistics, is_concrete
 from compressjax.core._combine import ChainState, SequenceState, chain, sequence

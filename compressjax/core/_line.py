@@ -1,4 +1,4 @@
-"""One short line for every node: what `repr` and `print` show instead of arrays."""
+"""One short line per node: what `repr` and `print` show instead of arrays."""
 
 from typing import Any
 
@@ -23,21 +23,21 @@ def short(x: Any) -> str:
         text = repr(x)
         if len(text) <= _WIDTH and "\n" not in text and not any(hasattr(y, "dtype") for y in jax.tree.leaves(x)):
             return text
-    except Exception:  # a printed form must not hide the error that somebody is looking for
+    except Exception:  # printing must not hide the error that the user is looking for
         pass
     return type(x).__name__
 
 
 def fields(node: Any) -> str:
-    """The fields of a node that no other part of its line shows: settings and arrays, without what is None."""
+    """The settings and arrays of a node; skips None, nodes and aligned fields, which the line shows elsewhere."""
     shown = {name: getattr(node, name) for name in node.roles if name not in node.aligned}
     return ", ".join(f"{name}={short(x)}" for name, x in shown.items() if x is not None and not _has_node(x))
 
 
 def line(node: Any, *, bits: bool = False) -> str:
-    """The line of a node: `Type(dense array, what the type says of itself, nodes inside, bits a weight)`.
+    """The line of a node: `Type(dense array, description, inner nodes, bits per weight)`.
 
-    It never raises, never waits for a device, and never moves an array.
+    Never raises, never waits for a device, and never moves an array.
     """
     inside = {name: getattr(node, name) for name, role in node.roles.items() if role == "value"}
     inside = {name: x for name, x in inside.items() if _has_node(x)}
@@ -46,14 +46,14 @@ def line(node: Any, *, bits: bool = False) -> str:
         for name in node.aligned & set(inside):
             head = short(inside.pop(name))
         parts = [head, node.describe(), *(f"{name}={short(x)}" for name, x in inside.items())]
-    except Exception:  # fields that are no arrays: shardings, axes of vmap, what a tree function put there
+    except Exception:  # fields that are not arrays: shardings, vmap axes, results of tree functions
         parts = [f"{name}={short(getattr(node, name))}" for name in node.roles]
     parts += [_size(node)] if bits else []
     return f"{type(node).__name__}({', '.join(part for part in parts if part)})"
 
 
 def count_nonzero(x: Any) -> int | None:
-    """The number of entries that are not zero, where it costs nothing to speak of to know.
+    """Counts the nonzero entries of an array, where that is cheap.
 
     Args:
         x: An array, concrete or not.
@@ -79,7 +79,7 @@ def _has_node(x: Any) -> bool:
 def _size(node: Any) -> str:
     try:
         masks = [x for x in jax.tree.leaves(node) if getattr(x, "dtype", None) == np.bool_]
-        if any(count_nonzero(mask) is None for mask in masks):  # sizes depend on masks, and these are dear to count
+        if any(count_nonzero(mask) is None for mask in masks):  # sizes depend on masks; counting is too slow
             return ""
         return f"{node.size_bits() / node.size:.4g} bits/weight"
     except Exception:  # abstract fields, or an empty tensor

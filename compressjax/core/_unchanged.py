@@ -1,4 +1,4 @@
-"""Whether a compression did anything at all."""
+"""Detects compressions that had no effect."""
 
 import warnings
 from collections.abc import Iterable
@@ -17,15 +17,15 @@ class UnchangedWarning(UserWarning):
 
 
 def unchanged(before: Any, after: Any) -> frozenset[str]:
-    """The leaves of which a compression changed no value and saved no byte.
+    """Returns the leaves where a compression changed no value and saved no byte.
 
     Args:
         before: A tree of arrays and nodes.
-        after: The tree that `encode` made of it.
+        after: The result of `encode`.
 
     Returns:
-        Paths of leaves. A leaf is among them if it is the same object; where values are known, also if it stands for
-        the same dense array in as many bits or more (a mask that masks nothing).
+        Paths of leaves that are the same object, or, where values are known, have the same dense array in at least as
+        many bits (such as a mask that masks nothing).
 
     Example:
         >>> x = jnp.array([[1.0, 2.0]])
@@ -48,7 +48,7 @@ def _same(before: Any, after: Any) -> bool:
 
 
 def report_unchanged(name: str, paths: Iterable[str], same: frozenset[str], on_unchanged: str) -> None:
-    """Says that a compression did nothing to any of its leaves."""
+    """Raises or warns if a compression had no effect on any of its leaves."""
     if on_unchanged not in ("raise", "warn", "ignore"):
         raise ValueError(f"on_unchanged={on_unchanged!r}; use 'raise', 'warn' or 'ignore'")
     paths = list(paths)
@@ -57,8 +57,8 @@ def report_unchanged(name: str, paths: Iterable[str], same: frozenset[str], on_u
         return
     shown = ", ".join(paths[:8]) + (f" and {len(paths) - 8} more" if len(paths) > 8 else "")
     text = (
-        f"{name} changed no value and saved no byte of {shown}; give stronger settings, train with as_optax where "
-        'it needs steps, drop the rule, or accept it with on_unchanged="ignore"'
+        f"{name} changed no value and saved no byte of {shown}; use stronger settings, train with as_optax if it needs "
+        'training steps, remove the rule, or accept it with on_unchanged="ignore"'
     )
     if on_unchanged == "raise":
         raise ValueError(text)

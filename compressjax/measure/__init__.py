@@ -1,4 +1,4 @@
-"""Measuring: bytes, speed, agreement. Pure functions that return numbers and print nothing."""
+"""Measurements of bytes, speed and accuracy."""
 
 from compressjax.measure._accuracy import accuracy_interval, changed_predictions
 from compressjax.measure._cost import MultiplyAdds, flops, multiply_adds

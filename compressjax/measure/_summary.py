@@ -1,4 +1,4 @@
-"""The table that answers what a tree is: how every leaf is stored, in how many bytes, and how it runs."""
+"""The summary table of a tree: how every leaf is stored, its bytes, and how it runs."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -14,10 +14,10 @@ _COLUMNS = {
 
 
 class Summary(NamedTuple):
-    """What `summary` returns: text when printed, an HTML table in a notebook.
+    """Result of `summary`: text when printed, an HTML table in a notebook.
 
     Attributes:
-        rows: One mapping a leaf, as `measure.leaves` gives them; the totals are the last.
+        rows: One mapping per leaf, from `measure.leaves`; the last row is the total.
     """
 
     rows: list[dict[str, Any]]
@@ -40,22 +40,21 @@ class Summary(NamedTuple):
 
 
 def summary(tree: Any, fn: Callable[..., Any] | None = None, *args: Any, **kwargs: Any) -> Summary:
-    """The table of a tree: shape, node, bits a weight and bytes of every leaf; with a function, also how it runs.
+    """Tabulates the shape, node, bits per weight and bytes of every leaf; with a function, also how each leaf runs.
 
     Args:
         tree: Tree of arrays and nodes; masks must be concrete.
-        fn: The function that uses the tree, written for dense parameters: `fn(tree, *args, **kwargs)`. It is traced,
-            not run.
-        *args: Its other arguments; `jax.ShapeDtypeStruct` suffices in the place of arrays.
-        **kwargs: Its keyword arguments.
+        fn: Function for dense parameters, `fn(tree, *args, **kwargs)`; it is traced, not run.
+        *args: Other positional arguments; arrays may be `jax.ShapeDtypeStruct`.
+        **kwargs: Keyword arguments.
 
     Returns:
-        `Summary`: `print` shows text, a notebook shows HTML, `.rows` is the data. The column `ran` says `native` (on
-        the compressed form), `dense` (made dense, as no faster form exists), `fallback` (made dense, as the operation
-        has no rule), `array` (no node) or `unused`; `why` names the operations that needed the dense tensor.
+        `Summary`: `print` shows text, a notebook shows HTML, `.rows` is the data. The column `ran` is `native` (in
+        compressed form), `dense` (materialized, because that is faster), `fallback` (materialized, because the
+        operation has no rule), `array` (not a node) or `unused`; `why` names the operations that needed a dense tensor.
 
     Raises:
-        ValueError: If a size depends on values that are not there.
+        ValueError: If a size depends on unknown values.
 
     Example:
         >>> import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""How much every weight matters: scores for pruning and for structured shrinking."""
+"""Saliencies: scores of weights for pruning and structured shrinking."""
 
 from compressjax.saliency._activation import activation
 from compressjax.saliency._batch_norm import batch_norm

@@ -1,4 +1,4 @@
-"""Smaller models: units, layers and connections that are cut out, not only zeroed."""
+"""Smaller models: removes units, layers and connections from arrays."""
 
 from compressjax.structure._alive import alive
 from compressjax.structure._allocate import allocate

@@ -1,4 +1,4 @@
-"""The laws that every method and every node keeps, for yours: each raises `Broken` and says what is wrong.
+"""Laws that methods and nodes keep, also for your own: each raises `Broken` with the problem.
 
 Example:
     >>> import jax.numpy as jnp

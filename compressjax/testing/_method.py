@@ -1,4 +1,4 @@
-"""What the laws of methods judge: a method with its promises, on small trees of several shapes, dtypes and values."""
+"""The subject of the laws of methods: a method with its promises, and small trees of several shapes and dtypes."""
 
 import dataclasses
 import functools
@@ -13,7 +13,7 @@ from compressjax import core
 
 Tree = Any
 Tolerance = float | Callable[[str], float]
-# Few sets of shapes, so that compiled programs are shared between examples; all axes of kernels are even.
+# Few shapes, so that examples share compiled programs; all axes of kernels are even.
 SHAPES = (
     {"first/kernel": (8, 6), "first/bias": (6,), "last/kernel": (6, 4)},
     {"conv/kernel": (3, 3, 2, 4), "conv/bias": (4,), "norm/scale": (4,), "last/kernel": (4, 10)},
@@ -22,13 +22,13 @@ KINDS = ("normal", "ties", "zeros", "wide", "sparse")
 
 
 class Example(NamedTuple):
-    """A small tree of parameters, by what it is drawn from.
+    """Settings of a small random tree of parameters.
 
     Attributes:
         shapes: 0 for two dense layers, 1 for a convolution, a norm and a dense layer.
-        dtype: Of all floating leaves.
-        kind: Of the values: `"normal"`, `"ties"`, `"zeros"`, `"wide"` (of many magnitudes) or `"sparse"`.
-        seed: Of NumPy's generator.
+        dtype: Dtype of all floating-point leaves.
+        kind: Distribution of the values: `"normal"`, `"ties"`, `"zeros"`, `"wide"` (many magnitudes) or `"sparse"`.
+        seed: Seed of the NumPy generator.
     """
 
     shapes: int = 0
@@ -37,7 +37,7 @@ class Example(NamedTuple):
     seed: int = 0
 
     def params(self) -> dict[str, Any]:
-        """The tree, with an integer leaf that no method may touch."""
+        """The tree, with an integer leaf that no method may change."""
         rng = np.random.default_rng(self.seed)
         tree: dict[str, Any] = {"step": jnp.int32(self.seed)}
         for path, shape in SHAPES[self.shapes].items():
@@ -46,7 +46,7 @@ class Example(NamedTuple):
         return tree
 
     def grads(self) -> dict[str, Any]:
-        """Gradients of the floating leaves; zeros of the integer leaf's type elsewhere."""
+        """Gradients of the floating-point leaves; zeros for the integer leaf."""
         rng = np.random.default_rng(self.seed + 1)
 
         def draw(x: Any) -> Any:
@@ -70,11 +70,11 @@ def _numbers(rng: np.random.Generator, shape: tuple[int, ...], kind: str) -> np.
             return normal * 10.0 ** rng.integers(-3, 3, shape)
         case "sparse":
             return np.where(rng.random(shape) < 0.7, 0.0, normal)
-    raise ValueError(f"kind={kind!r} is none of {KINDS}")
+    raise ValueError(f"kind={kind!r} is not one of {KINDS}")
 
 
 class Run(NamedTuple):
-    """A method after some steps: what it trains with (`view`) and what it stores (`tree`)."""
+    """A method after some steps, with its view and its encoded tree."""
 
     step: int
     state: Any
@@ -84,24 +84,24 @@ class Run(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Method:
-    """A method in one setting, and what it promises.
+    """A method in one setting, and its promises.
 
-    A tolerance is a number, or a function of the dtype's name, in units of the dtype's epsilon times the largest
+    A tolerance is a number, or a function of the name of the dtype, in units of machine epsilon times the largest
     magnitude of the leaf.
 
     Attributes:
-        name: For reports.
-        make: Makes the compression.
-        neutral: Makes the compression that must give its input back; None where there is none.
-        zero: Tolerance of that.
-        snap: Moves parameters to where the neutral setting is exact (onto a grid, say).
-        projection: Tolerance of encoding what was encoded; None when the method is no projection.
-        select: What the method acts on by itself.
-        decides_early: Whether `init` does the work, so that it too is judged on two devices.
+        name: Name for reports.
+        make: Creates the compression.
+        neutral: Creates the compression that must not change its input; None if there is none.
+        zero: Tolerance of the neutral compression.
+        snap: Moves parameters to where the neutral compression is exact, for example onto a grid.
+        projection: Tolerance of encoding twice; None if the method is not a projection.
+        select: Selector of the method.
+        decides_early: Whether `init` does the work, so that two devices run it too.
         devices: Tolerance between one device and two.
-        traceable: Whether it runs under `jit` (a rank by energy does not).
-        ready: The first step after which view and encode agree.
-        stats: From parameters to the statistics that `after_step` reads.
+        traceable: Whether the method runs under `jit` (a rank by energy does not).
+        ready: The first step at which view and encode agree.
+        stats: Returns the statistics for `after_step` from parameters.
 
     Example:
         >>> from compressjax import quant
@@ -125,30 +125,30 @@ class Method:
 
     @functools.cached_property
     def compression(self) -> core.Compression:
-        """The compression, made once so that compiled programs are shared."""
+        """The compression, created once to share compiled programs."""
         return self.make()
 
     @functools.cached_property
     def compiled(self) -> core.Compression:
-        """The compression with its functions compiled one by one, where it can be traced."""
+        """The compression with compiled functions, if it can be traced."""
         return self._compile(self.compression)
 
     @functools.cached_property
     def compiled_neutral(self) -> core.Compression:
-        """The neutral compression, compiled likewise; `core.identity()` where there is none."""
+        """The neutral compression with compiled functions; `core.identity()` if there is none."""
         return self._compile((self.neutral or core.identity)())
 
     def _compile(self, c: core.Compression) -> core.Compression:
         if not self.traceable:
             return c
-        # Inlined where a combination is traced: what comes back untouched can be told.
+        # Inline the functions, so that a trace of a combination can detect unchanged values.
         compiled = functools.partial(jax.jit, inline=True)
         return c._replace(
             init=compiled(c.init), view=compiled(c.view), encode=compiled(c.encode), after_step=compiled(c.after_step)
         )
 
     def runs(self, example: Example, steps: tuple[int, ...] = (0, 1, 3)) -> Iterator[Run]:
-        """The method after these steps, as in a training loop: compiled, with a step of the state each time."""
+        """The method after these steps of a training loop."""
         c, params = self.compiled, example.params()
         state, stats = c.init(params), self.stats(params)
         for step in range(max(steps) + 1):

@@ -1,7 +1,6 @@
 """The laws of methods: shapes, views, projections, selection, stability, sizes and files, zero limits, composition.
 
-Every law takes what it judges as an argument (a method, a combinator, a placement), so that mutants can hand it
-something wrong.
+Every law takes its subject (a method, a combinator, a placement) as an argument, so that tests can pass wrong ones.
 """
 
 import functools
@@ -28,18 +27,18 @@ Combine = Callable[[core.Compression, core.Compression], core.Compression]
 def check_method(
     make: Callable[[], core.Compression], *, examples: tuple[Example, ...] = EXAMPLES, **promises: Any
 ) -> tuple[str, ...]:
-    """Runs a method through every law, and what it stores through those of files.
+    """Checks all laws of methods, and those of files on the encoded trees.
 
     Args:
-        make: Makes the compression in the setting to judge.
-        examples: Trees to judge it on; laws that compile much take the first one alone.
-        **promises: What the method promises and needs, as in `Method`: `neutral=` for the zero limit, `projection=None`
-            where encoding twice may change values, `stats=` for statistics, `traceable=False` where it does not run
-            under `jit`. Two devices may differ by `devices=8.0` roundings, because they add in another order.
+        make: Creates the compression to check.
+        examples: Trees to check it on; expensive laws only use the first one.
+        **promises: Attributes of `Method`: `neutral=` for the zero limit, `projection=None` if encoding twice may
+            change values, `stats=` for statistics, `traceable=False` if it does not run under `jit`. The default
+            `devices=8.0` allows rounding errors, because two devices add in another order.
 
     Returns:
-        Names of the laws that hold. `"projection"`, `"zero limit"` and `"decoded"` (by NumPy) are left out where the
-        method does not promise them.
+        Names of the laws that hold, without `"projection"`, `"zero limit"` and `"decoded"` (by NumPy) if the method
+        does not promise them.
 
     Raises:
         Broken: If a law does not hold.
@@ -74,7 +73,7 @@ def check_method(
 
 @functools.cache
 def _partners() -> tuple[Method, Method]:
-    """What any method is combined with: a mask before it, and a grid after it."""
+    """The methods to combine with: a mask before, and a grid after."""
     return Method("mask", lambda: prune.magnitude(0.5)), Method("grid", quant.rtn)
 
 
@@ -85,8 +84,8 @@ def assert_shape(method: Method, example: Example) -> None:
     """Law 1: materializing an encoded tree restores structure, shapes and dtypes.
 
     Args:
-        method: Method to judge.
-        example: Tree to judge it on.
+        method: Method to check.
+        example: Tree to check it on.
 
     Raises:
         Broken: If a structure, a shape or a dtype differs.
@@ -113,14 +112,14 @@ def assert_shape(method: Method, example: Example) -> None:
 
 
 def assert_view(method: Method, example: Example) -> None:
-    """Law 2: what you train is what you ship, bit for bit; of nodes in a view, also what they hold beside the entries.
+    """Law 2: the trained view equals the stored tree, bit for bit, including other fields of nodes.
 
     Args:
-        method: Method to judge.
-        example: Tree to judge it on.
+        method: Method to check.
+        example: Tree to check it on.
 
     Raises:
-        Broken: If the view and what is stored differ.
+        Broken: If the view and the stored tree differ.
 
     Example:
         >>> assert_view(Method("identity", core.identity), Example())
@@ -138,7 +137,7 @@ def _unlike_view(view: Tree, tree: Tree) -> str:
 
 
 def _unlike(shown: Any, stored: Any) -> str:
-    """Where two nodes of one type differ in what their products may use beside the entries, such as a range."""
+    """Where two nodes of one type differ in fields that do not change the entries, such as a range of activations."""
     if not core.is_node(shown) or type(shown) is not type(stored):
         return ""
     for name, role in shown.roles.items():
@@ -156,14 +155,14 @@ def _unlike(shown: Any, stored: Any) -> str:
 
 
 def assert_projection(method: Method, example: Example) -> None:
-    """Law 3: encoding a materialized result changes nothing, up to the method's tolerance.
+    """Law 3: encoding a materialized result again changes nothing, up to the tolerance of the method.
 
     Args:
-        method: Method to judge; passes when its `projection` is None.
-        example: Tree to judge it on.
+        method: Method to check; passes when its `projection` is None.
+        example: Tree to check it on.
 
     Raises:
-        Broken: If a value moves further.
+        Broken: If a value changes by more.
 
     Example:
         >>> assert_projection(Method("identity", core.identity), Example())
@@ -196,15 +195,15 @@ def _close(got: Tree, expected: Tree, tolerance: Tolerance, law: str) -> None:
 def assert_selection(
     method: Method, example: Example, only: Callable[[core.Selector, core.Compression], core.Compression] = core.only
 ) -> None:
-    """Law 4: leaves that no pattern selects are bitwise untouched; a pattern that selects nothing raises.
+    """Law 4: leaves that are not selected do not change, bit for bit; a selector that matches nothing raises.
 
     Args:
-        method: Method to judge.
-        example: Tree to judge it on.
+        method: Method to check.
+        example: Tree to check it on.
         only: Restricts a compression, `core.only` by default.
 
     Raises:
-        Broken: If another leaf is touched, or a pattern that selects nothing is accepted.
+        Broken: If another leaf changes, or a selector that matches nothing is accepted.
 
     Example:
         >>> assert_selection(Method("grid", quant.rtn), Example())
@@ -224,7 +223,7 @@ def assert_selection(
 def _untouched(c: core.Compression, params: Tree, selected: set[str], method: Method) -> None:
     stats = method.stats(params)
     if method.traceable:
-        # What stores nothing of its own (the identity, a proximal step) has nothing to show here.
+        # Methods that store dense leaves (the identity, a proximal step) act on none.
         state = jax.eval_shape(lambda p: c.after_step(p, c.init(p), stats)[1], params)
         stored = set(core.acts_on(c, params, state))
         require(stored in (selected, set()), "selection", f"{stored} selected, {selected} expected")
@@ -250,8 +249,8 @@ def _untouched(c: core.Compression, params: Tree, selected: set[str], method: Me
 # 6
 
 
-def spread(x: jax.Array) -> jax.Array:
-    """Places a matrix on two devices, each with half of its longest even axis; the rest is on both."""
+def shard(x: jax.Array) -> jax.Array:
+    """Shards the longest even axis of a matrix over two devices; replicates vectors and scalars."""
     mesh = jax.sharding.Mesh(np.array(jax.devices()[:2]), ("model",))
     parts: list[str | None] = [None] * x.ndim
     if x.ndim > 1:
@@ -260,14 +259,14 @@ def spread(x: jax.Array) -> jax.Array:
 
 
 def assert_stability(
-    method: Method, example: Example, steps: int = 4, place: Callable[[jax.Array], jax.Array] = spread
+    method: Method, example: Example, steps: int = 4, place: Callable[[jax.Array], jax.Array] = shard
 ) -> None:
-    """Law 6: one trace for n steps, `init` on abstract values, and two devices (where there are two) that equal one.
+    """Law 6: one trace for n steps, `init` on abstract values, and equal results on one device and two, if available.
 
     Args:
-        method: Method to judge.
-        example: Tree to judge it on.
-        steps: Of a training.
+        method: Method to check.
+        example: Tree to check it on.
+        steps: Number of training steps.
         place: Puts a leaf on two devices.
 
     Raises:
@@ -304,7 +303,7 @@ def _one_trace(method: Method, params: Tree, stats: Any, steps: int) -> None:
     compressing = method.compiled.init(params)
     if method.ready and stats is not None:
         _, compressing = method.compiled.after_step(params, compressing, stats)
-    # Momentum of an integer would be a float from the second step on; that is the optimizer's doing.
+    # Drop the integer leaf: optimizers turn its momentum into a float in the second step.
     params = {name: branch for name, branch in params.items() if name != "step"}
     traces = []
 
@@ -342,14 +341,14 @@ def _two_devices(method: Method, params: Tree, stats: Any, place: Callable[[jax.
 
 
 def assert_zero_limit(method: Method, example: Example) -> None:
-    """Law 9: neutral settings give the input back.
+    """Law 9: neutral settings do not change the input.
 
     Args:
-        method: Method to judge; passes when its `neutral` is None.
-        example: Tree to judge it on.
+        method: Method to check; passes when its `neutral` is None.
+        example: Tree to check it on.
 
     Raises:
-        Broken: If a value moves by more than the method's tolerance `zero`.
+        Broken: If a value changes by more than the tolerance `zero` of the method.
 
     Example:
         >>> assert_zero_limit(Method("identity", core.identity, neutral=core.identity), Example())
@@ -367,13 +366,13 @@ def assert_zero_limit(method: Method, example: Example) -> None:
 
 
 def assert_composition(first: Method, second: Method, example: Example, combine: Combine = core.chain) -> bool:
-    """Law 10: a pair keeps laws 1 and 2, or refuses with a `ValueError` that gives a reason.
+    """Law 10: a pair of methods keeps laws 1 and 2, or raises a `ValueError` with a reason.
 
     Args:
         first: Method that acts first.
-        second: The other one.
-        example: Tree to judge them on.
-        combine: Joins them: `core.chain` or `core.sequence`.
+        second: Method that acts second.
+        example: Tree to check them on.
+        combine: Combinator: `core.chain` or `core.sequence`.
 
     Returns:
         Whether the pair ran.

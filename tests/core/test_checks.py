@@ -19,7 +19,7 @@ def of(rows: np.ndarray) -> Statistics:
 
 def test_weights_that_are_no_numbers() -> None:
     bad = jnp.array([[1.0, jnp.nan, -jnp.inf]], jnp.bfloat16)
-    with pytest.raises(ValueError, match="rtn: 'a/kernel' has 2 non-finite weights of 3; mend the training first"):
+    with pytest.raises(ValueError, match="rtn: 'a/kernel' has 2 non-finite weights of 3; fix the training first"):
         core.check_finite("rtn", "a/kernel", bad)
     core.check_finite("rtn", "a/kernel", jax.ShapeDtypeStruct((3,), jnp.float32))
     jax.eval_shape(lambda x: core.check_finite("rtn", "a/kernel", x), bad)

@@ -71,7 +71,7 @@ def test_statistics_reach_the_method() -> None:
 
 def test_a_rule_that_does_nothing_is_refused() -> None:
     every = {"a/kernel": toys.mask(1.0), ".*kernel": toys.grid(), ".*": core.identity()}
-    with pytest.raises(ValueError, match="toy.mask changed no value and saved no byte of a/kernel; give stronger"):
+    with pytest.raises(ValueError, match="toy.mask changed no value and saved no byte of a/kernel; use stronger"):
         core.compress(PARAMS, every)
     with pytest.warns(core.UnchangedWarning, match="toy.factor changed no value and saved no byte of a/kernel, b/ker"):
         core.compress(PARAMS, {core.kernels: toys.factor()}, on_unchanged="warn")

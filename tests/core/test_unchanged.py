@@ -47,7 +47,7 @@ def test_under_a_trace_only_the_same_object_is_unchanged():
 
 def test_a_whole_rule_must_have_done_nothing():
     same = frozenset({"a", "b"})
-    message = r"svd\(rank=9\) changed no value and saved no byte of a, b/left, b/right; give stronger"
+    message = r"svd\(rank=9\) changed no value and saved no byte of a, b/left, b/right; use stronger"
     with pytest.raises(ValueError, match=message):
         report_unchanged("svd(rank=9)", ["a", "b/left", "b/right"], same, "raise")
     with pytest.warns(UnchangedWarning, match="saved no byte of a;"):

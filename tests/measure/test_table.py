@@ -73,5 +73,5 @@ def test_jsonable(value, expected):
 
 @pytest.mark.parametrize("value", [object(), {"a": b"bytes"}, 1j, {1, 2}])
 def test_what_json_cannot_hold_is_refused(value):
-    with pytest.raises(ValueError, match="has no form in JSON"):
+    with pytest.raises(ValueError, match="is not valid JSON"):
         measure.jsonable(value)

@@ -52,7 +52,7 @@ def test_multiples(ranking):
 
 
 def test_a_limit_out_of_reach_is_refused_with_what_is_reached():
-    with pytest.raises(ValueError, match="limit is 3, and the cost stays 4"):
+    with pytest.raises(ValueError, match="limit is 3, and the cost is 4"):
         structure.allocate(MODEL, SCORES, structure.parameters(limit=3))
     assert structure.allocate(MODEL, SCORES, structure.parameters(limit=4)) == {
         name: best(scores, 1) for name, scores in SCORES.items()

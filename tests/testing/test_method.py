@@ -24,7 +24,7 @@ def test_an_example_gives_the_same_tree_every_time(kind):
 
 
 def test_an_unknown_kind_is_refused():
-    with pytest.raises(ValueError, match="kind='odd' is none of"):
+    with pytest.raises(ValueError, match="kind='odd' is not one of"):
         testing.Example(kind="odd").params()
 
 
