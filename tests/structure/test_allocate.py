@@ -79,7 +79,7 @@ def test_counts_by_hand():
 
 @pytest.mark.parametrize(
     ("keep", "message"),
-    [(0.0, r"no share in \(0, 1\]"), (1.5, r"no share in \(0, 1\]"), ({"a:1": 0}, "at least one"),
+    [(0.0, r"not a share in \(0, 1\]"), (1.5, r"not a share in \(0, 1\]"), ({"a:1": 0}, "at least one"),
      ({"a:1": 7}, "6 units"), ({"z": 1}, "names 'z'")],
 )  # fmt: skip
 def test_bad_shares_are_refused(keep, message):

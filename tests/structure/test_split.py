@@ -112,7 +112,7 @@ def test_training_against_the_penalty_finds_the_blocks():
     ("call", "message"),
     [
         (lambda: structure.split(np.ones((4, 6)), 4, key=KEY), "does not divide both"),
-        (lambda: structure.split_chain([np.ones((4, 6)), np.ones((4, 2))], 2, key=KEY), "no chain"),
+        (lambda: structure.split_chain([np.ones((4, 6)), np.ones((4, 2))], 2, key=KEY), "not a chain"),
         (lambda: structure.split_chain([np.ones((4, 6))], 4, key=KEY), "does not divide all"),
         (lambda: structure.split_chain([np.ones((4, 6))], 0, key=KEY), "blocks=0 does not divide all"),
         (lambda: structure.split(np.ones((4, 4)), 2, key=KEY, restarts=0), "at least 1"),
