@@ -13,7 +13,9 @@ from third_party.jaxpruner import compare
 README = pathlib.Path(compare.__file__).with_name("README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("optimizer", helpers.quick(["lion", "partition", "inject_hyperparams", "MultiSteps"], "lion"))
+@pytest.mark.parametrize(
+    "optimizer", helpers.quick(["lion", "partition", "inject_hyperparams", "MultiSteps"], "partition")
+)
 @pytest.mark.loose
 def test_ours_runs_where_the_peer_was_seen_to_crash(optimizer):
     params, gradient = compare.problem(biases=True)
