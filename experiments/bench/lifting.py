@@ -63,7 +63,7 @@ class Encoder(nn.Module):
 NETWORKS: dict[str, Callable[..., nn.Module]] = {"mlp": MLP, "cnn": CNN, "encoder": Encoder}
 COMPRESSIONS: dict[str, Callable[[], compressjax.Compression]] = {
     "int8": lambda: quant.rtn(bits=8, activation="dynamic"),
-    "low rank": lambda: lowrank.svd(rank=8),
+    "low rank": lambda: lowrank.svd(rank=8, always=True),
 }
 
 

@@ -28,7 +28,7 @@ def test_weights_that_are_no_numbers() -> None:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (np.zeros((0, 2)), "wanda: no input reached 'k' when"),
+        (np.zeros((0, 2)), "wanda: no input reached 'k' while"),
         (np.zeros((3, 0, 2)), r"no input reached 'k' \(layers \[\[0\], \[1\], \[2\]\] of the stack\)"),
         (np.zeros((4, 2)), "only zeros reached 'k'"),
         (np.array([[1.0, np.nan]]), "'k' has 1 non-finite sums of squared inputs of 2"),
