@@ -1,4 +1,4 @@
-"""Masks by counts that a schedule gives, under a pattern: what methods that rank again and again share."""
+"""Masks from scores, a pattern and traced counts."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -15,10 +15,10 @@ from compressjax.prune.training._masking import Arrays
 
 
 def ranked(scores: Arrays, kept: Mapping[str, Any], pattern: Pattern) -> Arrays:
-    """Masks of the units with the largest mean scores, as many as fit into the entries `kept` of every pool.
+    """Masks of the units with the largest mean scores, within the `kept` entries of every pool.
 
-    Units are whole: of a leaf the nearest number of them stays, at least one where they have several weights; of one
-    ranking of all leaves, the best in their order up to the first that no longer fits, at least one.
+    Units are whole. A leaf keeps the nearest number of them, at least one if they have several weights. A ranking of
+    all leaves keeps the best units until the next one exceeds the budget, at least one.
     """
     together = ALL in kept
     if pattern.single:
@@ -50,7 +50,7 @@ def best_units(
 
 
 def _means(scores: jax.Array, sizes: tuple[int, ...], roles: str) -> jax.Array:
-    """Mean score of every unit, ones in place of the axes of its weights."""
+    """Mean score of every unit, with size 1 on the axes of its weights."""
     axes = tuple(i for i, x in enumerate(roles) if x == "w")
     return jnp.mean(scores.reshape(sizes), axis=axes, keepdims=True) if axes else scores.reshape(sizes)
 
@@ -60,13 +60,13 @@ def _sizes_of(role: str, sizes: tuple[int, ...], roles: str) -> int:
 
 
 def _pooled(scores: Arrays, budget: jax.Array | int, pattern: Pattern) -> Arrays:
-    """The units of all leaves in the order of their mean scores up to the first beyond the budget, at least one."""
+    """Keeps the best units of all leaves until the next one exceeds the budget, at least one."""
     read = {path: pattern.read(path, tuple(x.shape)) for path, x in scores.items()}
     grouped = sorted(path for path, (_, roles) in read.items() if "g" in roles)
     if grouped:
         raise ValueError(
-            f"pattern {pattern.name} compares weights within groups of {grouped}, so distribution 'global' has no "
-            "meaning; use 'uniform'"
+            f"pattern {pattern.name} compares weights within groups of {grouped}, so distribution 'global' does not "
+            "apply; use 'uniform'"
         )
     means = {path: _means(x, *read[path]) for path, x in scores.items()}
     pool = jnp.concatenate([x.ravel() for x in means.values()])

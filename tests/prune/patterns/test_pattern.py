@@ -92,7 +92,7 @@ def test_what_does_not_fit():
         prune.patterns.as_pattern("2:4").read("a/kernel", x.shape)
     with pytest.raises(ValueError, match=r"block 4x4 does not divide a/kernel \(6, 4\)"):
         prune.patterns.as_pattern("block 4x4").read("a/kernel", x.shape)
-    with pytest.raises(ValueError, match=r"neuron: bias \(4,\) has no axis -1 of units"):
+    with pytest.raises(ValueError, match=r"neuron: bias \(4,\) has no axis -1;"):
         prune.patterns.as_pattern("neuron").read("bias", (4,))
     with pytest.raises(ValueError, match=r"slices\(3\)"):
         prune.patterns.slices(3).read("w", x.shape)
