@@ -1,4 +1,4 @@
-"""Pruning before training: masks keep what they should, and the study runs end to end on the digits."""
+"""Pruning before training: the right masks, and the study end to end on the digits."""
 
 import jax
 import numpy as np

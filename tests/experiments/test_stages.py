@@ -1,4 +1,4 @@
-"""Stages of a config: each leaves what it promises, and what is wrong is refused before anything trains."""
+"""Stages of a config: their results, and errors before training."""
 
 import numpy as np
 import pytest

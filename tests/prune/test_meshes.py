@@ -1,4 +1,4 @@
-"""Every method on a mesh, with axes that the compiler shards and with axes that types hold, against one device."""
+"""Every method on a mesh, with automatic and with explicit axes, against one device."""
 
 import functools
 
@@ -32,7 +32,7 @@ def loss(params, batch):
 
 
 def sharded_forward(params, x):
-    """The same where types hold shardings: contracting a sharded axis has to say how its result lies."""
+    """The same with explicit axes: contracting a sharded axis needs the sharding of its result."""
     out = PartitionSpec(None, "model")
 
     def product(x, w):
@@ -47,7 +47,7 @@ def sharded_loss(params, batch):
 
 
 def both(names, *automatic):
-    """All with axes of types; with axes of the compiler some, as the laws of methods have them on two devices."""
+    """All methods with explicit axes; some with automatic axes, because the laws cover these on two devices."""
     return [(name, "explicit") for name in names] + [(name, "auto") for name in automatic]
 
 
@@ -84,7 +84,7 @@ TRAINED = {
 
 @functools.cache
 def trained(kind):
-    """What the network computes with after four steps, and what is stored, on one device or on a mesh.
+    """View and stored nodes after four steps, on one device or on a mesh.
 
     Every method has a network of its own, and all are one program: so there is one to compile, and not one for each.
     """

@@ -1,4 +1,4 @@
-"""Names become calls; what is wrong is refused with the nearest right name."""
+"""Names become calls; wrong names are refused with the nearest right one."""
 
 import jax
 import pytest

@@ -1,4 +1,4 @@
-"""A list of stages is checked before anything trains, and then any loop can run it."""
+"""A list of stages is checked before training, and any loop can run it."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""One-shot pruning: whole trees are scored, masks stay, statistics decide once."""
+"""One-shot pruning: scores of whole trees, fixed masks, one decision from statistics."""
 
 import jax
 import jax.numpy as jnp

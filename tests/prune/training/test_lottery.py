@@ -1,4 +1,4 @@
-"""Rounds of train, prune, rewind: what is kept, from where training starts, and counts by hand."""
+"""Rounds of train, prune, rewind: kept weights, initial weights, and counts by hand."""
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ PARAMS = {
 
 
 class Trainer:
-    """Adds fixed numbers to what the masks leave, and remembers from where it started."""
+    """Adds fixed numbers to the kept weights, and records its initial parameters."""
 
     def __init__(self):
         self.starts = []
