@@ -27,10 +27,7 @@ def canonical(value: Any) -> str:
     try:
         return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"settings must be plain JSON values, got {value!r} ({error}); "
-            "turn arrays and functions into names or numbers first"
-        ) from error
+        raise ValueError(f"settings must be plain JSON, got {value!r} ({error}); use names or numbers") from error
 
 
 def digest(*parts: Any) -> str:

@@ -115,10 +115,7 @@ def _restore(like: Any, leaves: list[Any]) -> Any:
     """Puts stored leaves into the structure and placement of a fresh state."""
     fresh, structure = jax.tree.flatten(like)
     if len(fresh) != len(leaves):
-        raise ValueError(
-            f"the checkpoint holds {len(leaves)} arrays, the stage's state {len(fresh)}; "
-            "the code has changed since it was written: delete the checkpoint"
-        )
+        raise ValueError(f"the code has changed since the checkpoint with {len(leaves)} arrays was written; delete it")
     placed = [
         jax.device_put(leaf, new.sharding) if isinstance(new, jax.Array) else leaf
         for leaf, new in zip(leaves, fresh, strict=True)

@@ -82,16 +82,11 @@ def _describe(tree: Any, path: str, arrays: list[np.ndarray]) -> dict[str, Any]:
     if isinstance(tree, core.Node):
         fields = {field: _describe(getattr(tree, field), f"{path}/{field}", arrays) for field in tree.roles}
         return {"kind": "node", "name": tree.type_name, "items": fields}
-    raise ValueError(
-        f"cannot store {path or 'the tree'}: a {type(tree).__name__} is not an array, a plain container or a "
-        "node; convert it to a dict of arrays in the stage's finish"
-    )
+    raise ValueError(f"cannot store {path or 'the tree'}: {type(tree).__name__}; convert it to a dict of arrays")
 
 
 def _node_class(name: str) -> type:
     found = core.node_types().get(name)
     if found is None:
-        raise ValueError(
-            f"the checkpoint holds an unknown node {name!r}; import the module that declares it, or delete the file"
-        )
+        raise ValueError(f"the checkpoint holds an unknown node {name!r}; import the module that declares it")
     return found

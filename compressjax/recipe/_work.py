@@ -71,10 +71,7 @@ class Work(NamedTuple):
 
     def _check(self, before: Any, after: Any, what: str) -> None:
         if len(core.unchanged(before, after)) == len(core.nodes(before)):
-            raise ValueError(
-                f"{self.stage}: {what} changed no value and saved no bit; check its settings (steps, sparsity, "
-                "selectors), or leave it out"
-            )
+            raise ValueError(f"{self.stage}: {what} changed no value and saved no bit; fix its settings or remove it")
 
 
 def _mask(node: Any) -> Any:

@@ -65,10 +65,7 @@ def claim(workdir: str, settings: dict[str, Any]) -> None:
         if found:
             fields = "; ".join(f"{name} is {_short(old)} there and {_short(new)} now" for name, old, new in found[:4])
             more = f" and {len(found) - 4} more fields" if len(found) > 4 else ""
-            raise ValueError(
-                f"work directory {workdir} was made with another config: {fields}{more}; "
-                "choose another --workdir, or run with the config it was made with"
-            )
+            raise ValueError(f"work directory {workdir} has another config: {fields}{more}; choose another --workdir")
         return
     write_file(place, json.dumps(wanted, indent=2, sort_keys=True) + "\n")
 

@@ -60,11 +60,7 @@ def densities(
 def kept_counts(
     shapes: Mapping[str, tuple[int, ...]], sparsity: float, distribution: Distribution, *, whole: bool = True
 ) -> dict[str, Any]:
-    """Number of entries that each pool keeps; a pool is a leaf, or all leaves (key `ALL`) for `"global"`.
-
-    Whole counts add up to `N - round(sparsity N)` for `"erk"` and `"global"`. Fractional counts are for callers that
-    round to units, because rounding twice can miss the nearest count.
-    """
+    """Entries that each leaf, or all leaves together (`ALL`), keep; fractions for callers that round to units."""
     sizes = {path: math.prod(shape) for path, shape in shapes.items()}
     total = sum(sizes.values())
     if distribution == "global":

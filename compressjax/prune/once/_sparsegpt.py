@@ -68,9 +68,7 @@ def sparsegpt(
     ) -> tuple[jax.Array, jax.Array, HessianInfo]:
         shaped = layout(path, x.shape, stats)
         if stats.gram is None:
-            raise ValueError(
-                f"sparsegpt reads the Gram matrix of {path}, but observe(gram=False) does not collect it; use gram=True"
-            )
+            raise ValueError(f"sparsegpt reads the Gram matrix of {path}; collect it with observe(gram=True)")
         wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
         kernel, gram = shaped.matrices(wide), stats.gram.reshape(-1, shaped.inputs, shaped.inputs)
         if chosen.density is not None:
@@ -95,11 +93,7 @@ def sparsegpt(
 def prune_matrix(
     kernel: jax.Array, root: jax.Array, scale: jax.Array, sparsity: float | None, pattern: Pattern, block: int
 ) -> tuple[jax.Array, jax.Array]:
-    """The pruned kernel `[in, out]` and its mask.
-
-    `root` `[in, in]` is the upper triangular root of the inverse of the inputs' second moments. `scale` is its
-    diagonal, infinite for inputs that are always zero.
-    """
+    """The pruned kernel `[in, out]` and its mask; `scale` is the diagonal of the inverse root of the second moments."""
     inputs, outputs = kernel.shape
     group = pattern.group
     block = min(block, inputs)

@@ -66,9 +66,7 @@ def woodfisher(
     check_sparsity(sparsity, "sparsity")
     check_distribution(distribution)
     if block < 1 or not 0 < damping < math.inf or rounds < 1:
-        raise ValueError(
-            f"woodfisher: block={block} and rounds={rounds} must be at least 1, damping={damping} positive"
-        )
+        raise ValueError(f"woodfisher: block={block} and rounds={rounds} must be at least 1, damping={damping} > 0")
 
     base = shifting(f"woodfisher(sparsity={sparsity})")
 

@@ -35,25 +35,17 @@ def check_distribution(distribution: Any, who: str = "", *, ranks: bool = True) 
         raise ValueError(f"{prefix}unknown distribution {distribution!r}; use one of {DISTRIBUTIONS} or "
                          "{pattern: sparsity}")  # fmt: skip
     elif distribution == "global" and not ranks:
-        raise ValueError(
-            f"{prefix}distribution 'global' needs a ranking of weights; use 'erk', 'uniform' or {{pattern: sparsity}}"
-        )
+        raise ValueError(f"{prefix}distribution 'global' needs a ranking of weights; use 'erk' or 'uniform'")
 
 
 def check_pattern(
     pattern: str | Pattern, sparsity: float | None, distribution: Distribution, who: str = "", *, fixed: bool = True
 ) -> Pattern:
-    """The pattern, checked against the sparsity and the distribution.
-
-    With `fixed=False`, refuses patterns of fixed density: the method removes a share of the remaining weights.
-    """
+    """The pattern, checked against sparsity and distribution; with `fixed=False` it must not fix its density."""
     chosen, prefix = as_pattern(pattern), who and f"{who}: "
     check_distribution(distribution, who)
     if chosen.density is not None and not fixed:
-        raise ValueError(
-            f"{prefix}pattern {chosen.name} fixes the number of kept weights per group; use gradual, ste, sr_ste or "
-            "one_shot, or another pattern"
-        )
+        raise ValueError(f"{prefix}pattern {chosen.name} fixes the number of kept weights; use gradual or one_shot")
     if sparsity is not None or chosen.density is None:
         check_sparsity(sparsity, f"{prefix}sparsity")
     if chosen.density is not None:
@@ -65,10 +57,7 @@ def check_pattern(
                 f"distribution={distribution!r} were given; use sparsity {zeros:g} under 'uniform'"
             )
     if chosen.whole and distribution != "global":
-        raise ValueError(
-            f"{prefix}pattern {chosen.name} removes whole leaves, which distribution={distribution!r} never does; "
-            'use distribution="global"'
-        )
+        raise ValueError(f'{prefix}pattern {chosen.name} removes whole leaves; use distribution="global"')
     return chosen
 
 

@@ -98,7 +98,5 @@ def scores_of(found: Mapping[str, Any], paths: tuple[str, ...], name: str) -> Ar
     """The scores of the selected leaves; raises if the saliency lacks one of them."""
     missing = [path for path in paths if path not in found]
     if missing:
-        raise ValueError(
-            f"saliency {name} has no scores of {missing[:8]}, only of {sorted(found)[:8]}; select these with only()"
-        )
+        raise ValueError(f"saliency {name} has no scores of {missing[:8]}, only of {sorted(found)[:8]}; use only()")
     return {path: found[path] for path in paths}

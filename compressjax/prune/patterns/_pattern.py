@@ -208,9 +208,7 @@ def as_pattern(pattern: str | Pattern) -> Pattern:
     if pattern in axes:
         return slices(axes[pattern], pattern)
     if pattern not in names:
-        raise ValueError(
-            f"unknown pattern {pattern!r}; use one of {sorted([*names, *axes])}, 'N:M', 'block RxC', or a Pattern"
-        )
+        raise ValueError(f"unknown pattern {pattern!r}; use one of {sorted([*names, *axes])}, 'N:M' or 'block RxC'")
     return names[pattern]()
 
 

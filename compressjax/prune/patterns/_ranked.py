@@ -15,11 +15,7 @@ from compressjax.prune.training._masking import Arrays
 
 
 def ranked(scores: Arrays, kept: Mapping[str, Any], pattern: Pattern) -> Arrays:
-    """Masks of the units with the largest mean scores, within the `kept` entries of every pool.
-
-    Units are whole. A leaf keeps the nearest number of them, at least one if they have several weights. A ranking of
-    all leaves keeps the best units until the next one exceeds the budget, at least one.
-    """
+    """Masks of the best whole units by mean score: the nearest number per leaf, or the best that fit `ALL`."""
     together = ALL in kept
     if pattern.single:
         return (
@@ -64,10 +60,7 @@ def _pooled(scores: Arrays, budget: jax.Array | int, pattern: Pattern) -> Arrays
     read = {path: pattern.read(path, tuple(x.shape)) for path, x in scores.items()}
     grouped = sorted(path for path, (_, roles) in read.items() if "g" in roles)
     if grouped:
-        raise ValueError(
-            f"pattern {pattern.name} compares weights within groups of {grouped}, so distribution 'global' does not "
-            "apply; use 'uniform'"
-        )
+        raise ValueError(f"pattern {pattern.name} compares weights within groups of {grouped}; use 'uniform'")
     means = {path: _means(x, *read[path]) for path, x in scores.items()}
     pool = jnp.concatenate([x.ravel() for x in means.values()])
     weights = jnp.concatenate([jnp.full(x.size, _sizes_of("w", *read[path]), jnp.int32) for path, x in means.items()])

@@ -214,10 +214,7 @@ def iterative(sparsity: float, *, rounds: int, end: int, begin: int = 0) -> Sche
     _check(sparsity, begin, end, min(first, sparsity))
     gaps = max(rounds - 1, 1)
     if rounds < 1 or (end - begin) % gaps or (rounds > 1) != (end > begin):
-        raise ValueError(
-            f"iterative: rounds={rounds} must divide begin={begin} to end={end} into rounds - 1 equal gaps; with one "
-            "round, begin equals end"
-        )
+        raise ValueError(f"iterative: rounds={rounds} must split begin={begin} to end={end} into rounds - 1 equal gaps")
     every = max((end - begin) // gaps, 1)
 
     def done(step: jax.Array | int) -> jax.Array:
@@ -259,9 +256,7 @@ def periodic(sparsity: float, *, periods: int, end: int, begin: int = 0, initial
     """
     _check(sparsity, begin, end, initial)
     if periods < 1 or (end - begin) // max(periods, 1) < 2:
-        raise ValueError(
-            f"periodic: periods={periods} between begin={begin} and end={end} need at least two steps each"
-        )
+        raise ValueError(f"periodic: periods={periods} in begin={begin} to end={end} need at least two steps each")
     length = (end - begin) // periods
 
     def done(step: jax.Array | int) -> jax.Array:

@@ -27,12 +27,7 @@ def exchange(
     pattern: Pattern = unstructured(),  # noqa: B008  # a constant
     path: str = "the leaf",
 ) -> jax.Array:
-    """The mask after dropping the `k` smallest kept weights and growing the `k` masked ones with the largest growth
-    scores.
-
-    `k = min(floor(f |M|), N - |M|)`. Dropped weights cannot grow back in the same exchange. Units of a pattern move
-    whole, the same number in every group.
-    """
+    """The mask after exchanging the smallest kept weights for as many masked ones of the largest growth scores."""
     active = jnp.sum(mask)
 
     def moved(groups: int, units: int, weights: int) -> jax.Array:
@@ -89,7 +84,5 @@ def check_exchange(
     if end < 0 or every < 1:
         raise ValueError(f"{who}: end={end} must be at least 0 and every={every} at least 1")
     if not 0.0 < fraction < 1.0:
-        raise ValueError(
-            f"{who}: fraction={fraction} is outside (0, 1): it is the fraction of kept weights exchanged, as 0.3"
-        )
+        raise ValueError(f"{who}: fraction={fraction} of kept weights to exchange is outside (0, 1); 0.3 is usual")
     return check_pattern(pattern, sparsity, distribution, who, fixed=False)

@@ -15,9 +15,7 @@ from compressjax.prune.training._masking import Arrays, masking, shapes_of, whol
 
 
 class GradualState(NamedTuple):
-    """State of `gradual` and others: `count`, steps done, int32 scalar, and `masks`, `{path: bool array}`, True where
-    kept.
-    """
+    """State of `gradual`: `count`, steps done, int32 scalar, and `masks`, `{path: bool array}`, True where kept."""
 
     count: jax.Array  # type: ignore[assignment]  # hides tuple.count, as optax's states do
     masks: Arrays

@@ -21,9 +21,7 @@ def key_data(key: jax.Array) -> jax.Array:
         raise ValueError(f"key has shape {key.shape}; pass a single key, jax.random.key(seed)")
     data = jax.random.key_data(key) if typed else key
     if data.shape != (2,):
-        raise ValueError(
-            f"key holds {data.size} numbers; pass a key of the default implementation, jax.random.key(seed)"
-        )
+        raise ValueError(f"key holds {data.size} numbers; pass a default key, jax.random.key(seed)")
     return data
 
 

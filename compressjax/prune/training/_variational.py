@@ -73,15 +73,11 @@ def variational(
     Source: Molchanov et al., arXiv:1701.05369 (molchanov2017).
     """
     if examples < 1 or not 0 <= strength < math.inf:
-        raise ValueError(
-            f"variational: examples={examples} must be at least 1, strength={strength} finite and at least 0"
-        )
+        raise ValueError(f"variational: examples={examples} must be at least 1, strength={strength} in [0, inf)")
     if not 0 <= warmup <= end:
         raise ValueError(f"variational: warmup={warmup} and end={end} must satisfy 0 <= warmup <= end")
     if not math.isfinite(initial) or math.isnan(threshold):
-        raise ValueError(
-            f"variational: initial={initial} must be finite, as -10, and threshold={threshold} a number, as 3"
-        )
+        raise ValueError(f"variational: initial={initial} must be finite and threshold={threshold} a number, as 3")
     moves = optax.adam(1e-3) if optimizer is None else optimizer
     return _noisy(examples, key_data(key), end, warmup, threshold, initial, strength, moves)
 

@@ -174,7 +174,7 @@ def test_bad_settings():
     x, params = correlated(0)
     with pytest.raises(ValueError, match="2:7: axis 0 of kernel .* not divisible by 7"):
         pruned(prune.sparsegpt(pattern="2:7"), params, x)
-    with pytest.raises(ValueError, match=r"Gram matrix of kernel, but observe\(gram=False\) does not"):
+    with pytest.raises(ValueError, match=r"Gram matrix of kernel; collect it with observe\(gram=True\)"):
         core.compress(params, {".*": prune.sparsegpt(0.5)}, {"kernel": of_rows(x, gram=False)})
 
 
