@@ -1,7 +1,7 @@
-"""compressjax: from any JAX function with parameters to a smaller, faster program, with the proof.
+"""compressjax: makes any JAX function with parameters smaller and faster, and measures the result.
 
-The verbs are here; methods live in `prune`, `lowrank`, `quant`, `share`, `distill`. Everything is loaded on first
-use, so that `compressjax.coding`, which reads files with NumPy alone, never imports JAX.
+The main functions are here; methods are in `prune`, `lowrank`, `quant`, `share` and `distill`. Modules are imported on
+first use, so that `compressjax.coding`, which reads files with NumPy, never imports JAX.
 """
 
 import importlib
@@ -16,6 +16,7 @@ _VERBS = {
         "compressjax.core",
     ),
     **dict.fromkeys(("couplings", "explain", "lift", "observe", "prepare"), "compressjax.interpret"),
+    "summary": "compressjax.measure",
 }  # fmt: skip
 _FOLDERS = frozenset(
     ("artifact", "coding", "core", "distill", "interpret", "lowrank", "measure", "modules", "numerics", "prune",

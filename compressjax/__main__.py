@@ -14,8 +14,8 @@ from compressjax import coding
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; 0 on success, 2 with one line on standard error on bad input."""
-    parser = argparse.ArgumentParser(prog="python -m compressjax", description="Look at, check and run artifact files.")
+    """Runs one command; returns 0 on success, and 2 with one line on standard error on bad input."""
+    parser = argparse.ArgumentParser(prog="python -m compressjax", description="Inspect, check and run artifact files.")
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (
         ("inspect", "show the ledger and the metadata"),
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if name == "inspect":
             command.add_argument("--json", action="store_true", help="print JSON")
         if name == "run":
-            command.add_argument("--input", action="append", required=True, help=".npy file, once an argument")
+            command.add_argument("--input", action="append", required=True, help=".npy file, once per argument")
             command.add_argument("--output", required=True, help=".npy file, or .npz for several results")
     options = parser.parse_args(arguments)
     try:
@@ -117,7 +117,7 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _plain(array: Any) -> np.ndarray:
-    """As a type that .npy files know."""
+    """The array in a dtype that .npy files support."""
     array = np.asarray(array)
     return array.astype(np.float32) if array.dtype.kind == "V" else array
 

@@ -16,7 +16,7 @@ if PROFILE == "ci":
     # Most programs of the suite run once: making them fast takes twice as long as making them.
     _FLAGS += [
         "--xla_backend_optimization_level=0", "--xla_llvm_disable_expensive_passes=true",
-        "--xla_cpu_use_fusion_emitters=false",
+        "--xla_cpu_use_fusion_emitters=false", "--xla_cpu_parallel_codegen_split_count=1",
     ]  # fmt: skip
 os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *_FLAGS]).strip()
 os.environ["JAX_PLATFORMS"] = "cpu"

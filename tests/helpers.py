@@ -1,16 +1,32 @@
 """What several test folders share: comparisons by bytes, and nodes recomputed with NumPy loops."""
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+import pytest
 
 from compressjax import core, tensors
 from compressjax.testing._compare import array, describe, difference, epsilon, float64, same_bits
+from tests import toys
 
-__all__ = ["FLOATS", "array", "brute", "brute_bits", "describe", "difference", "epsilon", "float64", "same_bits"]
+__all__ = [
+    "FLOATS", "array", "brute", "brute_bits", "describe", "difference", "epsilon", "float64", "quick", "same_bits",
+]  # fmt: skip
 
 FLOATS = ("float32", "bfloat16", "float16")
+
+
+def quick(cases: Iterable[Any], *chosen: Any) -> list[Any]:
+    """Cases for `parametrize`: those chosen always run, the others are thorough."""
+    found = list(cases)
+    assert all(case in found for case in chosen), chosen
+
+    def thorough(case: Any) -> Any:
+        return pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=pytest.mark.thorough)
+
+    return [case if case in chosen else thorough(case) for case in found]
 
 
 def brute(x: Any) -> np.ndarray:
@@ -105,4 +121,6 @@ def brute_bits(x: Any, kept: int | None = None) -> int:
             return brute_bits(x.blocks) + sum(np.asarray(p).size * math.ceil(math.log2(n)) for p, n in sides)
         case tensors.Sum():
             return sum(brute_bits(term, kept) for term in x.terms)
+        case toys.Ranged():
+            return brute_bits(x.value, kept) + brute_bits(x.range)
     raise ValueError(f"no second opinion on the size of a {type(x).__name__}; write one here")

@@ -1,4 +1,4 @@
-"""One file: entropy-coded nodes, manifest, checksums, optionally the program itself."""
+"""Artifact files: entropy-coded nodes, manifest, checksums, and optionally the compiled program."""
 
 from compressjax.artifact._file import Artifact, Report, inspect, load, save, verify
 from compressjax.artifact._program import export, run

@@ -1,4 +1,4 @@
-"""Save, load and verify trees of nodes as artifact files."""
+"""Saves, loads and verifies trees of nodes as artifact files."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Artifact(NamedTuple):
     """A loaded file.
 
     Attributes:
-        tree: Tree of arrays and nodes, as it was saved.
+        tree: Tree of arrays and nodes.
         manifest: Metadata and ledger.
-        program: Bytes that `export` made, or None.
+        program: Bytes from `export`, or None.
     """
 
     tree: Any
@@ -33,13 +33,13 @@ class Artifact(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What `verify` found in an intact file.
+    """Summary of an intact file from `verify`.
 
     Attributes:
         file_bytes: Length of the file, equal to the ledger's sum.
         leaves: Number of leaves decoded.
         nodes: Number of leaves that are nodes.
-        ledger: Where the bytes go.
+        ledger: Bytes of each leaf and of the overhead.
     """
 
     file_bytes: int
@@ -56,10 +56,10 @@ def save(
     program: bytes | None = None,
     allow_nonfinite: bool = False,
 ) -> Manifest:
-    """Writes a tree to one file, atomically; the file's length is the compressed size.
+    """Writes a tree to one file atomically; the length of the file is the compressed size.
 
-    Entries that a mask hides are not stored and come back as zero. Otherwise `load(save(tree))` is bit-exact.
-    Containers other than dict, list and tuple come back as dicts; Python numbers come back as arrays.
+    Masked entries are not stored and load as zero. Everything else loads bit-exactly. Containers other than dict, list
+    and tuple load as dicts, and Python numbers as arrays.
 
     .. math:: \\mathrm{bytes} = \\sum_{leaf} \\min_{codec} |codec(leaf)| + \\mathrm{overhead}
 
@@ -67,14 +67,14 @@ def save(
         path: File to write or replace.
         tree: Tree of arrays and nodes.
         metadata: JSON-able: recipe, seeds, data fingerprint. Library versions are added under `"versions"`.
-        program: Bytes that `export` made, to run the file without the model's source.
+        program: Bytes from `export`, to run the file without the source code of the model.
         allow_nonfinite: Whether infinities and NaN may be stored.
 
     Returns:
-        The manifest, whose ledger adds up to the file's length.
+        The manifest, whose ledger adds up to the length of the file.
 
     Raises:
-        ArtifactError: If a leaf is not finite, cannot be stored, or the file cannot be written.
+        ArtifactError: If a leaf is not finite or cannot be stored, or the file cannot be written.
 
     Example:
         >>> import os, tempfile, jax.numpy as jnp
@@ -82,7 +82,7 @@ def save(
         >>> save(file, {"bias": jnp.zeros(3)}).ledger.file_bytes == os.path.getsize(file)
         True
 
-    Source: per-leaf choice of codes after Han et al., arXiv:1510.00149.
+    Source: codes per leaf as in Han et al., arXiv:1510.00149.
     """
     metadata = dict(metadata or {})
     if "tree" in metadata:
@@ -97,8 +97,8 @@ def save(
         bits[name] = core.entry_bits(leaf if core.is_node(leaf) else specs[name])
         if not allow_nonfinite and (count := nonfinite(specs[name])):
             raise ArtifactError(
-                f"leaf {name!r} has {count} entries that are infinite or NaN; repair the training, or "
-                "pass allow_nonfinite=True to store them as they are"
+                f"leaf {name!r} has {count} entries that are infinite or NaN; fix the training, or "
+                "pass allow_nonfinite=True to store them"
             )
     described = metadata | {"tree": containers, "versions": versions() | dict(metadata.get("versions", {}))}
     extras = {} if program is None else {"program": bytes(program)}
@@ -106,17 +106,17 @@ def save(
 
 
 def load(path: str | os.PathLike[str], *, max_bytes: int | None = None) -> Artifact:
-    """Reads a file that `save` wrote; nothing in it is executed or unpickled.
+    """Reads a file that `save` wrote, without executing or unpickling anything.
 
     Args:
         path: File to read.
-        max_bytes: Most bytes to allocate for decoded arrays; by default 1 GiB and 256 times the file's length.
+        max_bytes: Limit on the bytes of decoded arrays; by default 1 GiB plus 256 times the length of the file.
 
     Returns:
         Tree, manifest and program.
 
     Raises:
-        UnknownNode: If a leaf is a node of a type that nobody registered; the message names the import that is missing.
+        UnknownNode: If a leaf is a node of an unregistered type; the message names the missing import.
         ArtifactError: If any byte is altered, missing or added, the version is unknown, or a size is out of bounds.
 
     Example:
@@ -139,7 +139,7 @@ def load(path: str | os.PathLike[str], *, max_bytes: int | None = None) -> Artif
 
 
 def inspect(path: str | os.PathLike[str]) -> Manifest:
-    """The manifest of a file, its checksums verified, its leaves not decoded.
+    """Reads the manifest of a file and verifies its checksums, without decoding the leaves.
 
     Args:
         path: File to read.
@@ -162,14 +162,14 @@ def inspect(path: str | os.PathLike[str]) -> Manifest:
 
 
 def verify(path: str | os.PathLike[str], *, max_bytes: int | None = None) -> Report:
-    """Checks every digest of a file, decodes every leaf, and adds up the ledger.
+    """Verifies every digest of a file, decodes every leaf, and adds up the ledger.
 
     Args:
         path: File to check.
         max_bytes: As for `load`.
 
     Returns:
-        What was found.
+        Sizes and counts of the file.
 
     Raises:
         ArtifactError: If the file is not intact.
@@ -188,8 +188,8 @@ def verify(path: str | os.PathLike[str], *, max_bytes: int | None = None) -> Rep
 
 
 def versions() -> dict[str, str]:
-    """Versions of what wrote a file."""
-    # The root package is lazy and above this floor, so it is asked for its version without an import.
+    """Versions of the libraries that write a file."""
+    # The root package is above this floor, so read its version without an import.
     own = getattr(sys.modules[__name__.partition(".")[0]], "__version__", "unknown")
     return {
         "compressjax": own,

@@ -1,4 +1,4 @@
-"""The program itself as bytes, so that a machine without the model's source can run a file."""
+"""Exports the program as bytes, so that a machine without the source code of the model can run a file."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from compressjax.coding import ArtifactError
 def export(fn: Callable[..., Any], tree: Any, *example_args: Any, platforms: Sequence[str] | None = None) -> bytes:
     """Compiles `fn(tree, *args)` to portable bytes (StableHLO) that take the tree's arrays as inputs.
 
-    The leading axis that the example arguments share is left open where the function allows it, so that the program
-    runs on any batch; else the shapes are those of the example.
+    The leading axis that the example arguments share is exported as a symbolic batch size, if the function supports it.
+    Otherwise the program only takes the shapes of the example.
 
     Args:
-        fn: Function of a tree and of arrays, for example `lift(model.apply)`.
+        fn: Function of a tree and arrays, for example `lift(model.apply)`.
         tree: Tree of arrays and nodes; only its structure, shapes and dtypes matter.
-        *example_args: Arrays (or trees of dicts, lists and tuples of them) of the shapes to run on.
-        platforms: Where the program must run, for example `("cpu", "cuda")`; by default the current backend.
+        *example_args: Arrays (or dicts, lists and tuples of arrays) with the shapes to run on.
+        platforms: Platforms of the program, for example `("cpu", "cuda")`; by default the current backend.
 
     Returns:
         Bytes for `save(..., program=...)`.
@@ -57,13 +57,13 @@ def export(fn: Callable[..., Any], tree: Any, *example_args: Any, platforms: Seq
     arrays = [structure[1] for structure in shapes]
     exporter = jax_export.export(jax.jit(program), platforms=platforms)
     fixed = jax.tree.map(lambda x: jax.ShapeDtypeStruct(np.shape(x), jax.dtypes.result_type(x)), example_args)
-    with contextlib.suppress(Exception):  # whatever an open batch upsets, the fixed shapes below speak for it
+    with contextlib.suppress(Exception):  # fall back to fixed shapes if symbolic export fails
         return bytes(exporter(arrays, _open_batch(fixed)).serialize())
     return bytes(exporter(arrays, fixed).serialize())
 
 
 def _open_batch(shapes: Any) -> Any:
-    """The same shapes with the leading axis of the first, wherever it leads, replaced by a symbol."""
+    """Replaces the leading axis of the first shape, and leading axes of the same length, with a symbol."""
     (batch,) = jax_export.symbolic_shape("batch")
     first = next(x.shape[:1] for x in jax.tree.leaves(shapes) if x.shape)
 
@@ -78,10 +78,10 @@ def run(path: str | os.PathLike[str], *inputs: Any) -> Any:
 
     Args:
         path: File with a program.
-        *inputs: Arrays as in the example that `export` was given; the batch may differ where it was left open.
+        *inputs: Arrays like the example arguments of `export`; the batch size may differ if it is symbolic.
 
     Returns:
-        What the program returns.
+        Result of the program.
 
     Raises:
         ArtifactError: If the file has no program, or the inputs do not fit it.
@@ -116,7 +116,7 @@ def run(path: str | os.PathLike[str], *inputs: Any) -> Any:
 
 
 def _layout(tree: Any) -> tuple[list[int], Any, list[tuple[Any, list[jax.ShapeDtypeStruct]]]]:
-    """For the leaves in the order of a file: their index in JAX's order, structure, and abstract arrays."""
+    """Index in JAX's order, structure and abstract arrays of each leaf, in the order of a file."""
     leaves, treedef = jax.tree.flatten(tree, is_leaf=core.is_node)
     order = list(flatten(jax.tree.unflatten(treedef, range(len(leaves))))[0].values())
     shapes = []

@@ -1,4 +1,4 @@
-"""Nodes and arrays as the neutral specs that `coding` stores, and back."""
+"""Conversion of nodes and arrays to the specs that `coding` stores, and back."""
 
 from __future__ import annotations
 
@@ -17,23 +17,13 @@ from compressjax.coding._leaf import stored
 
 
 def to_spec(leaf: Any) -> Any:
-    """The spec of a node, an array or a Python number.
-
-    Args:
-        leaf: What stands at one path of a tree.
-
-    Returns:
-        A NumPy array, or `{"node", "meta", "fields", "shape"}` of them.
-
-    Raises:
-        ArtifactError: If the node's class is not registered, JSON would change its metadata, or the leaf is no array.
-    """
+    """Spec of a node, an array or a Python number: an array, or `{"node", "meta", "fields", "shape"}`."""
     if isinstance(leaf, core.Node):
         cls = type(leaf)
         if core.node_types().get(cls.type_name) is not cls:
             raise ArtifactError(
                 f"{cls.__name__} is not the class that is registered as {cls.type_name!r}; decorate the class with "
-                "core.node, and make the leaf anew if its class was defined again"
+                "core.node, and create the leaf again if its class was redefined"
             )
         fields = {key: to_spec(getattr(leaf, key)) for key, role in leaf.roles.items() if role != "meta"}
         meta = {key: getattr(leaf, key) for key, role in leaf.roles.items() if role == "meta"}
@@ -56,7 +46,7 @@ def to_spec(leaf: Any) -> Any:
 
 
 def from_spec(spec: Any) -> Any:
-    """Inverse of `to_spec`: JAX arrays where JAX keeps the type, NumPy arrays for the rest (float64 without x64)."""
+    """Inverse of `to_spec`: JAX arrays, or NumPy arrays if JAX would change the dtype (float64 without x64)."""
     if isinstance(spec, dict):
         cls = core.node_types().get(spec["node"])
         if cls is None:
@@ -84,7 +74,7 @@ def from_spec(spec: Any) -> Any:
 
 
 def _remedy(name: str) -> str:
-    """What makes a type known; nothing is ever imported because a file says so."""
+    """How to register a type; a file never triggers an import."""
     module, _, kind = name.partition(":")
     if not kind:
         return "install the compressjax that wrote the file"
@@ -94,13 +84,13 @@ def _remedy(name: str) -> str:
 
 
 def nonfinite(spec: Any) -> int:
-    """Number of stored entries that are infinite or not a number; what a mask hides is not stored."""
+    """Number of stored entries that are infinite or NaN; masked entries are not stored."""
     arrays = (array for array in stored(spec) if jnp.issubdtype(array.dtype, jnp.inexact))
     return sum(int(array.size - np.isfinite(array).sum()) for array in arrays)
 
 
 def _is_json(value: Any) -> bool:
-    """Whether a value comes back from JSON as it was."""
+    """Whether a value survives a round trip through JSON."""
     if type(value) is tuple:
         return all(map(_is_json, value))
     return value is None or type(value) in (bool, int, str) or (type(value) is float and math.isfinite(value))

@@ -1,4 +1,4 @@
-"""Trees as flat leaves by path, with a description of their containers that fits a manifest."""
+"""Trees as leaves by path, with a JSON description of their containers."""
 
 from __future__ import annotations
 
@@ -11,32 +11,23 @@ import numpy as np
 from compressjax import core
 from compressjax.coding import ArtifactError
 
-_LEAF = 1  # stands for "the next leaf" in a description; None stands for itself
+_LEAF = 1  # means "the next leaf" in a description
 _DEPTH = 200
 
 
 def flatten(tree: Any) -> tuple[dict[str, Any], Any]:
-    """Leaves by value path, and the containers they lie in.
+    """Returns the leaves by value path, and a description of their containers.
 
-    Dicts, lists and tuples are kept. Any other container (FrozenDict, NNX State, NamedTuple, pytree dataclass) becomes
-    a dict of its children by key; a wrapper around one array (an NNX variable) becomes the array. Dict keys are
-    visited in sorted order, as JAX does.
-
-    Args:
-        tree: Tree of arrays, nodes and Python numbers.
-
-    Returns:
-        `{path: leaf}` and a JSON-able description for `unflatten`.
-
-    Raises:
-        ArtifactError: If two leaves share a path, or a key is neither a string nor an integer.
+    It keeps dicts, lists and tuples. Any other container (FrozenDict, NNX State, NamedTuple, pytree dataclass) becomes
+    a dict of its children by key. A wrapper around one array (an NNX variable) becomes the array. Dict keys are sorted,
+    as in JAX.
     """
     leaves: dict[str, Any] = {}
     return leaves, _describe(tree, "", leaves)
 
 
 def unflatten(description: Any, leaves: Mapping[str, Any]) -> Any:
-    """Inverse of `flatten`, up to the containers that became dicts."""
+    """Inverse of `flatten`, except for containers that became dicts."""
     queue = iter(leaves.values())
     tree = _rebuild(description, queue, 0)
     if next(queue, _LEAF) is not _LEAF:

@@ -1,4 +1,4 @@
-"""Bytes: entropy coders, framing, checksums. NumPy and constriction only; JAX is never imported.
+"""Entropy coding, the file format and checksums, with NumPy and constriction only, without JAX.
 
 Example:
     >>> import numpy as np

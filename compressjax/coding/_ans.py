@@ -1,9 +1,9 @@
 r"""Asymmetric numeral systems with a stored frequency table.
 
-A table entry is a rounded logarithm, \(e_i = \mathrm{round}(r \log_2 (n / c_i))\) with \(r\) steps an octave, and the
-model's weight is the integer \(\lfloor 2^{24 - e_i / r} \rfloor\) looked up in a table of integers: both ends build the
-same model on every machine. Rounding costs about \(0.029 / r^2\) bits a symbol; the number of steps that makes table
-and payload together smallest is chosen per stream.
+A table entry is a rounded logarithm, \(e_i = \mathrm{round}(r \log_2 (n / c_i))\) with \(r\) steps per octave. The
+weight in the model is the integer \(\lfloor 2^{24 - e_i / r} \rfloor\) from an integer table, so that encoder and
+decoder build the same model on every machine. Rounding costs about \(0.029 / r^2\) bits per symbol. Each stream uses
+the number of steps with the smallest total size of table and payload.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ STEPS = (1, 2, 4, 8)
 _OCTAVE = np.array([16777216, 15384775, 14107901, 12937002, 11863283, 10878678, 9975792, 9147842], np.int64)
 _DEEPEST = 24
 _BLOCK = 1 << 16
-_START = 20  # the first symbol that goes onto an empty coder costs up to 24 bits, whatever its probability
+_START = 20  # the first symbol on an empty coder costs up to 24 bits, for any probability
 
 
 def weights(exponents: np.ndarray, steps: int) -> np.ndarray:
-    """Integer weights of `2 ** (24 - exponents / steps)`; never below 1."""
+    """Integer weights `2 ** (24 - exponents / steps)`, at least 1."""
     eighths = np.asarray(exponents, np.int64) * (8 // steps)
     return np.maximum(_OCTAVE[eighths % 8] >> np.minimum(eighths // 8, 62), 1)
 
 
 def model(frequencies: np.ndarray) -> constriction.stream.model.Categorical:
-    """The coder's model for integer weights `[k]`, `k >= 2`, at least one of them positive."""
+    """Model of the coder for integer weights `[k]`, `k >= 2`, at least one of them positive."""
     return constriction.stream.model.Categorical(np.asarray(frequencies, np.float64), perfect=False)
 
 
 def histogram(symbols: np.ndarray, alphabet: int) -> np.ndarray:
-    """How often each of `[0, alphabet)` occurs in int32 `[n]`; in blocks, as NumPy widens what it counts to 64 bits."""
+    """Counts each of `[0, alphabet)` in int32 `[n]`; in blocks, since NumPy converts its input to 64 bits."""
     total = np.zeros(alphabet, np.int64)
     for start in range(0, symbols.size, _BLOCK):
         total += np.bincount(symbols[start : start + _BLOCK], minlength=alphabet)
@@ -42,9 +42,9 @@ def histogram(symbols: np.ndarray, alphabet: int) -> np.ndarray:
 
 
 def plan(counts: np.ndarray) -> tuple[float, int, np.ndarray]:
-    """The best table for symbol counts `[k]`: (bits of table and payload, steps an octave, table entries).
+    """Best table for symbol counts `[k]`: (bits of table and payload, steps per octave, table entries).
 
-    Table entries are 0 for an absent symbol and `1 + e_i` otherwise, minus the smallest exponent.
+    A table entry is 0 for an absent symbol, else 1 plus its exponent minus the smallest exponent.
     """
     present = counts > 0
     surprise = np.log2(counts.sum() / np.maximum(counts, 1))
@@ -68,7 +68,7 @@ def encode(symbols: np.ndarray, planned: tuple[float, int, np.ndarray]) -> bytes
 
 
 def decode(reader: Reader, alphabet: int, count: int) -> np.ndarray:
-    """Inverse of `encode`: int32 `[count]`; takes all bytes that are left."""
+    """Inverse of `encode`: int32 `[count]`; reads all remaining bytes."""
     index = reader.take(1)[0]
     if index >= len(STEPS):
         raise ArtifactError(f"unknown frequency table {index}; the file is damaged")
@@ -82,7 +82,7 @@ def decode(reader: Reader, alphabet: int, count: int) -> np.ndarray:
 
 
 def stack_bytes(coder: constriction.stream.stack.AnsCoder) -> bytes:
-    """The coder's words, little endian, without the zero bytes that the last word ends with."""
+    """Words of the coder, little endian, without trailing zero bytes."""
     return coder.get_compressed().astype("<u4").tobytes().rstrip(b"\0")
 
 
@@ -95,7 +95,7 @@ def stack(data: bytes) -> constriction.stream.stack.AnsCoder:
 
 
 def close(coder: constriction.stream.stack.AnsCoder) -> None:
-    """Refuses a stream that its symbols did not use up."""
+    """Raises if the symbols did not use up the stream."""
     if not coder.is_empty():
         raise ArtifactError(
             "an entropy-coded stream does not end with its last symbol; the file is damaged, or the "

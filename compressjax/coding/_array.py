@@ -1,4 +1,4 @@
-"""One array as the shortest of several streams, chosen by measured length."""
+"""Encodes one array with the codec that gives the fewest bytes."""
 
 from __future__ import annotations
 
@@ -36,16 +36,7 @@ _DEPTH = 4
 
 
 def encode(values: np.ndarray, rotate: bool = False, depth: int = 0) -> tuple[str, bytes]:
-    """Name and payload of the shortest codec for an array of a NumPy type.
-
-    Args:
-        values: Array `[*shape]` of booleans, integers or floats.
-        rotate: Whether the entries are floats behind an integer type, whose sign bit is better moved last.
-        depth: How many codecs this stream lies inside.
-
-    Returns:
-        The codec's name, one of `CODECS`, and its payload.
-    """
+    """Name and payload of the codec with the fewest bytes, for an array of a NumPy type."""
     data = to_bytes(values)
     if not values.size:
         return "raw", b""
@@ -70,7 +61,7 @@ def encode(values: np.ndarray, rotate: bool = False, depth: int = 0) -> tuple[st
 
 
 def decode(codec: object, data: bytes, dtype: np.dtype, shape: tuple[int, ...], depth: int = 0) -> np.ndarray:
-    """Inverse of `encode`: the array of type `dtype` and shape `shape`, or an `ArtifactError`."""
+    """Inverse of `encode`: an array of the given dtype and shape."""
     if codec not in CODECS:
         raise ArtifactError(f"unknown codec {codec!r}; this version reads {', '.join(CODECS)}")
     if depth >= _DEPTH:
@@ -109,7 +100,7 @@ def _ready(payloads: Mapping[str, bytes | None]) -> list[_integers.Candidate]:
 
 
 def _word_options(values: np.ndarray, rotate: bool, depth: int) -> list[_integers.Candidate]:
-    """Codecs for wide entries: byte planes, a palette of the distinct values, zeros apart from the rest."""
+    """Codecs for entries of several bytes: byte planes, a palette of distinct values, a mask of nonzero entries."""
     words = np.ascontiguousarray(values).reshape(-1).view(_word(values.dtype))
     words = words.reshape(_words_in(values.dtype, values.shape))
     flat = words.reshape(-1)
@@ -127,7 +118,7 @@ def _word_options(values: np.ndarray, rotate: bool, depth: int) -> list[_integer
 
 
 def _planes(words: np.ndarray, rotate: bool, depth: int) -> bytes:
-    """Each byte of the words is a stream of its own; the rotation puts a float's whole exponent into one byte."""
+    """Encodes each byte of the words as a separate stream; rotation moves the exponent of a float into one byte."""
     if rotate:
         bits = words.dtype.itemsize * 8
         words = words << words.dtype.type(1) | words >> words.dtype.type(bits - 1)
@@ -180,7 +171,7 @@ def _finished(reader: Reader) -> None:
 
 
 def _may_deflate(data: bytes, best: int) -> bool:
-    """Deflate is slow: on long data, a sample decides whether it can win."""
+    """Whether to try deflate: it is slow, so for long data a sample decides."""
     if len(data) <= _DEFLATE_ALWAYS:
         return True
     middle = len(data) // 2
@@ -189,7 +180,7 @@ def _may_deflate(data: bytes, best: int) -> bool:
 
 
 def _word(dtype: np.dtype) -> np.dtype:
-    """The unsigned type whose bits these entries are; complex entries are two words."""
+    """Unsigned type with the width of an entry; complex entries are two words."""
     return np.dtype(f"u{dtype.itemsize // (2 if dtype.kind == 'c' else 1)}")
 
 

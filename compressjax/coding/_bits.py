@@ -1,4 +1,4 @@
-"""Integers as bits: fixed-width packing, variable-length integers, and a reader that never runs past the end."""
+"""Bit packing, variable-length integers, and a bounds-checked reader."""
 
 from __future__ import annotations
 
@@ -10,22 +10,7 @@ _CHUNK = 1 << 20
 
 
 def pack(codes: np.ndarray, width: int) -> bytes:
-    r"""Packs non-negative integers below \(2^w\) into \(\lceil n w / 8 \rceil\) bytes, most significant bit first.
-
-    Args:
-        codes: Integers `[n]` in `[0, 2 ** width)`.
-        width: Bits an entry, 0 to 64.
-
-    Returns:
-        The packed bytes.
-
-    Raises:
-        ArtifactError: If a code needs more than `width` bits.
-
-    Example:
-        >>> pack(np.array([1, 2, 3]), 2).hex()
-        '6c'
-    """
+    r"""Packs non-negative integers below \(2^w\) into \(\lceil n w / 8 \rceil\) bytes, most significant bit first."""
     codes = np.asarray(codes).astype(np.uint64, copy=False).reshape(-1)
     if width < 64 and codes.size and int(codes.max()) >> width:
         raise ArtifactError(f"code {int(codes.max())} does not fit in {width} bits; use a larger width")
@@ -33,30 +18,14 @@ def pack(codes: np.ndarray, width: int) -> bytes:
         return codes.astype(np.uint8).tobytes()
     shifts = np.arange(width - 1, -1, -1, dtype=np.uint64)
     parts = []
-    for start in range(0, codes.size, _CHUNK):  # a multiple of 8 entries, so every chunk but the last ends on a byte
+    for start in range(0, codes.size, _CHUNK):  # chunks hold a multiple of 8 entries, so they end at a byte boundary
         block = (codes[start : start + _CHUNK, None] >> shifts) & np.uint64(1)
         parts.append(np.packbits(block.astype(np.uint8).reshape(-1)).tobytes())
     return b"".join(parts)
 
 
 def unpack(data: bytes, width: int, count: int) -> np.ndarray:
-    """Inverse of `pack`: `count` integers of `width` bits as uint64.
-
-    Args:
-        data: Exactly the bytes that `pack` returned.
-        width: Bits an entry, 0 to 64.
-        count: Number of entries.
-
-    Returns:
-        Integers `[count]`, uint64.
-
-    Raises:
-        ArtifactError: If the length does not fit, or padding bits are not zero.
-
-    Example:
-        >>> unpack(bytes.fromhex("6c"), 2, 3).tolist()
-        [1, 2, 3]
-    """
+    """Inverse of `pack`: `count` integers of `width` bits as uint64; raises for wrong lengths and padding."""
     if len(data) != packed_bytes(count, width):
         raise ArtifactError(
             f"{len(data)} packed bytes where {count} codes of {width} bits need "
@@ -79,12 +48,12 @@ def unpack(data: bytes, width: int, count: int) -> np.ndarray:
 
 
 def packed_bytes(count: int, width: int) -> int:
-    """Bytes that `count` codes of `width` bits fill."""
+    """Bytes of `count` packed codes of `width` bits."""
     return -(-count * width // 8)
 
 
 def varint(value: int) -> bytes:
-    """A non-negative integer, seven bits a byte, low bits first."""
+    """Encodes a non-negative integer with seven bits per byte, low bits first."""
     out = bytearray()
     while value > 127:
         out.append(value & 127 | 128)
@@ -94,7 +63,7 @@ def varint(value: int) -> bytes:
 
 
 def zigzag(value: int) -> int:
-    """Folds signed integers to non-negative ones: 0, -1, 1, -2 become 0, 1, 2, 3."""
+    """Maps signed to non-negative integers: 0, -1, 1, -2 become 0, 1, 2, 3."""
     return 2 * value if value >= 0 else -2 * value - 1
 
 
@@ -104,7 +73,7 @@ def unzigzag(value: int) -> int:
 
 
 class Reader:
-    """Takes bytes from the front of a buffer and refuses to run past its end."""
+    """Reads bytes from a buffer and raises at its end."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -120,11 +89,11 @@ class Reader:
         return self._data[self._at - count : self._at]
 
     def rest(self) -> bytes:
-        """All bytes that are left."""
+        """All remaining bytes."""
         return self.take(len(self._data) - self._at)
 
     def varint(self, limit: int = 2**63 - 1) -> int:
-        """The next variable-length integer; refuses one above `limit`."""
+        """The next variable-length integer; raises if it is above `limit`."""
         value = 0
         for shift in range(0, 70, 7):
             byte = self.take(1)[0]

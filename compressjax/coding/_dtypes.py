@@ -1,4 +1,4 @@
-"""Data types by name, so that NumPy alone can carry types it does not know (bfloat16, float8, int4)."""
+"""Dtypes by name, so that NumPy can hold the bits of types that it lacks (bfloat16, float8, int4)."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ FOREIGN = {
 
 
 class Bits(NamedTuple):
-    """An array of a type that NumPy lacks, as the bit patterns of its entries.
+    """An array of a dtype that NumPy lacks, as the bit patterns of its entries.
 
     Args:
-        dtype: Name of the type, for example ``"bfloat16"``.
-        data: Unsigned integers `[*shape]`, one bit pattern an entry.
+        dtype: Name of the dtype, for example `"bfloat16"`.
+        data: Unsigned integers `[*shape]`, a bit pattern per entry.
 
     Example:
         >>> Bits("bfloat16", np.array([0x3F80], np.uint16)).shape
@@ -47,7 +47,7 @@ class Bits(NamedTuple):
 
 
 def split(array: object) -> tuple[str, np.ndarray]:
-    """Separates an array into the name of its type and a NumPy array that holds its bits."""
+    """Returns the name of an array's dtype, and a NumPy array with its bits."""
     if isinstance(array, Bits):
         if array.dtype not in FOREIGN or array.data.dtype.name != FOREIGN[array.dtype]:
             raise ArtifactError(
@@ -65,7 +65,7 @@ def split(array: object) -> tuple[str, np.ndarray]:
 
 
 def carrier(name: object) -> np.dtype:
-    """The NumPy type that carries the type called `name`; refuses unknown names."""
+    """The NumPy dtype that holds the bits of the dtype `name`; raises for unknown names."""
     if isinstance(name, str):
         if name in NATIVE:
             return np.dtype(name)
@@ -77,17 +77,17 @@ def carrier(name: object) -> np.dtype:
 
 
 def join(name: str, bits: np.ndarray) -> np.ndarray | Bits:
-    """Inverse of `split`: types that NumPy lacks come back as `Bits`."""
+    """Inverse of `split`: dtypes that NumPy lacks become `Bits`."""
     return Bits(name, bits) if name in FOREIGN else bits
 
 
 def to_bytes(array: np.ndarray) -> bytes:
-    """The entries in C order, little endian on every machine."""
+    """Bytes of the entries in C order, little endian on every machine."""
     return np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
 
 
 def from_bytes(data: bytes, dtype: np.dtype, count: int) -> np.ndarray:
-    """Inverse of `to_bytes`; refuses a length that does not fit `count` entries."""
+    """Inverse of `to_bytes`; raises if the length does not match `count` entries."""
     if len(data) != count * dtype.itemsize:
         raise ArtifactError(
             f"{len(data)} bytes stored where {count} entries of {dtype.name} need "

@@ -1,8 +1,8 @@
-"""The errors that reading or writing an artifact raises."""
+"""Errors of reading and writing artifacts."""
 
 
 class ArtifactError(ValueError):
-    """A file, section or value that an artifact cannot hold or must not trust.
+    """Raised for a value that an artifact cannot store, and for a file that is damaged or cannot be read.
 
     Example:
         >>> issubclass(ArtifactError, ValueError)
@@ -10,8 +10,8 @@ class ArtifactError(ValueError):
     """
 
 
-class UnknownNode(ArtifactError):  # noqa: N818 - it names what was met
-    """A node of a type that nobody registered; the message names the import that is missing.
+class UnknownNode(ArtifactError):  # noqa: N818 - named after its cause
+    """Raised for a node of an unregistered type; the message names the missing import.
 
     Example:
         >>> issubclass(UnknownNode, ArtifactError)

@@ -1,4 +1,4 @@
-"""Write and read artifact files: trees of leaf specs with metadata, a ledger, and extra sections of bytes."""
+"""Reads and writes artifact files: leaf specs by path, with metadata, a ledger, and extra sections of bytes."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from compressjax.coding._bits import Reader
 from compressjax.coding._errors import ArtifactError
 from compressjax.coding._ledger import Ledger
 
-_SECTION = 4096  # small leaves share a section: a digest apiece would cost more than they do
+_SECTION = 4096  # small leaves share a section, since a digest per leaf would be larger than the leaf
 
 
 class Manifest(NamedTuple):
-    """What a file says about itself.
+    """Description of the contents of a file.
 
     Attributes:
         format: Format version.
-        metadata: Whatever the writer stored: recipe, versions, seeds, data fingerprint.
-        ledger: Where the bytes go.
-        structures: `{path: structure}`, how each leaf is stored.
+        metadata: Values that the writer stored, such as recipe, versions, seeds, data fingerprint.
+        ledger: Bytes of each leaf and of the overhead.
+        structures: `{path: structure}`, the stored form of each leaf.
     """
 
     format: int
@@ -36,7 +36,7 @@ class Contents(NamedTuple):
     """A decoded file.
 
     Attributes:
-        manifest: What the file says about itself.
+        manifest: Metadata, ledger and structures.
         leaves: `{path: spec}` of NumPy arrays.
         extras: `{name: bytes}`.
     """
@@ -53,16 +53,16 @@ def dumps(
     extras: Mapping[str, bytes] | None = None,
     packed_bits: Mapping[str, int] | None = None,
 ) -> bytes:
-    """The bytes of an artifact.
+    """Encodes an artifact as bytes.
 
     Args:
         leaves: `{path: spec}`; a spec is a NumPy array, `Bits`, or `{"node", "meta", "fields"}` of specs.
         metadata: JSON-able.
-        extras: Named byte strings, kept as they are (a program).
+        extras: Named byte strings, such as a program.
         packed_bits: `{path: size_bits()}` for the ledger.
 
     Returns:
-        The file's bytes.
+        Bytes of the file.
 
     Raises:
         ArtifactError: If a leaf cannot be stored or metadata is not JSON.
@@ -99,8 +99,8 @@ def loads(data: bytes, *, max_bytes: int | None = None, name: str = "artifact") 
 
     Args:
         data: The whole file.
-        max_bytes: Most bytes to allocate for decoded arrays; by default 1 GiB and 256 times the file's length.
-        name: What to call the file in messages.
+        max_bytes: Limit on the bytes of decoded arrays; by default 1 GiB plus 256 times the length of the file.
+        name: Name of the file in error messages.
 
     Returns:
         Manifest, leaves as specs of NumPy arrays, extras.
@@ -153,11 +153,11 @@ def write(path: str | os.PathLike[str], leaves: Mapping[str, Any], **options: An
 
 
 def read(path: str | os.PathLike[str], *, max_bytes: int | None = None) -> Contents:
-    """Reads an artifact with NumPy and constriction alone; see `loads`.
+    """Reads an artifact with NumPy and constriction only; see `loads`.
 
     Args:
         path: File to read.
-        max_bytes: Most bytes to allocate for decoded arrays; by default 1 GiB and 256 times the file's length.
+        max_bytes: Limit on the bytes of decoded arrays; by default 1 GiB plus 256 times the length of the file.
 
     Returns:
         Manifest, leaves as specs of NumPy arrays, extras.
@@ -176,7 +176,7 @@ def read(path: str | os.PathLike[str], *, max_bytes: int | None = None) -> Conte
 
 
 def inspect(path: str | os.PathLike[str]) -> Manifest:
-    """The manifest of a file, its checksums verified, its leaves not decoded.
+    """Reads the manifest of a file and verifies its checksums, without decoding the leaves.
 
     Args:
         path: File to read.
@@ -220,7 +220,7 @@ def _described(frame: _frame.Frame) -> Manifest:
     for entry in leaves:
         if not (isinstance(entry, list) and len(entry) == 3 and isinstance(entry[0], str)) or entry[0] in structures:
             raise ArtifactError(
-                f"leaf entry {str(entry)[:80]} is not a new path with its structure; the file is damaged"
+                f"leaf entry {str(entry)[:80]} is not a unique path with a structure; the file is damaged"
             )
         path, structure, bits = entry
         structures[path] = structure
@@ -229,7 +229,7 @@ def _described(frame: _frame.Frame) -> Manifest:
             rows.append(ledgers.row(path, structure, sum(lengths), None if bits is None else _leaf.checked_count(bits)))
         except (KeyError, IndexError, TypeError, AttributeError, StopIteration, ValueError, RecursionError) as error:
             raise ArtifactError(
-                f"leaf {path!r} is not described as this version describes leaves; the file is damaged"
+                f"the description of leaf {path!r} is not valid in this version; the file is damaged"
             ) from error
     names = _extra_table(frame)
     rest = dict(frame.overhead)

@@ -1,4 +1,4 @@
-"""The frame of a file: header, digests, manifest, sections, digest of all before it.
+"""The frame of a file: header, digests, manifest, sections, digest of the whole file.
 
 | bytes | what |
 |---|---|
@@ -23,13 +23,13 @@ from compressjax.coding._errors import ArtifactError
 from compressjax.coding._leaf import checked_count
 
 FORMAT = 1
-MAGIC = b"\x89CJX\r\n\x1a\n"  # as PNG's: catches text-mode transfers
+MAGIC = b"\x89CJX\r\n\x1a\n"  # as in PNG, detects text-mode transfers
 _HEADER = struct.Struct("<8sHHIIIQ")
 _DIGEST = 32
 
 
 class Frame(NamedTuple):
-    """A checked file: its manifest, its sections and the sizes of what surrounds them."""
+    """A verified file: its manifest, its sections and the sizes of its overhead."""
 
     manifest: dict[str, Any]
     sections: list[bytes]
@@ -37,7 +37,7 @@ class Frame(NamedTuple):
 
 
 def build(manifest: dict[str, Any], sections: list[bytes]) -> bytes:
-    """The bytes of a file; adds the format version and the section lengths to the manifest."""
+    """Bytes of a file; adds the format version and the section lengths to the manifest."""
     plain, packed = _manifest.encode({"format": FORMAT, **manifest, "sections": [len(s) for s in sections]})
     digests = b"".join(hashlib.sha256(part).digest() for part in (packed, *sections))
     total = _HEADER.size + len(digests) + len(packed) + sum(map(len, sections)) + _DIGEST
@@ -47,15 +47,7 @@ def build(manifest: dict[str, Any], sections: list[bytes]) -> bytes:
 
 
 def parse(data: bytes, name: str) -> Frame:
-    """Checks every byte of a file against its digests and takes it apart.
-
-    Args:
-        data: The whole file.
-        name: What to call it in messages.
-
-    Raises:
-        ArtifactError: If it is no artifact, of another format version, truncated, extended or altered.
-    """
+    """Verifies a file against its digests and splits it into manifest and sections."""
     try:
         return _parse(data)
     except ArtifactError as error:
@@ -112,7 +104,7 @@ def _sections(data: bytes, lengths: Any, digests: list[bytes]) -> list[bytes]:
 
 
 def load(path: str | os.PathLike[str]) -> bytes:
-    """The bytes of a file, or an `ArtifactError` that says why not."""
+    """Reads the bytes of a file."""
     try:
         return Path(path).read_bytes()
     except OSError as error:
@@ -120,10 +112,7 @@ def load(path: str | os.PathLike[str]) -> bytes:
 
 
 def store(path: str | os.PathLike[str], data: bytes) -> None:
-    """Writes a file so that at every moment either the old or the whole new one is there.
-
-    Temporary file in the same directory, flushed to disk, renamed, and the directory flushed too.
-    """
+    """Writes a file atomically: to a temporary file in its directory, flushed and renamed."""
     target = Path(path)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
     try:

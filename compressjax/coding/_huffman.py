@@ -15,23 +15,9 @@ _CHUNK = 1 << 20
 
 
 def lengths(counts: np.ndarray) -> np.ndarray:
-    r"""Lengths of an optimal prefix code; \(\sum_i c_i l_i\) is the least any prefix code reaches.
+    r"""Code lengths of an optimal prefix code, which minimizes \(\sum_i c_i l_i\).
 
-    Args:
-        counts: Non-negative integers `[k]`, at least two of them positive.
-
-    Returns:
-        Code lengths `[k]`, int64, 0 where the count is 0.
-
-    Raises:
-        ArtifactError: If fewer than two symbols occur.
-
-    Example:
-        >>> lengths(np.array([5, 2, 1, 0])).tolist()
-        [1, 2, 2, 0]
-
-    Reference:
-        Huffman, 1952, A method for the construction of minimum-redundancy codes [huffman1952].
+    Source: Huffman, 1952, A method for the construction of minimum-redundancy codes [huffman1952].
     """
     present = np.flatnonzero(counts)
     if present.size < 2:
@@ -52,7 +38,7 @@ def lengths(counts: np.ndarray) -> np.ndarray:
 
 
 def canonical(code_lengths: np.ndarray) -> np.ndarray:
-    """The canonical code of each symbol: shorter codes first, then by symbol."""
+    """Canonical code of each symbol: shorter codes first, then by symbol."""
     codes = np.zeros(len(code_lengths), np.int64)
     code, previous = 0, 0
     for symbol in np.lexsort((np.arange(len(code_lengths)), code_lengths)):
@@ -89,7 +75,7 @@ def stored_bits(counts: np.ndarray, code_lengths: np.ndarray) -> int:
 
 
 def decode(reader: Reader, alphabet: int, count: int) -> np.ndarray:
-    """Inverse of `encode`: int64 `[count]`; takes all bytes that are left."""
+    """Inverse of `encode`: int64 `[count]`; reads all remaining bytes."""
     entries = _table.decode(reader, alphabet)
     if not entries.any():
         raise ArtifactError("a Huffman table is empty; the file is damaged")
@@ -110,7 +96,7 @@ def decode(reader: Reader, alphabet: int, count: int) -> np.ndarray:
 
 
 def _walk(data: bytes, symbol_at: np.ndarray, length_at: np.ndarray, longest: int, count: int) -> np.ndarray:
-    """Looks up the code that would start at every bit, then hops from code to code."""
+    """Looks up the code that would start at every bit, then follows the code lengths from code to code."""
     out, done, at = np.zeros(count, np.int64), 0, 0
     while done < count:
         first = at // 8
@@ -137,7 +123,7 @@ def _walk(data: bytes, symbol_at: np.ndarray, length_at: np.ndarray, longest: in
 
 
 def _entries(code_lengths: np.ndarray) -> bytes:
-    """The table: lengths less the shortest one, absent symbols as 0, then the shortest length."""
+    """Encodes the table: 0 for absent symbols, else 1 plus the length minus the shortest, which comes last."""
     shortest = int(code_lengths[code_lengths > 0].min())
     entries = np.where(code_lengths > 0, code_lengths - shortest + 1, 0)
     return _table.encode(entries) + bytes([shortest])

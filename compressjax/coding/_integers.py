@@ -1,4 +1,4 @@
-"""Codecs for integers from a small alphabet: packed, Huffman, ANS. A head stores the alphabet's start and size."""
+"""Codecs for integers from a small alphabet: packed, Huffman, ANS, after a head with its minimum and range."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Candidate = tuple[float, str, Callable[[], bytes]]
 
 
 def smallest(candidates: list[Candidate]) -> tuple[str, bytes]:
-    """The codec that really is the shortest; only those whose estimate can win are run, ties go to the first."""
+    """Codec with the fewest bytes; runs only codecs whose estimate can be the smallest."""
     ordered = sorted(candidates, key=lambda candidate: candidate[0])
     best = ordered[0][1], ordered[0][2]()
     for estimate, name, run in ordered[1:]:
@@ -28,7 +28,7 @@ def smallest(candidates: list[Candidate]) -> tuple[str, bytes]:
 
 
 def candidates(values: np.ndarray) -> list[Candidate]:
-    """Estimated size and encoder of each codec that can hold these integers `[n]`, `n > 0`, not all equal."""
+    """Estimated size and encoder of each codec that can store these integers `[n]`, `n > 0`, not all equal."""
     low, high = int(values.min()), int(values.max())
     head = varint(zigzag(low)) + varint(high - low)
     width = (high - low).bit_length()
@@ -54,12 +54,12 @@ def candidates(values: np.ndarray) -> list[Candidate]:
 
 
 def decode(name: str, data: bytes, dtype: np.dtype, count: int) -> np.ndarray:
-    """Integers `[count]` of type `dtype` from a payload that one of the codecs of this file wrote."""
+    """Decodes integers `[count]` of type `dtype` from a payload of one of these codecs."""
     reader = Reader(data)
     low = unzigzag(reader.varint(2**65))
     spread = reader.varint(2**64 - 1)
-    least, most = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
-    if not least <= low <= low + spread <= most:
+    lowest, highest = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    if not lowest <= low <= low + spread <= highest:
         raise ArtifactError(f"stored integers span {low} to {low + spread}, outside {dtype.name}; the file is damaged")
     if name == "packed":
         codes = unpack(reader.rest(), spread.bit_length(), count)

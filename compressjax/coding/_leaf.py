@@ -1,6 +1,6 @@
-"""One leaf of a tree, an array or a nest of nodes, as a structure (for the manifest) and bytes (for the payload).
+"""Encodes one leaf, an array or nested nodes, as a structure (for the manifest) and bytes (for the payload).
 
-Under a mask, entry-wise arrays are stored at the kept entries only and come back as zero elsewhere.
+Under a mask, entry-wise arrays are stored only at the kept entries and decode to zero elsewhere.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Budget:
         self._left = self._limit = max_bytes
 
     def spend(self, size: int, what: str) -> None:
-        """Refuses an allocation that would go past the limit, before it is made."""
+        """Raises before an allocation that would exceed the limit."""
         if size > self._left:
             raise ArtifactError(
                 f"{what} needs {size} bytes but only {self._left} of max_bytes={self._limit} are left; "
@@ -37,18 +37,7 @@ class Budget:
 
 
 def encode(spec: Any, gate: np.ndarray | None = None) -> tuple[Any, bytes]:
-    """Structure and payload of an array, a node (`{"node", "meta", "fields"}`), a tuple, a list or None.
-
-    Args:
-        spec: What to store. A node of a type from outside compressjax may carry its dense `"shape"`.
-        gate: Booleans of the dense shape; entries of arrays of that shape are dropped where False.
-
-    Returns:
-        The structure, JSON-able, and the bytes of all arrays in order.
-
-    Raises:
-        ArtifactError: If a type cannot be stored.
-    """
+    """Structure and payload of an array, a node (`{"node", "meta", "fields"}`), a tuple, a list or None."""
     if spec is None:
         return None, b""
     if isinstance(spec, tuple | list) and not isinstance(spec, Bits):
@@ -77,7 +66,7 @@ def _encode_node(spec: dict[str, Any], gate: np.ndarray | None) -> tuple[Any, by
 
 
 def stored(spec: Any, gate: np.ndarray | None = None) -> Iterator[np.ndarray]:
-    """Arrays of a spec, each with the entries that a file holds: those that a mask hides are left out."""
+    """Arrays of a spec, each with only the entries that a file stores, without masked entries."""
     if isinstance(spec, dict):
         for _, field, inner in _gated(spec["fields"], _gating(spec, gate), gate):
             yield from stored(field, inner)
@@ -90,7 +79,7 @@ def stored(spec: Any, gate: np.ndarray | None = None) -> Iterator[np.ndarray]:
 
 
 def decode(structure: Any, reader: Reader, budget: Budget, gate: np.ndarray | None = None, depth: int = 0) -> Any:
-    """Inverse of `encode`; takes the bytes of its arrays from `reader` and charges `budget` before allocating."""
+    """Inverse of `encode`; reads the arrays from `reader` and charges `budget` before each allocation."""
     if structure is None:
         return None
     if depth > _DEPTH:
@@ -117,7 +106,7 @@ def _decode_node(structure: dict, reader: Reader, budget: Budget, gate: np.ndarr
         spec["shape"] = checked_shape(structure["s"])
     gating = _read_gating(structure, meta, gate)
     if gating and gating.mask in parts and next(iter(parts)) != gating.mask:
-        raise ArtifactError(f"node {node!r} stores its mask after what it masks; the file is damaged")
+        raise ArtifactError(f"node {node!r} stores its mask after the masked fields; the file is damaged")
     fields = spec["fields"]
     for name, part in parts.items():
         inner = None if gating is None else gating.over(name, fields, gate)
@@ -126,7 +115,7 @@ def _decode_node(structure: dict, reader: Reader, budget: Budget, gate: np.ndarr
 
 
 def _read_gating(structure: dict, meta: dict[str, Any], gate: np.ndarray | None) -> _twin.Gating | None:
-    """The gating that the writer used: from the file for outside nodes, whether or not a twin is registered here."""
+    """The gating that the writer used; for nodes of other packages, files store it, so no twin is needed."""
     if not _twin.written(structure["n"]):
         return _gating({"node": structure["n"], "meta": meta}, gate)
     entry = _frozen(structure.get("g"))
@@ -152,7 +141,7 @@ def _decode_array(structure: list, reader: Reader, budget: Budget, gate: np.ndar
     else:
         if not isinstance(gate, np.ndarray) or gate.dtype != bool or gate.shape != shape:
             raise ArtifactError(
-                f"an array of shape {shape} is stored under a mask that is not there; the file is damaged"
+                f"an array of shape {shape} is stored under a mask that is missing; the file is damaged"
             )
         bits = np.zeros(shape, dtype)
         bits[gate] = _array.decode(codec, data, dtype, (int(gate.sum()),))
@@ -160,14 +149,14 @@ def _decode_array(structure: list, reader: Reader, budget: Budget, gate: np.ndar
 
 
 def checked_shape(shape: Any) -> tuple[int, ...]:
-    """A shape from the manifest, or an error."""
+    """Returns a valid shape from the manifest."""
     if not isinstance(shape, list) or len(shape) > _AXES:
         raise ArtifactError(f"{str(shape)[:80]} is not a shape; the file is damaged")
     return tuple(checked_count(axis) for axis in shape)
 
 
 def checked_count(count: Any) -> int:
-    """A size from the manifest, or an error."""
+    """Returns a valid size from the manifest."""
     if type(count) is not int or not 0 <= count < 2**48:
         raise ArtifactError(f"{str(count)[:80]} is not a size; the file is damaged")
     return count
@@ -181,7 +170,7 @@ def _gating(spec: dict[str, Any], gate: np.ndarray | None) -> _twin.Gating | Non
 def _gated(
     fields: Mapping[str, Any], gating: _twin.Gating | None, gate: np.ndarray | None
 ) -> Iterator[tuple[str, Any, np.ndarray | None]]:
-    """Name, content and mask of each field, the node's own mask first: it gates what follows it."""
+    """Name, content and mask of each field; the node's own mask comes first, since it gates the other fields."""
     if gating is None:
         yield from ((name, field, None) for name, field in fields.items())
         return
@@ -190,5 +179,5 @@ def _gated(
 
 
 def _frozen(value: Any) -> Any:
-    """Metadata is hashable: JSON lists come back as tuples."""
+    """Converts JSON lists to tuples, so that metadata is hashable."""
     return tuple(_frozen(item) for item in value) if isinstance(value, list) else value

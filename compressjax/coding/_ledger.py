@@ -1,4 +1,4 @@
-"""Where the bytes of a file go: a row for each leaf and for all that is no leaf, which add up to the file's length."""
+"""The ledger: bytes of each leaf and of the overhead, which add up to the length of the file."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class LedgerRow(NamedTuple):
     Attributes:
         path: Value path of the leaf.
         nodes: Chain of node types, `"Masked(Codebook)"`, or `"array"`.
-        shape: Dense shape, None for a node type that says it neither in the file nor here.
-        float32_bytes: Four bytes an entry of the dense tensor.
-        packed_bytes: The node's `size_bits()` rounded up to bytes, None when the writer gave none.
-        file_bytes: Bytes of the leaf's streams in the file.
+        shape: Dense shape; None if neither the file nor a registered decoder provides it.
+        float32_bytes: Four bytes per entry of the dense tensor.
+        packed_bytes: The node's `size_bits()` rounded up to bytes; None if the writer did not give it.
+        file_bytes: Bytes of the leaf in the file.
         codecs: Codec of each stored array, in order.
     """
 
@@ -36,7 +36,7 @@ class Ledger(NamedTuple):
     """Rows that add up to the file's length.
 
     Attributes:
-        leaves: One row a leaf.
+        leaves: A row per leaf.
         rest: Bytes of `header`, `manifest`, `checksums`, and each extra section (`program`).
     """
 
@@ -67,7 +67,7 @@ class Ledger(NamedTuple):
 
 
 def row(path: str, structure: Any, file_bytes: int, packed_bits: int | None) -> LedgerRow:
-    """The ledger row of a leaf, from its structure in the manifest."""
+    """Ledger row of a leaf, from its structure in the manifest."""
     shape = dense_shape(structure)
     entries = math.prod(shape) if shape is not None else sum(math.prod(a[2]) for a in arrays(structure))
     packed = None if packed_bits is None else -(-packed_bits // 8)
@@ -97,7 +97,7 @@ def chain(structure: Any) -> str:
 
 
 class _Shapes(dict[str, Any]):
-    """Structures of fields that become dense shapes when they are asked for."""
+    """Dense shapes of fields, computed on access."""
 
     def __getitem__(self, name: str) -> Any:
         field = super().__getitem__(name)
@@ -107,7 +107,7 @@ class _Shapes(dict[str, Any]):
 
 
 def dense_shape(structure: Any) -> tuple[int, ...] | None:
-    """Shape of the dense tensor behind a structure, None where an unknown node does not say it."""
+    """Shape of the dense tensor of a structure; None if an unknown node does not provide it."""
     try:
         return _known_shape(structure)
     except UnknownNode:

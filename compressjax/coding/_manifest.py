@@ -1,4 +1,4 @@
-"""The manifest: compact JSON, deflated against a dictionary of the words that manifests repeat."""
+"""The manifest: compact JSON, deflated with a preset dictionary of frequent words."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from compressjax.coding._errors import ArtifactError
 
 MAX_BYTES = 1 << 26
-# Part of the format: a change needs a new format version. The most frequent words come last.
+# Part of the format, so a change needs a new format version. The most frequent words come last.
 _WORDS = (
     b'"fill","uint16","float16","bfloat16","packed","deflate","planes","palette","sparse","gaps","huffman","bool",'
     b'"Sum","terms":{"t":["LowRank","left":,"right":"inputs":1},"embedding","experts","seed":0,"seeds":[0],"data":'
@@ -26,11 +26,7 @@ _WORDS = (
 
 
 def encode(manifest: dict[str, Any]) -> tuple[int, bytes]:
-    """Length of the JSON text, and the deflated text.
-
-    Raises:
-        ArtifactError: If the metadata is not JSON: unknown types, NaN, or keys that are not strings.
-    """
+    """Returns the length of the JSON text, and the deflated text."""
     try:
         text = json.dumps(manifest, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
@@ -42,7 +38,7 @@ def encode(manifest: dict[str, Any]) -> tuple[int, bytes]:
 
 
 def decode(size: int, data: bytes) -> dict[str, Any]:
-    """Inverse of `encode`; never expands beyond `size` bytes."""
+    """Inverse of `encode`; never inflates to more than `size` bytes."""
     if size > MAX_BYTES:
         raise ArtifactError(f"the manifest claims {size} bytes, above {MAX_BYTES}; the file is damaged")
     engine = zlib.decompressobj(wbits=-15, zdict=_WORDS)

@@ -1,4 +1,4 @@
-"""Codecs for masks: run lengths between kept positions, and the mask's own binary entropy."""
+"""Codecs for masks: gaps between kept positions, and Bernoulli coding with one density."""
 
 from __future__ import annotations
 
@@ -12,22 +12,11 @@ _CODECS = ("packed", "huffman", "ans")
 
 
 def gaps(flat: np.ndarray) -> bytes:
-    """Distances between kept positions, with a filler where a distance exceeds the longest gap that the code has.
+    """Encodes gaps between kept positions, with fillers for gaps longer than the longest code.
 
-    The gap's width in bits is chosen for the stream. A filler advances without keeping, so no filler weight is stored.
+    Each stream chooses the bit width of a gap. A filler skips positions and keeps none, so no filler weight is stored.
 
-    Args:
-        flat: Booleans `[n]`, at least one kept.
-
-    Returns:
-        The payload.
-
-    Example:
-        >>> from_gaps(gaps(np.array([False, True, False])), 3).tolist()
-        [False, True, False]
-
-    Reference:
-        Han et al., 2016, Deep Compression, arXiv:1510.00149 [han2016deep].
+    Source: Han et al., 2016, Deep Compression, arXiv:1510.00149 [han2016deep].
     """
     distances = np.diff(np.flatnonzero(flat), prepend=-1) - 1
     typical = int(max(1.0, distances.mean())).bit_length()
@@ -69,18 +58,7 @@ def _gaps(distances: np.ndarray, width: int) -> bytes:
 
 
 def bernoulli(flat: np.ndarray) -> bytes:
-    r"""One density for the whole mask: \(n H_2(k / n)\) bits and the count \(k\).
-
-    Args:
-        flat: Booleans `[n]`, at least one kept and one dropped.
-
-    Returns:
-        The payload.
-
-    Example:
-        >>> from_bernoulli(bernoulli(np.array([False, True, False])), 3).tolist()
-        [False, True, False]
-    """
+    r"""Encodes a mask with one density: \(n H_2(k / n)\) bits and the count \(k\)."""
     kept = int(flat.sum())
     coder = _coder()
     coder.encode_reverse(flat.astype(np.int32), _ans.model(np.array([flat.size - kept, kept])))

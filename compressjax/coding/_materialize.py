@@ -1,4 +1,4 @@
-"""Dense arrays from leaf specs, with NumPy alone."""
+"""Dense arrays from leaf specs, with NumPy only."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from compressjax.coding._errors import ArtifactError, UnknownNode
 
 
 def materialize(spec: Any, *, max_bytes: int = 2**32) -> np.ndarray:
-    """The dense array behind a leaf spec, by the decoder that each node type registered.
+    """Decodes a leaf spec to a dense array, with the registered decoder of each node type.
 
     Args:
-        spec: An array, `Bits`, or a node spec as `read` returns them.
-        max_bytes: Most bytes of a dense tensor.
+        spec: An array, `Bits`, or a node spec, as `read` returns it.
+        max_bytes: Limit on the bytes of a dense tensor.
 
     Returns:
-        The dense array; bfloat16 comes as float32, which holds it exactly.
+        The dense array; bfloat16 becomes float32, which is exact.
 
     Raises:
-        UnknownNode: If nobody registered a decoder for a node's type.
-        ArtifactError: If shapes do not fit, or the tensor is larger than `max_bytes`.
+        UnknownNode: If no decoder is registered for the type of a node.
+        ArtifactError: If the shapes of fields do not match, or the tensor is larger than `max_bytes`.
 
     Example:
         >>> fields = {"centroids": np.array([0.5, 2.0]), "codes": np.array([1, 0])}
@@ -43,14 +43,16 @@ def materialize(spec: Any, *, max_bytes: int = 2**32) -> np.ndarray:
         raise UnknownNode(f"unknown node type {name!r}: NumPy has no decoder for it; {remedy}")
     fields = {key: _dense(field, max_bytes) for key, field in spec["fields"].items()}
     try:
-        asked = spec.get("shape")
-        if asked is None and twin.shape is not None:
-            asked = twin.shape({key: _shape(field) for key, field in fields.items()}, meta)
-        if asked is not None:
-            _spend(name, asked, fields, max_bytes)
+        expected = spec.get("shape")
+        if expected is None and twin.shape is not None:
+            expected = twin.shape({key: _shape(field) for key, field in fields.items()}, meta)
+        if expected is not None:
+            _spend(name, expected, fields, max_bytes)
         dense = np.asarray(twin.dense(fields, meta))
-        if asked is not None and dense.shape != tuple(asked):
-            raise ArtifactError(f"the decoder of {name} gives shape {dense.shape}, where its fields say {tuple(asked)}")
+        if expected is not None and dense.shape != tuple(expected):
+            raise ArtifactError(
+                f"the decoder of {name} gives shape {dense.shape}, where its fields say {tuple(expected)}"
+            )
     except (ArtifactError, MemoryError):
         raise
     except (KeyError, ValueError, IndexError, TypeError) as error:
@@ -69,7 +71,7 @@ def _shape(field: Any) -> Any:
 
 
 def _spend(name: str, shape: Any, fields: dict[str, Any], max_bytes: int) -> None:
-    """Refuses a dense tensor that is too large before it is made."""
+    """Raises before a dense tensor above the limit is allocated."""
     widths = [field.itemsize for field in fields.values() if isinstance(field, np.ndarray) and field.dtype.kind in "fc"]
     size = math.prod(shape) * max(widths, default=4)
     if size > max_bytes:

@@ -1,7 +1,7 @@
-"""A mask codec that knows dead rows: rows and columns fall into classes, each pair of classes has its own density.
+"""A mask codec with classes of rows and columns, and a density per pair of classes.
 
-Masks of trained networks are far from even: inputs that never vary lose all their weights, some units keep many. A
-class costs a few bits a row; the bits of a cell (row class, column class) then cost their own binary entropy.
+The density of masks of trained networks varies: constant inputs lose all their weights, while some units keep many. A
+class costs a few bits per row. The bits of a cell (row class, column class) then cost the entropy of its density.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _STEPS = 4
 
 
 def encode(mask: np.ndarray) -> bytes | None:
-    """The shortest over the ways to call some axes rows and the others columns, or None for a mask of one axis."""
+    """Shortest encoding over the splits of the axes into rows and columns; None if there is no useful split."""
     best = None
     for axes in _splits(mask.ndim):
         matrix = _matrix(mask, axes)
@@ -65,7 +65,7 @@ def decode(data: bytes, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _splits(ndim: int) -> list[tuple[int, ...]]:
-    """Sets of axes to call rows: every leading group, and every axis of its own."""
+    """Sets of axes that form the rows: every leading group, and every single axis."""
     leading = [tuple(range(stop)) for stop in range(1, ndim)]
     return leading + [(axis,) for axis in range(1, ndim - 1)]
 
@@ -76,7 +76,7 @@ def _matrix(mask: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
 
 
 def _plan(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Classes of rows and columns and density of each cell that give the fewest estimated bits."""
+    """Row classes, column classes and cell densities with the fewest estimated bits."""
     rows = _partitions(matrix.sum(1), matrix.shape[1])
     columns = _partitions(matrix.sum(0), matrix.shape[0])
     plans = []
@@ -94,10 +94,10 @@ def _plan(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _partitions(kept: np.ndarray, width: int) -> list[tuple[np.ndarray, float]]:
-    """For each number of classes: the class of every line, and bits to store it.
+    """For each number of classes: the class of every line, and the bits to store it.
 
-    Lines sorted by how many entries they keep are cut where the sum of binary entropies is least (dynamic program
-    over at most `_BINS` candidate cuts).
+    A dynamic program splits the lines, sorted by their number of kept entries, so that the sum of binary entropies is
+    smallest, over at most `_BINS` candidate splits.
     """
     levels, level_of, lines = np.unique(kept, return_inverse=True, return_counts=True)
     bin_of = (
@@ -134,14 +134,14 @@ def _entropy_bits(ones: np.ndarray, total: np.ndarray) -> np.ndarray:
 
 
 def _quantize(ones: np.ndarray, total: np.ndarray) -> np.ndarray:
-    """Density levels: quarter octaves of the odds around `_MIDDLE`, with exact levels for empty and full cells."""
+    """Density levels: odds in quarter octaves around `_MIDDLE`, and exact levels for empty and full cells."""
     odds = np.log2(np.maximum(ones, 0.25) / np.maximum(total - ones, 0.25))
     level = np.clip(np.rint(odds * _STEPS), -63, 62).astype(np.int64) + _MIDDLE
     return np.where(ones == 0, _EMPTY, np.where(ones == total, _FULL, level))
 
 
 def _odds(level: int) -> np.ndarray:
-    """Integer weights (dropped, kept) of a density level."""
+    """Integer weights (removed, kept) of a density level."""
     distance = abs(level - _MIDDLE)
     pair = _ans.weights(np.array([0, distance]), _STEPS)
     return pair if level <= _MIDDLE else pair[::-1]

@@ -1,7 +1,7 @@
-"""Small tables of small non-negative integers (code lengths, log frequencies), in few bytes.
+"""Compact tables of small non-negative integers (code lengths, log frequencies).
 
-Three layouts, the shortest is kept: Rice codes of the values, Rice codes of their differences (bell-shaped tables vary
-slowly), and deflate (tables that are mostly absent entries).
+There are three layouts, of which the shortest is stored: Rice codes of the values, Rice codes of their differences
+(for smooth tables), and deflate (for tables with mostly absent entries).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _TOP = 1 << 16
 
 
 def encode(values: np.ndarray) -> bytes:
-    """The shortest of the layouts: one head byte, then the table."""
+    """Encodes a table in its shortest layout, after a byte for the layout."""
     values = np.asarray(values, np.int64)
     layouts = {_DIRECT: values, _DELTA: _fold(np.diff(values, prepend=0))}
     bits, mode, k = min(
@@ -51,7 +51,7 @@ def decode(reader: Reader, count: int) -> np.ndarray:
 
 
 def inflate(data: bytes, size: int) -> bytes:
-    """Raw deflate, refusing every stream whose content is not exactly `size` bytes (so it cannot be a bomb)."""
+    """Inflates a raw deflate stream; raises unless it has exactly `size` bytes, which prevents zip bombs."""
     engine = zlib.decompressobj(wbits=-15)
     try:
         out = engine.decompress(data, size + 1)
@@ -67,7 +67,7 @@ def _fold(values: np.ndarray) -> np.ndarray:
 
 
 def _rice(values: np.ndarray, k: int) -> bytes:
-    """All quotients in unary, then all remainders at fixed width, so that both decode without a loop."""
+    """All quotients in unary, then all remainders at fixed width, so that decoding is vectorized."""
     ends = np.cumsum((values >> k) + 1)
     unary = np.zeros(int(ends[-1]) if values.size else 0, np.uint8)
     unary[ends - 1] = 1

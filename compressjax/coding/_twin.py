@@ -1,4 +1,4 @@
-"""What NumPy knows of each node type; every type registers its own twin, so nothing here names one."""
+"""Registry of node types for NumPy: every type registers its own decoder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Axes = Callable[[Mapping[str, Any], int], "tuple[int, ...]"]
 
 
 class Twin(NamedTuple):
-    """A node type without JAX; `register` describes the fields."""
+    """NumPy counterpart of a node type; `register` describes the fields."""
 
     dense: Decoder
     shape: Shape | None
@@ -26,7 +26,7 @@ class Twin(NamedTuple):
     axes: Axes | None
 
     def gating(self, meta: Mapping[str, Any], ndim: int | None) -> Gating | None:
-        """How a mask over a node of `ndim` axes (None without one) reaches its fields; None where it reaches none."""
+        """How a mask over a node of `ndim` axes (None without a mask) applies to its fields; None if it does not."""
         if not self.entrywise or (ndim is None and self.mask is None):
             return None
         axes = None if self.axes is None or ndim is None else checked_axes(self.axes(meta, ndim), ndim)
@@ -34,14 +34,14 @@ class Twin(NamedTuple):
 
 
 class Gating(NamedTuple):
-    """Fields that have one item an entry, the order of the axes that they are stored in, and the node's own mask."""
+    """Fields with an item per entry, the stored order of their axes, and the node's own mask."""
 
     entrywise: tuple[str, ...]
     axes: tuple[int, ...] | None
     mask: str | None
 
     def over(self, name: str, fields: Mapping[str, Any], gate: np.ndarray | None) -> np.ndarray | None:
-        """The mask over one field, given the mask over the node and the fields before it."""
+        """Mask over one field, given the mask over the node and the fields before it."""
         if name not in self.entrywise:
             return None
         if gate is not None and self.axes is not None:
@@ -63,20 +63,20 @@ def register(
     mask: str | None = None,
     axes: Axes | None = None,
 ) -> None:
-    """Teaches NumPy a node type, so that `materialize` decodes it where JAX is absent.
+    """Registers a NumPy decoder of a node type, so that `materialize` decodes it without JAX.
 
     Args:
-        name: Type name as files store it, `"module:QualName"`; registering a name again replaces its decoder.
-        dense: `(fields, meta) -> array`. Fields come as dense NumPy arrays (bfloat16 as float32), nodes inside decoded.
+        name: Type name in files, `"module:QualName"`; registering a name again replaces its decoder.
+        dense: `(fields, meta) -> array`. Fields are dense NumPy arrays (bfloat16 as float32); nested nodes are decoded.
         shape: `(shapes, meta) -> tuple`, the dense shape from the dense shapes of the fields. Files that
-            `compressjax.artifact` writes carry the shape, so only specs made by hand need it.
-        entrywise: Fields of which an entry of the dense tensor depends on one item only, its own. Under a mask, files
-            store their items at the kept entries only. The file says so itself: a reader needs no decoder to read it.
-        mask: One of `entrywise`: a Boolean field under which the other ones are stored.
-        axes: `(meta, ndim) -> permutation` from dense axes to those of the `entrywise` fields, where they differ.
+            `compressjax.artifact` writes store the shape, so only handwritten specs need it.
+        entrywise: Fields with exactly one item per entry of the dense tensor. Under a mask, files store only the items
+            of kept entries, and record this, so that reading needs no decoder.
+        mask: One of `entrywise`: a Boolean field that masks the other fields of `entrywise`.
+        axes: `(meta, ndim) -> permutation` from dense axes to the axes of the `entrywise` fields, if they differ.
 
     Raises:
-        ValueError: If the name is not `"module:QualName"`; bare names belong to compressjax.
+        ValueError: If the name is not `"module:QualName"`; bare names are reserved for compressjax.
 
     Example:
         >>> register("mylab.nodes:Ternary", dense=lambda fields, meta: fields["scale"] * fields["signs"])
@@ -87,33 +87,33 @@ def register(
     """
     if ":" not in name and dense.__module__.partition(".")[0] != __name__.partition(".")[0]:
         raise ValueError(
-            f"type name {name!r} is a bare name, which belongs to compressjax; use 'module:QualName', "
+            f"type name {name!r} is a bare name, which is reserved for compressjax; use 'module:QualName', "
             "the type_name of your node class"
         )
     _TWINS[name] = Twin(dense, shape, tuple(entrywise), mask, axes)
 
 
 def find(name: str) -> Twin | None:
-    """The twin of a type name, None when nobody registered one."""
+    """The registered twin of a type name, or None."""
     _load_own()
     return _TWINS.get(name)
 
 
 def checked_axes(axes: Any, ndim: int) -> tuple[int, ...]:
-    """A permutation of `ndim` axes, or an error."""
+    """Returns a valid permutation of `ndim` axes."""
     if not all(type(axis) is int for axis in axes) or sorted(axes) != list(range(ndim)):
         raise ArtifactError(f"{str(axes)[:80]} does not permute the {ndim} axes of the mask; the file is damaged")
     return tuple(axes)
 
 
 def written(name: str) -> bool:
-    """Whether files carry the gating and dense shape of a type; those of compressjax are part of the format."""
+    """Whether files store the gating and dense shape of a type; for compressjax's types, the format defines them."""
     return ":" in name
 
 
 @functools.cache
 def _load_own() -> None:
-    # By name, because the twins import `register` from here.
+    # Imported by name, since the twins import `register` from this module.
     importlib.import_module("compressjax.decoders")
 
 

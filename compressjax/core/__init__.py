@@ -1,7 +1,9 @@
-"""Trees, selectors, node roles, and the contract that every method keeps."""
+"""Trees, selectors, node roles, and the contract of compression methods."""
 
+from compressjax.core._checks import check_finite, check_statistics, is_concrete
 from compressjax.core._combine import ChainState, SequenceState, chain, sequence
 from compressjax.core._compression import Compression, acts_on, from_encode, identity, on_values
+from compressjax.core._line import count_nonzero
 from compressjax.core._masks import Masks, dense_gradient, zero_masked
 from compressjax.core._node import Node, buffer, dense, entry_bits, is_node, meta, node, node_types, value
 from compressjax.core._operation import Convolution, Dense, Product, Window
@@ -19,6 +21,7 @@ from compressjax.core._tree import (
     whole,
     with_values,
 )
+from compressjax.core._unchanged import UnchangedWarning, unchanged
 
 __all__ = [
     "ChainState",
@@ -32,17 +35,22 @@ __all__ = [
     "Product",
     "Selector",
     "SequenceState",
+    "UnchangedWarning",
     "Window",
     "acts_on",
     "as_optax",
     "buffer",
     "chain",
+    "check_finite",
+    "check_statistics",
     "compress",
+    "count_nonzero",
     "dense",
     "dense_gradient",
     "entry_bits",
     "from_encode",
     "identity",
+    "is_concrete",
     "is_node",
     "is_value",
     "kernels",
@@ -61,6 +69,7 @@ __all__ = [
     "selected",
     "sequence",
     "storage",
+    "unchanged",
     "value",
     "values",
     "whole",

@@ -1,4 +1,4 @@
-"""Two combinators for two kinds of "and then": chain (one training) and sequence (successive phases)."""
+"""Combines compressions: chain (in one training run) and sequence (in successive phases)."""
 
 from typing import Any, NamedTuple
 
@@ -24,22 +24,21 @@ class SequenceState(NamedTuple):
 
 
 def chain(*compressions: Compression) -> Compression:
-    """Runs several compressions in the same training, on the same dense parameters.
+    """Runs several compressions in the same training run, on the same dense parameters.
 
     .. math:: view = M_n \\dots M_1 (v_n \\circ \\dots \\circ v_1), \\quad encode = e_n \\circ \\dots \\circ e_1
 
-    where the masks `M_i` are applied again last, so that no later view disturbs their zeros. `before_step` goes right
-    to left, each stage at the parameters that its own view saw; `after_step` goes left to right, and sees what the
-    earlier stages show of the parameters.
+    where the masks `M_i` are applied again last, so that no later view changes their zeros. `before_step` runs right to
+    left, each stage at the input of its own view. `after_step` runs left to right, on the output of the earlier views.
 
     Args:
-        *compressions: Acting left to right; masks come before grids and codebooks.
+        *compressions: Applied left to right; put masks before grids and codebooks.
 
     Returns:
         One compression.
 
     Raises:
-        ValueError: From `init`, when a stage would look for a value inside nodes that no longer have it.
+        ValueError: From `init`, when a stage acts on a value that the nodes of an earlier stage no longer have.
 
     Example:
         >>> from compressjax.core import identity
@@ -48,13 +47,13 @@ def chain(*compressions: Compression) -> Compression:
     """
 
     def shown(params: Any, states: tuple[Any, ...]) -> list[Any]:
-        """The parameters, and what they look like after each of the first stages."""
+        """The parameters, and their view after each stage that has a state."""
         trees = [params]
         for c, s in zip(compressions, states):
             trees.append(_view(c, s, trees[-1], params))
         return trees
 
-    def seen(params: Any, states: tuple[Any, ...]) -> list[Any]:
+    def viewed(params: Any, states: tuple[Any, ...]) -> list[Any]:
         return [_arrays(tree, params) for tree in shown(params, states[:-1])]
 
     def init(params: Any) -> ChainState:
@@ -80,14 +79,14 @@ def chain(*compressions: Compression) -> Compression:
 
     def masks(params: Any, state: ChainState) -> Masks:
         found = Masks({}, {})
-        for c, s, tree in zip(compressions, state.states, seen(params, state.states), strict=True):
+        for c, s, tree in zip(compressions, state.states, viewed(params, state.states), strict=True):
             found = intersect(found, c.masks(tree, s))
         return found
 
     def before_step(grads: Any, params: Any, state: ChainState, slopes: Any = None) -> tuple[Any, ChainState]:
         own = [None] * len(compressions) if slopes is None else slopes.states
         states: list[Any] = []
-        steps = list(zip(compressions, state.states, seen(params, state.states), own, strict=True))
+        steps = list(zip(compressions, state.states, viewed(params, state.states), own, strict=True))
         for c, s, tree, slope in steps[::-1]:
             grads, after = c.before_step(grads, tree, s, slope)
             states.append(after)
@@ -98,7 +97,7 @@ def chain(*compressions: Compression) -> Compression:
         for i, (c, s) in enumerate(zip(compressions, state.states, strict=True)):
             moved, states[i] = c.after_step(_arrays(tree, params), s, stats)
             if c.learns and tree is not params:
-                # The dense parameters move, not what the earlier stages show of them.
+                # Move the dense parameters, not their view through the earlier stages.
                 moved = c.after_step(params, s, stats)[0]
             if c.learns and moved is not params:
                 params = moved
@@ -133,7 +132,7 @@ def _arrays(tree: Any, params: Any) -> Any:
 
 
 def _view(c: Compression, state: Any, tree: Any, params: Any) -> Any:
-    """What a stage shows of arrays; nodes of earlier stages stay where it changes nothing."""
+    """The view of one stage; keeps the nodes of earlier stages where it changes nothing."""
     arrays = _arrays(tree, params)
     out = c.view(arrays, state)
     if arrays is tree:
@@ -142,9 +141,9 @@ def _view(c: Compression, state: Any, tree: Any, params: Any) -> Any:
 
 
 def _mask_again(c: Compression, state: Any, tree: Any, out: Any) -> Any:
-    """Puts the zeros of a stage back into what later stages made of its view."""
+    """Applies the mask of a stage again to the view of later stages."""
     used = c.masks(tree, state).used or {}
-    # A method that learns from the dense gradient must get it; the others' own views cut it where they do.
+    # A method that learns needs the dense gradient; other methods stop it in their own views.
     masked = zero_masked(out, used)
     masked = dense_gradient(out, masked) if c.learns else masked
     own = values(out)
@@ -153,10 +152,10 @@ def _mask_again(c: Compression, state: Any, tree: Any, out: Any) -> Any:
         return masked
     if c.learns:
         raise ValueError(
-            f"chain: {c.name} learns from the dense gradient, which the nodes that a later view puts at "
-            f"{sorted(hidden)} do not pass; choose masks that do not learn, or a later stage that views arrays"
+            f"chain: {c.name} learns from the dense gradient, but a later view replaces {sorted(hidden)} by nodes, "
+            f"which do not pass it; choose masks that do not learn, or a later stage that views arrays"
         )
-    # The mask's own node goes around the one that stands for its value.
+    # Wrap the later stage's node in the node of the mask.
     stored = nodes(c.encode(tree, state))
     around = {path: with_values({path: stored[path]}, {path: x})[path] for path, x in hidden.items()}
     return jax.tree.map(lambda x, path: around.get(path, x), masked, _paths(out), is_leaf=is_node)
@@ -168,7 +167,7 @@ def _paths(tree: Any) -> Any:
 
 
 def _check_chain(parts: tuple[Compression, ...], params: Any, states: list[Any], trees: list[Any]) -> None:
-    """Refuses stages that look for a value which an earlier stage's nodes no longer have, or show."""
+    """Raises if a stage acts on a value that an earlier stage removes, or views as a node."""
     tree = params
     for i, part in enumerate(parts):
         gone = set(values(params)) - set(values(tree))
@@ -179,8 +178,8 @@ def _check_chain(parts: tuple[Compression, ...], params: Any, states: list[Any],
                 tree = jax.eval_shape(part.encode, tree, states[i])
         except (jax.errors.JAXTypeError, jax.errors.JAXIndexError) as error:
             raise ValueError(
-                f"chain: {part.name} chooses shapes from the values, so nothing can follow it, nor can it follow "
-                f"what changes them, in one training; use sequence({', '.join(c.name for c in parts)})"
+                f"chain: {part.name} chooses shapes from the values, so it cannot be chained with other stages in one "
+                f"training run; use sequence({', '.join(c.name for c in parts)})"
             ) from error
         if acted & gone:
             raise ValueError(
@@ -195,7 +194,7 @@ def _check_chain(parts: tuple[Compression, ...], params: Any, states: list[Any],
 
 
 def _hidden(tree: Any, params: Any) -> set[str]:
-    """Values in whose places a view has nodes."""
+    """Values that a view replaces by nodes."""
     if _alike(tree, params):
         return set()
     shown = jax.tree.map(lambda p, x: False if is_node(x) else p, params, tree)
@@ -203,20 +202,20 @@ def _hidden(tree: Any, params: Any) -> set[str]:
 
 
 def sequence(first: Compression, second: Compression) -> Compression:
-    """Encodes with `first`, then lets `second` act on the values inside first's nodes.
+    """Encodes with `first`, then applies `second` to the values inside the nodes of `first`.
 
     .. math:: encode(p) = e_2(e_1(p)), \\qquad view(p) = dense(v_2(e_1(p)))
 
     Args:
-        first: Any compression; low rank, say.
-        second: Acts on what is left to compress: factors, centroids, dense leaves.
+        first: Any compression, such as low rank.
+        second: Acts on the values that remain: factors, centroids, dense leaves.
 
     Returns:
-        One compression; a rule chooses for `first`, and for `second` what lies at or below the chosen leaves.
+        One compression. A rule chooses leaves for `first`; `second` acts on those leaves and on values inside them.
 
     Raises:
-        ValueError: From `init`, when `second` selects nothing inside first's nodes, or learns from gradients that
-            values inside them do not get.
+        ValueError: From `init`, when `second` selects nothing in the encoded tree, or learns from gradients that
+            values inside nodes do not get.
 
     Example:
         >>> from compressjax.core import identity
@@ -235,8 +234,8 @@ def sequence(first: Compression, second: Compression) -> Compression:
     def view(params: Any, state: SequenceState) -> Any:
         encoded = first.encode(params, state.first)
         viewed = second.view(encoded, state.second)
-        # Encoding cuts the dense gradient that the first method's own view passes on.
-        straight = _arrays(first.view(params, state.first), params) if first.learns else params
+        # Encoding stops the dense gradient that the view of `first` passes.
+        source = _arrays(first.view(params, state.first), params) if first.learns else params
 
         def leaf(p: Any, e: Any, v: Any, s: Any) -> Any:
             if v is p:
@@ -244,17 +243,17 @@ def sequence(first: Compression, second: Compression) -> Compression:
             own = is_node(v) and not _alike(v, e)
             if own and first.learns and e is not p:
                 raise ValueError(
-                    f"sequence: {first.name} learns from the dense gradient, which the nodes that {second.name} views "
-                    f"do not pass; encode with {first.name} first, or choose a second phase that views arrays"
+                    f"sequence: {first.name} learns from the dense gradient, but {second.name} views nodes, which do "
+                    f"not pass it; encode with {first.name} first, or choose a second phase that views arrays"
                 )
             array = v if own else dense(v).astype(p.dtype)
             return dense_gradient(s, array) if first.learns and e is not p else array
 
-        return jax.tree.map(leaf, params, encoded, viewed, straight)
+        return jax.tree.map(leaf, params, encoded, viewed, source)
 
     def masks(params: Any, state: SequenceState) -> Masks:
         inner = second.masks(first.encode(params, state.first), state.second)
-        # Only values under their own paths are parameters; masks inside factors hold nothing of the training.
+        # Only values with a parameter's path are trained; ignore masks of values inside factors.
         own = values(params)
         used, moving = ({p: m for p, m in (x or {}).items() if p in own} for x in (inner.used, inner.moving))
         return intersect(first.masks(params, state.first), Masks(used, moving))
@@ -290,7 +289,7 @@ def sequence(first: Compression, second: Compression) -> Compression:
 
 
 def _check_aligned(first: Compression, second: Compression, params: Any, encoded: Any, state: Any) -> None:
-    """Refuses a second phase that learns from gradients which only the dense parameters have."""
+    """Raises if the second phase learns from gradients that only the dense parameters have."""
     hidden = set(values(encoded)) - set(values(params))
     # One that stores nothing of its own, a proximal step say, may act on any of them.
     inside = sorted(hidden & set(acts_on(second, encoded, state) or hidden)) if hidden else []

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 
+from compressjax.core._checks import check_statistics
 from compressjax.core._masks import Masks, dense_gradient, zero_masked
 from compressjax.core._node import Node, dense
 from compressjax.core._select import Selector, kernels, selected
@@ -16,20 +17,20 @@ State = Any
 
 
 class Compression(NamedTuple):
-    """A compression method as pure functions, in the manner of `optax.GradientTransformation`.
+    """A compression method as a set of pure functions, like `optax.GradientTransformation`.
 
     Attributes:
         init: `init(params) -> state`; works on abstract values.
-        view: `view(params, state) -> params'`: what the forward pass sees, arrays or nodes (`lift` runs these);
-            differentiable.
-        encode: `encode(params, state) -> tree with nodes`: what is stored; `materialize(encode) == materialize(view)`.
-        masks: `masks(params, state) -> Masks`: what the view keeps and what moves.
-        before_step: `before_step(grads, params, state, slopes=None) -> (grads, state)`: gradients of the loss through
-            `view`, at the parameters before the step, become those for the optimizer; what the method learns from
-            them moves in its state. `slopes` are gradients with respect to the state, for methods that ask for them.
+        view: `view(params, state) -> params'`: the input of the forward pass, differentiable; arrays, or nodes that
+            `lift` runs.
+        encode: `encode(params, state) -> tree with nodes`: the stored form; `materialize(encode) == materialize(view)`.
+        masks: `masks(params, state) -> Masks`: the entries that the view keeps, and those that train.
+        before_step: `before_step(grads, params, state, slopes=None) -> (grads, state)`: turns gradients of the loss
+            through `view`, at the parameters before the step, into gradients for the optimizer, and updates what the
+            method learns from them. `slopes` are gradients with respect to the state, for methods that need them.
         after_step: `after_step(params, state, stats=None) -> (params, state)`: the state for the parameters after the
-            step. Only methods that learn move parameters here: dropped weights to 0, a proximal step.
-        learns: Whether the method wants the dense gradient, or moves parameters or what it learns.
+            step. Only methods that learn change parameters here: removed weights to 0, a proximal step.
+        learns: Whether the method needs the dense gradient, changes parameters, or trains its own state.
         name: Static description, written to manifests.
         needs: Names of the statistics that `after_step` reads.
     """
@@ -64,16 +65,16 @@ def on_values(
     Args:
         name: Static description such as `"gradual(sparsity=0.9)"`.
         encode: `(values, state) -> {path: node}`.
-        init: `values -> state`; keys its per-leaf parts by path.
-        view: `(values, state) -> {path: array or node}`; when None, the values with zeros where `masks` has them, with
-            the dense gradient if the method `learns`.
-        masks: `(values, state) -> Masks`; everything by default.
-        before_step: `(grads, values before the step, state) -> (grads, state)`; masks the gradients when None.
-        after_step: `(values after the step, state, stats) -> (values, state)`; changes nothing when None.
-        learn: `(slopes, state) -> state`, with the gradients with respect to the state, where they are given.
+        init: `values -> state`, with the per-leaf parts keyed by path.
+        view: `(values, state) -> {path: array or node}`; None zeros the masked values, and passes the dense gradient
+            if the method `learns`.
+        masks: `(values, state) -> Masks`; keeps everything by default.
+        before_step: `(grads, values before the step, state) -> (grads, state)`; None masks the gradients.
+        after_step: `(values after the step, state, stats) -> (values, state)`; None changes nothing.
+        learn: `(slopes, state) -> state`, called with the gradients with respect to the state if they are given.
         learns: As in `Compression`.
         needs: Names of the statistics that `after_step` reads.
-        select: What the method acts on, unless a rule of `partition` chooses.
+        select: Selector of the values, used unless a rule of `partition` chooses.
 
     Returns:
         The compression on whole trees.
@@ -125,18 +126,18 @@ def on_values(
 def from_encode(name: str, encode_leaf: Callable[..., Any], *, needs: tuple[str, ...] = ()) -> Compression:
     """Builds a post-training compression from a function of one array.
 
-    `view` is the materialized encoding with straight-through gradients, so the method can also be trained through.
+    `view` is the materialized encoding with straight-through gradients, so the method also works in training.
 
     Args:
         name: Static description.
         encode_leaf: `(path, array, stats of that path or None) -> node`.
-        needs: Names of the statistics that `encode_leaf` reads; without any, statistics are optional.
+        needs: Names of the statistics that `encode_leaf` reads; if empty, statistics are optional.
 
     Returns:
         The compression.
 
     Raises:
-        ValueError: From `after_step`, when statistics that `needs` names are missing for a leaf.
+        ValueError: From `after_step`, when a leaf has no usable statistics although `needs` names some.
 
     Example:
         >>> keep = from_encode("keep", lambda path, x, stats: x)
@@ -151,7 +152,9 @@ def from_encode(name: str, encode_leaf: Callable[..., Any], *, needs: tuple[str,
         missing = sorted(set(flat) - set(stats or {}))
         if missing and needs:
             raise ValueError(f"{name} reads statistics {needs}, absent for {missing}; run observe and pass stats=")
-        return flat, {path: stats[path] for path in flat if path in stats}
+        read = {path: stats[path] for path in flat if path in stats}
+        check_statistics(name, read if needs else {})
+        return flat, read
 
     def encode(flat: Values, state: State) -> Values:
         stats = state if isinstance(state, dict) else {}
@@ -164,10 +167,10 @@ def from_encode(name: str, encode_leaf: Callable[..., Any], *, needs: tuple[str,
 
 
 def identity() -> Compression:
-    """The compression that changes nothing: the unit of `chain`.
+    """Returns the compression that changes nothing.
 
     Returns:
-        A compression that stores every value dense.
+        A compression that stores every value dense; the neutral element of `chain`.
 
     Example:
         >>> identity().name
@@ -177,12 +180,10 @@ def identity() -> Compression:
 
 
 def acts_on(compression: Compression, params: Any, state: State) -> tuple[str, ...]:
-    """The values that a compression stores in another form.
-
-    Nothing is computed: `encode` is traced, and a value that comes back as it is was left alone.
+    """Returns the values that a compression stores in another form, found by tracing `encode`.
 
     Args:
-        compression: Any compression whose shapes do not follow from values.
+        compression: Any compression whose shapes do not depend on values.
         params: A tree of arrays and nodes, concrete or abstract.
         state: Its state.
 

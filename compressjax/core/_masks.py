@@ -1,4 +1,4 @@
-"""Masks as data: which entries a view keeps, and which may move."""
+"""Masks as data: which entries a view keeps, and which entries train."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -14,11 +14,11 @@ ByPath = Mapping[str, jax.Array]
 
 
 class Masks(NamedTuple):
-    """Which entries count, as `{value path: bool array}`; None, or an absent path, means all of them.
+    """Masks of entries as `{value path: bool array}`; a missing path means all entries.
 
     Attributes:
-        used: What the view keeps; it shows the rest as zeros.
-        trained: What moves; as `used` when None. A method that uses a part and trains all says `{}`.
+        used: Entries that the view keeps; the others become zeros. None means all.
+        trained: Entries that train; None means those of `used`, `{}` means all.
     """
 
     used: ByPath | None = None
@@ -26,19 +26,19 @@ class Masks(NamedTuple):
 
     @property
     def moving(self) -> ByPath:
-        """What moves, by path."""
+        """Entries that train, by path."""
         return (self.used if self.trained is None else self.trained) or {}
 
 
 def zero_masked(tree: Any, masks: ByPath | None) -> Any:
-    """Sets what masks leave out to zero.
+    """Sets masked entries to zero.
 
     Args:
         tree: A tree of arrays and nodes, or a flat `{path: array}` dict.
-        masks: `{path: bool array}`; values without a mask stay, masks without a value do nothing.
+        masks: `{path: bool array}`, False for zero; values without a mask stay, masks without a value have no effect.
 
     Returns:
-        The tree.
+        The masked tree.
 
     Example:
         >>> zero_masked({"a": jnp.ones(2), "b": jnp.ones(1)}, {"a": jnp.array([True, False])})["a"].tolist()
@@ -46,19 +46,19 @@ def zero_masked(tree: Any, masks: ByPath | None) -> Any:
     """
     if not masks:
         return tree
-    # where, not a product: -1 * 0 is -0, and inf * 0 is nan.
+    # Use where instead of a product: -1 * 0 is -0, and inf * 0 is NaN.
     return map_values(lambda path, x: jnp.where(masks[path], x, jnp.zeros((), x.dtype)) if path in masks else x, tree)
 
 
 def dense_gradient(tree: Any, viewed: Any) -> Any:
-    """What a view shows, with the gradient of what it was given: masked weights get theirs too.
+    """Passes gradients of a view straight to its input, so that masked weights get a gradient too.
 
     Args:
-        tree: Arrays that the view was given.
-        viewed: The same structure; nodes in the place of arrays keep their own gradient.
+        tree: Arrays, the input of the view.
+        viewed: The output of the view, of the same structure; nodes keep their own gradient.
 
     Returns:
-        Arrays and nodes, bit for bit `viewed`.
+        `viewed`, bit for bit.
 
     Example:
         >>> jax.grad(lambda x: dense_gradient({"a": x}, {"a": jnp.zeros(())})["a"])(3.0).item()
@@ -68,19 +68,7 @@ def dense_gradient(tree: Any, viewed: Any) -> Any:
 
 
 def intersect(first: Masks, second: Masks) -> Masks:
-    """What both masks keep.
-
-    Args:
-        first: Masks.
-        second: Masks.
-
-    Returns:
-        Masks with both of the first's and the second's paths.
-
-    Example:
-        >>> intersect(Masks({"a": jnp.array([True, False])}), Masks({"b": jnp.array([True])})).used.keys()
-        dict_keys(['a', 'b'])
-    """
+    """Entries that both masks keep."""
     return Masks(_and(first.used, second.used), _and(first.moving, second.moving))
 
 

@@ -1,4 +1,4 @@
-"""Nodes: frozen pytree dataclasses that stand where one dense array stood."""
+"""Nodes: frozen pytree dataclasses that replace one dense array."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from compressjax.core._line import fields, line
 from compressjax.core._operation import Convolution, Dense, Product, Window
 
 _ROLE = "compressjax_role"
@@ -22,9 +23,9 @@ def value(*, aligned: bool = False, **kwargs: Any) -> Any:
     """Declares a field that optimizers may train and later methods may compress.
 
     Args:
-        aligned: True when the field has the dense tensor's own shape, entry for entry; it then keeps the
-            tensor's value path instead of appending its field name.
-        **kwargs: Passed to `dataclasses.field` (a default, say).
+        aligned: True when the field matches the dense tensor entry for entry; its value path is then that of the
+            tensor, without the field name.
+        **kwargs: Passed to `dataclasses.field`, for example a default.
 
     Returns:
         A dataclass field.
@@ -38,7 +39,7 @@ def value(*, aligned: bool = False, **kwargs: Any) -> Any:
 
 
 def buffer(**kwargs: Any) -> Any:
-    """Declares a field that no optimizer touches: masks, codes, scales.
+    """Declares an array field that is never trained: masks, codes, scales.
 
     Args:
         **kwargs: Passed to `dataclasses.field`.
@@ -54,7 +55,7 @@ def buffer(**kwargs: Any) -> Any:
 
 
 def meta(**kwargs: Any) -> Any:
-    """Declares a static, hashable field: bit width, axis order.
+    """Declares a static, hashable field, such as a bit width or an axis order.
 
     Args:
         **kwargs: Passed to `dataclasses.field`.
@@ -70,15 +71,15 @@ def meta(**kwargs: Any) -> Any:
 
 
 class Node:
-    """Base of every compressed tensor: it knows its dense shape, its dense values and its exact size.
+    """Base class of compressed tensors; a node knows its dense shape, its dense values and its exact size.
 
-    Subclasses are declared with `core.node` and give `shape`, `dtype`, `materialize` and `size_bits`. Metadata
-    speaks of trailing axes only, so that a node whose arrays all carry one more leading axis is a stack of nodes:
+    Declare subclasses with `core.node`, and define `shape`, `dtype`, `materialize` and `size_bits`. Metadata may
+    describe trailing axes only: a node whose arrays all have one more leading axis is then a stack of nodes, and
     `jax.vmap` and `jax.lax.scan` run over it as over an array.
 
-    Every other method is optional. It says how an operation runs on the compressed form, and may return
-    `Dense(reason)`, as it does unless it is defined: the node is then made dense, on record. Fields that are arrays or
-    nodes are best passed to the functions of `compressjax.core.ops`, which take both.
+    All other methods are optional. Each runs one operation on the compressed form, or returns `Dense(reason)`, as the
+    defaults do: the node is then materialized, and the reason recorded. Use the functions of `compressjax.core.ops` on
+    fields, because they take both arrays and nodes.
     """
 
     roles: ClassVar[dict[str, str]] = {}
@@ -96,7 +97,7 @@ class Node:
         raise TypeError(f"{type(self).__name__} must define dtype")
 
     def materialize(self) -> jax.Array:
-        """The dense tensor that the node stands for."""
+        """The dense tensor."""
         raise TypeError(f"{type(self).__name__} must define materialize")
 
     def size_bits(self, kept: int | None = None) -> int:
@@ -104,7 +105,7 @@ class Node:
         raise TypeError(f"{type(self).__name__} must define size_bits")
 
     def replace(self, **changes: Any) -> Self:
-        """The node with other fields."""
+        """The node with some fields replaced."""
         made: Any = self
         return cast(Self, dataclasses.replace(made, **changes))
 
@@ -118,12 +119,19 @@ class Node:
         """Number of entries of the dense tensor."""
         return int(np.prod(self.shape, dtype=np.int64))
 
+    def describe(self) -> str:
+        """What `repr` shows after the dense array; by default every field, shortened."""
+        return fields(self)
+
+    def __repr__(self) -> str:
+        return line(self, bits=True)
+
     def transpose(self, permutation: tuple[int, ...]) -> Any:
         """The node with its axes in another order."""
         return Dense("its axes cannot be permuted in compressed form")
 
     def reshape(self, sizes: tuple[int, ...]) -> Any:
-        """The node with its entries in another shape, row-major; it has entries."""
+        """The node with its entries in another shape, row-major; called only if it has entries."""
         return Dense("it cannot be reshaped in compressed form")
 
     def cut(self, window: tuple[Window | None, ...]) -> Any:
@@ -139,26 +147,26 @@ class Node:
         return Dense("its rows cannot be read in compressed form")
 
     def dot(self, x: jax.Array, product: Product) -> Any:
-        """The product with an array on the left, with axes (batch, x's free, the node's free)."""
+        """The product with an array on the left; result axes are (batch, free axes of x, free axes of the node)."""
         grid = self.as_grid()
         return grid if isinstance(grid, Dense) else grid.dot(x, product)
 
     def conv(self, x: jax.Array, convolution: Convolution) -> Any:
-        """The convolution of an array, with the node as the kernel."""
+        """The convolution of an array with the node as the kernel."""
         grid = self.as_grid()
         return grid if isinstance(grid, Dense) else grid.conv(x, convolution)
 
     def as_grid(self) -> Any:
-        """The integer grid that the node is, for integer products; `Dense` when it is none."""
+        """The node as an integer grid, for integer products; `Dense` when it has no such form."""
         return Dense("it has no product in compressed form")
 
     def activation_step(self) -> Any:
-        """The one step to which products round activations; None when they do not, or each row has its own."""
+        """The step to which products round activations; None when they do not round, or use a step per row."""
         grid = self.as_grid()
         return None if isinstance(grid, Dense) else grid.activation_step()
 
     def prepare(self) -> Any:
-        """The form that runs fastest on this machine: an array where no product is faster on the node."""
+        """The form that runs fastest on this machine: a dense array if the node is not faster."""
         grid = self.as_grid()
         ready = None if isinstance(grid, Dense) else grid.prepare()
         return ready if isinstance(ready, Node) else self.materialize()
@@ -168,18 +176,18 @@ class Node:
         return self.size
 
     def stacked(self) -> "Node | None":
-        """The same tensor with every array carrying axis 0, ready for `scan`; None when it cannot be split."""
+        """The same tensor with axis 0 on every array, ready for `scan`; None when it cannot be split."""
         return None
 
-    def partition(self, axes: tuple[Any, ...], sizes: Mapping[str, int]) -> Any:
-        """The node with a `PartitionSpec` for every array, given the mesh axes of each axis of the dense tensor.
+    def specs(self, axes: tuple[Any, ...], sizes: Mapping[str, int]) -> Any:
+        """The node with a `PartitionSpec` per array, so that each device holds the node of its shard.
 
-        Each device then holds the node of its part of the tensor; `sizes` counts the devices along each mesh axis.
+        `axes` are the mesh axes of each axis of the dense tensor; `sizes` counts the devices along each mesh axis.
         """
         return Dense("its arrays have no known relation to the axes of the tensor")
 
     def mesh_axes(self) -> list[Any]:
-        """The mesh axes on which the axes of the dense tensor lie, where array types hold their sharding."""
+        """The mesh axes that shard each axis of the dense tensor, where array types hold their sharding."""
         return [None] * self.ndim
 
 
@@ -187,8 +195,8 @@ class Node:
 def node(cls: T) -> T:
     """Turns a class with role-annotated fields into a frozen pytree dataclass, and registers it in `node_types`.
 
-    The name of the type is that of the class for classes of compressjax, and `"module:QualName"` for all others. A
-    later class of the same name replaces the earlier one, so a notebook can run a cell again.
+    The type name is the class name inside compressjax, and `"module:QualName"` elsewhere. A later class of the same
+    name replaces the earlier one, so a notebook cell can run again.
 
     Args:
         cls: Subclass of `Node` whose every field is `value()`, `buffer()` or `meta()`.
@@ -207,7 +215,7 @@ def node(cls: T) -> T:
         >>> jax.tree.leaves(Scaled(1.0, 3))
         [1.0]
     """
-    made: Any = dataclasses.dataclass(frozen=True, eq=False)(cls)
+    made: Any = dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls)
     roles = {field.name: field.metadata.get(_ROLE) for field in dataclasses.fields(made)}
     missing = [name for name, role in roles.items() if role is None]
     if missing:
@@ -227,7 +235,7 @@ def node(cls: T) -> T:
 
 
 def node_types() -> dict[str, type[Node]]:
-    """Every node type declared so far with `node`, by the name that files store.
+    """Returns every node type declared so far with `node`, by the name that files store.
 
     Returns:
         `{name: class}`.
@@ -241,7 +249,7 @@ def node_types() -> dict[str, type[Node]]:
 
 
 def is_node(x: Any) -> bool:
-    """Whether `x` is a node (for the `is_leaf` argument of tree functions).
+    """Whether `x` is a node; use it as `is_leaf` in tree functions.
 
     Args:
         x: Anything.
@@ -257,7 +265,7 @@ def is_node(x: Any) -> bool:
 
 
 def dense(x: Any) -> jax.Array:
-    """The dense array behind an array or a node.
+    """Returns the dense array of an array or a node.
 
     Args:
         x: An array or a node.
@@ -273,7 +281,7 @@ def dense(x: Any) -> jax.Array:
 
 
 def entry_bits(x: Any, kept: int | None = None) -> int:
-    """Packed bits of an array or node, of which only `kept` entries are stored.
+    """Returns the packed size in bits of an array or a node.
 
     Args:
         x: An array, an abstract array or a node.

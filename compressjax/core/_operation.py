@@ -1,4 +1,4 @@
-"""Operations as values: what a node is asked to do, and its answer that it cannot."""
+"""Descriptions of operations on nodes, and the result that asks for a dense operand."""
 
 import dataclasses
 from typing import Any, NamedTuple
@@ -7,16 +7,16 @@ import jax
 
 
 class Dense(NamedTuple):
-    """A node's answer that it is better made dense, and why."""
+    """Result of an operation that a node cannot run, or not faster than its dense array."""
 
     reason: str
 
 
 class Window(NamedTuple):
-    """What is kept of one axis.
+    """The part of one axis that is kept.
 
     Attributes:
-        start: First index: an int, or an integer scalar that is known only at run time.
+        start: First index: an int, or an integer scalar known only at run time.
         size: Number of entries.
         step: Distance between entries; 1 when the start is not an int.
     """
@@ -28,12 +28,12 @@ class Window(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Product:
-    """Which axes of `x` and of the node a product sums over and shares; result axes are batch, x's, the node's.
+    """The axes that a product of `x` and a node sums over and shares; result axes are (batch, x's, the node's).
 
     Attributes:
-        x_sum: Axes of x that are summed over.
+        x_sum: Axes of x to sum over.
         x_batch: Batch axes of x.
-        sum: Axes of the node that are summed over, in the same order.
+        sum: Axes of the node to sum over, in the same order.
         batch: Batch axes of the node.
         precision: As for `jax.lax.dot_general`.
         dtype: Result dtype, or None.
@@ -60,7 +60,7 @@ class Product:
         return tuple(a for a in range(ndim) if a not in self.sum and a not in self.batch)
 
     def x_free(self, ndim: int) -> tuple[int, ...]:
-        """Axes of an x of `ndim` axes that appear in the result without being batch."""
+        """Axes of an x of `ndim` axes that appear in the result and are not batch axes."""
         return tuple(a for a in range(ndim) if a not in self.x_sum and a not in self.x_batch)
 
     def dense(self, x: jax.Array, w: jax.Array) -> jax.Array:
@@ -73,14 +73,14 @@ class Convolution:
     """The parameters of `jax.lax.conv_general_dilated`, with a node as the kernel.
 
     Attributes:
-        window_strides: One an axis.
-        padding: `(low, high)` an axis.
-        lhs_dilation: Of the image, one an axis.
-        rhs_dilation: Of the kernel, one an axis.
+        window_strides: One stride per axis.
+        padding: `(low, high)` per axis.
+        lhs_dilation: Dilation of the image per axis.
+        rhs_dilation: Dilation of the kernel per axis.
         dimension_numbers: `jax.lax.ConvDimensionNumbers`.
-        feature_group_count: Groups of channels.
-        batch_group_count: Groups of images.
-        precision: As for the operation.
+        feature_group_count: Number of groups of channels.
+        batch_group_count: Number of groups of images.
+        precision: As for `jax.lax.conv_general_dilated`.
         dtype: Result dtype, or None.
 
     Example:

@@ -11,7 +11,7 @@ from compressjax.core._masks import ByPath, zero_masked
 
 
 class CompressedState(NamedTuple):
-    """State of `as_optax`: the optimizer's, and the compression's (masks, scales, centroids)."""
+    """State of `as_optax`: that of the optimizer, and that of the compression (masks, scales, centroids)."""
 
     inner: Any
     compression: Any
@@ -20,23 +20,23 @@ class CompressedState(NamedTuple):
 def as_optax(
     compression: Compression, optimizer: optax.GradientTransformation
 ) -> optax.GradientTransformationExtraArgs:
-    """Joins a compression and an optimizer: masked weights never move, moments included.
+    """Combines a compression and an optimizer; masked weights and their moments never move.
 
     .. math:: (g', s') = before(g_t, \\theta_t, s_t), \\quad u = M_{s'}\\,opt(g'; M_{s'} m_t), \\quad
         (\\theta_{t+1}, s_{t+1}) = after(\\theta_t + u, s')
 
-    with `M` the method's masks of what moves and `m` the optimizer's moments: what a mask takes out is forgotten before
-    they are used again. The returned state belongs to the parameters *after* the step. Where the method moves an entry
-    there, the update returned is the difference, so that `optax.apply_updates` lands on it (exactly, where it lands on
-    0); elsewhere it is the optimizer's, bit for bit.
+    with `M` the masks of the entries that train and `m` the moments of the optimizer, which are masked before each use.
+    The returned state belongs to the parameters *after* the step. Where `after` changes an entry, the update is the
+    difference to it, so that `optax.apply_updates` arrives there (exactly, if the entry is 0). All other updates are
+    those of the optimizer, bit for bit.
 
     Args:
         compression: Any compression.
-        optimizer: Any optax transformation, `partition`, `MultiSteps` and `inject_hyperparams` included.
+        optimizer: Any optax transformation, including `partition`, `MultiSteps` and `inject_hyperparams`.
 
     Returns:
-        A transformation whose `update(grads, state, params, stats=None, slopes=None)` needs `params`; `slopes` are the
-        gradients with respect to `state.compression`, for methods that learn by them.
+        A transformation with `update(grads, state, params, stats=None, slopes=None)`; `slopes` are the gradients with
+        respect to `state.compression`, for methods that learn from them.
 
     Raises:
         ValueError: From `update`, when `params` is absent.
@@ -58,11 +58,11 @@ def as_optax(
         grads: Any, state: CompressedState, params: Any = None, *, stats: Any = None, slopes: Any = None, **extra: Any
     ) -> Any:
         if params is None:
-            raise ValueError("as_optax: update needs params=; a compression follows weights, not only their gradients")
+            raise ValueError("as_optax: update needs params=; a compression depends on weights, not only on gradients")
         received, learned = compression.before_step(grads, params, state.compression, slopes)
         moving = compression.masks(params, learned).moving
-        # Before the step, not after the last one: the trajectory is the same, and here the compiler fuses it into the
-        # optimizer's own pass over its moments.
+        # Mask before the step instead of after the last one: the result is the same, and here the compiler fuses the
+        # masks into the optimizer's pass over its moments.
         inner = _mask_moments(state.inner, params, moving)
         # Pass masked weights as zeros so that weight decay cannot enter the moments.
         updates, inner = optimizer.update(received, inner, zero_masked(params, moving), **extra)
@@ -75,7 +75,7 @@ def as_optax(
 
 
 def _land(updates: Any, params: Any, moved: Any, after: Any) -> Any:
-    """Updates that end on the parameters that the method wants, changed only where it moves something."""
+    """Updates that arrive at `after`; those of the optimizer wherever the method changes nothing."""
 
     def leaf(u: jax.Array, p: jax.Array, m: jax.Array, q: jax.Array) -> jax.Array:
         if q is m:
@@ -86,7 +86,7 @@ def _land(updates: Any, params: Any, moved: Any, after: Any) -> Any:
 
 
 def _mask_moments(inner: Any, params: Any, moving: ByPath) -> Any:
-    """Masks every subtree of the optimizer's state that mirrors the parameters."""
+    """Masks every subtree of the optimizer state that has the structure and shapes of the parameters."""
     if not moving:
         return inner
     shapes = {path: leaf.shape for path, leaf in jax.tree_util.tree_flatten_with_path(params)[0]}

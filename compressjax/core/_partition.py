@@ -7,6 +7,7 @@ from compressjax.core._compression import Compression
 from compressjax.core._masks import Masks
 from compressjax.core._select import Selector, listing, matches, shown
 from compressjax.core._tree import Chosen, values, with_values
+from compressjax.core._unchanged import report_unchanged, unchanged
 
 
 class PartitionState(NamedTuple):
@@ -16,22 +17,20 @@ class PartitionState(NamedTuple):
 
 
 def partition(rules: Mapping[Selector, Compression]) -> Compression:
-    """Gives each compression the values that its selector matches; the first match wins, the rest is left alone.
+    """Applies each compression to the values that its selector matches; the first match wins, other values stay dense.
 
     .. math:: view(\\theta, s)_l = view_{r(l)}(\\theta_l, s_{r(l)})
 
-    Selectors are taken literally: `".*"` means biases too. Rules may be partitions, chains and sequences themselves.
-
     Args:
         rules: `{selector: compression}`; a selector is a regular expression for the whole path, or
-            `(path, leaf) -> bool`.
+            `(path, leaf) -> bool`. `".*"` includes biases. Rules may be partitions, chains and sequences.
 
     Returns:
-        One compression; its state is a `PartitionState`, or with one rule the state of that rule.
+        One compression; its state is a `PartitionState`, or the state of the rule if there is only one.
 
     Raises:
-        ValueError: If there are no rules; from `init`, when a selector selects nothing, alone or because earlier rules
-            took all that it matches.
+        ValueError: If there are no rules; from `init`, when a selector matches no value, or only values that earlier
+            rules took.
 
     Example:
         >>> from compressjax.core import identity
@@ -53,7 +52,7 @@ def partition(rules: Mapping[Selector, Compression]) -> Compression:
             mine = {path: leaf for path, leaf in matched.items() if path not in taken}
             if not mine:
                 reason = f"earlier rules took {sorted(matched)}" if matched else f"the tree has {listing(flat)}"
-                raise ValueError(f"{c.name}: {shown(selector)} selects nothing: {reason}; mend the rule or drop it")
+                raise ValueError(f"{c.name}: {shown(selector)} selects nothing: {reason}; fix the rule or remove it")
             taken.update(mine)
             found.append(Chosen(mine, tree))
         return found
@@ -105,7 +104,7 @@ def _with(tree: Any, parts: list[Mapping[str, Any]]) -> Any:
 
 
 def only(selector: Selector, compression: Compression) -> Compression:
-    """Restricts a compression to the values that a selector selects (kernels or not).
+    """Restricts a compression to the values that a selector matches, kernels or not.
 
     Args:
         selector: Regular expression for the whole path, or `(path, leaf) -> bool`.
@@ -122,19 +121,25 @@ def only(selector: Selector, compression: Compression) -> Compression:
     return partition({selector: compression})
 
 
-def compress(params: Any, rules: Mapping[Selector, Compression], stats: Any = None) -> Any:
-    """Compresses the leaves that each selector matches, without training: `partition`, set up and encoded.
+def compress(
+    params: Any, rules: Mapping[Selector, Compression], stats: Any = None, *, on_unchanged: str = "raise"
+) -> Any:
+    """Compresses the leaves that each selector matches, without training.
 
     Args:
-        params: A tree of arrays (or of nodes, whose values are then compressed further).
+        params: A tree of arrays and nodes; values inside nodes are compressed further.
         rules: `{selector: compression}`, as for `partition`.
         stats: Statistics from `observe`, for methods that read them.
+        on_unchanged: `"raise"`, `"warn"` or `"ignore"` when a rule changed no value and saved no byte of all its leaves
+            (a rank that is too high, a sparsity of 0, a method that needs training). `identity()` may change nothing.
+            `summary` shows single leaves that did not change.
 
     Returns:
-        The tree, with nodes where leaves were compressed; `lift` runs it and `artifact.save` stores it.
+        The tree with nodes in place of the compressed leaves; `lift` runs it and `artifact.save` stores it.
 
     Raises:
-        ValueError: If a selector selects nothing, alone or because earlier rules took all that it matches.
+        ValueError: If a selector matches no value, or only values that earlier rules took; if a rule changed nothing
+            and `on_unchanged` is `"raise"`.
 
     Example:
         >>> import jax.numpy as jnp
@@ -143,6 +148,12 @@ def compress(params: Any, rules: Mapping[Selector, Compression], stats: Any = No
         (2, 2)
     """
     compression = partition(rules)
-    # No step is taken here, so parameters stay where they are.
+    # Ignore the parameters of after_step, because there was no step.
     _, state = compression.after_step(params, compression.init(params), stats)
-    return compression.encode(params, state)
+    tree = compression.encode(params, state)
+    same, flat = unchanged(params, tree), values(params)
+    for selector, c in rules.items():
+        mine = [path for path, leaf in flat.items() if matches(selector, path, leaf)]
+        report_unchanged(c.name, mine, same, on_unchanged)
+        flat = {path: leaf for path, leaf in flat.items() if path not in mine}
+    return tree

@@ -12,7 +12,7 @@ Selector = str | Callable[[str, Any], bool]
 def kernels(path: str, leaf: Any) -> bool:
     """Selects the weights of products: values with two or more axes that are not named bias or scale.
 
-    The name matters because attention layers have biases `[heads, features]`.
+    The name counts because attention layers have biases `[heads, features]`.
 
     Args:
         path: Value path.
@@ -30,7 +30,7 @@ def kernels(path: str, leaf: Any) -> bool:
 
 
 def matches(selector: Selector, path: str, leaf: Any) -> bool:
-    """Whether one selector selects one value.
+    """Whether a selector matches a value.
 
     Args:
         selector: Regular expression for `re.fullmatch`, or `(path, leaf) -> bool`.
@@ -38,7 +38,7 @@ def matches(selector: Selector, path: str, leaf: Any) -> bool:
         leaf: Array, concrete or abstract.
 
     Returns:
-        True when selected.
+        True when it matches.
 
     Raises:
         ValueError: If the string is not a regular expression.
@@ -56,7 +56,7 @@ def matches(selector: Selector, path: str, leaf: Any) -> bool:
 
 
 def select(tree: Any, selector: Selector = kernels, who: str = "select") -> tuple[str, ...]:
-    """The paths of the values that a selector selects.
+    """Returns the paths of the values that a selector matches.
 
     Args:
         tree: A tree of arrays and nodes, or a flat `{path: array}` dict.
@@ -67,7 +67,7 @@ def select(tree: Any, selector: Selector = kernels, who: str = "select") -> tupl
         Paths in tree order.
 
     Raises:
-        ValueError: If nothing is selected.
+        ValueError: If the selector matches nothing.
 
     Example:
         >>> import jax.numpy as jnp
@@ -78,12 +78,12 @@ def select(tree: Any, selector: Selector = kernels, who: str = "select") -> tupl
 
 
 def selected(tree: Any, who: str, selector: Selector = kernels) -> dict[str, Any]:
-    """The values that a method acts on: all of those that a rule of `partition` chose, or those of its own selector.
+    """Returns the values that a method acts on: those chosen by a rule of `partition`, or by its own selector.
 
     Args:
         tree: A tree of arrays and nodes.
         who: Name for the error message.
-        selector: The method's own.
+        selector: Selector of the method.
 
     Returns:
         `{path: array}`.
@@ -107,36 +107,12 @@ def _selected(flat: dict[str, Any], who: str, selector: Selector) -> dict[str, A
 
 
 def shown(selector: Selector) -> str:
-    """A selector for messages and names.
-
-    Args:
-        selector: Regular expression or function.
-
-    Returns:
-        The expression in quotes, or the function's name.
-
-    Example:
-        >>> shown(".*bias"), shown(kernels)
-        ("'.*bias'", 'kernels')
-    """
+    """A selector for messages: the quoted expression, or the name of the function."""
     return repr(selector) if isinstance(selector, str) else getattr(selector, "__name__", "function")
 
 
 def listing(flat: Mapping[str, Any], limit: int = 12) -> str:
-    """Paths and shapes of values, for messages.
-
-    Args:
-        flat: `{path: array}`.
-        limit: How many to name.
-
-    Returns:
-        One line.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> listing({"a": jnp.zeros(2)})
-        'a (2,)'
-    """
+    """Paths and shapes of values, for messages."""
     rows = [f"{path} {tuple(leaf.shape)}" for path, leaf in flat.items()]
     more = f" and {len(rows) - limit} more" if len(rows) > limit else ""
     return (", ".join(rows[:limit]) or "none") + more

@@ -1,4 +1,4 @@
-"""Verbs on trees that hold arrays and nodes: values, with_values, map_values, materialize, storage."""
+"""Functions on trees of arrays and nodes: values, with_values, map_values, materialize, storage."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ def _key(entry: Any) -> str:
 
 
 def path_string(path: tuple[Any, ...]) -> str:
-    """The value path of a JAX key path, `/`-joined; the `.value` that NNX variables add is dropped.
+    """Returns the value path of a JAX key path, joined by `/`, without the `.value` that NNX variables add.
 
     Args:
         path: Key path as given by `jax.tree_util.tree_flatten_with_path`.
@@ -34,7 +34,7 @@ def path_string(path: tuple[Any, ...]) -> str:
 
 
 def is_value(leaf: Any) -> bool:
-    """Whether a leaf is a floating array (concrete or abstract).
+    """Whether a leaf is a floating-point array, concrete or abstract.
 
     Args:
         leaf: Any tree leaf.
@@ -51,10 +51,10 @@ def is_value(leaf: Any) -> bool:
 
 @jax.tree_util.register_pytree_with_keys_class
 class Chosen(dict[str, Any]):
-    """Values by path that a rule of `partition` has chosen: a method acts on all of them.
+    """Values by path that a rule of `partition` chose; a method acts on all of them.
 
     Attributes:
-        within: The tree that they were taken from, for methods that must see all of it; None behind `jit`.
+        within: The whole tree, for methods that need all of it; None inside `jit`.
     """
 
     def __init__(self, flat: Mapping[str, Any], within: Any = None) -> None:
@@ -68,15 +68,15 @@ class Chosen(dict[str, Any]):
 
     @classmethod
     def tree_unflatten(cls, paths: tuple[str, ...], leaves: Any) -> "Chosen":
-        """Values without the tree around them."""
+        """Values without the whole tree."""
         return cls(dict(zip(paths, leaves, strict=True)))
 
 
 def whole(tree: Any) -> Any:
-    """The whole tree that chosen values stand in, with them in their places.
+    """Returns the whole tree from which a rule chose values, with those values in it.
 
     Args:
-        tree: What a compression was given.
+        tree: The tree or the chosen values that a compression received.
 
     Returns:
         The tree itself, unless a rule chose from a larger one.
@@ -109,10 +109,10 @@ def _map_node(f: Callable[[str, Any], Any], path: str, item: Node) -> Node:
 
 
 def map_values(f: Callable[[str, Any], Any], tree: Any) -> Any:
-    """Applies `f(path, array)` to every value at any nesting depth; frames and other leaves are left alone.
+    """Applies `f(path, array)` to every value at any nesting depth; buffers and other leaves stay.
 
     Args:
-        f: Function of a value path and an array; what it returns (array or node) takes the array's place.
+        f: Function of a value path and an array; returns the new array or node.
         tree: A tree of arrays and nodes.
 
     Returns:
@@ -133,7 +133,7 @@ def map_values(f: Callable[[str, Any], Any], tree: Any) -> Any:
 
 
 def values(tree: Any) -> dict[str, Any]:
-    """All values of a tree by path: dense floating arrays, and the `value` fields inside nodes.
+    """Returns all values of a tree by path: dense floating-point arrays, and the `value` fields inside nodes.
 
     Args:
         tree: A tree of arrays (concrete or abstract) and nodes.
@@ -161,11 +161,11 @@ def values(tree: Any) -> dict[str, Any]:
 
 
 def with_values(tree: Any, new: Mapping[str, Any]) -> Any:
-    """Puts arrays or nodes in the place of values, by path.
+    """Replaces values by arrays or nodes, by path.
 
     Args:
         tree: A tree of arrays and nodes.
-        new: `{path: array or node}`; paths that are absent keep their value.
+        new: `{path: array or node}`; other paths keep their value.
 
     Returns:
         The changed tree.
@@ -190,7 +190,7 @@ def with_values(tree: Any, new: Mapping[str, Any]) -> Any:
 
 
 def nodes(tree: Any) -> dict[str, Any]:
-    """Top-level leaves by path: one entry for every array or node that stands where a dense array stood.
+    """Returns the top-level leaves by path: one entry per array or node.
 
     Args:
         tree: A tree of arrays and nodes.
@@ -223,7 +223,7 @@ def materialize(tree: Any) -> Any:
 
 
 def storage(tree: Any) -> dict[str, int]:
-    """Packed size in bits of every leaf of a tree.
+    """Returns the packed size in bits of every leaf of a tree.
 
     Args:
         tree: A tree of arrays and nodes.

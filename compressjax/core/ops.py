@@ -1,6 +1,6 @@
-"""Operations on an operand, array or node: JAX does them on arrays, a node's own method on a node.
+"""Operations on arrays and nodes: arrays use JAX, nodes their own methods.
 
-The result is an array or a node, or `Dense` with the reason why the node has no such form.
+The result is an array, a node, or `Dense` with the reason why the node cannot run the operation.
 """
 
 import math
@@ -18,7 +18,7 @@ Spec = jax.sharding.PartitionSpec
 
 
 def rebuild(make: Callable[..., Any], *parts: Any) -> Any:
-    """`make(*parts)`, or the first part that is `Dense`."""
+    """Returns `make(*parts)`, or the first part that is `Dense`."""
     refused = [p for p in parts if isinstance(p, Dense)]
     return refused[0] if refused else make(*parts)
 
@@ -52,7 +52,7 @@ def _cut_array(x: Any, window: Sequence[Window | None]) -> jax.Array:
         ends = [w.start + (w.size - 1) * w.step + 1 if w.size else w.start for w in parts]
         x = jax.lax.slice(x, [w.start for w in parts], ends, [w.step for w in parts])
     if any(w is not None for w in moving):
-        # The operation clamps; `jax.lax.dynamic_slice` would first count negative indices from the end.
+        # Clip first, because `jax.lax.dynamic_slice` counts negative indices from the end.
         starts = [jnp.clip(w.start, 0, d - w.size) if w else 0 for w, d in zip(moving, x.shape, strict=True)]
         x = jax.lax.dynamic_slice(x, starts, [w.size if w else d for w, d in zip(moving, x.shape, strict=True)])
     return jnp.asarray(x)
@@ -78,32 +78,22 @@ def multiply(x: jax.Array, w: Any, how: Product | Convolution) -> Any:
 
 
 def product(x: jax.Array, w: Any, how: Product | Convolution) -> jax.Array:
-    """The same, made dense where that is no slower."""
+    """The product or convolution, on the dense operand where that is no slower."""
     out = multiply(x, w, how)
     return how.dense(x, dense(w)) if isinstance(out, Dense) else out
 
 
-def partition(x: Any, spec: Any, sizes: Mapping[str, int]) -> Any:
-    """The operand with a `PartitionSpec` for every array: each device then holds the operand of its part of the tensor.
+def specs(x: Any, spec: Any, sizes: Mapping[str, int]) -> Any:
+    """The operand with a `PartitionSpec` per array, so that each device holds the operand of its shard.
 
-    Args:
-        x: Array or node.
-        spec: Of the dense tensor.
-        sizes: Devices along each mesh axis, as `mesh.shape` counts them.
-
-    Returns:
-        A specification, or a node of them.
-
-    Example:
-        >>> partition(jnp.ones((2, 2)), Spec("d"), {"d": 2})
-        PartitionSpec('d', None)
+    `spec` is that of the dense tensor; `sizes` counts the devices along each mesh axis, like `mesh.shape`.
     """
     axes = (*spec, *(None for _ in range(len(x.shape) - len(spec))))
-    return x.partition(axes, sizes) if isinstance(x, Node) else Spec(*axes)
+    return x.specs(axes, sizes) if isinstance(x, Node) else Spec(*axes)
 
 
 def mesh_axes(x: Any) -> list[Any]:
-    """The mesh axes on which the axes of the tensor lie, where array types hold their sharding."""
+    """The mesh axes that shard each axis of the tensor, where array types hold their sharding."""
     if isinstance(x, Node):
         return x.mesh_axes()
     spec = jax.typeof(x).sharding.spec
@@ -116,12 +106,12 @@ def prepare(x: Any) -> Any:
 
 
 def stacked(x: Any) -> Any:
-    """The operand as a stack over axis 0; None when it is none."""
+    """The operand as a stack over axis 0; None when it cannot be split."""
     return x.stacked() if isinstance(x, Node) else x
 
 
 def as_grid(x: Any) -> Any:
-    """The integer grid that the operand is."""
+    """The operand as an integer grid."""
     return x.as_grid() if isinstance(x, Node) else Dense("an array of floats")
 
 

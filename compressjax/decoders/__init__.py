@@ -1,6 +1,6 @@
-"""What NumPy knows of compressjax's own nodes, one file a node; JAX is never imported.
+"""NumPy decoders of compressjax's nodes, one file per node, without JAX.
 
-`compressjax.coding` loads this folder when it meets the first node. Each file registers its type.
+`compressjax.coding` imports this folder when it first reads a node. Each file registers its type.
 """
 
 from compressjax.decoders import _block_diagonal, _codebook, _low_rank, _masked, _quantized, _sum  # noqa: F401 - each registers itself

@@ -25,7 +25,7 @@ def _shape(shapes: Mapping[str, Any], meta: Mapping[str, Any]) -> tuple[int, ...
 
 
 def _axes(meta: Mapping[str, Any], ndim: int) -> tuple[int, ...]:
-    """Permutation that takes dense axes to stored axes: `order` speaks of the trailing axes."""
+    """Permutation from dense axes to stored axes; `order` permutes the trailing axes."""
     order = meta.get("order") or ()
     lead = ndim - len(order)
     if lead < 0 or sorted(order) != list(range(len(order))):

@@ -1,4 +1,4 @@
-"""Losses that carry what a large model knows to a small one."""
+"""Distillation losses."""
 
 from compressjax.distill._soft_target_loss import soft_target_loss, soft_targets
 

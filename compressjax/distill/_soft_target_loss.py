@@ -5,12 +5,12 @@ import jax.numpy as jnp
 
 
 def soft_targets(logits: jax.Array, temperature: float) -> jax.Array:
-    """Class probabilities at a temperature.
+    """Returns class probabilities at a temperature.
 
     .. math:: p_i = \\frac{\\exp(z_i / T)}{\\sum_j \\exp(z_j / T)}
 
     Args:
-        logits: `[..., classes]`, any floating dtype.
+        logits: `[..., classes]`, any floating-point dtype.
         temperature: `T`, above 0; larger is softer.
 
     Returns:
@@ -36,17 +36,17 @@ def soft_target_loss(
     temperature: float = 4.0,
     alpha: float = 0.5,
 ) -> jax.Array:
-    """Distance to the teacher's softened probabilities, mixed with the usual loss on the labels.
+    """Returns the divergence from the softened probabilities of a teacher, mixed with the loss on the labels.
 
     .. math:: L = \\alpha T^2\\, KL(p^{teacher}_T \\,\\|\\, p^{student}_T) + (1 - \\alpha)\\, CE(y, p^{student}_1)
 
-    The factor `T^2` keeps the size of the soft gradient as the temperature changes: at high temperature the soft part
-    tends to `mean((v - z) ** 2) / 2` over the classes, for logits with zero mean.
+    The factor `T^2` keeps the scale of the gradient as the temperature changes: at high temperature the soft part
+    approaches `mean((v - z) ** 2) / 2` over the classes, for logits of zero mean.
 
     Args:
-        student_logits: `z`, `[..., classes]`, any floating dtype; computed in float32.
+        student_logits: `z`, `[..., classes]`, any floating-point dtype; computed in float32.
         teacher_logits: `v`, of the same shape; no gradient flows to them.
-        labels: `[...]` integers or `[..., classes]` probabilities; None uses the soft part alone, unweighted.
+        labels: `[...]` integers or `[..., classes]` probabilities; None returns only the soft part, unweighted.
         temperature: `T`, above 0.
         alpha: Weight of the soft part, in [0, 1].
 
@@ -54,7 +54,7 @@ def soft_target_loss(
         Scalar, float32: the mean over all but the last axis.
 
     Raises:
-        ValueError: If shapes do not agree, or `temperature` or `alpha` is out of range.
+        ValueError: If shapes do not match, or `temperature` or `alpha` is out of range.
 
     Example:
         >>> logits = jnp.array([[2.0, 0.0]])
@@ -69,7 +69,7 @@ def soft_target_loss(
             "in shape; both must be [..., classes] over the same examples"
         )
     if not 0.0 <= alpha <= 1.0:
-        raise ValueError(f"soft_target_loss: alpha={alpha} must lie in [0, 1]; 1 ignores the labels")
+        raise ValueError(f"soft_target_loss: alpha={alpha} must be in [0, 1]; 1 ignores the labels")
     log_teacher = _log_soft(jax.lax.stop_gradient(teacher_logits), temperature)
     log_student = _log_soft(student_logits, temperature)
     divergence = jnp.sum(jnp.exp(log_teacher) * (log_teacher - log_student), axis=-1)
@@ -81,7 +81,7 @@ def soft_target_loss(
 
 def _log_soft(logits: jax.Array, temperature: float) -> jax.Array:
     if not temperature > 0:
-        raise ValueError(f"temperature={temperature} must be positive; 1 leaves the probabilities as they are")
+        raise ValueError(f"temperature={temperature} must be positive; 1 keeps the probabilities unchanged")
     return jax.nn.log_softmax(logits.astype(jnp.float32) / temperature, axis=-1)
 
 
@@ -91,7 +91,7 @@ def _cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
         return -jnp.mean(jnp.sum(labels.astype(jnp.float32) * log_probabilities, axis=-1))
     if labels.shape != logits.shape[:-1] or not jnp.issubdtype(labels.dtype, jnp.integer):
         raise ValueError(
-            f"soft_target_loss: labels {labels.shape} of {labels.dtype} do not fit logits {logits.shape}; give "
+            f"soft_target_loss: labels {labels.shape} of {labels.dtype} do not match logits {logits.shape}; give "
             f"integers {logits.shape[:-1]} or probabilities {logits.shape}"
         )
     return -jnp.mean(jnp.take_along_axis(log_probabilities, labels[..., None], axis=-1))

@@ -1,4 +1,4 @@
-"""Which rank, and whether it pays."""
+"""Choice of the rank, and whether it saves parameters."""
 
 import math
 
@@ -7,23 +7,7 @@ import numpy as np
 
 
 def split(shape: tuple[int, ...], inputs: int | None = None, batch: int = 0) -> tuple[int, int, int]:
-    """Input axes, and the sizes of the matrix that a kernel stands for.
-
-    Args:
-        shape: `[*batch, *in, *out]`.
-        inputs: Number of input axes; all but the last when None.
-        batch: Number of leading axes that are not factorized.
-
-    Returns:
-        `(inputs, in, out)`, sizes multiplied over the axes.
-
-    Raises:
-        ValueError: If no input or no output axis is left.
-
-    Example:
-        >>> split((3, 3, 16, 32))
-        (3, 144, 32)
-    """
+    """Number of input axes, and the sizes of the matrix of a kernel `[*batch, *in, *out]`."""
     axes = len(shape) - batch
     inputs = axes - 1 if inputs is None else inputs
     if batch < 0 or not 1 <= inputs < axes:
@@ -32,7 +16,7 @@ def split(shape: tuple[int, ...], inputs: int | None = None, batch: int = 0) -> 
 
 
 def pays(shape: tuple[int, ...], rank: int, *, inputs: int | None = None, batch: int = 0) -> bool:
-    """Whether factors of this rank hold fewer numbers than the dense kernel.
+    """Whether factors of this rank have fewer entries than the dense kernel.
 
     .. math:: r\\,(in + out) < in \\cdot out
 
@@ -43,10 +27,10 @@ def pays(shape: tuple[int, ...], rank: int, *, inputs: int | None = None, batch:
         batch: Number of leading batch axes.
 
     Returns:
-        True when it pays.
+        True if the factors are smaller.
 
     Raises:
-        ValueError: If no input or no output axis is left.
+        ValueError: If there is no input axis or no output axis.
 
     Example:
         >>> pays((784, 300), 32), pays((100, 10), 10)
@@ -57,13 +41,13 @@ def pays(shape: tuple[int, ...], rank: int, *, inputs: int | None = None, batch:
 
 
 def affordable(shape: tuple[int, ...], budget: float, *, inputs: int | None = None, batch: int = 0) -> int:
-    """Largest rank whose factors hold at most `budget` of the dense number of parameters; at least 1.
+    """Returns the largest rank with at most a fraction `budget` of the dense parameters, at least 1.
 
     .. math:: r = \\lfloor budget \\cdot \\frac{in \\cdot out}{in + out} \\rfloor
 
     Args:
         shape: `[*batch, *in, *out]`.
-        budget: Fraction of the dense count, above 0.
+        budget: Fraction of the dense parameters, above 0.
         inputs: Number of input axes; all but the last when None.
         batch: Number of leading batch axes.
 
@@ -71,7 +55,7 @@ def affordable(shape: tuple[int, ...], budget: float, *, inputs: int | None = No
         The rank, between 1 and `min(in, out)`.
 
     Raises:
-        ValueError: If no input or no output axis is left.
+        ValueError: If there is no input axis or no output axis.
 
     Example:
         >>> affordable((100, 100), 0.5)
@@ -82,24 +66,9 @@ def affordable(shape: tuple[int, ...], budget: float, *, inputs: int | None = No
 
 
 def rank_by_energy(singular: jax.Array, energy: float, path: str) -> int:
-    """Smallest rank that keeps a fraction of the squared Frobenius norm, for every batch entry.
+    """The smallest rank that keeps a fraction of the squared Frobenius norm in every batch entry.
 
     .. math:: \\sum_{i \\le r} \\sigma_i^2 \\ge energy \\sum_i \\sigma_i^2
-
-    Args:
-        singular: `[*batch, k]`, descending; concrete.
-        energy: Fraction, in (0, 1].
-        path: Of the leaf, for the message.
-
-    Returns:
-        The rank, at least 1.
-
-    Raises:
-        ValueError: If the values are traced.
-
-    Example:
-        >>> rank_by_energy(np.array([3.0, 1.0]), 0.9, "kernel")
-        1
     """
     if isinstance(singular, jax.core.Tracer):
         raise ValueError(

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression, from_encode
+from compressjax.core import Compression, check_finite, from_encode
 from compressjax.lowrank._rank import affordable, pays, rank_by_energy, split
 from compressjax.tensors import LowRank
 
@@ -20,33 +20,33 @@ def svd(
     batch: int = 0,
     always: bool = False,
 ) -> Compression:
-    """Replaces each kernel by the nearest product of two thin factors.
+    """Replaces each kernel by the nearest product of two low-rank factors.
 
     .. math:: W = U \\Sigma V^T \\approx (U_r \\Sigma_r^{1/2})(\\Sigma_r^{1/2} V_r^T)
 
-    which no other rank-r product approximates better in the Frobenius norm (Eckart and Young); the error is
-    `sum(sigma[r:] ** 2)`. The square roots make both factors alike in size, which suits training and quantization.
+    This is the best rank-r approximation in the Frobenius norm (Eckart and Young), with error `sum(sigma[r:] ** 2)`.
+    The square roots give both factors the same scale, which helps training and quantization.
 
-    What it buys: `r (in + out)` numbers for `in * out`, and the same fraction of the multiplications, so it is faster
-    on every machine, CPUs included, once the fraction is well below 1. A kernel that would not get smaller stays
-    dense (`pays` tells beforehand), unless `always`.
+    Takes `r (in + out)` instead of `in * out` entries, and the same fraction of multiplications, so it is faster on all
+    machines if the fraction is well below 1.
 
     Args:
-        rank: Inner dimension, at least 1; or a fraction of `min(in, out)` in (0, 1]. Cut to `min(in, out)`.
-        energy: Keep the smallest rank with this fraction of the squared norm, in (0, 1]. The rank then depends on
-            the values, so `encode` runs outside of jit only.
-        budget: Largest fraction of the dense parameter count, in (0, 1].
-        inputs: Number of input axes of a kernel `[*batch, *in, *out]`; all but the last when None (so a convolution
-            `[h, w, in, out]` becomes `[h, w, in, r]` and `[r, out]`).
-        batch: Number of leading axes (stacked layers) that are factorized one by one.
-        always: Also factorize where that takes more numbers than the dense kernel.
+        rank: Inner dimension, at least 1, or a fraction of `min(in, out)` in (0, 1]; limited to `min(in, out)`.
+        energy: Keeps the smallest rank with this fraction of the squared norm, in (0, 1]. The rank depends on the
+            values, so `encode` does not run under jit.
+        budget: Maximum fraction of the dense parameters, in (0, 1].
+        inputs: Number of input axes of a kernel `[*batch, *in, *out]`; None for all but the last, which factors a
+            convolution `[h, w, in, out]` into `[h, w, in, r]` and `[r, out]`.
+        batch: Number of leading axes (stacked layers) to factorize separately.
+        always: Whether to factorize even if the factors have more entries than the dense kernel.
 
     Returns:
-        Compression whose nodes are `LowRank`; leaves that do not pay stay arrays. Its gradient is straight-through.
+        Compression whose nodes are `LowRank`, with straight-through gradients; kernels that would not shrink (see
+        `pays`) stay dense.
 
     Raises:
         ValueError: Unless exactly one of `rank`, `energy`, `budget` is given and in range; from `encode`, when a
-            leaf has too few axes, or `energy` is used under a trace.
+            leaf is not finite or has too few axes, or `energy` is used under a trace.
 
     Example:
         >>> from compressjax.core import compress
@@ -60,6 +60,7 @@ def svd(
 
     def encode(path: str, x: jax.Array, stats: Any) -> LowRank | jax.Array:
         del stats
+        check_finite("svd", path, x)
         try:
             axes, rows, columns = split(x.shape, inputs, batch)
         except ValueError as error:
@@ -67,7 +68,7 @@ def svd(
         fixed = _fixed_rank(x.shape, rank, budget, inputs, batch)
         if fixed is not None and not always and not pays(x.shape, fixed, inputs=inputs, batch=batch):
             return x
-        # The view's gradient is straight-through; nobody needs the derivative of a decomposition.
+        # The gradient of the view is straight-through, so do not differentiate the decomposition.
         matrix = jax.lax.stop_gradient(x).astype(jnp.float32).reshape(*x.shape[:batch], rows, columns)
         u, s, vt = jnp.linalg.svd(matrix, full_matrices=False)
         r = rank_by_energy(s, float(energy or 1.0), path) if fixed is None else fixed
@@ -85,7 +86,7 @@ def svd(
 def _fixed_rank(
     shape: tuple[int, ...], rank: int | float | None, budget: float | None, inputs: int | None, batch: int
 ) -> int | None:
-    """The rank where shapes alone decide it; None when the values do."""
+    """The rank if it only depends on shapes; None if it depends on values."""
     _, rows, columns = split(shape, inputs, batch)
     if isinstance(rank, float):
         return max(1, math.floor(rank * min(rows, columns) + 1e-9))

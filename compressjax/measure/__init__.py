@@ -1,4 +1,4 @@
-"""Measuring: bytes, speed, agreement. Pure functions that return numbers and print nothing."""
+"""Measurements of bytes, speed and accuracy."""
 
 from compressjax.measure._accuracy import accuracy_interval, changed_predictions
 from compressjax.measure._cost import MultiplyAdds, flops, multiply_adds
@@ -13,42 +13,13 @@ from compressjax.measure._ranks import rank_correlation
 from compressjax.measure._sensitivity import Agreement, Sensitivity, agreement, estimated_sensitivity, sensitivity
 from compressjax.measure._sparsity import Sparsity, sparsity
 from compressjax.measure._sqnr import sqnr
-from compressjax.measure._table import jsonable, markdown, table
+from compressjax.measure._summary import Summary, summary
+from compressjax.measure._table import html, jsonable, markdown, table
 
 __all__ = [
-    "Agreement",
-    "DeadUnits",
-    "LeafRow",
-    "MaskStatistics",
-    "MultiplyAdds",
-    "PairedDifference",
-    "Proportion",
-    "Ratio",
-    "Sensitivity",
-    "Sparsity",
-    "Timings",
-    "accuracy_interval",
-    "agreement",
-    "changed_predictions",
-    "dead_units",
-    "estimated_sensitivity",
-    "flops",
-    "interleaved",
-    "jsonable",
-    "leaves",
-    "ledger",
-    "markdown",
-    "mask_statistics",
-    "multiply_adds",
-    "paired_difference",
-    "peak_memory",
-    "rank_correlation",
-    "sensitivity",
-    "sparsity",
-    "speedups",
-    "sqnr",
-    "table",
-    "temp_bytes",
-    "totals",
-    "wilson",
-]
+    "Agreement", "DeadUnits", "LeafRow", "MaskStatistics", "MultiplyAdds", "PairedDifference", "Proportion", "Ratio",
+    "Sensitivity", "Sparsity", "Summary", "Timings", "accuracy_interval", "agreement", "changed_predictions",
+    "dead_units", "estimated_sensitivity", "flops", "html", "interleaved", "jsonable", "leaves", "ledger", "markdown",
+    "mask_statistics", "multiply_adds", "paired_difference", "peak_memory", "rank_correlation", "sensitivity",
+    "sparsity", "speedups", "sqnr", "summary", "table", "temp_bytes", "totals", "wilson",
+]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Accuracy with its interval, and agreement of predictions."""
+"""Accuracy with a confidence interval, and agreement of predictions."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from compressjax.measure._interval import Proportion, wilson
 
 
 def accuracy_interval(correct: int, total: int, level: float = 0.95, method: str = "wilson") -> Proportion:
-    """An accuracy with its confidence interval.
+    """Returns an accuracy with its confidence interval.
 
-    Wilson's interval has the stated coverage on average over accuracies. Clopper and Pearson's has at least that
-    coverage for every accuracy, and is wider; its ends solve
+    Wilson's interval has the stated coverage on average over accuracies. The exact interval of Clopper and Pearson has
+    at least that coverage for every accuracy, and is wider; its ends solve
 
     .. math:: P(X \\ge k \\mid p_{low}) = \\alpha / 2, \\quad P(X \\le k \\mid p_{high}) = \\alpha / 2
 
@@ -46,19 +46,19 @@ def accuracy_interval(correct: int, total: int, level: float = 0.95, method: str
 
 
 def changed_predictions(a: Any, b: Any) -> int:
-    """Number of examples that two models label differently; accuracy alone hides changes that cancel.
+    """Counts the examples that two models label differently; a difference of accuracies hides changes that cancel.
 
     .. math:: \\sum_i [\\hat y_i^a \\ne \\hat y_i^b]
 
     Args:
-        a: Labels `[n]`, integers, or scores `[n, classes]`, of which the largest counts.
+        a: Labels `[n]`, integers, or scores `[n, classes]`; the largest score is the label.
         b: Labels or scores of the same examples.
 
     Returns:
         The number.
 
     Raises:
-        ValueError: If the numbers of examples differ or the shapes are neither.
+        ValueError: If the numbers of examples differ or a shape is wrong.
 
     Example:
         >>> changed_predictions([0, 1, 2], [[9.0, 1, 0], [0, 1, 9], [0, 1, 9]])

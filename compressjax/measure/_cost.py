@@ -1,4 +1,4 @@
-"""What running costs: operations as XLA counts them, and multiplications a weight takes part in."""
+"""Cost of running a model: operations as XLA counts them, and multiply-adds per weight."""
 
 import math
 from collections.abc import Callable
@@ -10,11 +10,11 @@ from compressjax.core import is_value, nodes, ops
 
 
 class MultiplyAdds(NamedTuple):
-    """Multiplications and additions that one leaf takes part in, for one input row or one output position.
+    """Multiply-adds of one leaf, for one input row or one output position.
 
     Attributes:
-        dense: Of the dense tensor.
-        stored: Of the node: factors instead of their product, entries under a mask only.
+        dense: Those of the dense tensor.
+        stored: Those of the node: factors instead of their product, only unmasked entries.
     """
 
     dense: int
@@ -22,15 +22,15 @@ class MultiplyAdds(NamedTuple):
 
 
 def flops(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> float:
-    """Floating-point and integer operations of one call, as XLA counts them before it optimizes.
+    """Returns the number of operations of one call, as XLA counts them before optimization.
 
-    A product of `[m, k]` and `[k, n]` counts `2 m k n`. Masks do not lower the count: dense products multiply zeros
-    too. The body of a loop counts once, however often it runs.
+    A product of `[m, k]` and `[k, n]` counts `2 m k n`. Masks do not lower the count, because dense products multiply
+    zeros too. The body of a loop counts once.
 
     Args:
         fn: Any JAX function; `lift(apply)` for trees with nodes.
-        *args: Its arguments; arrays may be abstract.
-        **kwargs: Its keyword arguments.
+        *args: Positional arguments; arrays may be abstract.
+        **kwargs: Keyword arguments.
 
     Returns:
         Number of operations.
@@ -50,19 +50,19 @@ def flops(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> float:
 
 
 def multiply_adds(tree: Any) -> dict[str, MultiplyAdds]:
-    """Multiplications and additions that each kernel takes part in, from shapes, ranks and masks alone.
+    """Returns the multiply-adds of each kernel, from shapes, ranks and masks.
 
     For one input row of a dense layer, or one output position of a convolution,
 
     .. math:: dense = \\prod_i d_i, \\quad LowRank = |L| + |R|, \\quad Masked = \\sum M, \\quad Sum = \\sum_j T_j
 
-    A mask counts as if zeros were skipped, which dense products on CPUs and GPUs do not do.
+    Masked entries do not count, although dense products on CPUs and GPUs do not skip zeros.
 
     Args:
         tree: Tree of arrays and nodes.
 
     Returns:
-        `{path: MultiplyAdds}` for floating leaves with at least two axes.
+        `{path: MultiplyAdds}` for floating-point leaves with at least two axes.
 
     Example:
         >>> import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Timing of several functions in turn, and the ratio of their medians with an interval."""
+"""Interleaved timing of several functions, and the ratios of their medians with intervals."""
 
 import time
 from collections.abc import Callable
@@ -7,17 +7,17 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-# A sample much shorter than this is at the mercy of the clock and of the interpreter around it.
+# Shorter samples are dominated by clock resolution and interpreter overhead.
 _SAMPLE_SECONDS = 2e-3
 
 
 class Ratio(NamedTuple):
-    """How many times faster a function is than the first: median of the first over its own median, with an interval.
+    """Speedup of a function over the first: the ratio of their medians, with an interval.
 
     Attributes:
-        value: the ratio of medians; above 1 the function is faster than the first.
-        low: lower end of the interval.
-        high: upper end of the interval.
+        value: The ratio of medians; above 1 the function is faster than the first.
+        low: Lower end of the interval.
+        high: Upper end of the interval.
     """
 
     value: float
@@ -26,13 +26,13 @@ class Ratio(NamedTuple):
 
 
 class Timings(NamedTuple):
-    """What `interleaved` measured.
+    """Result of `interleaved`.
 
     Attributes:
-        seconds: array `[functions, rounds]`, seconds per call.
-        medians: median seconds per call of each function.
-        ratios: for each function its `Ratio` to the first; the first has exactly 1.
-        inner: calls per sample of each function.
+        seconds: Array `[functions, rounds]`, seconds per call.
+        medians: Median seconds per call of each function.
+        ratios: `Ratio` of each function to the first; exactly 1 for the first.
+        inner: Calls per sample of each function.
     """
 
     seconds: np.ndarray
@@ -51,33 +51,31 @@ def interleaved(
     seed: int = 0,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Timings:
-    """Times functions in turn, round after round, so that whatever slows the machine slows all of them.
+    """Times functions interleaved, in rounds, so that a slow machine affects all of them equally.
 
-    Round `r` visits the functions in order if `r` is even and in reverse if it is odd (A B B A ...), which cancels a
-    linear drift. Each sample is `inner` calls, each waited for with `jax.block_until_ready`, divided by `inner`. With
-    `m_i` the median of function `i` over the rounds, the ratio is
+    Even rounds run the functions in order, odd rounds in reverse (A B B A ...), which cancels a linear drift. Each
+    sample is the mean of `inner` calls with `jax.block_until_ready`. With `m_i` the median of function `i`,
 
-        ratio_i = m_0 / m_i
+    .. math:: ratio_i = m_0 / m_i
 
-    Its interval is the percentile bootstrap over *rounds*: all functions of a round are drawn together, so what they
-    share (frequency, neighbors) does not widen it.
+    The interval is a percentile bootstrap over *rounds*: it draws all functions of a round together, so that common
+    noise (clock frequency, other processes) does not widen it.
 
     Args:
-        *functions: at least one function without arguments; what it returns is waited for. Compile it beforehand or
-            let the warm-up do it.
-        warmup: calls of each function before timing, at least 0.
-        rounds: samples of each function, at least 2.
-        inner: calls per sample, or None to choose for each function the least count that lasts about two milliseconds.
-        level: coverage of the interval, in (0, 1).
-        resamples: draws of the bootstrap, at least 1.
-        seed: seed of the bootstrap; the interval is a function of the samples and this number.
-        clock: returns the time in seconds.
+        *functions: At least one function without arguments. Compile it first, or let the warm-up do it.
+        warmup: Calls of each function before timing, at least 0.
+        rounds: Samples of each function, at least 2.
+        inner: Calls per sample; None chooses the fewest calls that take about two milliseconds, per function.
+        level: Coverage of the interval, in (0, 1).
+        resamples: Draws of the bootstrap, at least 1.
+        seed: Seed of the bootstrap.
+        clock: Returns the time in seconds.
 
     Returns:
-        A `Timings`.
+        The samples, medians and ratios.
 
     Raises:
-        ValueError: if no function is given or a count or the level is out of range.
+        ValueError: If no function is given, or a count or the level is out of range.
 
     Example:
         >>> import jax.numpy as jnp
@@ -110,22 +108,22 @@ def interleaved(
 
 
 def speedups(seconds: np.ndarray, *, level: float = 0.95, resamples: int = 2000, seed: int = 0) -> tuple[Ratio, ...]:
-    """Ratios of the first row's median to each row's median, with a bootstrap interval over columns.
+    """Returns the ratio of the median of the first row to that of each row, with an interval.
 
     The interval of `median(x_0) / median(x_i)` runs from the `(1 - level) / 2` to the `(1 + level) / 2` quantile of the
     same ratio over resampled columns.
 
     Args:
-        seconds: positive array `[functions, rounds]`; column `r` holds what was measured in round `r`.
-        level: coverage of the interval, in (0, 1).
-        resamples: draws of the bootstrap, at least 1.
-        seed: seed of the draws.
+        seconds: Positive array `[functions, rounds]`.
+        level: Coverage of the interval, in (0, 1).
+        resamples: Draws of the bootstrap, at least 1.
+        seed: Seed of the draws.
 
     Returns:
-        One `Ratio` a row; the first is exactly 1.
+        One `Ratio` per row; the first is exactly 1.
 
     Raises:
-        ValueError: if `seconds` has not two axes or holds a value that is not positive, or `level` is out of range.
+        ValueError: If `seconds` does not have two axes, has a value that is not positive, or `level` is out of range.
 
     Example:
         >>> speedups(np.array([[2.0, 2.0, 2.0], [1.0, 1.0, 1.0]]))[1]
@@ -136,8 +134,8 @@ def speedups(seconds: np.ndarray, *, level: float = 0.95, resamples: int = 2000,
     seconds = np.asarray(seconds, np.float64)
     if seconds.ndim != 2 or not np.all(seconds > 0):
         raise ValueError(
-            f"seconds has shape {seconds.shape} and least value {seconds.min(initial=np.inf)}; give positive times as "
-            "[functions, rounds] (a clock too coarse for the function needs a larger inner)"
+            f"seconds has shape {seconds.shape} and minimum {seconds.min(initial=np.inf)}; give positive times as "
+            "[functions, rounds] (use a larger inner if the clock is too coarse)"
         )
     if not 0 < level < 1:
         raise ValueError(f"level={level} is not a coverage; give a number between 0 and 1, such as 0.95")
@@ -158,7 +156,7 @@ def _sample(function: Callable[[], Any], count: int, clock: Callable[[], float])
 
 
 def _inner(function: Callable[[], Any], clock: Callable[[], float]) -> int:
-    """The least power of two of calls that lasts long enough to be timed well."""
+    """The smallest power of two of calls that takes long enough for the clock."""
     count = 1
     while count < 1 << 16 and _sample(function, count, clock) * count < _SAMPLE_SECONDS:
         count *= 2

@@ -1,4 +1,4 @@
-"""The per-layer table: sizes, noise, and what ran on the compressed form."""
+"""The table of leaves: sizes, noise, and which leaves run in compressed form."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from compressjax.interpret import Row
 from compressjax.measure._ledger import ledger, totals
 from compressjax.measure._sqnr import sqnr
 
-# From best to worst: a weight is as good as the worst of its uses.
+# From best to worst; a leaf has the worst status of its uses.
 _STATUSES = ("native", "dense", "fallback")
 
 
@@ -21,20 +21,20 @@ def leaves(
     manifest: Manifest | Ledger | None = None,
     total: bool = True,
 ) -> list[dict[str, Any]]:
-    """One JSON-able row a leaf: how it is stored, in how many bytes, how exact it is, and how it runs.
+    """Returns one row per leaf, ready for JSON: how it is stored, its bytes, its error, and how it runs.
 
     Args:
         tree: Tree of arrays and nodes.
         original: The tree before compression; adds `sqnr_db` (infinite where nothing changed).
-        explained: What `explain(apply)(tree, *inputs)` returned; adds `execution`, the worst over all uses:
-            `"native"`, `"dense"` (materialized by design), `"fallback"` (an operation has no rule), `"array"` for
-            leaves that are no nodes, `"unused"`; and `reason`, which names the operations that needed a dense tensor.
-        manifest: What `artifact.save` returned; adds the file's bytes and rows for its other parts.
+        explained: Result of `explain(apply)(tree, *inputs)`; adds `execution`, the worst of all uses: `"native"`,
+            `"dense"` (materialized by design), `"fallback"` (an operation has no rule), `"array"` (not a node) or
+            `"unused"`; and `reason`, which names the operations that needed a dense tensor.
+        manifest: Result of `artifact.save`; adds bytes in the file, and rows for its other parts.
         total: Whether to add a row with the sums.
 
     Returns:
         Rows with the keys `path`, `method`, `shape`, `entries`, `bits_per_weight`, `float32_bytes`, `packed_bytes`,
-        `file_bytes` and those named above.
+        `file_bytes` and those above.
 
     Raises:
         ValueError: If the trees or the file do not match.

@@ -1,4 +1,4 @@
-"""Where the bytes are: a row a leaf, from the tree alone or joined with the file that holds it."""
+"""Sizes of the leaves of a tree, from the tree only or also from its file."""
 
 import math
 from collections.abc import Iterable
@@ -12,17 +12,17 @@ from compressjax.interpret import describe
 
 
 class LeafRow(NamedTuple):
-    """The size of a leaf, or of a part of the file that is no leaf, or of a whole.
+    """The size of a leaf, of another part of the file, or of the sum.
 
     Attributes:
-        path: Value path; `"(manifest)"` and the like for what is no leaf.
-        method: Chain of nodes such as `"Masked(Codebook)"`, `"dense"`, or `"overhead"`.
-        shape: Dense shape, None where there is none.
+        path: Value path; `"(manifest)"` and similar for other parts of the file.
+        method: Nested node types such as `"Masked(Codebook)"`, `"dense"`, or `"overhead"`.
+        shape: Dense shape; None for overhead and sums.
         entries: Number of dense entries.
-        bits_per_weight: Bits an entry: of the file where it is known, else packed. None without entries.
-        float32_bytes: Four bytes an entry for floating leaves, the leaf's own bytes for others.
-        packed_bytes: The node's exact size before entropy coding, rounded up to bytes; None for overhead.
-        file_bytes: Bytes in the file, None without one.
+        bits_per_weight: Bits per entry, in the file if it is given, else packed; None without entries.
+        float32_bytes: Four bytes per entry for floating-point leaves, the stored bytes for other leaves.
+        packed_bytes: Exact size before entropy coding, rounded up to bytes; None for overhead.
+        file_bytes: Bytes in the file; None if it is not given.
     """
 
     path: str
@@ -36,19 +36,19 @@ class LeafRow(NamedTuple):
 
 
 def ledger(tree: Any, manifest: Manifest | Ledger | None = None) -> list[LeafRow]:
-    """A row for every leaf of a tree and, given its file, for every part of the file that is no leaf.
+    """Returns one row per leaf and, if a manifest is given, per other part of the file.
 
     .. math:: \\sum_{rows} \\text{file bytes} = \\text{length of the file}
 
     Args:
         tree: Tree of arrays and nodes.
-        manifest: What `artifact.save` or `artifact.inspect` returned for this tree, or its ledger.
+        manifest: Result of `artifact.save` or `artifact.inspect` for this tree, or its ledger.
 
     Returns:
         Rows in tree order, overhead last; `totals` adds them up.
 
     Raises:
-        ValueError: If the file holds other leaves than the tree.
+        ValueError: If the file and the tree have different leaves.
 
     Example:
         >>> ledger({"bias": np.zeros(3, np.float32)})[0].packed_bytes
@@ -68,7 +68,7 @@ def ledger(tree: Any, manifest: Manifest | Ledger | None = None) -> list[LeafRow
 
 
 def totals(rows: Iterable[LeafRow]) -> LeafRow:
-    """The sum of rows.
+    """Adds up rows.
 
     Args:
         rows: From `ledger`.

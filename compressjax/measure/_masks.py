@@ -1,28 +1,27 @@
-"""What masks look like, and which units they leave without work."""
+"""Statistics of masks, and units that masks leave without effect."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from compressjax.core import Selector, dense, is_value, kernels, matches, nodes
+from compressjax.core import Selector, check_statistics, dense, is_value, kernels, matches, nodes
 
 GROUPS = ((1, 2), (2, 4), (1, 4), (4, 8))
 
 
 class MaskStatistics(NamedTuple):
-    """The zeros of one leaf, seen as a matrix `[inputs, outputs]` (outputs are the last axis).
+    """The zeros of one leaf, as a matrix `[inputs, outputs]` (outputs are the last axis).
 
     Attributes:
         entries: Number of weights.
-        kept: Number of weights that are not zero.
+        kept: Number of nonzero weights.
         density: `kept / entries`.
-        position_bits: Binary entropy of the mask for every kept weight: what positions cost at least, when they are
-            random.
-        empty_inputs: Inputs that no weight reads.
-        empty_outputs: Outputs that no weight feeds.
-        fewest: Smallest number of weights that an output keeps.
-        most: Largest number.
+        position_bits: Entropy of the mask per kept weight: the minimum cost of random positions.
+        empty_inputs: Number of inputs whose weights are all zero.
+        empty_outputs: Number of outputs whose weights are all zero.
+        fewest: Smallest number of nonzero weights of an output.
+        most: Largest number of nonzero weights of an output.
         patterns: The N:M patterns along the inputs that the leaf satisfies.
     """
 
@@ -38,12 +37,12 @@ class MaskStatistics(NamedTuple):
 
 
 class DeadUnits(NamedTuple):
-    """Units around one leaf that cannot matter.
+    """Units of one leaf that have no effect.
 
     Attributes:
-        silent: Inputs that never exceeded the tolerance on the data; None without statistics.
+        silent: Inputs that never exceed the tolerance on the data; None without statistics.
         unread: Inputs whose weights are all zero.
-        unfed: Outputs whose weights are all zero: they give their bias.
+        unfed: Outputs whose weights are all zero: they equal their bias.
     """
 
     silent: np.ndarray | None
@@ -52,13 +51,13 @@ class DeadUnits(NamedTuple):
 
 
 def mask_statistics(tree: Any, selector: Selector = kernels) -> dict[str, MaskStatistics]:
-    """Counts zeros, empty units and satisfied patterns, leaf by leaf.
+    """Counts zeros, empty units and satisfied patterns per leaf.
 
     .. math:: \\text{position bits} = \\frac{N\\, h(k / N)}{k}
 
     Args:
-        tree: Tree of arrays and nodes; a node counts as the tensor that it stands for.
-        selector: Which leaves count; without one, kernels.
+        tree: Tree of arrays and nodes; a node counts as its dense tensor.
+        selector: The leaves to count; kernels by default.
 
     Returns:
         `{path: MaskStatistics}`.
@@ -77,19 +76,19 @@ def mask_statistics(tree: Any, selector: Selector = kernels) -> dict[str, MaskSt
 def dead_units(
     tree: Any, stats: Mapping[str, Any] | None = None, selector: Selector = kernels, *, tolerance: float = 0.0
 ) -> dict[str, DeadUnits]:
-    """Finds units that are never active on the data, that nothing reads, or that nothing feeds.
+    """Finds units that are never active on the data, or whose weights on one side are all zero.
 
     Args:
         tree: Tree of arrays and nodes.
-        stats: Statistics of `observe`; with layers of a stack, a unit is silent when it is so in all of them.
-        selector: Which leaves; without one, kernels.
-        tolerance: Largest absolute input that counts as silence.
+        stats: Statistics of `observe`; in a stack of layers, a unit is silent if it is silent in all of them.
+        selector: The leaves to search; kernels by default.
+        tolerance: Largest absolute input of a silent unit.
 
     Returns:
         `{path: DeadUnits}`, indices into the inputs and outputs of each leaf.
 
     Raises:
-        ValueError: If nothing is selected.
+        ValueError: If nothing is selected, no input reached a leaf, or its inputs are not finite.
 
     Example:
         >>> found = dead_units({"kernel": np.array([[1.0, 0.0], [0.0, 0.0]])})["kernel"]
@@ -101,6 +100,7 @@ def dead_units(
         alive = x != 0
         silent = None
         if stats is not None and path in stats:
+            check_statistics("dead_units", {path: stats[path]}, zeros=True)
             largest = np.asarray(stats[path].largest)
             silent = np.flatnonzero(largest.reshape(-1, largest.shape[-1]).max(0) <= tolerance)
         found[path] = DeadUnits(silent, np.flatnonzero(~alive.any(1)), np.flatnonzero(~alive.any(0)))

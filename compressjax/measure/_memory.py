@@ -1,4 +1,4 @@
-"""Memory: the most that the process held, and what a compiled function needs."""
+"""Memory: the peak of the process, and the needs of a compiled function."""
 
 import resource
 import sys
@@ -6,9 +6,9 @@ from typing import Any
 
 
 def peak_memory() -> int:
-    """The most resident memory that this process has held so far, in bytes.
+    """Returns the peak resident memory of this process in bytes.
 
-    It never falls, so measure each variant in a process of its own.
+    It never falls, so measure each variant in a separate process.
 
     Returns:
         Number of bytes.
@@ -23,7 +23,7 @@ def peak_memory() -> int:
 
 
 def temp_bytes(compiled: Any) -> int:
-    """Bytes of intermediate arrays that a compiled function allocates, arguments and results not counted.
+    """Returns the bytes of intermediate arrays of a compiled function, without arguments and results.
 
     Args:
         compiled: From `jax.jit(fn).lower(*args).compile()`.
@@ -32,7 +32,7 @@ def temp_bytes(compiled: Any) -> int:
         Number of bytes.
 
     Raises:
-        ValueError: If the backend does not say.
+        ValueError: If the backend has no memory analysis.
 
     Example:
         >>> import jax

@@ -8,15 +8,15 @@ import numpy as np
 
 
 class PairedDifference(NamedTuple):
-    """How much better the second model is.
+    """The difference in accuracy between two models.
 
     Attributes:
         value: Accuracy of the second minus accuracy of the first.
         low: Lower end of the interval.
-        high: Upper end.
-        lost: Examples that only the first gets right.
-        won: Examples that only the second gets right.
-        p_value: Of the exact McNemar test that both are equally accurate.
+        high: Upper end of the interval.
+        lost: Number of examples that only the first gets right.
+        won: Number of examples that only the second gets right.
+        p_value: P-value of the exact McNemar test that both are equally accurate.
     """
 
     value: float
@@ -28,19 +28,19 @@ class PairedDifference(NamedTuple):
 
 
 def paired_difference(first: Any, second: Any, level: float = 0.95) -> PairedDifference:
-    """Difference of two accuracies on the same examples, with an interval and a test.
+    """Returns the difference of two accuracies on the same examples, with an interval and a test.
 
-    Only examples on which the models differ bear on it, so it is far sharper than two intervals side by side. With
-    `b` examples lost, `c` won and `n` in all, half an example is added to each cell of the two-by-two table:
+    The interval is narrower than two separate ones, because only examples where the models differ count. With `b`
+    examples lost, `c` won and `n` in total, and half an example added to each cell of the two-by-two table,
 
     .. math:: \\tilde\\Delta = \\frac{c - b}{n + 2}, \\qquad \\tilde\\Delta \\pm \\frac{z}{n + 2}
         \\sqrt{(b + c + 1) - \\frac{(c - b)^2}{n + 2}}
 
-    The p-value is twice the smaller tail of a binomial with `b + c` fair throws.
+    The p-value is twice the smaller tail of a binomial distribution with `b + c` trials of probability 1/2.
 
     Args:
         first: Whether the first model is right, booleans `[n]`.
-        second: The same for the second model and the same examples.
+        second: Whether the second model is right on the same examples, booleans `[n]`.
         level: Coverage, in (0, 1).
 
     Returns:
@@ -67,15 +67,15 @@ def paired_difference(first: Any, second: Any, level: float = 0.95) -> PairedDif
         raise ValueError(f"level={level} is not a coverage; give a number between 0 and 1, such as 0.95")
     n, lost, won = a.size, int(np.count_nonzero(a & ~b)), int(np.count_nonzero(b & ~a))
     center = (won - lost) / (n + 2)
-    spread = math.sqrt(lost + won + 1 - (won - lost) ** 2 / (n + 2)) / (n + 2)
-    half = NormalDist().inv_cdf(0.5 + level / 2) * spread
+    deviation = math.sqrt(lost + won + 1 - (won - lost) ** 2 / (n + 2)) / (n + 2)
+    half = NormalDist().inv_cdf(0.5 + level / 2) * deviation
     low, high = max(-1.0, center - half), min(1.0, center + half)
     return PairedDifference((won - lost) / n, low, high, lost, won, _mcnemar(lost, won))
 
 
 def _mcnemar(lost: int, won: int) -> float:
     throws = lost + won
-    # In logarithms: the binomial coefficients of a thousand throws exceed a float.
+    # Use logarithms: the binomial coefficients of a thousand trials overflow a float.
     tail = sum(
         math.exp(math.lgamma(throws + 1) - math.lgamma(k + 1) - math.lgamma(throws - k + 1) - throws * math.log(2))
         for k in range(min(lost, won) + 1)

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Spearman's rank correlation; equal values share their mean rank.
+    """Returns Spearman's rank correlation; equal values share their mean rank.
 
     .. math:: \\rho = \\mathrm{corr}(\\mathrm{rank}(a), \\mathrm{rank}(b))
 

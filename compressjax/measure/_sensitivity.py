@@ -1,5 +1,6 @@
-"""How much the loss rises when one leaf alone is pruned: by trying, and by one pass of gradients."""
+"""Sensitivity of the loss to pruning a single leaf: measured, and estimated from gradients."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -15,12 +16,12 @@ Loss = Callable[[Any, Any], jax.Array]
 
 
 class Sensitivity(NamedTuple):
-    """Loss against sparsity, leaf by leaf.
+    """Loss against sparsity, per leaf.
 
     Attributes:
-        sparsities: The fractions of zeros that were tried.
-        base: Loss of the parameters as they are.
-        losses: `{path: [sparsities]}`, the loss with that leaf alone pruned.
+        sparsities: Fractions of zeros.
+        base: Loss of the unpruned parameters.
+        losses: `{path: [sparsities]}`, the loss with only that leaf pruned.
         sizes: `{path: number of entries}`.
     """
 
@@ -34,8 +35,8 @@ class Agreement(NamedTuple):
     """Rank correlation of estimated with true sensitivities.
 
     Attributes:
-        overall: Over all leaves and sparsities.
-        leaves: Over the leaves, at each sparsity: whether the same leaf is found to be fragile.
+        overall: Correlation over all leaves and sparsities.
+        leaves: Correlation over the leaves, at each sparsity.
     """
 
     overall: float
@@ -51,26 +52,27 @@ def sensitivity(
     scores: Mapping[str, jax.Array] | None = None,
     select: Selector = kernels,
 ) -> Sensitivity:
-    """The true curves: every leaf is pruned alone, at every sparsity, and the loss evaluated.
+    """Measures the loss with each leaf pruned on its own, at each sparsity.
 
     .. math:: L_l(s) = L(\\dots, M_l(s) \\odot W_l, \\dots)
 
-    One program serves all leaves; it runs `leaves * sparsities * batches` times. `prune.distributions.by_sensitivity`
-    turns the curves into a distribution.
+    One compiled program runs `leaves * sparsities * batches` times. `prune.distributions.by_sensitivity` turns the
+    curves into a distribution.
 
     Args:
         loss: `(params, batch) -> scalar`, the mean over the batch.
         params: A tree of arrays and nodes.
-        batches: List of batches; each counts alike.
+        batches: List of batches of equal weight.
         sparsities: Fractions of zeros, in [0, 1).
-        scores: `{path: scores}` of a saliency; magnitudes without.
+        scores: `{path: scores}` of a saliency; magnitudes by default.
         select: The leaves to prune.
 
     Returns:
         The curves.
 
     Raises:
-        ValueError: If nothing is selected, there are no batches, or a sparsity is outside [0, 1).
+        ValueError: If nothing is selected, there are no batches, a sparsity is outside [0, 1), or the loss of the
+            unpruned parameters is not finite.
 
     Example:
         >>> loss = lambda p, x: jnp.mean((x @ p["a"] * p["b"][0, 0] - 3.0) ** 2)
@@ -94,7 +96,7 @@ def sensitivity(
         for path, x in flat.items()
     }
     sizes = {path: x.size for path, x in flat.items()}
-    return Sensitivity(tuple(sparsities), float(evaluate(whole)), losses, sizes)
+    return Sensitivity(tuple(sparsities), _finite(float(evaluate(whole))), losses, sizes)
 
 
 def estimated_sensitivity(
@@ -106,27 +108,27 @@ def estimated_sensitivity(
     scores: Mapping[str, jax.Array] | None = None,
     select: Selector = kernels,
 ) -> Sensitivity:
-    """The curves of all leaves and sparsities from one backward pass over the examples.
+    """Estimates the curves of `sensitivity` from one backward pass over the examples.
 
     .. math:: \\hat L_l(s) = L - \\overline{p} + \\tfrac12 \\overline{p^2}, \\qquad
         p_n = \\sum_{q \\in Q_l(s)} w_q \\, g_{nq}
 
-    the loss's expansion to second order along the removed weights `Q_l(s)`, with the empirical Fisher matrix as its
-    Hessian: exact where that approximation is, and good enough to rank leaves elsewhere (`agreement` says how good).
+    This is a second-order expansion of the loss along the removed weights `Q_l(s)`, with the empirical Fisher matrix as
+    the Hessian. `agreement` measures how well it ranks leaves.
 
     Args:
-        loss: `(params, batch) -> scalar`, the mean over the batch; it is called with batches of one example.
+        loss: `(params, batch) -> scalar`, the mean over the batch; called with batches of one example.
         params: A tree of arrays and nodes.
         batches: List of batches, pytrees of arrays `[examples, ...]`.
         sparsities: Fractions of zeros, in [0, 1).
-        scores: `{path: scores}` of a saliency; magnitudes without.
-        select: The leaves.
+        scores: `{path: scores}` of a saliency; magnitudes by default.
+        select: The leaves to prune.
 
     Returns:
         The curves; `base` is the true loss.
 
     Raises:
-        ValueError: As `sensitivity`.
+        ValueError: As for `sensitivity`.
 
     Example:
         >>> loss = lambda p, x: jnp.mean(x @ p["a"])
@@ -139,7 +141,7 @@ def estimated_sensitivity(
     """
     flat, ranked = _chosen(params, batches, sparsities, scores, select)
     counts = {path: jnp.array([x.size - _count(x, s) for s in sparsities]) for path, x in flat.items()}
-    # Ascending, so that what is removed at every sparsity is a prefix, and all prefixes come from one cumulative sum.
+    # Sort ascending: the weights removed at each sparsity are then a prefix, and one cumulative sum gives them all.
     order = {path: jnp.argsort(ranked[path].ravel(), stable=True) for path in flat}
 
     def removed(grads: dict[str, jax.Array]) -> dict[str, jax.Array]:
@@ -163,21 +165,21 @@ def estimated_sensitivity(
     total, first, second = jax.tree.map(lambda *x: sum(np.asarray(y, np.float64) for y in x), *parts)
     n = sum(jax.tree.leaves(batch)[0].shape[0] for batch in batches)
     losses = {path: (total - first[path] + second[path] / 2) / n for path in flat}
-    return Sensitivity(tuple(sparsities), float(total / n), losses, {path: x.size for path, x in flat.items()})
+    return Sensitivity(tuple(sparsities), _finite(float(total / n)), losses, {path: x.size for path, x in flat.items()})
 
 
 def agreement(estimated: Sensitivity, true: Sensitivity) -> Agreement:
-    """Rank correlation of two sets of curves over the same leaves and sparsities.
+    """Returns the rank correlation of two sets of curves over the same leaves and sparsities.
 
     Args:
-        estimated: From `estimated_sensitivity`, say.
-        true: From `sensitivity`.
+        estimated: Curves, for example from `estimated_sensitivity`.
+        true: Curves, for example from `sensitivity`.
 
     Returns:
         Spearman's coefficients.
 
     Raises:
-        ValueError: If they are of different leaves or sparsities.
+        ValueError: If the leaves or the sparsities differ.
 
     Example:
         >>> one = Sensitivity((0.5,), 0.0, {"a": np.array([1.0]), "b": np.array([2.0])}, {"a": 1, "b": 1})
@@ -191,6 +193,12 @@ def agreement(estimated: Sensitivity, true: Sensitivity) -> Agreement:
         )
     a, b = (np.stack([curves.losses[path] for path in sorted(true.losses)]) for curves in (estimated, true))
     return Agreement(rank_correlation(a.ravel(), b.ravel()), tuple(rank_correlation(x, y) for x, y in zip(a.T, b.T)))
+
+
+def _finite(base: float) -> float:
+    if not math.isfinite(base):
+        raise ValueError(f"sensitivity: the loss of the unpruned parameters is {base}; fix the training first")
+    return base
 
 
 def _count(x: jax.Array, sparsity: float) -> int:
@@ -207,5 +215,5 @@ def _chosen(
         raise ValueError(f"sensitivity needs batches, got {len(batches)}, and sparsities={sparsities} in [0, 1)")
     missing = sorted(set(flat) - set(scores)) if scores is not None else []
     if missing:
-        raise ValueError(f"scores say nothing of {missing}; select= what they score")
+        raise ValueError(f"there are no scores for {missing}; restrict select= to the scored leaves")
     return flat, {path: jnp.abs(x) if scores is None else scores[path] for path, x in flat.items()}

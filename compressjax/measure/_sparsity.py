@@ -1,4 +1,4 @@
-"""How many weights are zero."""
+"""Fractions of zero weights."""
 
 from typing import Any, NamedTuple
 
@@ -8,11 +8,11 @@ from compressjax.core import Selector, dense, is_value, kernels, matches, nodes
 
 
 class Sparsity(NamedTuple):
-    """Shares of exact zeros.
+    """Fractions of exact zeros.
 
     Attributes:
-        total: Zeros over entries of all selected leaves.
-        leaves: `{path: zeros over entries}`.
+        total: Fraction over all selected leaves.
+        leaves: `{path: fraction}`.
         zeros: Number of zeros.
         entries: Number of entries.
     """
@@ -24,16 +24,16 @@ class Sparsity(NamedTuple):
 
 
 def sparsity(tree: Any, selector: Selector = kernels) -> Sparsity:
-    """Share of exact zeros among dense weights, by leaf and in all.
+    """Returns the fraction of exact zeros among dense weights, per leaf and in total.
 
     .. math:: \\frac{1}{N} \\sum_i [w_i = 0]
 
     Args:
-        tree: Tree of arrays and nodes; a node counts as the tensor that it stands for.
-        selector: Which leaves count; without one, kernels. `".*"` counts biases and norms too.
+        tree: Tree of arrays and nodes; a node counts as its dense tensor.
+        selector: The leaves to count; kernels by default, `".*"` for biases and norms too.
 
     Returns:
-        The shares.
+        The fractions.
 
     Raises:
         ValueError: If nothing is selected.

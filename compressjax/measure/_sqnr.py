@@ -1,4 +1,4 @@
-"""How much of a weight's signal compression keeps."""
+"""Signal-to-quantization-noise ratio."""
 
 import math
 from typing import Any
@@ -9,18 +9,17 @@ from compressjax.core import dense, is_value, nodes
 
 
 def sqnr(original: Any, compressed: Any) -> dict[str, float]:
-    """Signal to quantization noise ratio of every floating leaf, in decibels.
+    """Returns the signal-to-quantization-noise ratio of every floating-point leaf, in decibels.
 
     .. math:: 10 \\log_{10} \\frac{\\sum_i w_i^2}{\\sum_i (w_i - \\hat w_i)^2}
 
-    A uniform grid gives about 6 dB a bit; pruning gives `-10 log10` of the share of energy that is cut.
-
     Args:
-        original: Tree of arrays (or nodes).
-        compressed: Tree of arrays or nodes with the same leaves.
+        original: Tree of arrays and nodes.
+        compressed: Tree of arrays and nodes with the same leaves.
 
     Returns:
-        `{path: dB}`: infinite where nothing changed, minus infinity where noise was added to zeros.
+        `{path: dB}`: infinite if nothing changed, minus infinity if the original is zero. A uniform grid gives about
+        6 dB per bit; pruning gives `-10 log10` of the fraction of removed energy.
 
     Raises:
         ValueError: If the trees differ in paths or shapes.

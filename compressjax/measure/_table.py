@@ -1,5 +1,6 @@
-"""Rows as text: aligned, as Markdown, and as values that JSON holds."""
+"""Rows as aligned text, Markdown, HTML and JSON values."""
 
+import html as markup
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +12,7 @@ from compressjax.core import is_value
 
 
 def jsonable(x: Any) -> Any:
-    """The same value in types that strict JSON holds.
+    """Converts a value to types of strict JSON.
 
     Args:
         x: Mappings, sequences, NamedTuples (as mappings), arrays, NumPy and JAX scalars, Python values.
@@ -20,7 +21,7 @@ def jsonable(x: Any) -> Any:
         Dicts, lists, strings, booleans, None and finite numbers; infinities and NaN become `"inf"`, `"-inf"`, `"nan"`.
 
     Raises:
-        ValueError: If a value has no such form.
+        ValueError: If a value cannot be converted.
 
     Example:
         >>> jsonable({"shape": (2, 3), "sqnr_db": float("inf"), "n": np.int64(4)})
@@ -36,22 +37,22 @@ def jsonable(x: Any) -> Any:
         return jsonable(x._asdict())
     if isinstance(x, Sequence) and not isinstance(x, bytes):
         return [jsonable(item) for item in x]
-    if is_value(x):  # bfloat16 included, which NumPy by itself does not count among the floats
+    if is_value(x):  # includes bfloat16, which is not a NumPy float
         return jsonable(np.asarray(x, np.float64).tolist())
     if isinstance(x, np.ndarray | np.generic | jax.Array) and np.dtype(x.dtype).kind in "biu":
         return jsonable(np.asarray(x).tolist())
-    raise ValueError(f"{x!r} ({type(x).__name__}) has no form in JSON; give numbers, strings, arrays or mappings")
+    raise ValueError(f"{x!r} ({type(x).__name__}) is not valid JSON; give numbers, strings, arrays or mappings")
 
 
 def table(rows: Sequence[Any], columns: Sequence[str] | None = None) -> str:
-    """Rows as aligned text, numbers to the right.
+    """Formats rows as aligned text, with numbers aligned right.
 
     Args:
         rows: Mappings or NamedTuples.
         columns: Keys to show, in order; all keys of all rows when None.
 
     Returns:
-        Lines, the first of which names the columns; empty for no rows.
+        Lines, with column names first; empty for no rows.
 
     Raises:
         ValueError: If no row has one of the columns.
@@ -70,7 +71,7 @@ def table(rows: Sequence[Any], columns: Sequence[str] | None = None) -> str:
 
 
 def markdown(rows: Sequence[Any], columns: Sequence[str] | None = None) -> str:
-    """Rows as a Markdown table, numbers to the right.
+    """Formats rows as a Markdown table, with numbers aligned right.
 
     Args:
         rows: Mappings or NamedTuples.
@@ -93,6 +94,35 @@ def markdown(rows: Sequence[Any], columns: Sequence[str] | None = None) -> str:
     escaped = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in [names, *cells]]
     head, *body = ["| " + " | ".join(row) + " |" for row in escaped]
     return "\n".join([head, rule, *body])
+
+
+def html(rows: Sequence[Any], columns: Sequence[str] | None = None) -> str:
+    """Formats rows as an HTML table, with numbers aligned right.
+
+    Args:
+        rows: Mappings or NamedTuples.
+        columns: Keys to show, in order; all keys of all rows when None.
+
+    Returns:
+        One `<table>` element; empty for no rows.
+
+    Raises:
+        ValueError: If no row has one of the columns.
+
+    Example:
+        >>> print(html([{"bytes": 1}]))
+        <table>
+        <tr><th style="text-align:right">bytes</th></tr>
+        <tr><td style="text-align:right">1</td></tr>
+        </table>
+    """
+    names, cells, numeric = _cells(rows, columns)
+    styles = [f'style="text-align:{"right" if right else "left"}"' for right in numeric]
+    lines = [
+        "<tr>" + "".join(f"<{tag} {s}>{markup.escape(c)}</{tag}>" for c, s in zip(row, styles, strict=True)) + "</tr>"
+        for tag, row in [("th", names), *(("td", row) for row in cells)]
+    ]
+    return "\n".join(["<table>", *lines, "</table>"]) if names else ""
 
 
 def _cells(rows: Sequence[Any], columns: Sequence[str] | None) -> tuple[list[str], list[list[str]], list[bool]]:

@@ -1,4 +1,4 @@
-"""Flax wrappers: the forward pass sees a compression, its state lives in variables of its own."""
+"""Flax wrappers: modules that run on a compressed view of their parameters, with its state in variables."""
 
 from compressjax.modules._linen import Compressed
 from compressjax.modules._nnx import CompressionState, NNXCompressed, functional

@@ -1,11 +1,11 @@
-"""The state of a compression as a nested dict of arrays, so that masks and scales are found by name."""
+"""Converts the state of a compression to a nested dict of arrays, and back."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import jax
 
-# Name of an array that is a whole state by itself.
+# Key of a state that is a single array.
 _WHOLE = "state"
 
 
@@ -14,17 +14,7 @@ def _names(path: tuple[Any, ...]) -> list[str]:
 
 
 def to_collection(state: Any) -> dict[str, Any]:
-    """The nested dict of a state: fields, positions and value paths become keys.
-
-    Args:
-        state: State of a compression.
-
-    Returns:
-        Nested dict of arrays; `State(masks={"Dense_0/kernel": m})` gives `{"masks": {"Dense_0": {"kernel": m}}}`.
-
-    Raises:
-        ValueError: If one name is both an array and a group of arrays.
-    """
+    """Returns a state as a nested dict; fields, positions and value paths become keys."""
     collection: dict[str, Any] = {}
     for path, leaf in jax.tree_util.tree_flatten_with_path(state)[0]:
         *groups, name = _names(path)
@@ -40,19 +30,7 @@ def to_collection(state: Any) -> dict[str, Any]:
 
 
 def from_collection(collection: Mapping[str, Any], template: Any, who: str) -> Any:
-    """The state whose nested dict is `collection`.
-
-    Args:
-        collection: What `to_collection` returned; further entries (of modules further down) are left alone.
-        template: State of the same structure, abstract or not.
-        who: Name of the compression, for the message.
-
-    Returns:
-        The state.
-
-    Raises:
-        ValueError: If an array is missing or has another shape.
-    """
+    """Returns the state with the arrays of `collection` and the structure of `template`."""
     leaves, structure = jax.tree_util.tree_flatten_with_path(template)
     found = []
     for path, expected in leaves:
@@ -65,7 +43,7 @@ def from_collection(collection: Mapping[str, Any], template: Any, who: str) -> A
             had = "nothing" if shape is None else f"an array {shape}"
             raise ValueError(
                 f"{who}: the collection 'compression' holds {had} at {'/'.join(names)!r}, where the state has an array "
-                f"{tuple(expected.shape)}; it belongs to another compression or model, make it anew with modules.attach"
+                f"{tuple(expected.shape)}; it belongs to another compression or model: create it with modules.attach"
             )
         found.append(inner)
     return jax.tree.unflatten(structure, found)

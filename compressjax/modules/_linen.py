@@ -18,27 +18,23 @@ def _forward(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
 
 
 class Compressed(nn.Module):
-    """A Linen module whose forward pass sees its parameters through a compression.
+    """A Linen module that runs on the compressed view of its parameters.
 
     .. math:: y = f(view(\\theta, s), x), \\qquad s \\leftarrow after\\_step(\\theta, s)
 
-    The parameters keep the names that they have without the wrapper, so a checkpoint of the dense model loads. The
-    state `s` (masks, scales, centroids) is the collection `compression`: `variables["compression"]["masks"]["Dense_0"]
-    ["kernel"]`. It does not change in a forward pass, unless that is asked for.
+    The parameters keep their names, so a checkpoint of the dense model loads. The state `s` (masks, scales, centroids)
+    is the collection `compression`, for example `variables["compression"]["masks"]["Dense_0"]["kernel"]`. Gradients
+    flow to the dense parameters. The pass of `init` is dense. Other collections, random streams, `nn.scan` and
+    `nn.remat` work inside the wrapper and around it.
 
-    Gradients flow to the dense parameters. While `init` runs the pass is dense, for there is no state before there are
-    parameters. Other collections, random streams, `nn.scan` and `nn.remat` work inside the wrapper and around it.
-
-    Two ways to train. With `as_optax`, which also keeps masked weights and their moments at rest: the optimizer moves
-    the state, and `modules.with_state` puts it among the variables. With any optimizer: `apply(variables, grads,
-    mutable=["compression"], method="before_step")` before the step and `method="after_step"`, which returns the
-    parameters, after it; masks and grids need the latter only.
-
-    A compression for each layer is a `core.partition`. Where a view has nodes, the module runs through `lift`.
+    Train with `as_optax`, which also keeps masked weights and their moments at zero: the optimizer updates the state,
+    and `modules.with_state` adds it to the variables. Or train with any optimizer: call `apply(variables, grads,
+    mutable=["compression"], method="before_step")` before each step, and `method="after_step"`, which returns the
+    parameters, after it. Methods that do not learn, such as masks and grids, need only `after_step`.
 
     Attributes:
-        module: Any Linen module.
-        compression: Any compression whose steps keep the structure of its state.
+        module: Any Linen module; it runs through `lift` if the view has nodes.
+        compression: Any compression whose steps keep the structure of its state; `core.partition` for one per layer.
 
     Example:
         >>> import jax.numpy as jnp, optax
@@ -70,27 +66,27 @@ class Compressed(nn.Module):
     compression: Compression
 
     def setup(self) -> None:
-        """Takes the place of the inner module, so that names of parameters stay what they were."""
+        """Shares the scope of the inner module, so that parameters keep their names."""
         nn.share_scope(self, self.module)
 
     def __call__(self, *args: Any, update: bool = False, **kwargs: Any) -> Any:
-        """The inner module's forward pass on the viewed parameters; arguments as for `call_viewed`."""
+        """Runs the inner module on the viewed parameters; arguments as for `call_viewed`."""
         return self.call_viewed(_forward, *args, update=update, **kwargs)
 
     def call_viewed(self, fn: Callable[..., Any], *args: Any, update: bool = False, **kwargs: Any) -> Any:
-        """Calls a function of the inner module while its parameters are viewed.
+        """Calls a function of the inner module on the viewed parameters.
 
         Args:
             fn: `fn(module, *args, **kwargs)`.
-            *args: Passed on.
-            update: Whether to bring the state up to the parameters first; needs `mutable=["compression"]`.
-            **kwargs: Passed on.
+            *args: Passed to `fn`.
+            update: Whether to call `after_step` first; needs `mutable=["compression"]`.
+            **kwargs: Passed to `fn`.
 
         Returns:
-            What the function returns.
+            The result of `fn`.
 
         Raises:
-            ValueError: If the state is missing, or to be updated and not mutable.
+            ValueError: If the state is missing, or should be updated but is not mutable.
         """
         if self.is_initializing():
             out = fn(self.module, *args, **kwargs)
@@ -111,7 +107,7 @@ class Compressed(nn.Module):
         return nn.map_variables(run, "params", view)(self, *args, **kwargs)
 
     def _lifted(self, viewed: Any, fn: Callable[[nn.Module], Any]) -> Any:
-        """Runs the inner module, by itself, on parameters that are nodes; what it changes is written back."""
+        """Runs an unbound copy of the inner module on parameters that are nodes, and writes its changes back."""
         others = {name: x for name, x in self.variables.items() if name not in ("params", COLLECTION)}
         mutable = [name for name in {**others, "intermediates": {}} if self.is_mutable_collection(name)]
         scope: Any = self.scope
@@ -127,15 +123,15 @@ class Compressed(nn.Module):
         return out
 
     def before_step(self, grads: Any, slopes: Any = None) -> Any:
-        """Turns gradients through the view into those for the optimizer; what the method learns moves in its state.
+        """Turns gradients through the view into gradients for the optimizer, and updates what the method learns.
 
         Args:
             grads: Gradients in the structure of the parameters, taken at these parameters.
-            slopes: Gradients with respect to the state, for methods that learn by them.
+            slopes: Gradients with respect to the state, for methods that learn from them.
 
         Returns:
-            Gradients for the optimizer; the new state is written to the collection `compression`, which must be
-            mutable. `as_optax` calls this by itself.
+            Gradients for the optimizer; the new state is written to the collection `compression`. `as_optax` already
+            calls this.
 
         Raises:
             ValueError: If the collection is not mutable.
@@ -145,24 +141,23 @@ class Compressed(nn.Module):
         return received
 
     def after_step(self, stats: Any = None) -> Any:
-        """Brings the state up to the parameters, which are those after the optimizer's step.
+        """Updates the state for the parameters after the optimizer step.
 
         Args:
             stats: Statistics by path, for methods that read them.
 
         Returns:
-            The parameters, moved to where the method wants them; the new state is written to the collection
-            `compression`.
+            The parameters, changed if the method does so; the new state is written to the collection `compression`.
 
         Raises:
-            ValueError: If the collection is not mutable, or the state would change its structure.
+            ValueError: If the collection is not mutable, or the structure of the state changes.
         """
         before = self._writable()
         params, state = self.compression.after_step(self._params(), before, stats)
         old, new = (str(jax.tree.structure(x)) for x in (before, state))
         if old != new:
             raise ValueError(
-                f"{self.compression.name}: the step turns the state {old} into {new}, which variables cannot hold; "
+                f"{self.compression.name}: the step changes the structure of the state from {old} to {new}; "
                 "compress after training, with compress()"
             )
         self._put(state)
@@ -178,7 +173,7 @@ class Compressed(nn.Module):
         return self.variables.get("params", {})
 
     def _held(self) -> Any:
-        # A collection that may be written is made when it is absent, as Linen does with every variable.
+        # Create a missing mutable collection, as Linen does with every variable.
         if COLLECTION not in self.variables and self.is_mutable_collection(COLLECTION):
             return self.compression.init(self._params())
         return state_of(self.variables, self.compression)

@@ -11,7 +11,7 @@ from compressjax.interpret import lift
 
 
 class CompressionState(nnx.Variable):
-    """The state of a compression (masks, scales, centroids) as a variable type, for filters.
+    """Variable type of the state of a compression (masks, scales, centroids), for filters.
 
     Example:
         >>> from compressjax import prune
@@ -22,28 +22,26 @@ class CompressionState(nnx.Variable):
     """
 
 
-# Besides parameters: running statistics, but neither random keys nor states of compressions.
+# Stored besides parameters: running statistics, but no random keys and no states of compressions.
 STORED = nnx.Not(nnx.Any(nnx.RngState, CompressionState))
 
 
 class NNXCompressed(nnx.Module):
-    """An NNX module whose forward pass sees its parameters through a compression.
+    """An NNX module that runs on the compressed view of its parameters.
 
     .. math:: y = f(view(\\theta, s), x), \\qquad s \\leftarrow after\\_step(\\theta, s)
 
-    The wrapped module stays as it is under `.module`, so a checkpoint of the dense model loads there. The state `s`
-    is one `CompressionState`; gradients and optimizers, which act on `nnx.Param`, do not touch it. What a forward
-    pass changes besides parameters (running statistics, random counters) is written back to the wrapped module.
+    The wrapped module stays unchanged under `.module`, so a checkpoint of the dense model loads there. The state `s`
+    is one `CompressionState`; gradients and optimizers act on `nnx.Param` and ignore it. Changes of a forward pass to
+    other variables (running statistics, random counters) are written back to the wrapped module.
 
-    Two ways to train. With `as_optax`, which also keeps masked weights and their moments at rest: build the optimizer
-    on `.module`, and hand its state over with `set_compression`. With any optimizer: `before_step(grads)` before each
-    step and `after_step()` after it; masks and grids need the latter only.
-
-    A compression for each layer is a `core.partition`. Where a view has nodes, the module runs through `lift`.
+    Train with `as_optax`, which also keeps masked weights and their moments at zero: build the optimizer on `.module`,
+    and pass its state to `set_compression`. Or train with any optimizer: call `before_step(grads)` before each step,
+    and `after_step()` after it. Methods that do not learn, such as masks and grids, need only `after_step`.
 
     Args:
-        module: Any NNX module.
-        compression: Any compression that acts on parameters.
+        module: Any NNX module; it runs through `lift` if the view has nodes.
+        compression: Any compression that acts on parameters; `core.partition` for one per layer.
 
     Example:
         >>> import jax.numpy as jnp, optax
@@ -70,33 +68,33 @@ class NNXCompressed(nnx.Module):
         self.compression_state = CompressionState(compression.init(nnx.state(module, nnx.Param)))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """The inner module's forward pass on the viewed parameters."""
+        """Runs the inner module on the viewed parameters."""
         return self.call_viewed(_forward, *args, **kwargs)
 
     def call_viewed(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Calls a function of the inner module while its parameters are viewed.
+        """Calls a function of the inner module on the viewed parameters.
 
         Args:
-            fn: `fn(module, *args, **kwargs)`; it sees a copy whose parameters are the viewed ones.
-            *args: Passed on.
-            **kwargs: Passed on.
+            fn: `fn(module, *args, **kwargs)`; it receives a copy that holds the viewed parameters.
+            *args: Passed to `fn`.
+            **kwargs: Passed to `fn`.
 
         Returns:
-            What the function returns.
+            The result of `fn`.
         """
         graph, params, rest = _split(self.module, nnx.Param, ...)
         viewed = self.compression.view(params, self.compression_state.get_value())
 
         def run(viewed: Any, rest: Any) -> Any:
-            seen = nnx.merge(graph, viewed, rest)
-            return fn(seen, *args, **kwargs), nnx.state(seen, nnx.Not(nnx.Param))
+            copy = nnx.merge(graph, viewed, rest)
+            return fn(copy, *args, **kwargs), nnx.state(copy, nnx.Not(nnx.Param))
 
         if any(map(is_node, jax.tree.leaves(viewed, is_leaf=is_node))):
-            # Variables may be shared with the copy; mapping makes new ones, which belong to the trace.
+            # Variables may be shared with the copy; mapping creates new ones that belong to the trace.
             out, after = lift(lambda v: run(v, jax.tree.map(lambda x: x, rest)), on_fallback="ignore")(viewed)
         else:
             out, after = run(viewed, rest)
-        # Variables are shared with the copy or not, depending on flax's mode; what the module lacks is written back.
+        # Write back what the module lacks: whether it shares variables with the copy depends on the mode of Flax.
         held = dict(nnx.to_flat_state(nnx.state(self.module, nnx.Not(nnx.Param))))
         changed = [(path, leaf) for path, leaf in nnx.to_flat_state(after) if not _same(held.get(path), leaf)]
         if changed:
@@ -104,14 +102,14 @@ class NNXCompressed(nnx.Module):
         return out
 
     def before_step(self, grads: Any, slopes: Any = None) -> Any:
-        """Turns gradients through the view into those for the optimizer; what the method learns moves in its state.
+        """Turns gradients through the view into gradients for the optimizer, and updates what the method learns.
 
         Args:
-            grads: Gradients of the inner module, taken at its present parameters.
-            slopes: Gradients with respect to the state, for methods that learn by them.
+            grads: Gradients of the inner module, taken at its current parameters.
+            slopes: Gradients with respect to the state, for methods that learn from them.
 
         Returns:
-            Gradients for its optimizer; `as_optax` calls this by itself.
+            Gradients for the optimizer; `as_optax` already calls this.
         """
         state, params = self.compression_state.get_value(), nnx.state(self.module, nnx.Param)
         received, after = self.compression.before_step(grads, params, state, slopes)
@@ -119,7 +117,7 @@ class NNXCompressed(nnx.Module):
         return received
 
     def after_step(self, stats: Any = None) -> None:
-        """Brings the state up to the parameters after the optimizer's step, and these to where the method wants them.
+        """Updates the state for the parameters after the optimizer step, and the parameters if the method changes them.
 
         Args:
             stats: Statistics by path, for methods that read them.
@@ -131,7 +129,7 @@ class NNXCompressed(nnx.Module):
             nnx.update(self.module, params)
 
     def set_compression(self, state: Any) -> None:
-        """Takes over the state that `as_optax` keeps.
+        """Sets the state, for example to that of `as_optax`.
 
         Args:
             state: `optimizer.opt_state.compression`, or any state of the compression.
@@ -139,13 +137,13 @@ class NNXCompressed(nnx.Module):
         self.compression_state.set_value(_unwrap(state))
 
     def encode(self) -> dict[str, Any]:
-        """What to store after training.
+        """Returns the form to store after training.
 
         .. math:: lift(functional(module))(encode(), x) = model(x)
 
         Returns:
             `{"params": tree of arrays and nodes, "rest": other variables}`, both nested dicts; `rest` has running
-            statistics, and neither random keys nor the state of the compression.
+            statistics, but no random keys and no state of the compression.
         """
         _, params, rest, _ = _split(self.module, nnx.Param, STORED, ...)
         pure = nnx.to_pure_dict(params)
@@ -156,14 +154,13 @@ class NNXCompressed(nnx.Module):
 
 
 def functional(module: nnx.Module) -> Callable[..., Any]:
-    """The forward pass of a module as a function of its variables, as `lift` and `artifact.export` need it.
+    """Returns the forward pass of a module as a pure function of its variables, for `lift` and `artifact.export`.
 
     Args:
-        module: The *inner* module of a wrapper, in the mode (`eval()`) in which it is to run; its values are not used.
+        module: The *inner* module of a wrapper, in the mode to run it in, such as `eval()`; its values are not used.
 
     Returns:
-        `apply(tree, *args, **kwargs)` with `tree` as from `NNXCompressed.encode`; pure: what a pass would change in
-        the module is dropped.
+        `apply(tree, *args, **kwargs)` with `tree` from `NNXCompressed.encode`; it ignores changes to variables.
 
     Example:
         >>> import jax.numpy as jnp
@@ -175,7 +172,7 @@ def functional(module: nnx.Module) -> Callable[..., Any]:
     graph, params, rest, others = _split(module, nnx.Param, STORED, ...)
 
     def apply(tree: Any, *args: Any, **kwargs: Any) -> Any:
-        # Variables of a split are those of the module; mapping makes new ones.
+        # A split shares the variables of the module; mapping creates new ones.
         copies = [jax.tree.map(lambda x: x, state) for state in (params, rest, others)]
         for state, name in zip(copies, ("params", "rest")):
             nnx.replace_by_pure_dict(state, tree[name])
@@ -185,7 +182,7 @@ def functional(module: nnx.Module) -> Callable[..., Any]:
 
 
 def _split(module: nnx.Module, *filters: Any) -> tuple[Any, ...]:
-    # The result's type in flax does not tell how many states there are.
+    # The return type in Flax does not tell the number of states.
     return tuple(nnx.split(module, *filters))
 
 

@@ -1,4 +1,4 @@
-"""A Linen module with smaller fields, found from the shapes of shrunk variables and verified by running it."""
+"""Finds the fields of a smaller Linen module from the shapes of shrunk variables, and verifies them by running it."""
 
 import dataclasses
 import itertools
@@ -12,22 +12,22 @@ import numpy as np
 
 from compressjax.core import nodes
 
-_LIMIT = 1024  # settings of fields that are tried
-Where = tuple[Any, ...]  # names of fields and places in tuples, from the module down
+_LIMIT = 1024  # settings of fields to try
+Where = tuple[Any, ...]  # names of fields and indices in tuples, from the module down
 Shapes = dict[str, tuple[int, ...]]
 
 
 def resize(module: nn.Module, variables: Any, *args: Any, expected: Any, tolerance: float = 1e-5) -> nn.Module:
-    """A Linen module whose widths are those of shrunk variables, verified on example arguments.
+    """Returns a Linen module with the widths of shrunk variables, verified on example arguments.
 
-    Integers in its fields (in tuples, dicts and dataclass configs too) are tried in the sizes that the shrunk arrays
-    suggest, until `init` gives arrays of exactly those shapes and `apply` gives the expected results.
+    Tries sizes from the shrunk arrays for the integers in its fields (also in tuples, dicts and dataclass configs),
+    until `init` returns the shrunk shapes and `apply` the expected results.
 
     Args:
-        module: The module of the full width, whose fields hold its widths.
-        variables: Shrunk variables, as `structure.shrink(module.apply, ...)` returns them in `params`.
+        module: The module of the full width, with its widths in fields.
+        variables: Shrunk variables: `params` of the result of `structure.shrink(module.apply, ...)`.
         *args: Example arguments of `module.apply`.
-        expected: What the shrunk model returns for them: `small.fn(small.params, *args)`.
+        expected: Result of the shrunk model for them: `small.fn(small.params, *args)`.
         tolerance: Largest difference from `expected`, relative to its largest entry if that is above 1.
 
     Returns:
@@ -35,7 +35,7 @@ def resize(module: nn.Module, variables: Any, *args: Any, expected: Any, toleran
 
     Raises:
         ValueError: If no setting of the fields gives these shapes, or the results differ because the code uses a width
-            otherwise, as in a scale or a mean. The function that `shrink` returns runs in both cases.
+            elsewhere, such as in a scale or a mean. The function that `shrink` returns works in both cases.
 
     Example:
         >>> import jax.numpy as jnp
@@ -46,7 +46,7 @@ def resize(module: nn.Module, variables: Any, *args: Any, expected: Any, toleran
     rng, wanted = jax.random.key(0), _shapes(variables)
     whole = _shapes(jax.eval_shape(module.init, rng, *args))
     if odd := sorted(set(whole) ^ set(wanted)):
-        raise ValueError(f"variables and module disagree on {odd[:4]}; pass all collections that init makes")
+        raise ValueError(f"variables and module disagree on {odd[:4]}; pass all collections that init returns")
     found, gap = list(_numbers(module, ())), 0.0
     for single in (True, False):
         options = [_candidates(number, whole, wanted, single)[::-1] for _, number in found]
@@ -63,13 +63,13 @@ def resize(module: nn.Module, variables: Any, *args: Any, expected: Any, toleran
     fields = {".".join(map(str, where)): number for where, number in found}
     raise ValueError(
         f"no setting of the fields {fields} gives the shrunk shapes: widths in the code itself have to become fields, "
-        "or stay (select=), and those that share a field keep the same count (keep=, or ranking='uniform'); the "
-        "function that shrink returned runs as it is"
+        "or stay (select=), and widths that share a field need the same count (keep=, or ranking='uniform'); or use "
+        "the function that shrink returned"
     )
 
 
 def _parts(value: Any) -> dict[Any, Any]:
-    """What a tuple, a dict, a module or another dataclass holds."""
+    """The contents of a tuple, a dict, a module or another dataclass, by key."""
     if isinstance(value, tuple | list):
         return dict(enumerate(value))
     if isinstance(value, Mapping):
@@ -80,7 +80,7 @@ def _parts(value: Any) -> dict[Any, Any]:
 
 
 def _numbers(value: Any, where: Where) -> Iterator[tuple[Where, int]]:
-    """Integers above one in a value, with the way to each."""
+    """Integers above one inside a value, with the position of each."""
     if isinstance(value, int) and not isinstance(value, bool) and value > 1:
         yield where, value
     for key, part in _parts(value).items():
@@ -88,7 +88,7 @@ def _numbers(value: Any, where: Where) -> Iterator[tuple[Where, int]]:
 
 
 def _with(value: Any, where: Where, new: int) -> Any:
-    """The value with another number at one place."""
+    """The value with another number at one position."""
     if not where:
         return new
     parts = _parts(value)
@@ -102,7 +102,7 @@ def _with(value: Any, where: Where, new: int) -> Any:
 
 
 def _candidates(number: int, old: Shapes, new: Shapes, single: bool) -> list[int]:
-    """What a field may have become: sizes of axes after the cut; if not only single axes count, products and parts."""
+    """Possible new numbers of a field: new sizes of single axes, or also of products and fractions of axes."""
     found = {number: None}
     for path, shape in old.items():
         for low, high in itertools.combinations(range(len(shape) + 1), 2):
@@ -120,7 +120,7 @@ def _shapes(tree: Any) -> Shapes:
 def _fits(module: nn.Module, wanted: Shapes, rng: jax.Array, args: tuple[Any, ...]) -> bool:
     try:
         return _shapes(jax.eval_shape(module.init, rng, *args)) == wanted
-    except Exception:  # widths that do not belong together raise what the module's code chooses
+    except Exception:  # the code of the module may raise anything on widths that do not match
         return False
 
 
@@ -137,8 +137,8 @@ def difference(got: Any, expected: Any) -> float:
 
 
 def disagrees(gap: float) -> str:
-    """The message for a module that computes something else."""
+    """The message for a resized module with other results."""
     return (
-        f"the resized module differs from the shrunk model by {gap:.2g}: its code uses a width that was cut, in a "
-        "scale or a mean; run the function that shrink returned, or cut other groups"
+        f"the resized module differs from the shrunk model by {gap:.2g}: its code uses a removed width, such as in a "
+        "scale or a mean; use the function that shrink returned, or remove other groups"
     )

@@ -1,4 +1,4 @@
-"""An NNX module on a shrunk state: layers of Flax take their widths from their arrays, and the result is verified."""
+"""Sets the widths of an NNX module from a shrunk state, and verifies the result."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,12 +9,12 @@ from flax import nnx
 from compressjax.core import path_string
 from compressjax.modules._resize import difference, disagrees
 
-_WAY_OUT = "the function that shrink returned runs as it is"
+_FALLBACK = "use the function that shrink returned"
 Shape = tuple[int, ...]
 
 
 def _last(array: Any, axes: int) -> Shape:
-    """The last sizes of an array; layers that `nnx.vmap` made are stacked along axes before them."""
+    """The last sizes of an array; `nnx.vmap` stacks layers along axes before them."""
     return tuple(array.shape[-axes:])
 
 
@@ -64,13 +64,13 @@ def _norm(layer: Any) -> None:
 
 
 def _group_norm(layer: Any) -> None:
-    """Whole groups are cut: a smaller group has another mean, which the layer does not compute."""
+    """Sets the number of groups; only whole groups are removed, because a smaller group has another mean."""
     for array in (x for x in (layer.scale, layer.bias) if x is not None):
         layer.num_groups = array.shape[-1] // layer.group_size
 
 
 def _cell(layer: Any) -> None:
-    """Sets the width of the carry, which no array holds."""
+    """Sets the width of the carry, which has no array of its own."""
     inner = (layer.ii, layer.hi) if isinstance(layer, nnx.LSTMCell) else (layer.dense_i, layer.dense_h)
     layer.in_features, layer.hidden_features = (dense.kernel.shape[-2] for dense in inner)
 
@@ -95,7 +95,7 @@ def _paths(state: Any) -> set[str]:
 
 
 def _suspects(model: nnx.Module) -> str:
-    """The modules that are not Flax's own and hold integers, which may be widths."""
+    """Modules from outside Flax that hold integers, which may be widths."""
     return ", ".join(
         f"{type(module).__name__} at {'/'.join(map(str, path)) or 'the root'}"
         for path, module in nnx.iter_graph(model)
@@ -105,7 +105,7 @@ def _suspects(model: nnx.Module) -> str:
 
 
 def _traced(model: nnx.Module, args: tuple[Any, ...]) -> Callable[[Any], Any]:
-    """The module as a function of its state, so that what it counts or averages stays as it is, once it runs."""
+    """The module as a pure function of its state, checked to run."""
     definition, state = nnx.split(model)
 
     def call(state: Any) -> Any:
@@ -113,18 +113,18 @@ def _traced(model: nnx.Module, args: tuple[Any, ...]) -> Callable[[Any], Any]:
 
     try:
         jax.eval_shape(call, state)
-    except Exception as refusal:  # shapes that do not fit raise what the module's code chooses
-        said = next(iter(str(refusal).splitlines()), "no message")  # as of an assertion
+    except Exception as error:  # the code of the module may raise anything on shapes that do not match
+        first = next(iter(str(error).splitlines()), "no message")  # an assertion may have none
         raise ValueError(
-            f"the resized module does not run: {type(refusal).__name__}: {said}; a module of your own may remember a "
-            f"width that was cut (with integers: {_suspects(model)}): set the new one on the module first; shrink the "
-            f"whole state, statistics included; or {_WAY_OUT}"
-        ) from refusal
+            f"the resized module does not run: {type(error).__name__}: {first}; a module of your own may store a "
+            f"removed width (with integers: {_suspects(model)}): set the new width on the module first; shrink the "
+            f"whole state, including statistics; or {_FALLBACK}"
+        ) from error
     return call
 
 
 def _count_groups(model: nnx.Module, args: tuple[Any, ...]) -> None:
-    """Sets the groups of convolutions to what fits their inputs: whole groups may be gone, or a part of each."""
+    """Sets the number of groups of convolutions from their inputs, after whole groups or a part of each are removed."""
     layers = [m for _, m in nnx.iter_graph(model) if isinstance(m, nnx.Conv) and m.feature_group_count > 1]
     plain, found = [layer.conv_general_dilated for layer in layers], dict[int, int]()
 
@@ -146,27 +146,25 @@ def _count_groups(model: nnx.Module, args: tuple[Any, ...]) -> None:
 
 
 def resize_nnx(model: nnx.Module, state: Any, *args: Any, expected: Any, tolerance: float = 1e-5) -> nnx.Module:
-    """An NNX module that holds a shrunk state, verified on example arguments.
+    """Returns an NNX module with a shrunk state, verified on example arguments.
 
-    The layers of Flax remember their widths; these are set to the sizes of their arrays, and the groups of a
-    convolution to what fits its inputs. A module of your own that remembers a width that was cut does not run or
-    computes something else, and is refused: set the new one on it first.
+    Sets the widths that layers of Flax store to the sizes of their arrays. If a module of your own stores a removed
+    width, set the new width on it first.
 
     Args:
-        model: The module of the full width; it stays as it is.
-        state: Shrunk state, as `structure.shrink` returns it in `params` for a function that merges a state; all of it,
-            with statistics and keys.
+        model: The module of the full width; it does not change.
+        state: The whole shrunk state, including statistics and keys: `params` of the result of `structure.shrink`.
         *args: Example arguments of the module.
-        expected: What the shrunk model returns for them: `small.fn(small.params, *args)`.
+        expected: Result of the shrunk model for them: `small.fn(small.params, *args)`.
         tolerance: Largest difference from `expected`, relative to its largest entry if that is above 1.
 
     Returns:
         A new module.
 
     Raises:
-        ValueError: If the state is not the whole one (filtered to `nnx.Param`, say), or if the module does not run or
-            computes something else because its code uses a width otherwise, as in a scale or a mean. The function that
-            `shrink` returns runs in all these cases.
+        ValueError: If the state is incomplete (such as only `nnx.Param`), or if the module fails or its results differ
+            because its code uses a width elsewhere, such as in a scale or a mean. The function that `shrink` returns
+            works in all these cases.
 
     Example:
         >>> import jax.numpy as jnp
@@ -175,10 +173,10 @@ def resize_nnx(model: nnx.Module, state: Any, *args: Any, expected: Any, toleran
         >>> resize_nnx(model, small, jnp.ones((1, 2)), expected=model(jnp.ones((1, 2)))[:, :3]).out_features
         3
     """
-    if odd := sorted(_paths(nnx.state(model)) ^ _paths(state)):  # Flax only counts the leaves
+    if odd := sorted(_paths(nnx.state(model)) ^ _paths(state)):  # Flax only compares the number of leaves
         raise ValueError(f"resize_nnx: state and module disagree on {odd[:4]}; shrink the whole state, as definition, "
-                         f"state = nnx.split(model) gives it, or {_WAY_OUT}")  # fmt: skip
-    smaller = nnx.merge(nnx.graphdef(model), state, copy=True)  # or training it would change the state
+                         f"state = nnx.split(model) returns it, or {_FALLBACK}")  # fmt: skip
+    smaller = nnx.merge(nnx.graphdef(model), state, copy=True)  # a copy, so that training keeps the state
     for _, module in nnx.iter_graph(smaller):
         for rule in [_RULES[kind] for kind in type(module).__mro__ if kind in _RULES][:1]:
             rule(module)

@@ -1,4 +1,4 @@
-"""Variables of a Linen model with the state of a compression beside them."""
+"""Variables of a Linen model together with the state of a compression."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,22 +15,22 @@ COLLECTION = "compression"
 def _params(variables: Mapping[str, Any]) -> Any:
     if "params" not in variables:
         raise ValueError(f"the variables have no 'params', only {sorted(variables)}; pass those of model.init")
-    # Boxes carry names of mesh axes, which neither a state nor a file has a use for.
+    # Remove boxes: neither a state nor a file needs the names of mesh axes.
     return meta.unbox(variables["params"])
 
 
 def state_of(variables: Mapping[str, Any], compression: Compression) -> Any:
-    """The state of a compression, out of its variable collection.
+    """Returns the state of a compression from its variable collection.
 
     Args:
         variables: Variables with `params` and, unless the state is empty, `compression`.
-        compression: The compression that the collection belongs to.
+        compression: The compression of that collection.
 
     Returns:
-        The state, as `view`, `encode` and `after_step` take it.
+        The state for `view`, `encode` and `after_step`.
 
     Raises:
-        ValueError: If a part of the state is missing or has another shape.
+        ValueError: If a part of the state is missing or has the wrong shape.
 
     Example:
         >>> from compressjax import quant
@@ -45,14 +45,14 @@ def state_of(variables: Mapping[str, Any], compression: Compression) -> Any:
 
 
 def with_state(variables: Mapping[str, Any], state: Any) -> dict[str, Any]:
-    """Variables with a state in the collection `compression`; the one that `as_optax` keeps, say.
+    """Returns variables with a state, such as that of `as_optax`, in the collection `compression`.
 
     Args:
         variables: Variables of a Linen model.
         state: State of a compression.
 
     Returns:
-        The variables, their own collections unchanged.
+        The variables; other collections do not change.
 
     Example:
         >>> with_state({"params": {}}, {"masks": {"Dense_0/kernel": 1}})["compression"]
@@ -64,14 +64,14 @@ def with_state(variables: Mapping[str, Any], state: Any) -> dict[str, Any]:
 
 
 def attach(variables: Mapping[str, Any], compression: Compression) -> dict[str, Any]:
-    """Gives the variables of a dense model, from a checkpoint say, the first state of a compression.
+    """Adds the initial state of a compression to the variables of a dense model, for example from a checkpoint.
 
     Args:
         variables: Variables of a Linen model.
         compression: Any compression.
 
     Returns:
-        Variables that `Compressed(model, compression).apply` takes.
+        Variables for `Compressed(model, compression).apply`.
 
     Raises:
         ValueError: If the compression selects nothing.
@@ -86,18 +86,18 @@ def attach(variables: Mapping[str, Any], compression: Compression) -> dict[str, 
 
 
 def encode(variables: Mapping[str, Any], compression: Compression) -> dict[str, Any]:
-    """What to store after training: the variables with nodes in place of the parameters that were compressed.
+    """Returns the form to store after training: variables with nodes in place of compressed parameters.
 
     .. math:: lift(apply)(encode(v), x) = apply_{Compressed}(v, x)
 
     Args:
-        variables: Variables of `Compressed(model, compression)`. For a wrapper inside a larger model, the parts of
-            each collection below its name.
+        variables: Variables of `Compressed(model, compression)`. For a wrapper inside a larger model, the part of
+            each collection under its name.
         compression: The compression of that wrapper.
 
     Returns:
-        The variables of the *inner* model: `params` with nodes, other collections (`batch_stats`) as they are, and
-        no `compression`. `lift(model.apply)` runs them, `artifact.save` stores them.
+        The variables of the *inner* model: `params` with nodes, other collections (`batch_stats`) unchanged, and no
+        `compression`. `lift(model.apply)` runs them, `artifact.save` stores them.
 
     Raises:
         ValueError: If the state is missing or belongs to another compression.

@@ -1,4 +1,4 @@
-"""Numerical tools that know neither trees nor nodes: rankings, inverse factors, straight-through, meshes."""
+"""Numerics on plain arrays: top-k masks, inverse roots, straight-through gradients, explicit meshes."""
 
 from compressjax.numerics._explicit import explicit, with_auto_axes
 from compressjax.numerics._factored import factored

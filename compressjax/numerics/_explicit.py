@@ -1,4 +1,4 @@
-"""Meshes whose shardings are part of array types (explicit axes), for code that leaves sharding to the compiler."""
+"""Explicit mesh axes, where shardings are part of array types, for code that needs automatic sharding."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,10 +7,10 @@ import jax
 
 
 def explicit(aval: Any) -> Any:
-    """The sharding of an abstract array, if its mesh has explicit axes.
+    """Returns the sharding of an abstract array, if its mesh has explicit axes.
 
     Args:
-        aval: Abstract array, as `jax.typeof` gives it.
+        aval: Abstract array, as `jax.typeof` returns it.
 
     Returns:
         `NamedSharding`, or None.
@@ -25,17 +25,17 @@ def explicit(aval: Any) -> Any:
 
 
 def with_auto_axes(fn: Callable[..., Any], like: Any) -> Callable[..., Any]:
-    """A function that sorts, reshapes or decomposes, for arrays whose types say how they are sharded.
+    """Wraps a function so that it runs under automatic sharding on a mesh with explicit axes.
 
-    Such operations have no rule for shardings in types. Inside, the compiler propagates them as on any other mesh; the
-    results have the types of the arrays that they resemble.
+    Sorts, reshapes and decompositions have no rule for explicit shardings. Inside the function, the compiler propagates
+    shardings automatically. The results have the shardings of the arrays in `like`.
 
     Args:
-        fn: Function of arrays; it closes over none that are sharded.
-        like: Tree of the result's structure, with an array of the result's shape in every place.
+        fn: Function of arrays that does not close over sharded arrays.
+        like: Tree of arrays with the structure and shapes of the result.
 
     Returns:
-        `fn` itself where no array of `like` has such a type.
+        The wrapped function; `fn` itself if no array of `like` has an explicit sharding.
 
     Example:
         >>> with_auto_axes(jax.numpy.sort, jax.numpy.ones(2)) is jax.numpy.sort

@@ -1,18 +1,18 @@
-"""Reshapes as groups of axes that merge or split."""
+"""Factorization of reshapes into groups of axes that merge or split."""
 
 import math
 from collections.abc import Sequence
 
 
 def factored(old: Sequence[int], new: Sequence[int]) -> list[tuple[list[int], list[int]]]:
-    """Smallest groups of old axes that become groups of new axes under a reshape.
+    """Returns the smallest groups of old axes that become groups of new axes under a reshape.
 
     Args:
         old: Old shape.
-        new: New shape of the same, positive size.
+        new: New shape with the same positive size.
 
     Returns:
-        Pairs of old and new axes, in order; one side is empty where an axis of length 1 goes or comes.
+        Pairs of old and new axes, in order; one side is empty if an axis of length 1 is removed or added.
 
     Example:
         >>> factored((6, 8), (6, 2, 4))

@@ -1,4 +1,4 @@
-"""Roots of inverse Hessians, for methods that spread an error over what is still to come."""
+"""Inverse-Hessian factors for column-by-column error compensation (SparseGPT, GPTQ)."""
 
 from typing import NamedTuple
 
@@ -7,12 +7,13 @@ import jax.numpy as jnp
 
 
 class InverseRoot(NamedTuple):
-    """A triangular root of an inverse, and how far it can be trusted.
+    """A triangular root of an inverse, with diagnostics.
 
     Attributes:
         root: `[n, n]`, upper triangular `U` with a positive diagonal and `U^T U = H^-1`.
-        condition: Largest over smallest square of the root's diagonal, a lower bound of the condition number; scalar.
-        fallback: Whether the Cholesky factorization failed and eigenvalues had to be clipped; bool scalar.
+        condition: Ratio of the largest to the smallest squared diagonal entry of the root, a lower bound of the
+            condition number; scalar.
+        fallback: Whether the Cholesky factorization failed and eigenvalues were clipped; bool scalar.
     """
 
     root: jax.Array
@@ -21,24 +22,24 @@ class InverseRoot(NamedTuple):
 
 
 def inverse_root(hessian: jax.Array, damping: float = 0.01) -> InverseRoot:
-    """Upper triangular root of the inverse of a damped positive semidefinite matrix.
+    """Computes an upper triangular root of the inverse of a damped positive semidefinite matrix.
 
     .. math:: U^\\top U = (H + \\lambda \\, \\overline{h} I)^{-1}, \\qquad \\overline{h} = \\tfrac1n \\sum_i H_{ii}
 
-    From the Cholesky factor of the matrix read backwards, `H = R R^T` with `R` upper triangular and `U = R^-1`, so that
-    the inverse itself is never formed. Where the factorization fails (singular, or not quite positive), eigenvalues
-    below `n eps` times the largest are raised to it and the root comes from a QR decomposition. An input that never
-    occurs (zero diagonal) counts as one of mean strength, unrelated to the others.
+    A Cholesky factorization of the matrix with reversed rows and columns gives `H = R R^T` with `R` upper triangular
+    and `U = R^-1`, so that the inverse itself is never formed. If the factorization fails (for a singular or slightly
+    indefinite matrix), eigenvalues are clipped from below at `n eps` times the largest, and a QR decomposition gives
+    the root. A zero on the diagonal (an input that is always zero) counts as the mean of the diagonal.
 
     Args:
-        hessian: `[n, n]`, symmetric; computed in at least float32.
-        damping: Multiple of the mean diagonal that is added, at least 0.
+        hessian: `[n, n]`, symmetric; the computation uses at least float32.
+        damping: Multiple of the mean diagonal to add to the diagonal, at least 0.
 
     Returns:
-        The root and what it says of the matrix.
+        The root and its diagnostics.
 
     Raises:
-        ValueError: If the matrix is not square or the damping negative.
+        ValueError: If the matrix is not square or the damping is negative.
 
     Example:
         >>> inverse_root(jnp.array([[4.0, 0.0], [0.0, 1.0]]), 0.0).root.tolist()
@@ -51,14 +52,14 @@ def inverse_root(hessian: jax.Array, damping: float = 0.01) -> InverseRoot:
     x = hessian.astype(jnp.promote_types(hessian.dtype, jnp.float32))
     diagonal = jnp.diagonal(x)
     mean = jnp.mean(diagonal)
-    # Divided by its mean diagonal, the matrix neither over- nor underflows on the way.
+    # Divide by the mean diagonal to avoid overflow and underflow.
     level = jnp.where(mean > 0, mean, 1.0)
     x = x / level + jnp.diag(jnp.where(diagonal > 0, damping, 1.0 + damping).astype(x.dtype))
     factor = jnp.linalg.cholesky(x[::-1, ::-1])[::-1, ::-1]
     failed = ~jnp.all(jnp.isfinite(factor))
     root = jax.lax.cond(failed, _clipped, lambda x: _inverted(factor), x)
-    spread = jnp.max(jnp.diagonal(root)) / jnp.min(jnp.diagonal(root))
-    return InverseRoot(root / jnp.sqrt(level), spread**2, failed)
+    ratio = jnp.max(jnp.diagonal(root)) / jnp.min(jnp.diagonal(root))
+    return InverseRoot(root / jnp.sqrt(level), ratio**2, failed)
 
 
 def _inverted(factor: jax.Array) -> jax.Array:
@@ -70,5 +71,5 @@ def _clipped(x: jax.Array) -> jax.Array:
     least = len(x) * float(jnp.finfo(x.dtype).eps) * eigenvalues[-1]
     whitened = vectors.T / jnp.sqrt(jnp.maximum(eigenvalues, least))[:, None]
     upper = jnp.linalg.qr(whitened, mode="r")
-    # QR leaves the signs of rows open; the root has a positive diagonal.
+    # QR does not fix the signs of rows; make the diagonal positive.
     return upper * jnp.where(jnp.diagonal(upper) < 0, -1, 1).astype(x.dtype)[:, None]

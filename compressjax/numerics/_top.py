@@ -1,4 +1,4 @@
-"""The largest entries without sorting, of one array or of many."""
+"""Masks of the largest entries of one or several arrays, without sorting."""
 
 import functools
 import itertools
@@ -10,23 +10,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-# Steps of false position after which a search halves.
+# Steps of false position before a search switches to bisection.
 _TRIES = 24
-# Along axes up to this length entries are ranked by comparing all pairs.
+# On axes up to this length, entries are ranked by comparing all pairs.
 _SHORT = 32
 
 
 def top_mask(scores: jax.Array, count: jax.Array | int) -> jax.Array:
-    """Mask of exactly the `count` largest scores, ties to the smaller index.
+    """Returns a mask of exactly the `count` largest scores; ties go to the smaller index.
 
-    The order of floats is the order of their bits, among which false position finds the threshold, and then the index
-    up to which ties at it are kept; each takes at most 56 counts. The search ends at the first number that exactly
-    `count` scores reach, among different weights mostly long before. On CPUs this is faster than sorting, and on
-    sharded arrays every count is one small sum.
+    Floats are mapped to integers of the same order. A search by false position finds the threshold among these, and a
+    second search the index up to which ties are kept. Each takes at most 56 counts, and stops as soon as exactly
+    `count` scores reach the threshold. On CPUs this is faster than sorting. On sharded arrays every count is one small
+    sum.
 
     Args:
         scores: Any shape, floating, fewer than 2^31 entries; compared in float32, where numbers below 1.2e-38 may
-            count as zero. NaN comes after minus infinity.
+            count as zero. NaN is smaller than minus infinity.
         count: How many to keep, 0 to `scores.size`; may be traced.
 
     Returns:
@@ -40,16 +40,16 @@ def top_mask(scores: jax.Array, count: jax.Array | int) -> jax.Array:
 
 
 def top_along(scores: jax.Array, count: jax.Array | int, axis: int) -> jax.Array:
-    """Mask of the `count` largest scores along an axis, everywhere for itself, as `top_mask` finds them.
+    """Returns a mask of the `count` largest scores of every slice along an axis, as `top_mask` does.
 
-    Where the axis is short, as in the groups of N:M patterns, an entry stays when fewer than `count` others beat it:
+    On a short axis, as for N:M patterns, an entry is kept if fewer than `count` entries rank before it:
 
     .. math:: |\\{j : s_j > s_i\\} \\cup \\{j < i : s_j = s_i\\}| < count
 
     Args:
         scores: Any shape, floating.
         count: How many to keep, 0 to the length of the axis; may be traced.
-        axis: Along which they compete.
+        axis: Axis along which scores are compared.
 
     Returns:
         Bool array of the scores' shape with exactly `count` True entries along the axis.
@@ -68,7 +68,7 @@ def top_along(scores: jax.Array, count: jax.Array | int, axis: int) -> jax.Array
     keys = _keys(scores)
     places = jax.lax.broadcasted_iota(jnp.int32, keys.shape, axis % keys.ndim)
     beaten = jnp.zeros(keys.shape, jnp.int32)
-    # One by one, not as an array of all pairs: this way the compiler makes one pass over the scores of it.
+    # Loop instead of forming an array of all pairs, so that the compiler fuses this into one pass over the scores.
     for place in range(length):
         other = jax.lax.slice_in_dim(keys, place, place + 1, axis=axis)
         beaten += jnp.where(places > place, other >= keys, other > keys)
@@ -76,18 +76,18 @@ def top_along(scores: jax.Array, count: jax.Array | int, axis: int) -> jax.Array
 
 
 def top_masks(scores: Mapping[str, jax.Array], count: jax.Array | int) -> dict[str, jax.Array]:
-    """Masks of exactly the `count` largest scores of several arrays together, ties to the earlier array and index.
+    """Returns masks of exactly the `count` largest scores of all arrays; ties go to the earlier array and index.
 
     The arrays share one threshold `t`, found as in `top_mask` from the sum of their counts:
 
     .. math:: \\sum_l |\\{i : s_{li} > t\\}| < n \\le \\sum_l |\\{i : s_{li} \\ge t\\}|
 
-    Nothing is concatenated or reshaped, so sharded arrays stay where they are, and what devices exchange is at most
-    115 numbers for each array, however large the arrays.
+    Nothing is concatenated or reshaped, so arrays stay sharded. Devices exchange at most 115 numbers per array, for
+    arrays of any size.
 
     Args:
-        scores: `{name: array}`, each as for `top_mask`; fewer than 2^31 entries together.
-        count: How many to keep in all, from 0 to the number of entries; may be traced.
+        scores: `{name: array}`, each as for `top_mask`; fewer than 2^31 entries in total.
+        count: How many to keep in total, 0 to the number of entries; may be traced.
 
     Returns:
         `{name: bool array}`.
@@ -100,7 +100,7 @@ def top_masks(scores: Mapping[str, jax.Array], count: jax.Array | int) -> dict[s
     return dict(zip(scores, _top_masks(list(scores.values()), count), strict=True))
 
 
-# Outside of jit, the loops inside would be compiled anew at every call; inside, nothing changes.
+# Outside of jit, this avoids compiling the loops at every call; inside, it changes nothing.
 @functools.partial(jax.jit, inline=True)
 def _top_masks(scores: Sequence[jax.Array], count: jax.Array | int) -> list[jax.Array]:
     keys = [_keys(x) for x in scores]
@@ -111,8 +111,8 @@ def _top_masks(scores: Sequence[jax.Array], count: jax.Array | int) -> list[jax.
     size = sum(x.size for x in scores)
     wanted = jnp.asarray(count, jnp.int32)
     ends = [(jnp.min(x), jnp.max(x)) for x in keys if x.size]
-    low = functools.reduce(jnp.minimum, (least for least, _ in ends), jnp.uint32(2**32 - 2))
-    high = functools.reduce(jnp.maximum, (most for _, most in ends), low) + jnp.uint32(1)
+    low = functools.reduce(jnp.minimum, (smallest for smallest, _ in ends), jnp.uint32(2**32 - 2))
+    high = functools.reduce(jnp.maximum, (largest for _, largest in ends), low) + jnp.uint32(1)
     threshold, surplus = _search(
         lambda key: total(lambda i: keys[i] >= key) - wanted, low, high, size - wanted, -wanted
     )
@@ -123,22 +123,22 @@ def _top_masks(scores: Sequence[jax.Array], count: jax.Array | int) -> list[jax.
 
     def break_ties() -> jax.Array:
         missing = wanted - total(lambda i: keys[i] > threshold)
-        least, most = jnp.uint32(0), jnp.uint32(size)
-        return _search(lambda stop: missing - total(lambda i: tied(i, stop)), least, most, missing, -surplus)[0]
+        start, end = jnp.uint32(0), jnp.uint32(size)
+        return _search(lambda stop: missing - total(lambda i: tied(i, stop)), start, end, missing, -surplus)[0]
 
-    # Mostly the scores that reach the threshold are as many as asked for, and no tie has to be broken.
+    # Usually exactly `count` scores reach the threshold, so that there are no ties to break.
     stop = jax.lax.cond(surplus == 0, lambda: jnp.uint32(2**32 - 1), break_ties)
     return [(x > threshold) | tied(i, stop) for i, x in enumerate(keys)]
 
 
 def _count(mask: jax.Array) -> jax.Array:
-    # Sums of floats are vectorized on CPUs, twice as fast as those of integers, and exact up to 2^24.
+    # On CPUs, sums of floats are twice as fast as sums of integers, and they are exact up to 2^24.
     return jnp.sum(mask, dtype=jnp.float32 if mask.size <= 2**24 else jnp.int32).astype(jnp.int32)
 
 
 def _keys(scores: jax.Array) -> jax.Array:
-    """Unsigned numbers in the order of the scores."""
-    # -0 and 0 have different bits but are the same score; adding zero would do until the compiler removes it.
+    """Unsigned integers in the order of the scores."""
+    # -0 and 0 are equal but have different bits. The compiler would remove an addition of zero.
     numbers = scores.astype(jnp.float32)
     bits = jax.lax.bitcast_convert_type(jnp.where(numbers == 0, jnp.float32(0), numbers), jnp.int32)
     flipped = jnp.where(bits < 0, ~bits, bits ^ np.int32(-(2**31)))
@@ -146,7 +146,7 @@ def _keys(scores: jax.Array) -> jax.Array:
 
 
 def _positions(shape: tuple[int, ...], first: int) -> jax.Array:
-    """Place of every entry in row-major order; flattening instead would gather a sharded array."""
+    """Row-major index of every entry, without flattening, which would gather a sharded array."""
     place = jnp.full(shape, first, jnp.uint32)
     for axis in range(len(shape)):
         stride = np.uint32(math.prod(shape[axis + 1 :]))
@@ -157,11 +157,10 @@ def _positions(shape: tuple[int, ...], first: int) -> jax.Array:
 def _search(
     gap: Callable[[jax.Array], jax.Array], low: jax.Array, high: jax.Array, at_low: jax.Array, at_high: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """A number at which a falling function of 32-bit numbers is 0, or the largest at which it is positive; its value.
+    """A root of a decreasing function of uint32, or the largest number where it is positive, and the value there.
 
-    False position: the next try is where a straight line between the two ends would be 0. An end that stays counts
-    for half each time (the Illinois rule), tries keep a distance from both ends, and after `_TRIES` the interval is
-    halved instead, so that no function takes more than `_TRIES + 32` of them.
+    It uses false position with the Illinois rule: an end that stays twice gets half of its weight. Steps keep a
+    distance from both ends. After `_TRIES` steps it switches to bisection, so it takes at most `_TRIES + 32` steps.
     """
 
     def going(state: tuple[Any, ...]) -> jax.Array:
@@ -172,8 +171,8 @@ def _search(
         tries, low, high, value, above, below, stayed = state
         width = high - low
         share = jnp.where(tries < _TRIES, jnp.clip(above / (above - below), 1 / 16, 15 / 16), 0.5)
-        way = (share * width.astype(jnp.float32)).astype(jnp.uint32)
-        middle = low + jnp.clip(way, jnp.uint32(1), width - jnp.uint32(1))
+        progress = (share * width.astype(jnp.float32)).astype(jnp.uint32)
+        middle = low + jnp.clip(progress, jnp.uint32(1), width - jnp.uint32(1))
         here = gap(middle)
         up, weight = here >= 0, here.astype(jnp.float32)
         side = jnp.where(up, jnp.int32(1), jnp.int32(-1))

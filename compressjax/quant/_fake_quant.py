@@ -1,4 +1,4 @@
-"""Quantization-aware training: the forward pass sees the grid, the optimizer moves floats."""
+"""Quantization-aware training: the forward pass uses the grid, the optimizer updates floats."""
 
 from typing import Any, NamedTuple
 
@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from compressjax.core import Compression, on_values
 from compressjax.numerics import straight_through
-from compressjax.quant._grid import best_ratio, make_grid, quantize
+from compressjax.quant._grid import best_ratio, check_range, make_grid, quantize
 from compressjax.tensors import Quantized
 
 Arrays = dict[str, jax.Array]
@@ -17,9 +17,9 @@ class FakeQuantState(NamedTuple):
     """State of `fake_quant`.
 
     Attributes:
-        count: Steps done, int32 scalar.
+        count: Number of steps, int32 scalar.
         ratios: `{path: clipping ratio of every block}`; empty unless `clip="mse"`.
-        absmax: `{path: largest magnitude of the inputs seen}`; empty unless activations are static.
+        absmax: `{path: largest magnitude of the observed inputs}`; empty unless activations are static.
     """
 
     count: jax.Array  # type: ignore[assignment]  # hides tuple.count, as optax's states do
@@ -39,23 +39,21 @@ def fake_quant(
     clip: str = "absmax",
     every: int = 100,
 ) -> Compression:
-    """Trains through rounding, with straight-through gradients.
+    """Trains weights through rounding, with straight-through gradients.
 
     .. math:: \\hat W = s\\,(clip(round(W / s) + z) - z), \\qquad
         \\frac{\\partial L}{\\partial W} = \\frac{\\partial L}{\\partial \\hat W} \\cdot [W \\text{ within the grid}]
 
-    Scales follow the weights at every step, and view and encode round by the same code: from step `begin` on, what is
-    stored is what was trained, bit for bit. Exact zeros stay exact zeros, so masks compose.
-
-    What it buys: as `rtn`; below 6 bits it recovers most of the accuracy that rounding loses.
+    Scales are computed from the weights at every step. From step `begin` on, the stored weights equal the trained view,
+    bit for bit. Exact zeros stay zero. Below 6 bits, recovers most of the accuracy that `rtn` loses.
 
     Args:
         bits: 2 to 8.
         granularity: As for `rtn`.
         symmetric: As for `rtn`.
-        activation: As for `rtn`: written into the nodes and used when they run; it is not simulated here.
-            `"static"` takes the largest magnitude over all `stats` that `after_step` is given.
-        begin: Steps to train without rounding first; `view` is dense until then.
+        activation: As for `rtn`; stored in the nodes for inference, not simulated in training. `"static"` takes the
+            largest magnitude over all `stats` passed to `after_step`.
+        begin: Number of first steps without rounding, where `view` is dense.
         order: As for `rtn`.
         axis: As for `rtn`.
         clip: As for `rtn`; `"mse"` searches the ratios at `init` and every `every` steps.
@@ -111,7 +109,7 @@ def fake_quant(
 
     def encode(flat: Arrays, state: FakeQuantState) -> dict[str, Quantized]:
         for path in flat:
-            _check_observed(path, state.absmax.get(path))
+            check_range("fake_quant", path, state.absmax.get(path))
         return {path: node(path, x, state)[0] for path, x in flat.items()}
 
     return on_values(
@@ -122,10 +120,3 @@ def fake_quant(
         after_step=after_step,
         needs=("absmax",) if activation == "static" else (),
     )
-
-
-def _check_observed(path: str, absmax: jax.Array | None) -> None:
-    if absmax is not None and not isinstance(absmax, jax.core.Tracer) and not float(absmax) > 0:
-        raise ValueError(
-            f"fake_quant: the inputs of {path!r} were never observed; pass stats= from observe to after_step"
-        )

@@ -1,4 +1,4 @@
-"""Uniform grids: blocks, scales, codes. The one code path of every rounding method."""
+"""Uniform grids: blocks, scales and codes, shared by all rounding methods."""
 
 import math
 from typing import NamedTuple
@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from compressjax.core import check_finite, is_concrete
 from compressjax.tensors import Quantized, expand_blocks, storage_order
 
-# Blocks whose largest magnitude is below this are all zero: their scale would not be a normal float32.
+# Blocks with a largest magnitude below this become zero, because their scale is not a normal float32.
 SMALLEST = 1e-30
 RATIOS = np.linspace(1.0, 0.4, 25, dtype=np.float32)
 
@@ -20,8 +21,8 @@ class Grid(NamedTuple):
     Attributes:
         bits: 2 to 8.
         granularity: `"channel"`, `"tensor"`, or a group size.
-        symmetric: Whether zero has code 0 and no zero point is kept.
-        axis: Axes of which every index has scales of its own.
+        symmetric: Whether zero has code 0, without a zero point.
+        axis: Axes with separate scales per index.
         order: Stored axis order, or None for the default.
         activation: None, `"dynamic"` or `"static"`.
         clip: `"absmax"` or `"mse"`.
@@ -46,28 +47,7 @@ def make_grid(
     activation: str | None,
     clip: str,
 ) -> Grid:
-    """Checks the settings that no leaf is needed to check.
-
-    Args:
-        who: Name of the method, for messages.
-        bits: 2 to 8.
-        granularity: `"channel"`, `"tensor"`, or a positive group size.
-        symmetric: Whether there is no zero point.
-        axis: Axis or axes with scales of their own.
-        order: Stored axis order, or None.
-        activation: None, `"dynamic"` or `"static"`.
-        clip: `"absmax"` or `"mse"`.
-
-    Returns:
-        The grid.
-
-    Raises:
-        ValueError: If a setting is unknown or out of range.
-
-    Example:
-        >>> make_grid("rtn", 8, "channel", True, -1, None, None, "absmax").axis
-        (-1,)
-    """
+    """Returns the grid after checks of its settings."""
     if not (isinstance(bits, int) and 2 <= bits <= 8):
         raise ValueError(f"{who}: bits={bits} must be an integer from 2 to 8")
     grouped = isinstance(granularity, int) and not isinstance(granularity, bool) and granularity >= 1
@@ -82,23 +62,7 @@ def make_grid(
 
 
 def block_shape(path: str, shape: tuple[int, ...], grid: Grid) -> tuple[int, ...]:
-    """Shape of the scales of a leaf: one entry a block.
-
-    Args:
-        path: Of the leaf, for messages.
-        shape: Of the leaf.
-        grid: The grid.
-
-    Returns:
-        One length for every axis of `shape`, dividing it.
-
-    Raises:
-        ValueError: If the axis does not exist, groups do not divide, or every entry would have a scale of its own.
-
-    Example:
-        >>> block_shape("kernel", (64, 10), make_grid("rtn", 4, 32, True, -1, None, None, "absmax"))
-        (2, 10)
-    """
+    """Shape of the scales of a leaf: one entry per block, with the number of axes of the leaf."""
     if grid.granularity == "tensor":
         return (1,) * len(shape)
     if any(not -len(shape) <= a < len(shape) for a in grid.axis):
@@ -130,23 +94,9 @@ def fit(
     .. math:: s = \\rho \\frac{\\max |x|}{2^{b-1} - 1}, \\quad\\text{or}\\quad
         s = \\rho \\frac{\\max(x, 0) - \\min(x, 0)}{2^b - 1},\\; z = round(-\\rho \\min(x, 0) / s)
 
-    Scales keep 16 significant bits. A code has at most 8, so every product of scale and code is exact in float32: all
-    machines and all compilers give the same weights, and on a symmetric grid rounding twice gives what rounding once
-    gave. (With a zero point, a range that ends half-way between two codes may lose its last code the second time.)
-
-    Args:
-        x: Leaf.
-        blocks: From `block_shape`.
-        grid: The grid.
-        ratio: `rho`, broadcastable to `blocks`; 1 when None.
-
-    Returns:
-        `(scale, zero_point)` of shape `blocks`; the zero point is int32, or None when symmetric.
-
-    Example:
-        >>> grid = make_grid("rtn", 8, "tensor", True, -1, None, None, "absmax")
-        >>> fit(jnp.array([[-1.0, 127.0]]), (1, 1), grid)[0].tolist()
-        [[1.0]]
+    Scales have 16 significant bits and codes at most 8, so their products are exact in float32 on all machines. On a
+    symmetric grid, rounding is then idempotent. (With a zero point, a range that ends half-way between two codes may
+    lose its last code the second time.)
     """
     # Interleaved [b_0, l_0, b_1, l_1, ...], so that one reduction serves tensors, channels and groups.
     tiled = x.astype(jnp.float32).reshape([n for b, d in zip(blocks, x.shape) for n in (b, d // max(b, 1))])
@@ -157,10 +107,10 @@ def fit(
         low = jnp.min(tiled, axis=inner, initial=0.0)
         width = jnp.max(tiled, axis=inner, initial=0.0) - low
     steps = _steps(grid)
-    # Multiplied by a constant, because compilers turn a division by one into that at times.
+    # Multiply by a constant, because some compilers replace a division by one with that.
     full = jnp.where(width > SMALLEST, _shorten(width * np.float32(1.0 / steps)), 1.0)
     scale = jax.lax.stop_gradient(full if ratio is None else jnp.where(width > SMALLEST, _shorten(full * ratio), 1.0))
-    # The ratio shrinks both ends alike, so the zero point is that of the full range.
+    # The ratio shrinks both ends by the same factor, so the zero point is that of the full range.
     return scale, None if low is None else jnp.clip(jnp.round(-low / full), 0, steps).astype(jnp.int32)
 
 
@@ -176,23 +126,9 @@ def _shorten(scale: jax.Array) -> jax.Array:
 def round_codes(
     x: jax.Array, scale: jax.Array, zero_point: jax.Array | None, grid: Grid
 ) -> tuple[jax.Array, jax.Array]:
-    """Nearest codes, and where the grid does not saturate.
+    """Nearest codes, and a mask of entries within the grid.
 
     .. math:: q = clip(round(x / s) + z)
-
-    Args:
-        x: Leaf.
-        scale: From `fit`.
-        zero_point: From `fit`.
-        grid: The grid.
-
-    Returns:
-        `(codes, inside)`: int8 (symmetric) or uint8 (affine), and bool, both of the shape of `x`.
-
-    Example:
-        >>> grid = make_grid("rtn", 2, "tensor", True, -1, None, None, "absmax")
-        >>> [y.tolist() for y in round_codes(jnp.array([0.2, 3.0]), jnp.array([1.0]), None, grid)]
-        [[0, 1], [True, False]]
     """
     exact = jnp.round(x.astype(jnp.float32) / expand_blocks(scale, x.shape))
     steps = _steps(grid)
@@ -207,35 +143,15 @@ def round_codes(
 def quantize(
     path: str, x: jax.Array, grid: Grid, ratio: jax.Array | None = None, absmax: jax.Array | None = None
 ) -> tuple[Quantized, jax.Array]:
-    """The node of a leaf, and where the grid does not saturate.
-
-    Args:
-        path: Of the leaf, for messages.
-        x: Leaf.
-        grid: The grid.
-        ratio: Clipping ratio of every block, 1 when None.
-        absmax: Largest magnitude of what the weight is multiplied with, for static activations.
-
-    Returns:
-        `(node, inside)`.
-
-    Raises:
-        ValueError: If a concrete leaf is not finite, or as `block_shape`.
-
-    Example:
-        >>> grid = make_grid("rtn", 8, "channel", True, -1, None, None, "absmax")
-        >>> quantize("kernel", jnp.ones((3, 2)), grid)[0].codes.shape
-        (2, 3)
-    """
-    if not isinstance(x, jax.core.Tracer) and not bool(jnp.isfinite(x).all()):
-        count = int((~jnp.isfinite(x)).sum())
-        raise ValueError(f"{path!r} has {count} non-finite weights of {x.size}; no grid holds them: mend the training")
+    """The node of a leaf, and a mask of entries within the grid."""
+    check_finite("quantize", path, x)
     blocks = block_shape(path, x.shape, grid)
     scale, zero_point = fit(x, blocks, grid, ratio)
+    check_finite("quantize", path, scale, "scales", "its range overflows float32: scale the weights down")
     codes, inside = round_codes(x, scale, zero_point, grid)
     order = grid.order
     if order is None:
-        # Integer products run several times faster on [out, in]; a table read by rows stays as it is.
+        # Integer products are several times faster on [out, in]; keep the order of a table that is read by rows.
         own = {a % x.ndim for a in grid.axis} if x.ndim else set()
         order = (1, 0) if x.ndim == 2 and 0 not in own else ()
     stored = jnp.transpose(codes, storage_order(x.ndim, order)) if order else codes
@@ -244,42 +160,28 @@ def quantize(
     return node, inside
 
 
+def check_range(who: str, path: str, absmax: jax.Array | None) -> None:
+    """Raises if a known range of activations is zero or not finite, as without observations."""
+    if absmax is not None and is_concrete(absmax) and not 0 < float(absmax) < math.inf:
+        raise ValueError(
+            f"{who}: the largest input of {path!r} is {float(absmax)}, so its activations have no scale; pass stats= "
+            "from observe, on data that reaches the leaf"
+        )
+
+
 def activation_scale(absmax: jax.Array) -> jax.Array:
-    """The step of int8 activations that reach up to `absmax`.
+    """The scale of int8 activations with a largest magnitude of `absmax`.
 
     .. math:: s = absmax / 127
-
-    Args:
-        absmax: Scalar.
-
-    Returns:
-        float32 scalar; 1 where `absmax` is 0.
-
-    Example:
-        >>> round(activation_scale(jnp.array(254.0)).item(), 3)
-        2.0
     """
     absmax = jnp.asarray(absmax, jnp.float32)
     return jnp.where(absmax > SMALLEST, absmax * np.float32(1.0 / 127.0), 1.0)
 
 
 def best_ratio(path: str, x: jax.Array, grid: Grid) -> jax.Array:
-    """Clipping ratio of every block with the least squared error, among 25 from 1 down to 0.4.
+    """The clipping ratio with the least squared error per block, among 25 from 1 down to 0.4.
 
     .. math:: \\rho = \\arg\\min \\sum (x - \\hat x_\\rho)^2
-
-    Args:
-        path: Of the leaf, for messages.
-        x: Leaf.
-        grid: The grid.
-
-    Returns:
-        float32 of shape `block_shape`; the largest of equal ratios.
-
-    Example:
-        >>> grid = make_grid("rtn", 2, "tensor", True, -1, None, None, "mse")
-        >>> best_ratio("kernel", jnp.array([[1.0, 0.0, -1.0]]), grid).tolist()
-        [[1.0]]
     """
     blocks = block_shape(path, x.shape, grid)
     tiles = [n for b, d in zip(blocks, x.shape) for n in (b, d // max(b, 1))]

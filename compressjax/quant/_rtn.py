@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression, from_encode
-from compressjax.quant._grid import best_ratio, make_grid, quantize
+from compressjax.quant._grid import best_ratio, check_range, make_grid, quantize
 from compressjax.tensors import Quantized
 
 
@@ -25,30 +25,29 @@ def rtn(
     .. math:: q = clip(round(W / s) + z), \\qquad \\hat W = s\\,(q - z)
 
     with `s = max|W| / (2^(b-1) - 1)`, `z = 0` (symmetric), or the range of W and 0 over `2^b - 1` steps (affine; zero
-    stays exactly zero). Scales keep 16 significant bits, which makes `s (q - z)` exact in float32. Blocks of zeros
-    have scale 1.
+    stays exactly zero). Scales have 16 significant bits, which makes `s (q - z)` exact in float32.
 
-    What it buys: `bits / 32` of the bytes, plus 4 bytes a scale. Speed on CPUs comes with integer activations
-    (`activation=`, at 8 bits several times faster than float32); with float activations it only saves bytes.
+    Takes `bits / 32` of the bytes, plus 4 bytes per scale. On CPUs, 8-bit products with int8 activations are several
+    times faster than float32; products with float activations are not faster.
 
     Args:
         bits: 2 to 8.
-        granularity: `"channel"`, one scale for each index of `axis`; `"tensor"`, one scale; or a group size: one scale
-            for so many neighbors along the last axis not in `axis` (the inputs of a `[in, out]` kernel).
-        symmetric: False adds a zero point, which suits weights that lean to one side.
-        activation: None, `"dynamic"` (int8, a scale for each row at run time) or `"static"` (int8, one scale from the
+        granularity: `"channel"`, a scale per index of `axis`; `"tensor"`, one scale; or a group size, a scale per group
+            along the last axis not in `axis` (the inputs of a `[in, out]` kernel).
+        symmetric: False adds a zero point, which helps for skewed weights.
+        activation: None, `"dynamic"` (int8, a scale per row at run time) or `"static"` (int8, one scale from the
             statistics of `observe`).
         order: Stored order of the trailing axes; None gives `(1, 0)` for `[in, out]` kernels and `()` otherwise.
-        axis: Axis or axes with scales of their own: -1 for outputs, 0 for rows of an embedding, `(0, -1)` for stacked
+        axis: Axis or axes with separate scales: -1 for outputs, 0 for rows of an embedding, `(0, -1)` for stacked
             layers.
-        clip: `"absmax"`, or `"mse"`: shrinks the range of each block by the ratio with the least squared error.
+        clip: `"absmax"`, or `"mse"` to shrink the range of each block by the ratio with the least squared error.
 
     Returns:
         Compression whose nodes are `Quantized`; its gradient is straight-through.
 
     Raises:
         ValueError: If a setting is out of range; from `encode`, if a leaf is not finite, groups do not divide its
-            inputs, or static activations lack statistics.
+            inputs, or static activations have no statistics or only zeros as inputs.
 
     Example:
         >>> import jax.numpy as jnp
@@ -65,8 +64,9 @@ def rtn(
         if activation == "static":
             if stats is None:
                 raise ValueError(f"rtn: static activations of {path!r} need statistics; run observe and pass stats=")
-            # Stacked layers have a largest input each; the node keeps one scale.
+            # Stacked layers have one largest input each; the node has one scale.
             absmax = jnp.max(stats.absmax)
+            check_range("rtn", path, absmax)
         ratio = best_ratio(path, x, grid) if clip == "mse" else None
         return quantize(path, x, grid, ratio, absmax)[0]
 

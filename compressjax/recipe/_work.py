@@ -1,6 +1,6 @@
-"""A stage at work on a tree: what is trained, what it is seen through, and what it leaves."""
+"""A stage on a tree: what is trained, under which compression, and the result."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -12,7 +12,7 @@ from compressjax.recipe._open import open_grids
 
 
 class Part(NamedTuple):
-    """A compression and the selector of the leaves that it acts on; its own choice when None."""
+    """A compression and the selector of its leaves; None for the compression's own choice."""
 
     selector: Selector | None
     compression: Compression
@@ -23,24 +23,21 @@ class Work(NamedTuple):
 
     Attributes:
         stage: Name of the stage, for messages.
-        tree: What the stage got, grids opened.
-        parts: Compressions, each on leaves of its own.
-        notes: What a report should say: rules that found nothing.
+        tree: Input of the stage, with grids opened.
+        compression: The compression of a training run; the identity for plain training.
+        rules: Rules that the compression partitions; empty if it selects its leaves itself.
+        notes: Notes for a report: rules that matched no leaf.
     """
 
     stage: str
     tree: Any
-    parts: tuple[Compression, ...]
+    compression: Compression
+    rules: Mapping[Selector, Compression] = {}
     notes: tuple[str, ...] = ()
 
     @property
-    def compression(self) -> Compression:
-        """What a training sees its values through."""
-        return core.chain(*self.parts) if len(self.parts) > 1 else (*self.parts, core.identity())[0]
-
-    @property
     def params(self) -> Any:
-        """What is trained: the tree while it is dense, `{path: array}` once it has nodes or integers."""
+        """The trained parameters: the tree if it is dense, `{path: array}` if it has nodes or integers."""
         return self.tree if self._dense else core.values(self.tree)
 
     @property
@@ -52,19 +49,20 @@ class Work(NamedTuple):
         return core.materialize(self._whole(self.compression.view(params, state)))
 
     def encode(self, params: Any, state: Any) -> Any:
-        """The tree after a training; raises `ValueError` when the training or the method changed nothing."""
+        """The tree after a training run; raises `ValueError` if the training or the method changed nothing."""
         tree = self._whole(self.compression.encode(params, state))
         self._check(self.tree, tree, "its training")
-        if self.parts and not any(np.size(m) > np.sum(m) for m in map(_mask, core.nodes(tree).values())):
+        masked = any(np.size(mask) > np.sum(mask) for mask in map(_mask, core.nodes(tree).values()))
+        if not masked and self.compression.name != "identity":
             self._check(self._whole(params), tree, "its method")
         return tree
 
     def apply(self, stats: Any = None) -> Any:
-        """The tree after a stage that does not train; raises `ValueError` when the stage changed nothing."""
-        tree = self.tree
-        for part in self.parts:
-            _, state = part.after_step(tree, part.init(tree), stats)
-            tree = part.encode(tree, state)
+        """The tree after a stage that does not train; raises `ValueError` if the stage or a rule changed nothing."""
+        if self.rules:
+            return core.compress(self.tree, self.rules, stats)
+        _, state = self.compression.after_step(self.tree, self.compression.init(self.tree), stats)
+        tree = self.compression.encode(self.tree, state)
         self._check(self.tree, tree, "its method")
         return tree
 
@@ -72,11 +70,8 @@ class Work(NamedTuple):
         return params if self._dense else core.with_values(self.tree, core.nodes(params))
 
     def _check(self, before: Any, after: Any, what: str) -> None:
-        if not changed(before, after):
-            raise ValueError(
-                f"{self.stage}: {what} changed no value and saved no bit; check its settings (steps, sparsity, "
-                "selectors), or leave it out"
-            )
+        if len(core.unchanged(before, after)) == len(core.nodes(before)):
+            raise ValueError(f"{self.stage}: {what} changed no value and saved no bit; fix its settings or remove it")
 
 
 def _mask(node: Any) -> Any:
@@ -84,110 +79,38 @@ def _mask(node: Any) -> Any:
 
 
 def begin(stage: str, tree: Any, parts: Sequence[Part], opened: Selector | None, unsure: bool) -> Work:
-    """Opens grids and gives every leaf to the first part that selects it.
-
-    Args:
-        stage: For messages.
-        tree: Parameters, with or without nodes.
-        parts: In order.
-        opened: Selector of the grids that become values again.
-        unsure: Whether rules may find nothing as long as one of them finds something.
-
-    Returns:
-        The work.
-
-    Raises:
-        ValueError: If a part selects nothing.
-
-    Example:
-        >>> begin("stage a", {"w": np.ones((2, 2))}, [Part("w", core.identity())], None, False).compression.name
-        'identity'
-    """
+    """Opens grids and assigns every leaf to the first part that selects it."""
     if opened is not None:
         abstract = any(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(tree))
         tree = jax.eval_shape(lambda t: open_grids(t, opened), tree) if abstract else open_grids(tree, opened)
-    flat, owner = core.values(tree), {}
-    chosen, notes = [], []
-    for i, (selector, compression) in enumerate(parts):
+    rules: dict[Selector, Compression] = {}
+    taken: set[str] = set()
+    for selector, compression in parts:
         if selector is None:
-            chosen.append(compression)
-            continue
-        matched = [path for path, leaf in flat.items() if core.matches(selector, path, leaf)]
-        mine = frozenset(path for path in matched if path not in owner)
-        owner.update(dict.fromkeys(mine, i))
-        if mine:
-            chosen.append(core.only(_member(mine), compression))
-        elif unsure and len(parts) > 1:
-            notes.append(f"rule {selector!r} found no leaf")
-        else:
-            why = f"earlier rules took {matched}" if matched else f"the values are {sorted(flat)}"
-            raise ValueError(f"{stage}: {selector!r} selects nothing: {why}; mend or drop it")
-    if parts and not chosen:
-        raise ValueError(f"{stage}: no rule selects any of {sorted(flat)}; mend or drop them")
-    return Work(stage, tree, tuple(chosen), tuple(notes))
-
-
-def _member(paths: frozenset[str]) -> Selector:
-    return lambda path, leaf: path in paths
+            return Work(stage, tree, compression)
+        mine = {path for path, leaf in core.values(tree).items() if core.matches(selector, path, leaf)} - taken
+        if mine or not unsure:
+            rules[selector] = compression
+        taken |= mine
+    if not parts:
+        return Work(stage, tree, core.identity())
+    if not rules:
+        raise ValueError(f"{stage}: no rule selects any of {sorted(core.values(tree))}; fix or remove them")
+    notes = tuple(f"rule {part.selector!r} found no leaf" for part in parts if part.selector not in rules)
+    return Work(stage, tree, core.partition(rules), rules, notes)
 
 
 def trial(work: Work) -> Any:
-    """The abstract tree that a stage leaves; None where shapes follow from the values.
-
-    Args:
-        work: On abstract values.
-
-    Returns:
-        The tree.
-
-    Raises:
-        ValueError: If a part does not fit the tree.
-
-    Example:
-        >>> tree = {"w": jax.ShapeDtypeStruct((2, 2), "float32")}
-        >>> trial(Work("stage a", tree, (core.identity(),)))["w"].shape
-        (2, 2)
-    """
-    tree = work.tree
-    for part in work.parts:
-        try:
-            state = jax.eval_shape(part.init, tree)
-            tree = jax.eval_shape(part.encode, tree, state)
-        except (jax.errors.JAXTypeError, jax.errors.JAXIndexError):
-            return None
-        except ValueError as error:
-            if isinstance(error.__cause__, jax.errors.JAXTypeError):
-                return None
-            # Without statistics nothing more can be said of a method that reads them.
-            if part.needs and _starts(part, tree):
-                return None
-            raise
-    return tree
-
-
-def _starts(part: Compression, tree: Any) -> bool:
+    """The abstract tree after a stage; None if shapes depend on values."""
+    state = None
     try:
-        jax.eval_shape(part.init, tree)
-    except ValueError:
-        return False
-    return True
-
-
-def changed(before: Any, after: Any) -> bool:
-    """Whether any value differs, or the tree takes fewer bits.
-
-    Args:
-        before: Tree with or without nodes.
-        after: The same network later.
-
-    Returns:
-        False when nothing happened.
-
-    Example:
-        >>> changed({"w": np.ones(2)}, {"w": np.ones(2)})
-        False
-    """
-    pairs = [[np.asarray(x) for x in jax.tree.leaves(core.materialize(tree))] for tree in (before, after)]
-    if any(a.shape != b.shape or not np.array_equal(a, b) for a, b in zip(*pairs, strict=True)):
-        return True
-    return sum(core.storage(after).values()) < sum(core.storage(before).values())
+        state = jax.eval_shape(work.compression.init, work.tree)
+        return jax.eval_shape(work.compression.encode, work.tree, state)
+    except (jax.errors.JAXTypeError, jax.errors.JAXIndexError):
+        return None
+    except ValueError as error:
+        # Methods that read statistics cannot be checked further without them.
+        unread = state is not None and bool(work.compression.needs)
+        if unread or isinstance(error.__cause__, jax.errors.JAXTypeError):
+            return None
+        raise

@@ -1,4 +1,4 @@
-"""How much every weight matters: scores for pruning and for structured shrinking."""
+"""Saliencies: scores of weights for pruning and structured shrinking."""
 
 from compressjax.saliency._activation import activation
 from compressjax.saliency._batch_norm import batch_norm
@@ -24,33 +24,8 @@ from compressjax.saliency._wanda import wanda
 from compressjax.saliency._woodbury import constrained_step, woodbury_inverse
 
 __all__ = [
-    "Layout",
-    "Loss",
-    "Saliency",
-    "activation",
-    "batch_norm",
-    "constrained_step",
-    "example_gradients",
-    "fisher",
-    "fpgm",
-    "gradient",
-    "gradients",
-    "grasp",
-    "group_taylor",
-    "lamp",
-    "layout",
-    "magnitude",
-    "movement",
-    "obd",
-    "obs",
-    "on_inputs",
-    "on_leaves",
-    "random",
-    "snip",
-    "stacked_gradients",
-    "synflow",
-    "taylor",
-    "unit_scores",
-    "wanda",
+    "Layout", "Loss", "Saliency", "activation", "batch_norm", "constrained_step", "example_gradients", "fisher", "fpgm",
+    "gradient", "gradients", "grasp", "group_taylor", "lamp", "layout", "magnitude", "movement", "obd", "obs",
+    "on_inputs", "on_leaves", "random", "snip", "stacked_gradients", "synflow", "taylor", "unit_scores", "wanda",
     "woodbury_inverse",
-]
+]  # fmt: skip

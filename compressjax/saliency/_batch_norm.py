@@ -1,4 +1,4 @@
-"""BatchNorm scale: the network's own switch of every channel."""
+"""BatchNorm scales as scores of channels."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,26 +10,22 @@ from compressjax.saliency._contract import Saliency, Scores, wide
 
 
 def batch_norm(follows: Mapping[str, str] | None = None, *, select: Selector = r".*\bscale") -> Saliency:
-    """Scores a channel by the size of the scale that normalization gives it.
+    """Scores a channel by the magnitude of its normalization scale.
 
     .. math:: s_c = |\\gamma_c|
 
-    Trained with an l1 penalty on the scales (network slimming), channels that do not matter have scales near zero.
-
-    Costs nothing: the scales are there, and are read once. What it buys is that of whole channels: positions next to
-    nothing, and speed only once the channels are cut out of the arrays (`structure.shrink` with `"norm_scale"`).
+    Train with an l1 penalty on the scales (network slimming), so that scales of unimportant channels approach zero.
 
     Args:
-        follows: `{path of a kernel: path of the scale behind it}`: all weights of a kernel's output channel (its last
-            axis) get the channel's score. Without, only the scales themselves have scores, which is all that cutting
-            coupled units needs.
+        follows: `{path of a kernel: path of the scale after it}`; each output channel (last axis) of the kernel gets
+            the score of its scale. By default only scales have scores, which is enough for `structure.shrink`.
         select: The scales.
 
     Returns:
-        Saliency of the scales and of the kernels before them; its scales are compared over all groups.
+        Saliency of the scales and of these kernels, comparable between groups.
 
     Raises:
-        ValueError: From `score`, if there are no scales, or a kernel's last axis does not have the scale's length.
+        ValueError: From `score`, if there are no scales, or the last axis of a kernel does not match its scale.
 
     Example:
         >>> params = {"conv": jnp.ones((1, 2)), "bn": {"scale": jnp.array([0.5, -2.0])}}

@@ -1,4 +1,4 @@
-"""The contract of a saliency: how much every weight matters."""
+"""The contract of a saliency: scores of the importance of weights."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -7,23 +7,23 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import kernels, values
+from compressjax.core import check_statistics, kernels, values
 from compressjax.numerics import with_auto_axes
 
 Scores = dict[str, jax.Array]
 
 
 class Saliency(NamedTuple):
-    """How much every weight matters, as a pure function.
+    """Importance of every weight, as a pure function.
 
     Attributes:
-        score: `score(params, stats=None) -> {path: array of the leaf's shape}`; higher means keep. Leaves of which the
-            method says nothing are absent.
+        score: `score(params, stats=None) -> {path: array of the leaf's shape}`; higher means keep. Leaves without
+            scores are absent.
         name: Static description, written to manifests.
         needs: Names of the statistics of `observe` that `score` reads.
-        reduce: How the scores of its weights become the score of a unit: a reduction of `unit_scores`.
-        comparable: Whether scores of units in different groups are on one scale. If not, a global ranking divides each
-            group's scores by their mean.
+        reduce: Reduction of `unit_scores` from weights to units.
+        comparable: Whether scores of units in different groups have the same scale. If not, a global ranking divides
+            the scores of each group by their mean.
     """
 
     score: Callable[..., Scores]
@@ -38,7 +38,7 @@ def on_leaves(name: str, score_leaf: Callable[[str, jax.Array], jax.Array]) -> S
 
     Args:
         name: Static description.
-        score_leaf: `(path, array) -> scores of the array's shape`; float16 and bfloat16 arrive as float32.
+        score_leaf: `(path, array) -> scores of the array's shape`; 16-bit arrays are passed as float32.
 
     Returns:
         The saliency of every value.
@@ -61,14 +61,14 @@ def on_inputs(name: str, needs: tuple[str, ...], score_leaf: Callable[[str, jax.
 
     Args:
         name: Static description.
-        needs: Names of the statistics that are read.
+        needs: Names of the statistics that `score_leaf` reads.
         score_leaf: `(path, array, statistics) -> scores of the array's shape`.
 
     Returns:
         The saliency of every value that has statistics.
 
     Raises:
-        ValueError: From `score`, when there are no statistics.
+        ValueError: From `score`, if there are no statistics, or those of a leaf are unusable.
 
     Example:
         >>> count = on_inputs("count", ("count",), lambda path, x, stats: jnp.full(x.shape, stats))
@@ -81,6 +81,7 @@ def on_inputs(name: str, needs: tuple[str, ...], score_leaf: Callable[[str, jax.
         if not stats or not set(stats) & set(flat):
             raise ValueError(f"{name} reads statistics {needs}, absent for {_few(flat)}; run observe and pass stats=")
         leaves = {path: x for path, x in flat.items() if path in stats}
+        check_statistics(name, {path: stats[path] for path in leaves})
         return {path: with_auto_axes(partial(score_leaf, path), x)(wide(x), stats[path]) for path, x in leaves.items()}
 
     return Saliency(score, name, needs)

@@ -1,4 +1,4 @@
-"""Diagonal Fisher: second order from squared gradients of single examples."""
+"""Diagonal Fisher information: second-order scores from squared gradients of single examples."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,19 +12,15 @@ from compressjax.saliency._gradients import Loss, example_gradients, sum_over
 
 
 def fisher(loss: Loss, batches: Sequence[Any]) -> Saliency:
-    """Scores a weight by the loss that its removal costs, with the Fisher information as the Hessian.
+    """Scores a weight by the rise of the loss after its removal, with the Fisher information as the Hessian.
 
     .. math:: s = \\tfrac12 w^2 F, \\qquad F = \\frac{1}{N} \\sum_n g_n^2
 
-    over the gradients of single examples. At a minimum of a log-likelihood `F` approaches the Hessian's diagonal, which
-    `obd` computes exactly at a higher price.
-
-    Costs one backward pass an example. The gradients of all examples of a batch are held at once: memory of a batch's
-    size times the parameters, so choose small batches. Bytes and speed are those of the zeros that it chooses: see
-    `one_shot`.
+    with the gradients `g_n` of single examples. At a minimum of a log-likelihood, `F` approaches the diagonal of the
+    Hessian. Takes one backward pass per example, and memory for batch size times parameters: use small batches.
 
     Args:
-        loss: `(params, batch) -> scalar`, the mean over the batch's examples; it is called with batches of one.
+        loss: `(params, batch) -> scalar`, the mean over the examples; called with batches of one example.
         batches: List of batches, pytrees of arrays `[examples, ...]`; they may differ in size.
 
     Returns:

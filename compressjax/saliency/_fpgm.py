@@ -1,4 +1,4 @@
-"""FPGM: filters near the geometric median can be replaced by the others."""
+"""FPGM: filters near the geometric median are redundant."""
 
 from typing import Any
 
@@ -15,12 +15,8 @@ def fpgm() -> Saliency:
 
     .. math:: s_j = \\sum_{k} \\|F_j - F_k\\|_2
 
-    for filters `F_j = W[..., j]`. A filter in the midst of the others is redundant, even when it is large. All its
-    weights have its score; use a pattern of whole filters.
-
-    Costs no data; every filter is compared with every other, so a leaf takes its size times its outputs in operations;
-    one difference of the leaf's size is held at a time. Whole filters buy bytes in proportion, and speed only once they
-    are cut out of the arrays (`structure.shrink`).
+    for filters `F_j = W[..., j]`. All weights of a filter have its score; use a pattern of whole filters. A leaf takes
+    as many operations as its size times its outputs.
 
     Returns:
         Saliency of every value with at least two axes.
@@ -34,15 +30,15 @@ def fpgm() -> Saliency:
 
     def score(params: Any, stats: Any = None) -> Scores:
         del stats
-        return {path: with_auto_axes(_spread, x)(wide(x)) for path, x in values(params).items() if x.ndim > 1}
+        return {path: with_auto_axes(_distances, x)(wide(x)) for path, x in values(params).items() if x.ndim > 1}
 
     return Saliency(score, "fpgm")
 
 
-def _spread(x: jax.Array) -> jax.Array:
+def _distances(x: jax.Array) -> jax.Array:
     filters = x.reshape(-1, x.shape[-1]).T
 
-    # One filter at a time: all differences together would be as large as the leaf times its outputs.
+    # One filter at a time, to avoid an array of the size of the leaf times its outputs.
     def distances(one: jax.Array) -> jax.Array:
         return jnp.sum(jnp.sqrt(jnp.sum(jnp.square(filters - one[None]), axis=1)))
 

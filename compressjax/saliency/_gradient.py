@@ -1,4 +1,4 @@
-"""Size of the gradient: what would move matters."""
+"""Magnitude of the gradient."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,18 +10,14 @@ from compressjax.saliency._gradients import Loss, gradients, mean_over
 
 
 def gradient(loss: Loss, batches: Sequence[Any]) -> Saliency:
-    """Scores a weight by the size of the mean gradient.
+    """Scores a weight by the magnitude of its mean gradient.
 
     .. math:: s = \\left| \\frac{1}{B} \\sum_b \\frac{\\partial L_b}{\\partial w} \\right|
 
-    RigL grows connections by it: unlike `snip`, it tells weights apart that are zero.
-
-    Costs one backward pass a batch; a gradient and the sum so far are held. Bytes and speed are those of the zeros that
-    it chooses: see `one_shot`.
+    RigL uses it to grow connections: unlike `snip`, it also ranks zero weights. Takes one backward pass per batch.
 
     Args:
-        loss: `(params, batch) -> scalar`; `params` has the structure that `score` is given (with nodes in it, the loss
-            is to call a lifted function).
+        loss: `(params, batch) -> scalar`, with `params` of the structure passed to `score`; lift it for nodes.
         batches: List of batches.
 
     Returns:

@@ -13,7 +13,7 @@ Loss = Callable[[Any, Any], jax.Array]
 
 
 def check_batches(batches: Sequence[Any], who: str = "saliency") -> None:
-    """Raises if the batches are no list, or an empty one."""
+    """Raises unless the batches are a nonempty sequence."""
     if not isinstance(batches, Sequence):
         raise ValueError(f"{who}: batches={batches!r:.80} must be a list of batches; wrap a single one as [batch]")
     if not batches:
@@ -21,7 +21,7 @@ def check_batches(batches: Sequence[Any], who: str = "saliency") -> None:
 
 
 def sum_over(batches: Sequence[Any], f: Callable[[Any], Any], who: str = "saliency") -> Any:
-    """Sum of a function of batches; batches of one shape share one trace."""
+    """Sum of a function over batches; batches of one shape share one trace."""
     check_batches(batches, who)
     compiled = jax.jit(f)
     total = compiled(batches[0])
@@ -31,17 +31,17 @@ def sum_over(batches: Sequence[Any], f: Callable[[Any], Any], who: str = "salien
 
 
 def mean_over(batches: Sequence[Any], f: Callable[[Any], Any], who: str = "saliency") -> Any:
-    """Mean of a function of batches, which count alike whatever their size."""
+    """Mean of a function over batches; all batches have the same weight, whatever their size."""
     return jax.tree.map(lambda x: x / len(batches), sum_over(batches, f, who))
 
 
 def gradients(loss: Loss, params: Any, batch: Any) -> Scores:
-    """Gradient of a loss with respect to every value, inside nodes too.
+    """Gradient of a loss with respect to every value, also inside nodes.
 
     Args:
         loss: `(params, batch) -> scalar`.
         params: A tree of arrays and nodes.
-        batch: What the loss takes.
+        batch: Batch for the loss.
 
     Returns:
         `{path: gradient}`, in at least float32.
@@ -55,10 +55,10 @@ def gradients(loss: Loss, params: Any, batch: Any) -> Scores:
 
 
 def example_gradients(loss: Loss, params: Any, batch: Any) -> Scores:
-    """Gradient of every example's own loss.
+    """Gradient of the loss of every example.
 
     Args:
-        loss: `(params, batch) -> scalar`; it is called with batches of one example.
+        loss: `(params, batch) -> scalar`; called with batches of one example.
         params: A tree of arrays and nodes.
         batch: Pytree of arrays `[examples, ...]`.
 
@@ -74,10 +74,10 @@ def example_gradients(loss: Loss, params: Any, batch: Any) -> Scores:
 
 
 def stacked_gradients(loss: Loss, params: Any, batches: Sequence[Any], who: str = "saliency") -> Scores:
-    """Gradients of every example's own loss, of all batches together.
+    """Gradient of the loss of every example of all batches.
 
     Args:
-        loss: `(params, batch) -> scalar`; it is called with batches of one example.
+        loss: `(params, batch) -> scalar`; called with batches of one example.
         params: A tree of arrays and nodes.
         batches: Pytrees of arrays `[examples, ...]`.
         who: Name of the method, for messages.
@@ -96,12 +96,12 @@ def stacked_gradients(loss: Loss, params: Any, batches: Sequence[Any], who: str 
     check_batches(batches, who)
     each = jax.jit(lambda batch: example_gradients(loss, params, batch))
     parts = [each(batch) for batch in batches]
-    # Popped, so that no more than one leaf is held twice.
+    # Pop the parts, so that at most one leaf is in memory twice.
     return {path: jnp.concatenate([part.pop(path) for part in parts]) for path in list(parts[0])}
 
 
 def hessian_product(loss: Loss, params: Any, batch: Any, direction: Scores) -> Scores:
-    """Product of the loss's Hessian and a direction `{path: array}`, forward over reverse."""
+    """Product of the Hessian of the loss and a direction `{path: array}`, forward over reverse."""
     flat = values(params)
     tangents = {path: direction[path].astype(x.dtype) for path, x in flat.items()}
     slope = jax.grad(lambda flat: loss(with_values(params, flat), batch))

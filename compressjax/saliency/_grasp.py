@@ -1,4 +1,4 @@
-"""GraSP: keep what preserves the flow of gradients."""
+"""GraSP: keep the weights that preserve the gradient flow."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,22 +9,17 @@ from compressjax.saliency._gradients import Loss, gradients, hessian_product, me
 
 
 def grasp(loss: Loss, batches: Sequence[Any]) -> Saliency:
-    """Scores a connection by what its removal would take from the squared norm of the gradient.
+    """Scores a weight by the first-order decrease of the squared gradient norm after its removal.
 
     .. math:: s = \\theta \\odot H g
 
-    with `g` the gradient and `H` the Hessian of the mean loss. To first order, removing `theta_q` changes
-    `|g|^2 / 2` by `-s_q`; the paper's `S(-theta) = -theta * H g` has the other sign, and removes the highest. Scores
-    are signed: the most negative go first. The paper softens the loss with logits divided by 200, and draws ten
-    examples a class.
-
-    Costs two passes over the batches, one of gradients and one of Hessian products, each of which is a backward pass
-    with its tangent; `g`, a product and the sum so far are held. Bytes and speed are those of the zeros that it
-    chooses: see `one_shot`.
+    with `g` the gradient and `H` the Hessian of the mean loss. Scores are signed: the most negative are removed first.
+    The paper uses the opposite sign, logits divided by 200, and ten examples per class. Takes two passes over the
+    batches, one of them with Hessian products.
 
     Args:
-        loss: `(params, batch) -> scalar`, twice differentiable; put the temperature here.
-        batches: List of batches; `g` and `H` are those of the mean over all of them.
+        loss: `(params, batch) -> scalar`, twice differentiable, including the temperature.
+        batches: List of batches; `g` and `H` are means over all of them.
 
     Returns:
         Saliency of every value.

@@ -1,4 +1,4 @@
-"""First-order Taylor of whole units: the squared change of the loss when a unit is removed."""
+"""First-order Taylor expansion of whole units."""
 
 from typing import Any
 
@@ -9,20 +9,18 @@ from compressjax.saliency._contract import Saliency, Scores, wide
 
 
 def group_taylor(grads: Any) -> Saliency:
-    """Scores a unit by the squared first-order change of the loss when it is removed.
+    """Scores a unit by the squared first-order change of the loss after its removal.
 
     .. math:: s_u = \\Big( \\sum_{w \\in u} w \\, \\partial L / \\partial w \\Big)^2
 
-    Each coupled parameter counts once, so with gates or norms the sum runs over all of the unit's tensors. The scores
-    of single weights are the signed terms of this sum and rank units only; `taylor` ranks weights.
-
-    Costs nothing beyond the gradient. What it buys is that of whole units (`structure.shrink`).
+    The sum includes all coupled tensors of the unit, such as gates and norms. The scores of single weights are the
+    signed terms, which rank only units (`structure.shrink`); use `taylor` to rank weights.
 
     Args:
-        grads: Tree of gradients; leaves that are absent or have no gradient count nothing.
+        grads: Tree of gradients; missing leaves are ignored.
 
     Returns:
-        Saliency of every value that has a gradient, compared over all groups.
+        Saliency of every value that has a gradient, comparable between groups.
 
     Example:
         >>> group_taylor({"a": jnp.array([3.0])}).score({"a": jnp.array([2.0])})["a"].tolist()

@@ -1,4 +1,4 @@
-"""LAMP: magnitudes that can be compared between layers."""
+"""LAMP: magnitudes that are comparable between layers."""
 
 import jax
 import jax.numpy as jnp
@@ -8,17 +8,15 @@ from compressjax.saliency._contract import Saliency, on_leaves
 
 
 def lamp() -> Saliency:
-    """Scores a weight by its square over the squares of all weights of its leaf that are not smaller.
+    """Scores a weight by its square over the sum of all squares in its leaf that are not smaller.
 
     .. math:: s_u = \\frac{w_u^2}{\\sum_{v:\\, v \\ge u} w_v^2}, \\qquad |w_1| \\le |w_2| \\le \\dots
 
-    The largest weight of every leaf scores 1, so no leaf loses all; within a leaf the order is that of magnitudes. Made
-    for one ranking over all leaves: `one_shot(lamp(), s, "global")` chooses each layer's sparsity by itself.
-
-    Costs no data, and one sort of every leaf. Bytes and speed are those of the zeros that it chooses: see `one_shot`.
+    The largest weight of every leaf scores 1, so no leaf loses all weights. Use it with a global ranking, which then
+    chooses the sparsity of each leaf: `one_shot(lamp(), s, "global")`. Takes one sort per leaf.
 
     Returns:
-        Saliency of every value; of equal weights, the later ones score higher.
+        Saliency of every value; among equal weights, later ones score higher.
 
     Example:
         >>> lamp().score({"kernel": jnp.array([[1.0, 2.0]])})["kernel"].tolist()
@@ -31,7 +29,7 @@ def lamp() -> Saliency:
         squares = jnp.square(x).ravel()
         order = jnp.argsort(squares)
         ascending = squares[order]
-        # Summed from the largest down, the sum of those that are not smaller has few roundings.
+        # Sum from the largest weight down, for small rounding errors.
         rest = jnp.cumsum(ascending[::-1])[::-1]
         ratio = ascending / jnp.where(rest > 0, rest, 1.0)
         return jnp.zeros_like(squares).at[order].set(ratio).reshape(x.shape)

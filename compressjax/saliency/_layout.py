@@ -1,4 +1,4 @@
-"""Kernels as matrices `[in, out]`, as their statistics count inputs."""
+"""Kernels as matrices `[in, out]`, with the inputs of their statistics."""
 
 import math
 from typing import Any, NamedTuple
@@ -8,11 +8,11 @@ import jax.numpy as jnp
 
 
 class Layout(NamedTuple):
-    """How a leaf is laid out as matrices from inputs to outputs.
+    """Layout of a leaf as matrices from inputs to outputs.
 
     Attributes:
-        shape: Of the leaf.
-        batch: Number of leading axes that have matrices of their own (layers of a stack, experts).
+        shape: Shape of the leaf.
+        batch: Number of leading axes with separate matrices (layers of a stack, experts).
         inputs: Number of inputs of one matrix.
         first: Whether the input axes come before the output axes.
     """
@@ -35,22 +35,22 @@ class Layout(NamedTuple):
 
 
 def layout(path: str, shape: tuple[int, ...], stats: Any) -> Layout:
-    """Finds the axes of a leaf that its statistics count as inputs.
+    """Finds the input axes of a leaf from its statistics.
 
-    Leading axes that the statistics have too are batch axes. Of the others, the first whose sizes multiply to the
-    number of inputs are input axes, `[h, w, in]` of a convolution, say; where none fit, the last ones are, as for an
-    embedding `[tokens, features]` that also closes the network.
+    Leading axes of the statistics are batch axes. The next axes whose sizes multiply to the number of inputs are input
+    axes, such as `[h, w, in]` of a convolution. Otherwise the last axes are, as for an embedding `[tokens, features]`
+    that is also the last layer.
 
     Args:
-        path: Of the leaf, for the message.
-        shape: Of the leaf.
-        stats: Statistics of the leaf's inputs, with `squares` `[*batch, in]`.
+        path: Path of the leaf, for the message.
+        shape: Shape of the leaf.
+        stats: Statistics of the inputs of the leaf, with `squares` `[*batch, in]`.
 
     Returns:
         The layout.
 
     Raises:
-        ValueError: If no axes fit.
+        ValueError: If no axes match.
 
     Example:
         >>> from types import SimpleNamespace
@@ -66,6 +66,6 @@ def layout(path: str, shape: tuple[int, ...], stats: Any) -> Layout:
             if any(math.prod(sizes[:i]) == inputs for i in range(1, len(sizes))):
                 return Layout(tuple(shape), batch, inputs, first)
     raise ValueError(
-        f"{path} {tuple(shape)} has statistics of {inputs} inputs with leading axes {tuple(lead)}, which fit none of "
-        "its axes; were they observed on another network?"
+        f"{path} {tuple(shape)} has statistics of {inputs} inputs with leading axes {tuple(lead)}, which do not match "
+        "its axes; observe the same network"
     )

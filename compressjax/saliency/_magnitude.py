@@ -1,4 +1,4 @@
-"""Magnitude: large weights matter."""
+"""Magnitude of weights."""
 
 import jax.numpy as jnp
 
@@ -6,15 +6,12 @@ from compressjax.saliency._contract import Saliency, on_leaves
 
 
 def magnitude() -> Saliency:
-    """Scores a weight by its size.
+    """Scores a weight by its magnitude.
 
     .. math:: s = |w|
 
-    Costs no data: the weights are read once, and the scores take their memory once more. Bytes and speed are those of
-    the zeros that it chooses: see `one_shot`.
-
     Returns:
-        Saliency of every value; it needs nothing.
+        Saliency of every value.
 
     Example:
         >>> magnitude().score({"kernel": jnp.array([[3.0, -1.0]])})["kernel"].tolist()

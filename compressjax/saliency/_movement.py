@@ -1,4 +1,4 @@
-"""Movement: weights that training drives away from zero matter."""
+"""Movement: keep the weights that training moves away from zero."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,17 +17,13 @@ def movement(loss: Loss, batches: Sequence[Any], optimizer: optax.GradientTransf
 
     .. math:: s = -\\sum_t w_t \\, g_t
 
-    along one step of the optimizer a batch, from the parameters that are scored; these are not changed. Scores are
-    signed: weights that shrink are negative and go first, however large they are. For transfer: the batches are those
-    of the new task.
-
-    Costs one training step a batch, and the memory of a training: a copy of the parameters, the optimizer's moments,
-    and the sum of the scores. Bytes and speed are those of the zeros that it chooses: see `one_shot`.
+    along one optimizer step per batch, starting at the scored parameters, which do not change. Scores are signed:
+    weights that shrink are negative and are removed first. Use it for transfer learning, with batches of the new task.
 
     Args:
         loss: `(params, batch) -> scalar`.
-        batches: List of batches, one a step.
-        optimizer: Any optax transformation, as `optax.sgd(0.1)`.
+        batches: List of batches, one per step.
+        optimizer: Any optax transformation, such as `optax.sgd(0.1)`.
 
     Returns:
         Saliency of every value.

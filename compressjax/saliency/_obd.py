@@ -14,29 +14,25 @@ from compressjax.saliency._gradients import Loss, hessian_product, mean_over
 
 
 def obd(loss: Loss, batches: Sequence[Any], *, probes: int = 0, key: jax.Array | None = None) -> Saliency:
-    """Scores a weight by the change of the loss to second order, curvature between weights left out.
+    """Scores a weight by the second-order change of the loss after its removal, from the diagonal of the Hessian.
 
     .. math:: s = \\tfrac12 h_{qq} w_q^2
 
-    for a network at a minimum. Where the loss curves down, scores are negative. Exact diagonals take one Hessian
-    product a weight, for networks of up to some ten thousand weights; `probes` of random signs `z` estimate it as the
-    mean of `z * H z`, without bias, and exactly when `H` is diagonal.
-
-    Costs, for every batch, as many Hessian products as there are weights, one after the other; or as there are probes,
-    whose products are all held: `probes` times the parameters. Bytes and speed are those of the zeros that it chooses:
-    see `one_shot`.
+    for a network at a minimum. Scores are negative where the curvature is negative.
 
     Args:
         loss: `(params, batch) -> scalar`, twice differentiable.
         batches: List of batches.
-        probes: Number of random directions; 0 computes the diagonal exactly.
-        key: PRNG key of the directions.
+        probes: Number of random sign vectors `z`, whose mean of `z * H z` estimates the diagonal without bias; they
+            take memory for `probes` times the parameters. 0 computes the diagonal exactly, with one Hessian product per
+            weight and batch, for up to about ten thousand weights.
+        key: PRNG key of the probes.
 
     Returns:
         Saliency of every value.
 
     Raises:
-        ValueError: If there are probes and no key, or fewer than none; from `score`, if there are no batches.
+        ValueError: If there are probes without a key, or `probes` is negative; from `score`, if there are no batches.
 
     Example:
         >>> loss = lambda p, x: jnp.sum(x * p["w"] ** 2)
@@ -46,7 +42,7 @@ def obd(loss: Loss, batches: Sequence[Any], *, probes: int = 0, key: jax.Array |
     Source: LeCun, Denker and Solla, Optimal Brain Damage, 1990 (lecun1990).
     """
     if probes < 0 or (probes and key is None):
-        raise ValueError(f"probes={probes}, key={key}: random directions need a key, and 0 of them none")
+        raise ValueError(f"probes={probes}, key={key}: give at least 0 probes, and a key if there are any")
 
     def score(params: Any, stats: Any = None) -> Scores:
         del stats

@@ -14,28 +14,24 @@ from compressjax.saliency._woodbury import woodbury_inverse
 
 
 def obs(loss: Loss, batches: Sequence[Any], *, block: int = 64, damping: float = 1e-5) -> Saliency:
-    """Scores a weight by the loss that its removal costs when the other weights of its block make up for it.
+    """Scores a weight by the rise of the loss after its removal, if the other weights of its block compensate.
 
     .. math:: s = \\frac{w_q^2}{2 [F^{-1}]_{qq}}, \\qquad F = \\lambda I + \\frac{1}{N} \\sum_n g_n g_n^\\top
 
-    with `F` on blocks of successive weights of a leaf, inverted one gradient at a time. `woodbury_inverse` and
-    `constrained_step` are the parts: the inverse, and the change of the other weights.
-
-    Costs one backward pass an example; all gradients are held: memory of the number of examples times the parameters.
-    The inverses then take time in proportion to `block`, to the examples and to the weights. Bytes and speed are those
-    of the zeros that it chooses: see `one_shot`.
+    on blocks of successive weights of a leaf, with the inverse from `woodbury_inverse`. Takes one backward pass per
+    example, and memory for examples times parameters.
 
     Args:
-        loss: `(params, batch) -> scalar`, the mean over the batch's examples; it is called with batches of one.
-        batches: List of batches, pytrees of arrays `[examples, ...]`. The gradients of all examples are held at once.
-        block: Weights a block, at least 1; 1 is `fisher` with damping.
+        loss: `(params, batch) -> scalar`, the mean over the examples; called with batches of one example.
+        batches: List of batches, pytrees of arrays `[examples, ...]`.
+        block: Number of weights per block, at least 1; 1 is `fisher` with damping.
         damping: Positive `lambda`.
 
     Returns:
         Saliency of every value.
 
     Raises:
-        ValueError: If the block is below 1 or the damping not positive; from `score`, if there are no batches.
+        ValueError: If `block` is below 1 or `damping` is not positive; from `score`, if there are no batches.
 
     Example:
         >>> loss = lambda p, x: jnp.mean(x @ p["kernel"])
@@ -46,7 +42,7 @@ def obs(loss: Loss, batches: Sequence[Any], *, block: int = 64, damping: float =
     Source: Singh and Alistarh, arXiv:2004.14340 (singh2020); Hassibi and Stork, 1993 (hassibi1993).
     """
     if block < 1 or damping <= 0:
-        raise ValueError(f"block={block} must be at least 1 and damping={damping} positive; the paper has 1e-5")
+        raise ValueError(f"block={block} must be at least 1 and damping={damping} positive; the paper uses 1e-5")
 
     def score(params: Any, stats: Any = None) -> Scores:
         del stats
@@ -66,6 +62,6 @@ def _diagonals(rows: jax.Array, block: int, damping: float) -> jax.Array:
     """Diagonal of the inverse of every block, `[n]`."""
     count, size = rows.shape
     padded = jnp.pad(rows, ((0, 0), (0, -size % block))).reshape(count, -1, block)
-    # One block after the other: their inverses need not be held together.
+    # One block at a time, to keep only one inverse in memory.
     one = lambda part: jnp.diagonal(woodbury_inverse(part, damping))  # noqa: E731
     return jax.lax.map(one, jnp.moveaxis(padded, 1, 0)).ravel()[:size]

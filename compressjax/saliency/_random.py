@@ -1,4 +1,4 @@
-"""Random scores: the control that every saliency is to beat."""
+"""Random scores, as a baseline."""
 
 import zlib
 
@@ -8,17 +8,12 @@ from compressjax.saliency._contract import Saliency, on_leaves
 
 
 def random(key: jax.Array) -> Saliency:
-    """Scores weights by chance.
+    """Scores weights at random.
 
     .. math:: s \\sim U(0, 1)
 
-    Each leaf draws with a key of its own, folded from its path, so that a leaf's scores do not depend on the others.
-
-    Costs no data, and one random number a weight. Bytes and speed are those of the zeros that it chooses: see
-    `one_shot`.
-
     Args:
-        key: PRNG key.
+        key: PRNG key; each leaf folds in its path.
 
     Returns:
         Saliency of every value.
@@ -28,7 +23,7 @@ def random(key: jax.Array) -> Saliency:
         >>> random(jax.random.key(0)).score({"kernel": jnp.ones((2, 3))})["kernel"].shape
         (2, 3)
 
-    Source: the control of Lee et al., arXiv:1810.02340 (lee2019).
+    Source: the baseline of Lee et al., arXiv:1810.02340 (lee2019).
     """
 
     def score(path: str, x: jax.Array) -> jax.Array:

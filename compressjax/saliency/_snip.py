@@ -1,4 +1,4 @@
-"""SNIP: the effect of removing a connection, before any training."""
+"""SNIP: sensitivity of the loss to each weight, before training."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,15 +11,13 @@ from compressjax.saliency._gradients import Loss, gradients, mean_over
 
 
 def snip(loss: Loss, batches: Sequence[Any]) -> Saliency:
-    """Scores a connection by how much the loss reacts to its switch.
+    """Scores a weight by the sensitivity of the loss to its mask.
 
     .. math:: s = \\left| \\frac{\\partial L(c \\odot w)}{\\partial c} \\right|_{c=1} = |w \\, g|
 
-    with the gradient `g` averaged over the batches. The paper divides by the sum of all scores, which no ranking
-    notices. Meant for one mini-batch at initialization, ranked over all leaves: `one_shot(snip(...), s, "global")`.
-
-    Costs one backward pass a batch; a gradient and the sum so far are held. Bytes and speed are those of the zeros that
-    it chooses: see `one_shot`.
+    with the gradient `g` averaged over the batches. The paper also divides by the sum, which does not change rankings.
+    Use it at initialization with a global ranking: `one_shot(snip(...), s, "global")`. Takes one backward pass per
+    batch.
 
     Args:
         loss: `(params, batch) -> scalar`.

@@ -1,4 +1,4 @@
-"""SynFlow: prune without data, and never a whole layer at once."""
+"""SynFlow: pruning without data and without layer collapse."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,29 +19,24 @@ def synflow(
     steps: int = 100,
     select: Selector = kernels,
 ) -> Saliency:
-    """Scores a weight by the flow through it, with all weights positive and an input of ones.
+    """Scores a weight by the synaptic flow through it, with positive weights and an input of ones.
 
     .. math:: R = 1^\\top f_{|\\theta|}(1), \\qquad s = |\\theta| \\odot \\frac{\\partial R}{\\partial |\\theta|}
 
-    The flow is conserved: in a network of dense layers and ReLU without biases, every layer's scores have the same sum.
-    Before the scores are given, `steps - 1` rounds remove the smallest, ranked over all kernels, so that
-    `(1 - sparsity)^(k / steps)` of them are left after round `k`; what they removed has score 0. Ranking the result
-    over all leaves is round `steps`: `one_shot(synflow(f, x, s), s, "global")`.
+    First, `steps - 1` rounds mask the smallest scores of all kernels, with `(1 - sparsity)^(k / steps)` of the weights
+    left after round `k`; masked weights score 0. A global ranking is round `steps`:
+    `one_shot(synflow(f, x, s), s, "global")`. Each round takes a forward and a backward pass.
 
-    Every kernel is divided by its mean flow into an output before the pass. In a network that is homogeneous in each
-    kernel this multiplies all scores by one number, and no depth overflows.
-
-    Costs no data, but `steps` passes forward and backward (one, at sparsity 0), each followed by a ranking of all
-    weights; the masks and one gradient are held. Bytes and speed are those of the zeros that it chooses: see
-    `one_shot`.
+    Every kernel is divided by its mean flow per output. In a network that is homogeneous in each kernel, this scales
+    all scores by the same factor, and prevents overflow in deep networks.
 
     Args:
-        forward: `(params, inputs) -> outputs`; the sum of all outputs is `R`. Normalization layers are to be left out
-            of it, or to run with fixed statistics.
-        inputs: Pytree of arrays (or of their shapes and dtypes); only their shapes matter. One example suffices.
-        sparsity: Fraction of zeros that will be asked for, in [0, 1).
-        steps: Rounds, 100 in the paper; 1 scores once.
-        select: The leaves that lose weights; others take part as `|theta|`.
+        forward: `(params, inputs) -> outputs`; the sum of all outputs is `R`. Leave out normalization layers, or run
+            them with fixed statistics.
+        inputs: Pytree of arrays, or of their shapes and dtypes; only the shapes count. One example is enough.
+        sparsity: Final fraction of zeros, in [0, 1).
+        steps: Number of rounds, 100 in the paper; 1 scores once.
+        select: The leaves to prune; other leaves only count as `|theta|`.
 
     Returns:
         Saliency of the selected values.
@@ -58,7 +53,7 @@ def synflow(
     Source: Tanaka et al., arXiv:2006.05467 (tanaka2020).
     """
     if not 0.0 <= sparsity < 1.0 or steps < 1:
-        raise ValueError(f"sparsity={sparsity} must lie in [0, 1), and steps={steps} be at least 1")
+        raise ValueError(f"sparsity={sparsity} must be in [0, 1), and steps={steps} at least 1")
 
     def score(params: Any, stats: Any = None) -> Scores:
         del stats
@@ -88,11 +83,11 @@ def synflow(
 
 
 def _level(x: jax.Array) -> jax.Array:
-    """A positive kernel whose outputs take in one on average."""
+    """A nonnegative kernel, scaled to a mean sum of one per output."""
     mean = jnp.sum(x) / x.shape[-1]
     return x / jnp.where(mean > 0, mean, 1.0)
 
 
 def _top(scores: Scores, masks: Scores, count: jax.Array) -> Scores:
-    # What is out stays out, even where a live weight carries no flow either.
+    # Keep masked weights masked, even if other weights have no flow either.
     return top_masks({path: jnp.where(masks[path], x, -1.0) for path, x in scores.items()}, count)

@@ -1,4 +1,4 @@
-"""First-order Taylor: the squared change of the loss, batch by batch."""
+"""First-order Taylor expansion: the squared change of the loss per batch."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,16 +9,12 @@ from compressjax.saliency._gradients import Loss, gradients, mean_over
 
 
 def taylor(loss: Loss, batches: Sequence[Any]) -> Saliency:
-    """Scores a weight by the square of what its removal changes, to first order, on average over batches.
+    """Scores a weight by the squared first-order change of the loss after its removal, averaged over batches.
 
     .. math:: s = \\frac{1}{B} \\sum_b (w \\, g_b)^2
 
-    `snip` averages gradients first and takes the size then; here batches that pull in opposite directions do not
-    cancel, so it also serves trained networks. A unit's score is the sum of its weights'; `group_taylor` sums before it
-    squares.
-
-    Costs one backward pass a batch; a gradient, its squares and their sum so far are held. Bytes and speed are those of
-    the zeros that it chooses: see `one_shot`.
+    Unlike in `snip`, opposite gradients of batches do not cancel, so it also works for trained networks. The score of a
+    unit is the sum over its weights; `group_taylor` sums before squaring. Takes one backward pass per batch.
 
     Args:
         loss: `(params, batch) -> scalar`.

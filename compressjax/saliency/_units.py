@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-# What is reduced, and what becomes of it.
+# Functions of the scores before the reduction, and of the result.
 _BEFORE: Mapping[str, Callable[[Any], Any]] = {"norm": jnp.square}
 _AFTER: Mapping[str, Callable[[Any], Any]] = {"norm": np.sqrt, "squared_sum": np.square}
 REDUCTIONS = ("sum", "mean", "max", "norm", "squared_sum")
@@ -16,19 +16,18 @@ REDUCTIONS = ("sum", "mean", "max", "norm", "squared_sum")
 def unit_scores(
     scores: Mapping[str, jax.Array], groups: Mapping[Hashable, Sequence[tuple]], reduce: str = "sum"
 ) -> dict[Any, np.ndarray]:
-    """One score a unit, for weights that are cut together.
+    """Reduces the scores of weights to one score per unit, such as a channel.
 
     .. math:: S_u = \\mathrm{reduce}_{m} \\; \\mathrm{reduce}_{i \\in m, u} \\; s_i
 
-    A channel owns a slice of every coupled leaf: a column of one kernel, the rows that read it in the next, an entry of
-    a bias. Leaves without scores count nothing.
+    A unit has a slice of every coupled leaf: a column of one kernel, rows of the next, an entry of a bias.
 
     Args:
-        scores: `{path: array}`, as `Saliency.score` returns them.
+        scores: `{path: array}` from `Saliency.score`; members without scores are ignored.
         groups: `{name: members}`; a member is `(path, axis)`, or `(path, axis, positions)` with `positions`
-            `[units, k]` where a unit owns several positions of the axis, as in the groups of `couplings`.
-        reduce: `"sum"`, `"mean"` (over all weights of a unit, whichever leaf they are in), `"max"`, `"norm"`
-            (Euclidean), or `"squared_sum"` (the square of the sum).
+            `[units, k]` where a unit has several positions of the axis, as in the groups of `couplings`.
+        reduce: `"sum"`, `"mean"` (over all weights of a unit in all leaves), `"max"`, `"norm"` (Euclidean), or
+            `"squared_sum"` (the square of the sum).
 
     Returns:
         `{name: [units]}` in float64, from sums in float32.
@@ -58,15 +57,15 @@ def unit_scores(
             raise ValueError(f"group {name!r} has no scores: none of {[m[0] for m in members]} has any; leave it out "
                              "with select, or use another saliency")  # fmt: skip
         if len({len(row) for row in rows}) > 1:
-            raise ValueError(f"members of group {name!r} have {[len(r) for r in rows]} units; they are cut together, "
-                             "so all need equally many")  # fmt: skip
+            raise ValueError(f"members of group {name!r} have {[len(r) for r in rows]} units; they are coupled, so all "
+                             "need the same number")  # fmt: skip
         total = np.max(rows, axis=0) if reduce == "max" else np.sum(rows, axis=0)
         out[name] = np.asarray(_AFTER.get(reduce, np.asarray)(total / count if reduce == "mean" else total))
     return out
 
 
 def _along(scores: Mapping[str, Any], sides: set[Any], reduce: str) -> dict[Any, np.ndarray]:
-    """Reductions over all axes but one, for each path and axis, in one compiled program."""
+    """Reductions over all axes except one, per path and axis, in one compiled program."""
     order, over = sorted(sides), jnp.max if reduce == "max" else jnp.sum
 
     def run(scores: dict[str, Any]) -> list[jax.Array]:

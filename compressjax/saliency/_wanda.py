@@ -1,4 +1,4 @@
-"""Wanda: weights and activations."""
+"""Wanda: magnitudes of weights times norms of activations."""
 
 from typing import Any
 
@@ -10,20 +10,18 @@ from compressjax.saliency._layout import layout
 
 
 def wanda() -> Saliency:
-    """Scores a weight by its size times the norm of its input.
+    """Scores a weight by its magnitude times the norm of its input.
 
     .. math:: S_{ij} = |W_{ij}| \\cdot \\|X_i\\|_2
 
-    for a kernel `[in, out]` and inputs `X`. Scores compare the weights of one output: use `pattern="balanced"`.
-
-    Costs one pass of `observe` over the data (`gram=False` suffices), a few numbers an input, and no gradient. Bytes
-    and speed are those of the zeros that it chooses: see `one_shot`.
+    for a kernel `[in, out]` and inputs `X`. Scores compare weights of the same output: use `pattern="balanced"`. Takes
+    one pass of `observe` (`gram=False` is enough).
 
     Returns:
         Saliency of the values that have statistics; it needs `squares`.
 
     Raises:
-        ValueError: From `score`, if there are no statistics, or they do not fit a leaf.
+        ValueError: From `score`, if there are no statistics, or they do not match a leaf.
 
     Example:
         >>> from types import SimpleNamespace
@@ -41,7 +39,7 @@ def wanda() -> Saliency:
 
 
 def input_norms(path: str, x: jax.Array, stats: Any) -> jax.Array:
-    """Norm of the input that every weight is multiplied with, in the shape of the leaf."""
+    """Norm of the input of every weight, in the shape of the leaf."""
     shaped = layout(path, x.shape, stats)
     norms = jnp.sqrt(wide(stats.squares)).reshape(-1, shaped.inputs, 1)
     return shaped.leaf(jnp.broadcast_to(norms, (*norms.shape[:2], x.size // norms.size)))

@@ -1,19 +1,18 @@
-"""Inverses of damped sums of outer products, without ever forming the sum."""
+"""Inverses of damped sums of outer products, without computing the sum."""
 
 import jax
 import jax.numpy as jnp
 
 
 def woodbury_inverse(rows: jax.Array, damping: float) -> jax.Array:
-    """Inverse of the damped empirical Fisher matrix, one gradient at a time.
+    """Inverts the damped empirical Fisher matrix, one gradient at a time.
 
     .. math:: \\Big(\\lambda I + \\frac{1}{N} \\sum_n g_n g_n^\\top\\Big)^{-1}: \\quad
         A \\leftarrow A - \\frac{A g_n g_n^\\top A}{N + g_n^\\top A g_n}, \\qquad A_0 = \\lambda^{-1} I
 
     Args:
         rows: `[N, n]` gradients.
-        damping: Positive `lambda`. The result loses digits where gradients are large against it: in float32, choose
-            it no smaller than 1e-6 times the largest eigenvalue.
+        damping: Positive `lambda`; for enough digits in float32, at least 1e-6 times the largest eigenvalue.
 
     Returns:
         `[n, n]`, symmetric.
@@ -28,7 +27,7 @@ def woodbury_inverse(rows: jax.Array, damping: float) -> jax.Array:
     Source: Singh and Alistarh, arXiv:2004.14340 (singh2020); Hassibi and Stork, 1993 (hassibi1993).
     """
     if damping <= 0:
-        raise ValueError(f"damping={damping} must be positive: it makes the inverse exist; the paper has 1e-5")
+        raise ValueError(f"damping={damping} must be positive, so that the inverse exists; the paper uses 1e-5")
     count, size = rows.shape
 
     def add(inverse: jax.Array, g: jax.Array) -> tuple[jax.Array, None]:
@@ -39,7 +38,7 @@ def woodbury_inverse(rows: jax.Array, damping: float) -> jax.Array:
 
 
 def constrained_step(weights: jax.Array, inverse: jax.Array, removed: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The best change of all weights that sets some of them to zero, for a quadratic loss.
+    """Returns the best change of all weights that sets some of them to zero, for a quadratic loss.
 
     .. math:: \\min_\\delta \\tfrac12 \\delta^\\top H \\delta \\;\\text{ s.t. }\\; \\delta_Q = -w_Q: \\qquad
         \\delta = -H^{-1}_{:Q} (H^{-1}_{QQ})^{-1} w_Q, \\quad
@@ -48,10 +47,10 @@ def constrained_step(weights: jax.Array, inverse: jax.Array, removed: jax.Array)
     Args:
         weights: `[n]`.
         inverse: `[n, n]`, inverse of the Hessian.
-        removed: `[n]` bool, True for the weights that become zero; may be traced.
+        removed: `[n]` bool, True for weights to set to zero; may be traced.
 
     Returns:
-        The change `[n]`, exactly `-w` where removed, and the predicted rise of the loss.
+        The change `[n]`, exactly `-w` for removed weights, and the predicted rise of the loss.
 
     Example:
         >>> change, rise = constrained_step(jnp.ones(2), jnp.eye(2) + 1, jnp.array([True, False]))
@@ -62,7 +61,7 @@ def constrained_step(weights: jax.Array, inverse: jax.Array, removed: jax.Array)
     """
     highest = jax.lax.Precision.HIGHEST
     gone = removed.astype(weights.dtype)
-    # The identity outside of Q keeps the system regular, whatever the number of removed weights.
+    # The identity outside of Q keeps the system regular for any number of removed weights.
     system = inverse * gone[:, None] * gone[None, :] + jnp.diag(1 - gone)
     forces = jnp.linalg.solve(system, weights * gone)
     change = -jnp.matmul(inverse, forces * gone, precision=highest)

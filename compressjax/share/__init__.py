@@ -1,4 +1,4 @@
-"""Weight sharing: few values for many weights."""
+"""Weight sharing: weights from a small codebook."""
 
 from compressjax.share._kmeans import KmeansState, kmeans
 from compressjax.share._lloyd import lloyd

@@ -1,11 +1,11 @@
-"""k-means weight sharing, with centroids that can be trained."""
+"""K-means weight sharing with trainable centroids."""
 
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression, on_values
+from compressjax.core import Compression, check_finite, on_values
 from compressjax.share._lloyd import cluster_means, lloyd
 from compressjax.share._start import INITS
 from compressjax.tensors import Codebook
@@ -17,8 +17,8 @@ class KmeansState(NamedTuple):
     """State of `kmeans`.
 
     Attributes:
-        centroids: `{path: [k] float32}` as found by `init`; what clusters without members keep.
-        codes: `{path: unsigned integers of the leaf's shape}`, fixed from `init` on.
+        centroids: `{path: [k] float32}` from `init`; clusters without members keep these.
+        codes: `{path: unsigned integers of the leaf's shape}`, fixed by `init`.
     """
 
     centroids: Arrays
@@ -26,29 +26,27 @@ class KmeansState(NamedTuple):
 
 
 def kmeans(clusters: int = 16, *, init: str = "linear", iterations: int = 50, ignore_zeros: bool = True) -> Compression:
-    """Lets all weights of a leaf share the values of a small table.
+    """Replaces the weights of each leaf by the centroids of a small codebook.
 
     .. math:: \\hat W_i = \\bar c_{a_i}, \\qquad \\bar c_k = \\mathrm{mean}\\{W_i : a_i = k\\}
 
-    `init` clusters each leaf and fixes the codes `a`. Two ways lead to trained centroids:
+    `init` clusters each leaf and fixes the codes `a`. Train the centroids in one of two ways:
 
-    * Through `as_optax`: the view shows every weight the mean of its cluster, so that each member receives
-      `sum(dL/dW of the cluster) / members` and all members move as one. This is the paper's centroid gradient, divided
-      by the number of members, which Adam does not notice and SGD meets with a larger learning rate.
-    * After `encode`: `Codebook.centroids` is a value, so `core.values` and `core.with_values` (or `lift`) train the
-      table itself. Its gradient is the paper's, `sum(dL/dW of the cluster)`.
+    * With `as_optax`: each weight receives the mean gradient of its cluster, so all members move together. The gradient
+      in the paper is the sum; Adam takes almost the same steps for both, SGD needs a larger learning rate for the mean.
+    * After `encode`: `Codebook.centroids` is a value, so train it with `core.values` and `core.with_values`, or `lift`.
+      Its gradient is the sum over the cluster.
 
-    What it buys: `log2 k` bits an entry, less after entropy coding. It runs no faster: the table is looked up first.
+    Takes `log2 k` bits per entry, less after entropy coding. Products are not faster, because they look up the weights
+    first.
 
     Args:
         clusters: k, 2 to 65536.
-        init: `"linear"`, the paper's choice: large weights get centroids of their own, and after entropy coding a
-            nearly uniform table is hard to beat. `"optimal"`: the least squared error for k values, to within the
-            resolution of a histogram. `"quantile"`: equal counts.
-        iterations: At most so many Lloyd steps.
-        ignore_zeros: Whether exact zeros (masked weights) have no say in the centroids. Alone, this method then moves
-            them to the nearest centroid: put `prune.gradual`, `prune.magnitude` or `prune.nonzero` before it in a
-            `chain` to keep them zero, or set False.
+        init: `"linear"`, equal steps, as in the paper: good for large weights and entropy coding; `"optimal"`, the
+            least squared error up to the resolution of a histogram; or `"quantile"`, equal counts.
+        iterations: Maximum number of Lloyd steps.
+        ignore_zeros: Whether centroids ignore exact zeros (masked weights). The method then moves zeros to the nearest
+            centroid; to keep them, `chain` it after `prune.gradual`, `prune.magnitude` or `prune.nonzero`.
 
     Returns:
         Compression whose nodes are `Codebook`.
@@ -65,7 +63,7 @@ def kmeans(clusters: int = 16, *, init: str = "linear", iterations: int = 50, ig
     Source: Han et al., arXiv:1510.00149 (han2016).
     """
     if not 2 <= clusters <= 65536:
-        raise ValueError(f"kmeans: clusters={clusters} must lie between 2 and 65536")
+        raise ValueError(f"kmeans: clusters={clusters} must be between 2 and 65536")
     if init not in INITS:
         raise ValueError(f"kmeans: init={init!r} must be one of {INITS}")
     if iterations < 0:
@@ -75,7 +73,7 @@ def kmeans(clusters: int = 16, *, init: str = "linear", iterations: int = 50, ig
     def start(flat: Arrays) -> KmeansState:
         found = {}
         for path, x in flat.items():
-            _check_finite(path, x)
+            check_finite("kmeans", path, x)
             found[path] = lloyd(x, clusters, init=init, iterations=iterations, ignore_zeros=ignore_zeros)
         return KmeansState(
             {path: centroids for path, (centroids, _) in found.items()},
@@ -94,11 +92,3 @@ def kmeans(clusters: int = 16, *, init: str = "linear", iterations: int = 50, ig
         return {path: node.materialize() for path, node in encode(flat, state).items()}
 
     return on_values(f"kmeans(clusters={clusters})", init=start, view=view, encode=encode)
-
-
-def _check_finite(path: str, x: jax.Array) -> None:
-    if not isinstance(x, jax.Array) or isinstance(x, jax.core.Tracer):
-        return
-    count = int((~jnp.isfinite(x)).sum())
-    if count:
-        raise ValueError(f"kmeans: {path!r} has {count} non-finite weights of {x.size}; mend the training first")

@@ -11,29 +11,29 @@ from compressjax.share._start import start
 def lloyd(
     x: jax.Array, clusters: int, *, init: str = "linear", iterations: int = 50, ignore_zeros: bool = True
 ) -> tuple[jax.Array, jax.Array]:
-    """Centroids and codes that no step of assigning and averaging improves (or the best after `iterations`).
+    """Clusters values by alternating assignments and means until no centroid moves.
 
     .. math:: a_i = \\arg\\min_k |x_i - c_k|, \\qquad c_k = \\frac{1}{|\\{i : a_i = k\\}|} \\sum_{i : a_i = k} x_i
 
-    Centroids stay sorted, so assigning is a binary search: no matrix of distances is made.
+    Centroids stay sorted, so that each assignment is a binary search without a distance matrix.
 
     Args:
-        x: Any shape, floating; computed in float32.
+        x: Floating-point array of any shape; computed in float32.
         clusters: k, at least 2.
         init: `"linear"`, equal steps from the smallest to the largest value; `"quantile"`, equal counts; `"optimal"`,
             the least squared error over 1024 bins, by dynamic programming.
-        iterations: At most so many; it stops as soon as no centroid moves.
-        ignore_zeros: Whether exact zeros have no say in the centroids. They still get the code of the nearest.
+        iterations: Maximum number of steps.
+        ignore_zeros: Whether centroids ignore exact zeros, which still get the code of the nearest centroid.
 
     Returns:
-        `(centroids, codes)`: `[k]` float32 ascending, and int32 of the shape of `x`. A centroid without members keeps
-        its place.
+        `(centroids, codes)`: `[k]` float32 ascending, and int32 of the shape of `x`. A centroid without members does
+        not move.
 
     Example:
         >>> lloyd(jnp.array([0.9, 1.1, 5.0, 0.0]), 2)[0].round(3).tolist()
         [1.0, 5.0]
 
-    Source: linear start after Han et al., arXiv:1510.00149 (han2016).
+    Source: linear start: Han et al., arXiv:1510.00149 (han2016).
     """
     flat = x.astype(jnp.float32).ravel()
     counted = flat != 0 if ignore_zeros else jnp.ones(flat.shape, bool)
@@ -52,23 +52,12 @@ def lloyd(
 
 
 def assign(x: jax.Array, centroids: jax.Array) -> jax.Array:
-    """Index of the nearest centroid; of two equally near, the smaller.
+    """Index of the nearest centroid; ties go to the smaller one.
 
     .. math:: a_i = |\\{k : x_i > (c_k + c_{k+1}) / 2\\}|
-
-    Args:
-        x: Any shape.
-        centroids: `[k]`, ascending.
-
-    Returns:
-        int32 of the shape of `x`.
-
-    Example:
-        >>> assign(jnp.array([0.4, 0.5, 0.6]), jnp.array([0.0, 1.0])).tolist()
-        [0, 0, 1]
     """
     edges = centroids[:-1] + (centroids[1:] - centroids[:-1]) / 2
-    # Comparing with all edges is faster while they are few; the plain binary search does not vectorize.
+    # A comparison with all edges is faster for few edges; the plain binary search does not vectorize.
     method = "compare_all" if edges.size <= 16 else "scan_unrolled"
     return jnp.searchsorted(edges, x, method=method).astype(jnp.int32)
 
@@ -78,21 +67,8 @@ def cluster_means(x: jax.Array, codes: jax.Array, centroids: jax.Array, counted:
 
     .. math:: m_k = c_k + \\frac{\\sum_{a_i = k} (x_i - c_k)}{|\\{i : a_i = k\\}|}
 
-    Sums are taken of differences from `centroids`, which keeps float32 accurate for millions of members.
-
-    Args:
-        x: Float32, any shape.
-        codes: Integers below k, of the shape of `x`.
-        centroids: `[k]`: anything near the means; kept by clusters without members.
-        counted: Bool, of the shape of `x`: which entries are members.
-
-    Returns:
-        `[k]` float32.
-
-    Example:
-        >>> x = jnp.array([1.0, 2.0, 9.0])
-        >>> cluster_means(x, jnp.array([0, 0, 1]), jnp.zeros(2), jnp.array([True, True, False])).tolist()
-        [1.5, 0.0]
+    Sums differences from `centroids`, which is accurate in float32 for millions of members. Clusters without members
+    keep their centroids.
     """
     k = centroids.shape[0]
     members = codes.astype(jnp.int32).ravel()

@@ -1,4 +1,4 @@
-"""Exact one-dimensional k-means, as the measure of how good Lloyd's iteration is."""
+"""Exact one-dimensional k-means, as a reference for Lloyd's iteration."""
 
 import itertools
 from collections.abc import Callable
@@ -8,19 +8,18 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def optimal(values: ArrayLike, clusters: int) -> tuple[NDArray[np.float64], float]:
-    """Centroids with the least possible squared error, by dynamic programming over the sorted values.
+    """Returns centroids with the minimum squared error, by dynamic programming over the sorted values.
 
     .. math:: D_k(j) = \\min_{i \\le j} D_{k-1}(i) + \\sum_{i \\le l < j} (x_l - \\bar x_{i..j})^2
 
-    The best `i` grows with `j`, so each k takes `n log n` steps by divide and conquer. It runs on the host, for up to
-    some ten thousand values.
+    Runs on the host, in `k n log n` steps, for up to about ten thousand values.
 
     Args:
-        values: Any shape, finite.
+        values: Finite values of any shape.
         clusters: k, at least 1.
 
     Returns:
-        `(centroids, error)`: at most k float64 values, ascending, and the sum of squared distances to the nearest.
+        `(centroids, error)`: at most k float64 values, ascending, and the sum of squared distances to the nearest one.
 
     Raises:
         ValueError: If `clusters` is below 1 or there are no values.
@@ -59,7 +58,7 @@ def optimal(values: ArrayLike, clusters: int) -> tuple[NDArray[np.float64], floa
 def _layer(
     previous: NDArray[np.float64], cost: Callable[[NDArray[np.int64], int], NDArray[np.float64]]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """One more cluster: for every j the best start of the last cluster."""
+    """Adds one cluster: the best start of the last cluster for every j, by divide and conquer."""
     size = len(previous)
     best, cut = np.zeros(size), np.zeros(size, np.int64)
     jobs = [(0, size - 1, 0, size - 1)]

@@ -1,4 +1,4 @@
-"""Where Lloyd's iteration starts."""
+"""Initial centroids of Lloyd's iteration."""
 
 from typing import Any
 
@@ -11,23 +11,9 @@ _COARSE = 1024
 
 
 def start(flat: jax.Array, counted: jax.Array, clusters: int, init: str) -> jax.Array:
-    """First centroids, ascending.
+    """Initial centroids, ascending: equal steps, equal counts, or the least squared error over 1024 bins.
 
-    Args:
-        flat: `[n]` float32.
-        counted: `[n]` bool: which entries have a say.
-        clusters: k.
-        init: `"linear"`, equal steps from the smallest to the largest value; `"quantile"`, equal counts; `"optimal"`,
-            the least squared error over 1024 bins, by dynamic programming.
-
-    Returns:
-        `[k]` float32.
-
-    Example:
-        >>> start(jnp.array([1.0, 3.0]), jnp.ones(2, bool), 3, "linear").tolist()
-        [1.0, 2.0, 3.0]
-
-    Source: linear start, Han et al., arXiv:1510.00149 (han2016); dynamic program, Groenlund et al.,
+    Source: `"linear"`: Han et al., arXiv:1510.00149 (han2016); `"optimal"`, a dynamic program: Groenlund et al.,
     arXiv:1701.07204 (gronlund2017).
     """
     low = jnp.min(flat, initial=jnp.inf, where=counted)
@@ -46,7 +32,7 @@ def _bins(flat: jax.Array, low: jax.Array, high: jax.Array, bins: int) -> tuple[
 
 
 def _quantiles(flat: jax.Array, counted: jax.Array, k: int, low: jax.Array, high: jax.Array) -> jax.Array:
-    """Off a fine histogram: sorting a million values would take longer than all iterations."""
+    """Quantiles from a fine histogram, because sorting a million values takes longer than all iterations."""
     index, width = _bins(flat, low, high, _FINE)
     below = _prefix(jax.ops.segment_sum(counted.astype(jnp.float32), index, _FINE))
     wanted = (jnp.arange(k, dtype=jnp.float32) + 0.5) / k * below[-1]
@@ -54,9 +40,9 @@ def _quantiles(flat: jax.Array, counted: jax.Array, k: int, low: jax.Array, high
 
 
 def _segments(flat: jax.Array, counted: jax.Array, k: int, low: jax.Array, high: jax.Array) -> jax.Array:
-    """Means of the k runs of bins with the least squared error in all."""
+    """Means of the k runs of bins with the least total squared error."""
     index, _ = _bins(flat, low, high, _COARSE)
-    # In units of half the range around its middle, so that float32 keeps the digits of the sums of squares.
+    # Scale to half the range around its middle, so that sums of squares are accurate in float32.
     middle, half = (low + high) / 2, jnp.where(high > low, (high - low) / 2, 1.0)
     x = jnp.where(counted, (flat - middle) / half, 0.0)
     count, first, second = (
@@ -82,7 +68,7 @@ def _segments(flat: jax.Array, counted: jax.Array, k: int, low: jax.Array, high:
     edges = jnp.concatenate([jnp.zeros(1, cuts.dtype), begins, last[None]])
     inside = count[edges[1:]] - count[edges[:-1]]
     means = (first[edges[1:]] - first[edges[:-1]]) / jnp.maximum(inside, 1.0)
-    # A run without members stands at its own edge, which keeps the centroids in order.
+    # A run without members gets its own edge as centroid, which keeps the order.
     at_edge = 2.0 * edges[1:].astype(jnp.float32) / _COARSE - 1.0
     return middle + half * jnp.where(inside > 0, means, at_edge)
 

@@ -1,4 +1,4 @@
-"""Smaller models: units, layers and connections that are cut out, not only zeroed."""
+"""Smaller models: removes units, layers and connections from arrays."""
 
 from compressjax.structure._alive import alive
 from compressjax.structure._allocate import allocate
@@ -8,10 +8,7 @@ from compressjax.structure._layers import Dropped, blocks, drop_blocks, drop_lay
 from compressjax.structure._shrink import Costs, Cut, Shrunk, shrink
 from compressjax.structure._split import (
     Assignment,
-    Split,
-    apply_split,
     assignment,
-    merge,
     split,
     split_chain,
     split_penalty,
@@ -19,8 +16,7 @@ from compressjax.structure._split import (
 from compressjax.structure._units import cut, mask
 
 __all__ = [
-    "Assignment", "Budget", "Costs", "Cut", "Dropped", "Exits", "Model", "Shrunk", "Split", "alive", "allocate",
-    "apply_split", "assignment", "blocks", "branch_loss", "choose_exits", "cut", "drop_blocks", "drop_layers", "flops",
-    "latency", "mask", "merge", "parameters", "run_exits", "shrink", "size", "split", "split_chain", "split_penalty",
-    "stacks",
+    "Assignment", "Budget", "Costs", "Cut", "Dropped", "Exits", "Model", "Shrunk", "alive", "allocate", "assignment",
+    "blocks", "branch_loss", "choose_exits", "cut", "drop_blocks", "drop_layers", "flops", "latency", "mask",
+    "parameters", "run_exits", "shrink", "size", "split", "split_chain", "split_penalty", "stacks",
 ]  # fmt: skip

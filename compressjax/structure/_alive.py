@@ -1,4 +1,4 @@
-"""Units that no longer act: what group penalties, gates and channel masks leave behind."""
+"""Finds the units that group penalties, gates and channel masks leave alive."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,10 +12,10 @@ from compressjax.saliency import unit_scores
 
 
 def alive(groups: Sequence[Group], params: Any) -> dict[str, list[int]]:
-    """Units of which no kernel is zero throughout; of every group at least one.
+    """Returns the units with a nonzero weight in every kernel; at least one per group.
 
-    A unit is taken for dead when everything that it owns in some kernel is zero: its column in the kernel that makes
-    it, or its rows in one that reads it. `shrink(..., keep="alive")` cuts these and checks that no result changes.
+    A unit is dead if its column in the kernel that computes it, or its rows in a kernel that reads it, are zero.
+    `shrink(..., keep="alive")` removes dead units and checks that no result changes.
 
     Args:
         groups: Groups of `couplings`.

@@ -1,4 +1,4 @@
-"""Which units stay: from scores and a budget to indices."""
+"""Chooses the units to keep, from scores and a budget."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,30 +12,30 @@ RANKINGS = ("global", "uniform")
 
 
 def best(scores: np.ndarray, count: int) -> list[int]:
-    """Indices of the highest scores, ascending; of equal scores the first ones stay."""
+    """Indices of the highest scores, ascending; ties keep the first ones."""
     return sorted(np.argsort(-scores, kind="stable")[:count].tolist())
 
 
 def rounded(count: int, units: int, round_to: int) -> int:
-    """A count of units raised to a multiple of `round_to`, and to at most all units."""
+    """A count of units rounded up to a multiple of `round_to`, at most all units."""
     return min(units, max(round_to, -(-count // round_to) * round_to))
 
 
 def explicit(groups: Sequence[Group], scores: Mapping[str, np.ndarray], keep: Any, round_to: int) -> dict:
-    """Units that stay by `keep`: a share of every group, or `{name: share, count, or indices}`."""
+    """Units to keep: a share of every group, or `{name: share, count, or indices}`."""
     wanted = keep if isinstance(keep, Mapping) else {group.name: float(keep) for group in groups}
     by_name, out = {group.name: group for group in groups}, {}
     for name, value in wanted.items():
         if name not in by_name:
-            raise ValueError(f"keep names {name!r}, which is not among the groups to cut: {', '.join(by_name)}")
+            raise ValueError(f"keep names {name!r}, which is not among the groups to shrink: {', '.join(by_name)}")
         units = by_name[name].units
         if isinstance(value, float):
             if not 0 < value <= 1:
-                raise ValueError(f"keep={value} for {name!r} is no share in (0, 1]; a count is given as an int")
+                raise ValueError(f"keep={value} for {name!r} is not a share in (0, 1]; give a count as an int")
             out[name] = best(scores[name], rounded(int(np.ceil(value * units - 1e-9)), units, round_to))
         elif isinstance(value, int | np.integer):
             if not 1 <= value <= units:
-                raise ValueError(f"keep={value} for {name!r}: it has {units} units, and at least one of them stays")
+                raise ValueError(f"keep={value} for {name!r}: it has {units} units; keep at least one")
             out[name] = best(scores[name], rounded(int(value), units, round_to))
         else:
             out[name] = sorted({int(unit) for unit in value})
@@ -46,24 +46,24 @@ def allocate(
     model: Model, scores: Mapping[str, np.ndarray], budget: Budget, *, ranking: str = "global", round_to: int = 1,
     comparable: bool = False,
 ) -> dict[str, list[int]]:  # fmt: skip
-    """Cuts units of the lowest scores until the budget is kept.
+    """Removes the units of the lowest scores until the model is within the budget.
 
-    With `"global"` all units stand in one ranking, in which the scores of a group are divided by their mean unless they
-    are comparable; with `"uniform"` every group loses the same share. The number of cuts is found by bisection.
+    The number of removed units is found by bisection.
 
     Args:
-        model: What is shrunk; its groups with scores may be cut.
+        model: The model to shrink; all of its groups with scores may lose units.
         scores: `{group: [units]}`.
         budget: Cost and limit.
-        ranking: `"global"` or `"uniform"`.
-        round_to: What stays of a group is a multiple of this, or the whole group.
-        comparable: Whether scores of different groups are on one scale.
+        ranking: `"global"` ranks all units together, with scores divided by their mean per group unless `comparable`;
+            `"uniform"` removes the same share of every group.
+        round_to: The kept units of a group are a multiple of this, or all.
+        comparable: Whether scores of different groups have the same scale.
 
     Returns:
-        `{group: indices of the units that stay}`.
+        `{group: indices of the units to keep}`.
 
     Raises:
-        ValueError: If even one unit a group costs more than the budget, or the ranking is unknown.
+        ValueError: If even the smallest model costs more than the budget, or the ranking is unknown.
 
     Example:
         >>> from compressjax.interpret import couplings
@@ -86,12 +86,12 @@ def allocate(
 
     limit = budget.allowed(model)
     if not units or (reached := budget.cost(model, kept(total))) > limit:
-        least = f"{reached:g} with one step a group" if units else "unchanged, as no group can be cut"
+        least = f"{reached:g} at the smallest" if units else "unchanged, as no group can be shrunk"
         raise ValueError(
-            f"{budget.name}: the limit is {limit:g}, and the cost stays {least}; raise the limit, lower round_to, or "
-            "let more groups be cut (select, allow_inexact, structure.drop_layers)"
+            f"{budget.name}: the limit is {limit:g}, and the cost is {least}; raise the limit, lower round_to, or "
+            "shrink more groups (select, allow_inexact, structure.drop_layers)"
         )
-    low, high = -1, total  # cuts that cost too much, cuts that are enough
+    low, high = -1, total  # removed units: too few, enough
     for _ in range(budget.tries):
         if high - low <= 1:
             break
@@ -104,7 +104,7 @@ def allocate(
 
 
 def _ranks(scores: Mapping[str, np.ndarray], comparable: bool, ranking: str) -> dict[str, np.ndarray]:
-    """The place of every unit in the order in which units are cut."""
+    """The position of every unit in the order of removal."""
     names = list(scores)
     if ranking == "uniform":
         own = [np.argsort(np.argsort(scores[n], kind="stable"), kind="stable") for n in names]

@@ -1,4 +1,4 @@
-"""Budgets: what a shrunk model may cost, in parameters, operations, bytes or seconds."""
+"""Budgets: limits on the parameters, operations, bytes or seconds of a shrunk model."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from compressjax.structure._units import Kept, cut
 
 
 class Model(NamedTuple):
-    """What is shrunk: a function, its weights, its other arguments, and the groups of units found in it."""
+    """A model to shrink: a function, its weights, its other arguments, and its groups of units."""
 
     fn: Callable[..., Any]
     params: Any
@@ -25,11 +25,11 @@ class Budget(NamedTuple):
     """A cost and its limit.
 
     Attributes:
-        name: What is counted.
+        name: Name of the cost.
         cost: `(model, kept) -> number`.
-        share: Limit as a share of the whole model's cost; None when `limit` is given.
-        limit: Limit as a number; None when `share` is given.
-        tries: Evaluations that a search may spend.
+        share: Limit as a share of the cost of the whole model; None if `limit` is given.
+        limit: Limit as a number; None if `share` is given.
+        tries: Maximum number of evaluations in a search.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Budget(NamedTuple):
     tries: int
 
     def allowed(self, model: Model) -> float:
-        """The number that the cost may not exceed."""
+        """The maximum cost."""
         return self.cost(model, {}) * self.share if self.share is not None else float(self.limit or 0)
 
 
@@ -56,11 +56,11 @@ def _made(
 
 
 def parameters(share: float | None = None, *, limit: float | None = None) -> Budget:
-    """A budget in stored numbers, statistics of norms included.
+    """Returns a budget in stored numbers, including statistics of norms.
 
     Args:
-        share: Share of the whole model's, in (0, 1].
-        limit: Or their largest count.
+        share: Share of the whole model, in (0, 1].
+        limit: Or the maximum number.
 
     Returns:
         The budget.
@@ -81,11 +81,11 @@ def parameters(share: float | None = None, *, limit: float | None = None) -> Bud
 
 
 def size(share: float | None = None, *, limit: float | None = None) -> Budget:
-    """A budget in bytes of the arrays, before entropy coding.
+    """Returns a budget in bytes of the arrays, before entropy coding.
 
     Args:
-        share: Share of the whole model's, in (0, 1].
-        limit: Or the largest number of bytes.
+        share: Share of the whole model, in (0, 1].
+        limit: Or the maximum number of bytes.
 
     Returns:
         The budget.
@@ -105,11 +105,11 @@ def size(share: float | None = None, *, limit: float | None = None) -> Budget:
 
 
 def flops(share: float | None = None, *, limit: float | None = None) -> Budget:
-    """A budget in operations of one call on the example arguments, as `interpret.predict_flops` counts them.
+    """Returns a budget in operations of one call on the example arguments, from `interpret.predict_flops`.
 
     Args:
-        share: Share of the whole model's, in (0, 1].
-        limit: Or the largest number of operations.
+        share: Share of the whole model, in (0, 1].
+        limit: Or the maximum number of operations.
 
     Returns:
         The budget.
@@ -135,15 +135,15 @@ def _median_seconds(call: Callable[[], Any]) -> float:
 def latency(
     share: float | None = None, *, limit: float | None = None, clock: Callable[[Callable[[], Any]], float] | None = None
 ) -> Budget:
-    """A budget in measured seconds of one compiled call on the example arguments, which must be concrete.
+    """Returns a budget in measured seconds of one compiled call on the example arguments, which must be concrete.
 
     Args:
-        share: Share of the whole model's, in (0, 1].
-        limit: Or the largest number of seconds.
-        clock: From a function without arguments to seconds; the median of 15 samples on this machine when None.
+        share: Share of the whole model, in (0, 1].
+        limit: Or the maximum number of seconds.
+        clock: Returns the seconds of a function without arguments; None takes the median of 15 samples.
 
     Returns:
-        The budget; besides the whole and the smallest model a search measures at most 8, each of which compiles.
+        The budget; a search compiles and measures at most 8 models besides the whole and the smallest one.
 
     Raises:
         ValueError: If not exactly one limit is given, it is out of range, or the arguments are abstract.
@@ -156,7 +156,7 @@ def latency(
 
     def cost(model: Model, kept: Kept) -> float:
         if any(isinstance(x, jax.ShapeDtypeStruct) for x in jax.tree.leaves((model.params, model.args))):
-            raise ValueError("latency: weights or arguments are abstract, and only arrays take time; pass arrays, or "
+            raise ValueError("latency: weights or arguments are abstract, and cannot be timed; pass arrays, or "
                              "give a budget in flops")  # fmt: skip
         small = cut(model.params, model.groups, kept)
         run = jax.jit(narrow(model.fn, model.params, kept))

@@ -1,4 +1,4 @@
-"""Early exits: easy inputs leave at a branch after a few layers, with the threshold that keeps the accuracy."""
+"""Early exits: easy inputs leave at a branch after a few layers, at thresholds that keep the accuracy."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -9,13 +9,13 @@ import numpy as np
 
 
 class Exits(NamedTuple):
-    """Thresholds of a network with branches.
+    """Thresholds of a network with branches, and their effect on the validation data.
 
     Attributes:
-        thresholds: Confidence from which an input leaves at each branch; the last is 0, so that everything leaves.
-        shares: Share of the inputs that left at each branch when the thresholds were chosen.
-        accuracy: Accuracy with these thresholds, on the same inputs.
-        cost: Expected cost an input, in the unit of the costs that were given.
+        thresholds: Minimum confidence to leave at each branch; 0 for the last.
+        shares: Share of the inputs that leave at each branch.
+        accuracy: Accuracy with these thresholds.
+        cost: Expected cost per input, in the unit of the given costs.
     """
 
     thresholds: tuple[float, ...]
@@ -25,20 +25,20 @@ class Exits(NamedTuple):
 
 
 def branch_loss(logits: Sequence[jax.Array], labels: jax.Array, weights: Sequence[float] | None = None) -> jax.Array:
-    """Cross-entropy of all branches, weighted.
+    """Returns the weighted cross-entropy of all branches.
 
     .. math:: L = \\sum_b w_b \\, CE(z_b, y) / \\sum_b w_b
 
     Args:
         logits: `[batch, classes]` of every branch, in order of depth.
         labels: `[batch]`, class numbers.
-        weights: One nonnegative number a branch; ones when None.
+        weights: One nonnegative number per branch; None for ones.
 
     Returns:
         The loss, a scalar.
 
     Raises:
-        ValueError: If there is not one weight a branch.
+        ValueError: If there is not one weight per branch.
 
     Example:
         >>> round(float(branch_loss([jnp.zeros((1, 2))], jnp.array([0]))), 4)
@@ -48,7 +48,7 @@ def branch_loss(logits: Sequence[jax.Array], labels: jax.Array, weights: Sequenc
     """
     weights = [1.0] * len(logits) if weights is None else list(weights)
     if len(weights) != len(logits):
-        raise ValueError(f"{len(weights)} weights for {len(logits)} branches; give one a branch")
+        raise ValueError(f"{len(weights)} weights for {len(logits)} branches; give one per branch")
     losses = [-jnp.take_along_axis(jax.nn.log_softmax(z), labels[:, None], axis=1).mean() for z in logits]
     return jnp.asarray(sum(w * loss for w, loss in zip(weights, losses, strict=True)) / sum(weights))
 
@@ -60,26 +60,23 @@ def _confidence(logits: Any) -> np.ndarray:
 def choose_exits(
     logits: Sequence[Any], labels: Any, costs: Sequence[float], *, loss: float = 0.0, steps: int = 50
 ) -> Exits:
-    """The thresholds of least expected cost whose accuracy is at most `loss` below that of the last branch.
+    """Chooses thresholds of low expected cost with an accuracy at most `loss` below that of the last branch.
 
-    Branch by branch, from the first on: the lowest of `steps` quantiles of confidence for which the accuracy holds when
-    all inputs that did not leave go on to the end.
-
-    Costs `steps` trials a branch on logits that are there. It buys no bytes (branches add weights); speed is that of
-    `run_exits`, on average as the expected cost says.
+    Branch by branch, takes the lowest of `steps` quantiles of confidence that keeps the accuracy if all other inputs
+    run to the end. Early exits save time, as the expected cost says, but no bytes, because branches add weights.
 
     Args:
         logits: `[n, classes]` of every branch on validation data, in order of depth.
         labels: `[n]`, class numbers.
         costs: Cost of an input that leaves at each branch, ascending.
-        loss: Accuracy that may be lost, in [0, 1].
-        steps: Thresholds tried a branch.
+        loss: Maximum loss of accuracy, in [0, 1].
+        steps: Number of thresholds to try per branch.
 
     Returns:
-        The thresholds, with what they give on these data.
+        The thresholds, and their effect on these data.
 
     Raises:
-        ValueError: If the numbers of branches and costs differ, or costs do not ascend.
+        ValueError: If the numbers of branches and costs differ, or the costs do not ascend.
 
     Example:
         >>> sure, unsure = jnp.array([[9.0, 0.0], [0.1, 0.0]]), jnp.array([[9.0, 0.0], [0.0, 9.0]])
@@ -87,10 +84,10 @@ def choose_exits(
         >>> found.shares, found.accuracy, found.cost
         ((0.5, 0.5), 1.0, 2.5)
 
-    Source: Teerapittayanon et al., BranchyNet, 2016, arXiv:1709.01686 (confidence in the place of entropy).
+    Source: Teerapittayanon et al., BranchyNet, 2016, arXiv:1709.01686 (with confidence instead of entropy).
     """
     if len(costs) != len(logits) or any(a > b for a, b in zip(costs, costs[1:])):
-        raise ValueError(f"costs={tuple(costs)} for {len(logits)} branches; give one a branch, ascending with depth")
+        raise ValueError(f"costs={tuple(costs)} for {len(logits)} branches; give one per branch, ascending with depth")
     right = [np.asarray(z).argmax(-1) == np.asarray(labels) for z in logits]
     sure = [_confidence(z) for z in logits]
     required = right[-1].mean() - loss - 1e-12
@@ -114,24 +111,22 @@ def choose_exits(
 
 
 def run_exits(stages: Sequence[Callable[[Any], tuple[Any, Any]]], thresholds: Sequence[float], x: Any) -> Any:
-    """Runs one input, or a batch that leaves together, until a branch is sure enough.
+    """Runs one input, or a batch that leaves together, until a branch is confident enough.
 
-    Stages behind the exit do not run: they stand in the branch of a `cond`, so this works under `jit`.
-
-    It buys no bytes: branches add weights. Of four products of 1024 units, an input that leaves at the first branch is
-    2.86 times faster than without branches, one that goes to the end 0.99 times (`experiments.bench` with
-    `configs/bench_splitting.py`, docs/results.md). Under `vmap` every stage runs: no speed-up.
+    Later stages do not run, also under `jit`, because they are branches of `jax.lax.cond`; under `vmap` all stages run.
+    With four products of 1024 units, an input that leaves at the first branch is 2.86 times faster than without
+    branches, one that runs to the end 0.99 times (`configs/bench_splitting.py`, docs/results.md).
 
     Args:
-        stages: Functions `features -> (features, logits)`, in order; the last one's features are not read.
-        thresholds: One a stage; a batch leaves where its least sure input reaches the threshold.
+        stages: Functions `features -> (features, logits)`, in order; the features of the last one are not used.
+        thresholds: One per stage; a batch leaves where its least confident input reaches the threshold.
         x: Input of the first stage.
 
     Returns:
         Logits of the exit, and the number of the stage.
 
     Raises:
-        ValueError: If there is not one threshold a stage.
+        ValueError: If there is not one threshold per stage.
 
     Example:
         >>> stage = lambda x: (x + 1, jnp.array([[x.sum(), 0.0]]))
@@ -141,7 +136,7 @@ def run_exits(stages: Sequence[Callable[[Any], tuple[Any, Any]]], thresholds: Se
     Source: Teerapittayanon et al., BranchyNet, 2016, arXiv:1709.01686.
     """
     if len(thresholds) != len(stages):
-        raise ValueError(f"{len(thresholds)} thresholds for {len(stages)} stages; give one a stage, the last one 0")
+        raise ValueError(f"{len(thresholds)} thresholds for {len(stages)} stages; give one per stage, the last one 0")
 
     def run(number: int, features: Any) -> tuple[Any, jax.Array]:
         features, logits = stages[number](features)

@@ -1,4 +1,4 @@
-"""Whole layers dropped: residual blocks by name, and layers of a stack that a scan runs over."""
+"""Drops whole layers: residual blocks by name, and layers of a stack that a scan runs over."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -21,8 +21,8 @@ class Dropped(NamedTuple):
         fn: Function of the remaining weights and the other arguments.
         params: The remaining weights: `{path: array}` after `drop_blocks`, the tree with shorter stacks after
             `drop_layers`.
-        kept: Layers that stayed, in order: names of blocks, or places in the stack.
-        scores: Score of every layer; the lowest were dropped.
+        kept: Layers that are kept, in order: names of blocks, or indices in the stack.
+        scores: Score of every layer; the lowest are dropped.
     """
 
     fn: Callable[..., Any]
@@ -32,11 +32,11 @@ class Dropped(NamedTuple):
 
 
 def blocks(params: Any, pattern: str) -> dict[str, list[str]]:
-    """Weights by block.
+    """Groups the paths of weights by block.
 
     Args:
         params: The weights.
-        pattern: Regular expression for paths, whose first group is the name of the block.
+        pattern: Regular expression for paths, with the name of the block in its first group.
 
     Returns:
         `{block: paths}`, in tree order.
@@ -70,11 +70,11 @@ def _chosen(keep: Any, scores: Mapping[Any, float], what: str) -> list[Any]:
     names = list(scores)
     if isinstance(keep, int | np.integer):
         if not 1 <= keep <= len(names):
-            raise ValueError(f"keep={keep}: there are {len(names)} {what}, and at least one of them stays")
+            raise ValueError(f"keep={keep}: there are {len(names)} {what}; keep at least one")
         return [names[i] for i in best(np.array(list(scores.values())), int(keep))]
     unknown = [name for name in keep if name not in names]
     if unknown or not len(keep):
-        raise ValueError(f"keep={list(keep)}: the {what} are {names}, and at least one of them stays")
+        raise ValueError(f"keep={list(keep)}: the {what} are {names}; keep at least one")
     return [name for name in names if name in set(keep)]
 
 
@@ -82,30 +82,26 @@ def drop_blocks(
     fn: Callable[..., Any], params: Any, *args: Any, pattern: str, keep: Any,
     score: Callable[[Any, Any], float] | None = None,
 ) -> Dropped:  # fmt: skip
-    """Drops whole residual blocks: a block whose weights are zero adds nothing, so it need not run.
+    """Drops whole residual blocks: removes their weights, and their operations from the jaxpr.
 
     .. math:: x + f_b(x; 0) = x
 
-    The operations of a dropped block are taken out of the jaxpr. A block that is no residual branch (something behind
-    it would read only zeros) is refused.
-
-    What it buys: the bytes and the operations of the dropped blocks, which do not run; no bench of ours times it.
-    Scores cost one program a block, compiled and run once.
+    Saves the bytes and the operations of the dropped blocks; no benchmark measures the speed.
 
     Args:
         fn: Any JAX function whose first argument is the tree of weights.
         params: The weights.
         *args: Example arguments, concrete.
-        pattern: Regular expression for paths, whose first group is the name of the block.
-        keep: How many blocks stay, or their names.
-        score: `(results, results without the block) -> number`; blocks of the lowest go. The relative squared change
-            of the results when None.
+        pattern: Regular expression for paths, with the name of the block in its first group.
+        keep: Number of blocks to keep, or their names.
+        score: `(results, results without the block) -> number`, higher for blocks to keep; None takes the relative
+            squared change of the results. Compiles and runs one program per block.
 
     Returns:
         The smaller model. Its weights are `{path: array}` without those of dropped blocks.
 
     Raises:
-        ValueError: If the pattern matches nothing, `keep` is out of range, or a block is no residual branch.
+        ValueError: If the pattern matches nothing, `keep` is out of range, or a block is not a residual branch.
 
     Example:
         >>> p = {f"b{i}": {"w": jnp.eye(2) * i} for i in range(3)}
@@ -116,7 +112,7 @@ def drop_blocks(
         >>> drop_blocks(fn, p, jnp.ones((1, 2)), pattern="(b.)/w", keep=2).kept
         ('b1', 'b2')
 
-    Source: Men et al., ShortGPT, 2024, arXiv:2403.03853 (removal by what a layer changes).
+    Source: Men et al., ShortGPT, 2024, arXiv:2403.03853 (removal by the change of a layer).
     """
     found, flat = blocks(params, pattern), nodes(params)
     full, measure = jax.jit(fn)(params, *args), score or _change
@@ -129,18 +125,18 @@ def drop_blocks(
     if lost:
         names = sorted(set(found) - set(kept))
         raise ValueError(f"without {names} the weights at {lost[:4]} have no effect: a dropped block has to be a "
-                         "residual branch, x + f(x), with all weights behind the sum outside of it")  # fmt: skip
+                         "residual branch, x + f(x), without the weights after the sum")  # fmt: skip
     return Dropped(smaller, {path: flat[path] for path in needed}, tuple(kept), scores)
 
 
 def stacks(groups: Sequence[Group]) -> list[Group]:
-    """The stacks of layers among the groups of a function: axes that a scan runs over.
+    """Returns the groups whose units are layers of a stack that a scan runs over.
 
     Args:
         groups: Groups of `couplings`.
 
     Returns:
-        Those whose units are layers.
+        The groups of layers.
 
     Example:
         >>> fn = lambda p, x: jax.lax.scan(lambda h, w: (h + h @ w, None), x, p)[0]
@@ -153,18 +149,18 @@ def stacks(groups: Sequence[Group]) -> list[Group]:
 def drop_layers(
     fn: Callable[..., Any], params: Any, *args: Any, keep: Any, saliency: Any = None, stack: str | None = None
 ) -> Dropped:
-    """Drops layers of a stack that a scan runs over: shorter stacks, and a loop with fewer turns.
+    """Drops layers of a stack that a scan runs over, which leaves a shorter loop.
 
-    What it buys: the bytes and the operations of the dropped layers, in a loop of fewer turns; no bench of ours times
-    it. Without a saliency, scores cost one program a layer, compiled and run once.
+    Saves the bytes and the operations of the dropped layers; no benchmark measures the speed.
 
     Args:
         fn: Any JAX function whose first argument is the tree of weights.
         params: The weights.
         *args: Example arguments, concrete.
-        keep: How many layers stay, or their places.
-        saliency: As for `shrink`; the relative squared change of the results when a layer is left out alone when None.
-        stack: Name of the group, where there are several stacks.
+        keep: Number of layers to keep, or their indices.
+        saliency: As for `shrink`; None takes the relative squared change of the results without each layer, and
+            compiles and runs one program per layer.
+        stack: Name of the group, if there are several stacks.
 
     Returns:
         The smaller model.
@@ -178,14 +174,14 @@ def drop_layers(
         >>> small.kept, small.params.shape
         ((0, 2), (2, 1, 1))
 
-    Source: Men et al., ShortGPT, 2024, arXiv:2403.03853 (removal by what a layer changes).
+    Source: Men et al., ShortGPT, 2024, arXiv:2403.03853 (removal by the change of a layer).
     """
     found = {group.name: group for group in stacks(couplings(fn)(params, *args))}
     if stack is None and len(found) != 1:
         raise ValueError(f"there are {len(found)} stacks of layers ({', '.join(found) or 'no scan over weights'}); "
                          "name one as stack=, or use drop_blocks for blocks that are not in a scan")  # fmt: skip
     if stack is not None and stack not in found:
-        raise ValueError(f"stack={stack!r} is none of {', '.join(found) or 'the stacks, as there are none'}")
+        raise ValueError(f"stack={stack!r} is not one of {', '.join(found) or 'the stacks, as there are none'}")
     group = found[stack] if stack is not None else next(iter(found.values()))
     places = range(group.units)
     if saliency is None:

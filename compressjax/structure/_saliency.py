@@ -1,11 +1,11 @@
-"""How much a unit matters: a saliency of weights, gathered over everything that a cut would remove."""
+"""Scores of units: a saliency of weights, reduced over all weights of a unit."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from compressjax.core import values
+from compressjax.core import check_finite, values
 from compressjax.interpret import Group
 from compressjax.saliency import Saliency, batch_norm, magnitude, unit_scores
 
@@ -18,7 +18,7 @@ _NAMED: dict[str, Callable[[], Saliency]] = {
 
 
 def named(saliency: Any) -> Saliency:
-    """A saliency from its name, from itself, or from scores `{path: array}`, which are summed."""
+    """Returns a saliency from its name, from itself, or from scores `{path: array}`, which are summed."""
     if isinstance(saliency, Saliency):
         return saliency
     if isinstance(saliency, str):
@@ -30,10 +30,11 @@ def named(saliency: Any) -> Saliency:
 
 
 def score_units(groups: Sequence[Group], params: Any, saliency: Saliency, stats: Any = None) -> dict[str, np.ndarray]:
-    """Scores of all units: the saliency's reduction over every entry that a cut of the unit would remove."""
+    """Returns scores of all units: the reduction of the saliency over all entries of a unit."""
     scores, flat = saliency.score(params, stats), values(params)
     for path, entries in scores.items():
         if path not in flat or np.shape(entries) != flat[path].shape:
             raise ValueError(f"scores at {path!r} have shape {np.shape(entries)}; the tree has "
                              f"{flat[path].shape if path in flat else 'no such leaf'}")  # fmt: skip
+        check_finite("shrink", path, entries, "scores", "they cannot rank units: fix the weights or the loss")
     return unit_scores(scores, {group.name: group.members for group in groups}, saliency.reduce)

@@ -1,4 +1,4 @@
-"""`shrink`: a smaller model that computes what the masked one computes."""
+"""`shrink`: a smaller model with the results of the masked model."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -20,14 +20,14 @@ _TINY = 1e-8
 
 
 class Cut(NamedTuple):
-    """What became of one group.
+    """The result for one group.
 
     Attributes:
-        group: Its name.
-        units: Units before.
-        kept: Units after.
-        members: How many axes of weights it spans.
-        reason: Why it is whole, where it could not or was not to be cut; empty otherwise.
+        group: Name of the group.
+        units: Number of units before.
+        kept: Number of units after.
+        members: Number of weight axes in the group.
+        reason: Why the group could not or should not shrink; empty otherwise.
     """
 
     group: str
@@ -38,7 +38,7 @@ class Cut(NamedTuple):
 
 
 class Costs(NamedTuple):
-    """What a model costs.
+    """Costs of a model.
 
     Attributes:
         parameters: Stored numbers.
@@ -57,13 +57,13 @@ class Shrunk(NamedTuple):
     Attributes:
         fn: Function of the smaller weights and the other arguments.
         params: The smaller weights.
-        kept: Indices of the units that stayed, by group.
-        native: Whether `fn` is the function that was given; otherwise it is `narrow` of it.
-        error: Largest difference to the masked model on the example arguments, relative to its largest result if that
-            is above 1; None when the arguments were abstract.
-        cuts: One row a group.
+        kept: Indices of the kept units, by group.
+        native: Whether `fn` is the given function; otherwise it is `narrow` of it.
+        error: Largest difference from the masked model on the example arguments, relative to its largest result if that
+            is above 1; None if the arguments are abstract.
+        cuts: One row per group.
         before: Costs of the whole model.
-        after: Costs of the smaller one.
+        after: Costs of the smaller model.
     """
 
     fn: Callable[..., Any]
@@ -81,41 +81,40 @@ def shrink(
     saliency: Any = "l2", stats: Any = None, select: Selector = ".*", allow_inexact: bool = False,
     ranking: str = "global", round_to: int = 1, run: str = "auto", tolerance: float = 1e-5,
 ) -> Shrunk:  # fmt: skip
-    """Cuts channels, hidden units, heads and cells out of a model: smaller arrays and a function that runs them.
+    """Removes channels, hidden units, heads and cells from a model: smaller arrays, and a function that runs them.
 
     .. math:: f_{small}(cut(w), x) = f(mask(w), x)
 
-    is checked on the example arguments. If the function given runs the smaller weights and agrees, it is returned
-    itself; where widths are written into the code, `interpret.narrow` gives the function that does.
+    The equation is checked on the example arguments. Returns the given function if it runs the smaller weights with
+    these results, and otherwise, such as for widths in the code, that of `interpret.narrow`.
 
-    What it buys: `after` against `before`, in plain arrays. Both sides of a cut shrink: a residual network with half
-    its channels has 25 % of the bytes and is 2.92 times faster at 256 images, 1.17 at one (`experiments.shrink`,
-    docs/results.md).
+    A residual network with half of its channels has 25 % of the bytes, and is 2.92 times faster at batch size 256 and
+    1.17 times at batch size 1 (`experiments.shrink`, docs/results.md).
 
     Args:
-        fn: Any JAX function whose first argument is the tree of weights (BatchNorm's statistics included).
+        fn: Any JAX function whose first argument is the tree of weights, including statistics of BatchNorm.
         params: The weights.
         *args: Example arguments of `fn`; abstract ones skip the check.
-        keep: Instead of a budget: a share in (0, 1] of every group, `{group: share, count or indices}`, or `"alive"`:
-            only units that do nothing go, as group penalties and gates leave them, and no result may change.
+        keep: Instead of a budget: a share in (0, 1] of every group, `{group: share, count or indices}`, or `"alive"`
+            to remove only units of zero weights, as group penalties and gates produce them, with no change of results.
         budget: `parameters`, `size`, `flops` or `latency`, with a share or a limit.
         saliency: Any of `compressjax.saliency`, whose scores are reduced to units; `"l1"`, `"l2"` (sum and norm of
             `magnitude`) or `"norm_scale"` (`batch_norm`); or scores `{path: array}`, which are summed.
         stats: Statistics of `observe`, for a saliency that reads them.
         select: Pattern for names of groups or for `path:axis` of a member, or `(name, group) -> bool`.
-        allow_inexact: Whether to cut groups that carry a note as well: residual streams under LayerNorm or RMSNorm,
-            whose means then still divide by the full width, so that the code itself cannot run them.
-        ranking: `"global"` ranks all units together, `"uniform"` takes the same share of every group.
-        round_to: What stays of a group is a multiple of this, or the whole group.
-        run: `"auto"`, `"native"` (refuse unless the function given runs), or `"narrow"`.
-        tolerance: Largest error allowed in the check, times the rounding of the results' type over that of float32.
+        allow_inexact: Whether to shrink also residual streams under LayerNorm or RMSNorm; their means still divide by
+            the full width, so that the given function cannot run them.
+        ranking: `"global"` ranks all units together, `"uniform"` removes the same share of every group.
+        round_to: The kept units of a group are a multiple of this, or all.
+        run: `"auto"`, `"native"` (require the given function), or `"narrow"`.
+        tolerance: Largest error in the check for float32, scaled by the machine epsilon for other result types.
 
     Returns:
-        The smaller model and the report.
+        The smaller model and a report.
 
     Raises:
-        ValueError: If a cut is impossible (its group, the reason and the way out are named), a limit is out of reach,
-            or the check fails.
+        ValueError: If a group cannot shrink (with its name, the reason and a remedy), a limit is out of reach, or the
+            check fails.
 
     Example:
         >>> p = {"a": jnp.ones((2, 8)), "b": jnp.ones((8, 3))}
@@ -132,7 +131,7 @@ def shrink(
     if run not in ("auto", "native", "narrow"):
         raise ValueError(f"shrink: run={run!r} is unknown; use 'auto', 'native' or 'narrow'")
     if round_to < 1:
-        raise ValueError(f"shrink: round_to={round_to} is no multiple; give at least 1")
+        raise ValueError(f"shrink: round_to={round_to} is not positive; give at least 1")
     scorer, groups = named(saliency), couplings(fn)(params, *args)
     free = _free(groups, keep, select, allow_inexact)
     scores = {} if isinstance(keep, str) else score_units(free, params, scorer, stats)
@@ -162,18 +161,18 @@ def _named_by(group: Group, select: Selector) -> bool:
 
 
 def _free(groups: Sequence[Group], keep: Any, select: Selector, allow_inexact: bool) -> list[Group]:
-    """The groups that may be cut; raises when one that was named cannot."""
+    """Returns the groups that may shrink; raises if a named group cannot."""
     listed = set(keep) if isinstance(keep, Mapping) else set()
     wanted = [g for g in groups if g.name in listed or (not listed and _named_by(g, select))]
     missing = listed - {g.name for g in groups}
     free = [g for g in wanted if not g.frozen and (allow_inexact or not g.note)]
     open_names = ", ".join(g.name for g in groups if not g.frozen) or "none"
     if missing:
-        raise ValueError(f"keep names {sorted(missing)}, which are no groups; groups that can be cut: {open_names}")
+        raise ValueError(f"keep names {sorted(missing)}, which are not groups; groups that can be cut: {open_names}")
     refused = [g for g in wanted if g not in free and (listed or not free)]
     if refused:
         first = refused[0]
-        why = first.frozen or f"{first.note}; pass allow_inexact=True to cut it all the same"
+        why = first.frozen or f"{first.note}; pass allow_inexact=True to cut it anyway"
         raise ValueError(f"group {first.name!r} ({first.units} units) cannot be cut: {why}; groups that can be cut: "
                          f"{open_names}")  # fmt: skip
     if not free:
@@ -195,13 +194,13 @@ def _costs(model: Model, kept: Mapping[str, Sequence[int]]) -> Costs:
 def _function(
     model: Model, kept: dict[str, list[int]], small: Any, run: str, tolerance: float
 ) -> tuple[Callable[..., Any], bool, float | None]:
-    """The function that runs the smaller weights, whether it is the given one, and its error."""
+    """Returns the function for the smaller weights, whether it is the given one, and its error."""
     narrowed = narrow(model.fn, model.params, kept)
     concrete = not any(isinstance(x, jax.ShapeDtypeStruct) for x in jax.tree.leaves((model.params, model.args)))
     if not concrete:
         return (model.fn, True, None) if run == "native" else (narrowed, False, None)
     expected = jax.jit(model.fn)(mask(model.params, model.groups, kept), *model.args)
-    if not _finite(expected):  # a weight that is divided by its norm has no value at zero, but a limit
+    if not _finite(expected):  # at zero, a weight divided by its norm only has a limit
         expected = jax.jit(model.fn)(mask(model.params, model.groups, kept, factor=_TINY), *model.args)
     reason = ""
     if run != "narrow":
@@ -210,8 +209,8 @@ def _function(
             reason = f"its results differ from the masked ones by {error:.2g}"
             if error <= allowed:
                 return model.fn, True, error
-        except Exception as refusal:  # shapes that do not fit raise what the function's library chooses
-            reason = str(refusal).splitlines()[0]
+        except Exception as failure:  # the code of the function may raise anything on shapes that do not match
+            reason = str(failure).splitlines()[0]
         if run == "native":
             raise ValueError(f"the function does not run the smaller weights: {reason}; use run='auto' or 'narrow'")
     error, allowed = _difference(expected, jax.jit(narrowed)(small, *model.args), tolerance)
@@ -228,19 +227,19 @@ def _finite(results: Any) -> bool:
 
 
 def _lossless(model: Model, fn: Callable[..., Any], small: Any, error: float, tolerance: float) -> float:
-    """The error against the whole model, from which only dead units were cut."""
+    """The error against the whole model if only dead units are removed."""
     expected, got = jax.jit(model.fn)(model.params, *model.args), jax.jit(fn)(small, *model.args)
     lost, allowed = _difference(expected, got, tolerance)
     if lost > allowed:
         raise ValueError(
-            f"keep='alive': units whose weights are zero still act (results change by {lost:.2g}), through a bias or a "
-            "norm behind them; zero those too, or give a share with keep= and train on"
+            f"keep='alive': units of zero weights still have an effect (results change by {lost:.2g}), through a bias "
+            "or a norm after them; zero those too, or give a share with keep= and continue the training"
         )
     return max(error, lost)
 
 
 def _difference(expected: Any, got: Any, tolerance: float) -> tuple[float, float]:
-    """Largest relative difference, and the largest that the types of the results allow."""
+    """The largest relative difference, and the largest allowed one for the types of the results."""
     a, b = jax.tree.leaves(expected), jax.tree.leaves(got)
     if [np.shape(x) for x in a] != [np.shape(x) for x in b]:
         return np.inf, 0.0

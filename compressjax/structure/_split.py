@@ -1,4 +1,4 @@
-"""Networks split into sub-networks: weights that become block-diagonal under a learned permutation."""
+"""Splits networks into sub-networks: weights that are block-diagonal under a learned permutation."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -7,33 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-
-class Split(NamedTuple):
-    """A block-diagonal approximation of a matrix.
-
-    Attributes:
-        inputs: `[blocks, in / blocks]`: the inputs of each block.
-        outputs: `[blocks, out / blocks]`: the outputs of each block.
-        weights: `[blocks, in / blocks, out / blocks]`.
-        kept: Share of the squared norm that lies in the blocks, in [0, 1].
-    """
-
-    inputs: np.ndarray
-    outputs: np.ndarray
-    weights: jax.Array
-    kept: float
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Shape of the dense matrix."""
-        return self.inputs.size, self.outputs.size
+from compressjax.tensors import BlockDiagonal
 
 
 def _balanced(gain: np.ndarray) -> np.ndarray:
-    """The block of every row, equally many rows a block, of largest total gain up to swaps of two rows.
-
-    Rows are placed by regret, then pairs are swapped as long as that gains.
-    """
+    """Assigns rows to blocks of equal size for a large total gain: greedily by regret, then by swaps of two rows."""
     rows, blocks = gain.shape
     room = np.full(blocks, rows // blocks)
     place = np.full(rows, -1)
@@ -43,7 +21,7 @@ def _balanced(gain: np.ndarray) -> np.ndarray:
         room[place[row]] -= 1
     for _ in range(rows):
         own = gain[np.arange(rows), place]
-        moved = gain[:, place]  # gain of row i in the place of row j
+        moved = gain[:, place]  # gain of row i in the block of row j
         profit = moved + moved.T - own[:, None] - own[None]
         i, j = np.unravel_index(profit.argmax(), profit.shape)
         if profit[i, j] <= 1e-12 * max(1.0, float(gain.max())):
@@ -53,7 +31,7 @@ def _balanced(gain: np.ndarray) -> np.ndarray:
 
 
 def _spectral(squares: np.ndarray, blocks: int) -> np.ndarray:
-    """A start: outputs grouped by their leading singular vectors, around columns far from one another."""
+    """Initial blocks of outputs, clustered by their leading singular vectors around distant columns."""
     scale = [1 / np.sqrt(np.maximum(squares.sum(axis), 1e-30)) for axis in (1, 0)]
     _, _, right = np.linalg.svd(squares * scale[0][:, None] * scale[1][None], full_matrices=False)
     points = (right[:blocks] * scale[1]).T
@@ -66,38 +44,39 @@ def _spectral(squares: np.ndarray, blocks: int) -> np.ndarray:
 
 
 def _members(place: np.ndarray, blocks: int) -> np.ndarray:
-    return np.stack([np.flatnonzero(place == b) for b in range(blocks)])
+    return np.stack([np.flatnonzero(place == b) for b in range(blocks)]).astype(np.min_scalar_type(len(place) - 1))
 
 
-def split(weight: Any, blocks: int, *, key: jax.Array, restarts: int = 8, rounds: int = 50) -> Split:
-    """Permutes inputs and outputs so that most of a matrix lies in diagonal blocks, and drops the rest.
+def split(
+    weight: Any, blocks: int, *, key: jax.Array, restarts: int = 8, rounds: int = 50
+) -> tuple[BlockDiagonal, Mapping]:
+    """Permutes inputs and outputs to move most of a matrix into diagonal blocks, and drops the rest.
 
     .. math:: \\max_{P, Q} \\sum_b \\sum_{i \\in P_b, o \\in Q_b} w_{io}^2
 
-    by assigning inputs to blocks given the outputs and outputs given the inputs, in turn, with equally many in each
-    block, until nothing changes; the best of several starts, of which the first is by
-    singular vectors and the others are random.
+    Alternates between assigning inputs and outputs to blocks of equal size until nothing changes, from one spectral
+    and several random starts. The search runs on the host, with n^2 memory and at worst n^3 time for n units.
 
-    What it buys: `1 / blocks` of the bytes, plus the places of the units, and the speed of `apply_split`. The search
-    runs on the host; an assignment of n units takes n^2 memory and at worst n^3 time.
+    Takes `1 / blocks` of the bytes, plus indices. With `lift`, at 64 rows of four products of 1024 units, 2 blocks are
+    1.62 and 8 blocks 3.25 times faster than dense (`configs/bench_splitting.py`, docs/results.md).
 
     Args:
         weight: `[in, out]`.
         blocks: Number of blocks; divides both sides.
-        key: Random starts.
+        key: Key of the random starts.
         restarts: Number of starts, at least 1.
-        rounds: Most alternations a start.
+        rounds: Maximum number of alternations per start.
 
     Returns:
-        The blocks, and the share of the squared norm in them.
+        The node, and `{"kept": share of the squared norm}`.
 
     Raises:
         ValueError: If the number of blocks does not divide both sides, or there is no start.
 
     Example:
         >>> w = jnp.array([[1.0, 0.0], [0.0, 2.0]])[:, ::-1]
-        >>> found = split(w, 2, key=jax.random.key(0))
-        >>> found.kept, found.weights.shape
+        >>> node, info = split(w, 2, key=jax.random.key(0))
+        >>> info["kept"], node.blocks.shape
         (1.0, (2, 1, 1))
 
     Source: Kim et al., SplitNet: Learning to Semantically Split Deep Networks, 2017 (kim2017).
@@ -109,72 +88,28 @@ def split(weight: Any, blocks: int, *, key: jax.Array, restarts: int = 8, rounds
     starts = []
     for number, start in enumerate(jax.random.split(key, restarts)):
         outs = np.asarray(jax.random.permutation(start, fan_out)) % blocks if number else _spectral(squares, blocks)
-        starts.append([np.zeros(fan_in, int), outs])  # inputs are placed first, whatever stands there
-    return _built([weight], [squares], _best([squares], starts, blocks, rounds), blocks)[0]
-
-
-def merge(found: Split) -> jax.Array:
-    """The dense matrix of a split: zero outside of the blocks.
-
-    Args:
-        found: What `split` gives.
-
-    Returns:
-        `[in, out]`.
-
-    Example:
-        >>> merge(split(jnp.eye(2), 2, key=jax.random.key(0))).tolist()
-        [[1.0, 0.0], [0.0, 1.0]]
-    """
-    dense = jnp.zeros(found.shape, found.weights.dtype)
-    return dense.at[found.inputs[:, :, None], found.outputs[:, None, :]].set(found.weights)
-
-
-def apply_split(found: Split, x: jax.Array) -> jax.Array:
-    """The product with a split matrix: one small product a block, `1 / blocks` of the operations.
-
-    .. math:: y_{Q_b} = x_{P_b} W_b
-
-    At 64 rows of four products of 1024 units, 1.62 times faster than dense in 2 blocks and 3.25 times in 8
-    (`experiments.bench` with `configs/bench_splitting.py`, docs/results.md).
-
-    Args:
-        found: What `split` gives. Fastest as a constant of the compiled function; as its argument the places of the
-            units are sorted on every call.
-        x: `[..., in]`.
-
-    Returns:
-        `[..., out]`.
-
-    Example:
-        >>> apply_split(split(jnp.eye(2), 2, key=jax.random.key(0)), jnp.array([[1.0, 2.0]])).tolist()
-        [[1.0, 2.0]]
-    """
-    parts = jnp.einsum("...bi,bio->...bo", x[..., found.inputs], found.weights)
-    flat = parts.reshape(*x.shape[:-1], -1)
-    places = found.outputs.reshape(-1)
-    # As an argument of jit the split is traced; as a constant its order is known now.
-    order = np.argsort(places) if isinstance(places, np.ndarray) else jnp.argsort(places)
-    return jnp.take(flat, order, axis=-1)
+        starts.append([np.zeros(fan_in, int), outs])  # zeros are ignored: the search assigns inputs first
+    places = _best([squares], starts, blocks, rounds)
+    return _built([weight], places, blocks)[0], {"kept": _kept([squares], places)}
 
 
 class Assignment(NamedTuple):
-    """Soft assignments of units to blocks, which training sharpens; chained layers share those of the units between.
+    """Soft assignments of units to blocks, learned in training.
 
     Attributes:
-        logits: For every layer of units, `[units, blocks]`; a row's softmax says to which block the unit belongs.
+        logits: `[units, blocks]` for every layer of units; the softmax of a row is the block of the unit.
     """
 
     logits: tuple[jax.Array, ...]
 
 
 def assignment(widths: Sequence[int], blocks: int, key: jax.Array, *, scale: float = 0.1) -> Assignment:
-    """Random soft assignments for a chain of layers.
+    """Returns random soft assignments for a chain of layers.
 
     Args:
-        widths: Units of each layer, inputs and outputs included.
+        widths: Number of units of each layer, including inputs and outputs.
         blocks: Number of blocks, at least 1.
-        key: Random start.
+        key: Random key.
         scale: Standard deviation of the logits.
 
     Returns:
@@ -192,26 +127,26 @@ def split_penalty(
     weights: Sequence[jax.Array], assigned: Assignment, *, overlap: float = 1.0, balance: float = 1.0,
     certainty: float = 1.0,
 ) -> jax.Array:  # fmt: skip
-    """What draws weights toward block-diagonal form while the assignment of units is learned.
+    """Returns a penalty that makes weights block-diagonal while training learns the assignment of units.
 
-    With softmax rows p of the units in front of a weight and q of those behind it, a weight between different blocks
-    pays, rows are drawn to certainty, and blocks to equal size:
-
-    .. math:: R = \\frac{\\sum_l \\sum_{io} w_{io}^2 (1 - p_i \\cdot q_o)}{\\sum_l \\|w_l\\|^2}
+    .. math:: R = a \\frac{\\sum_l \\sum_{io} w_{io}^2 (1 - p_i \\cdot q_o)}{\\sum_l \\|w_l\\|^2}
         + c \\, \\mathrm{mean}\\, H(p) + b \\sum_{l, b} \\big( \\bar p_{lb} - 1/B \\big)^2
+
+    with softmax rows p of the inputs and q of the outputs of a weight. The terms penalize weights between blocks,
+    uncertain assignments, and blocks of unequal size.
 
     Args:
         weights: Matrices `[in, out]` of a chain of layers.
-        assigned: Soft assignments of its units, one layer more than there are weights.
-        overlap: Factor of the first term.
+        assigned: Soft assignments of the units; one layer more than weights.
+        overlap: Factor a.
         balance: Factor b.
         certainty: Factor c.
 
     Returns:
-        The penalty, a scalar at least 0.
+        The penalty, a scalar of at least 0.
 
     Raises:
-        ValueError: If the number of layers does not fit.
+        ValueError: If the number of layers does not match.
 
     Example:
         >>> sure = Assignment((10.0 * jnp.eye(2), 10.0 * jnp.eye(2)))
@@ -222,7 +157,7 @@ def split_penalty(
     """
     if len(assigned.logits) != len(weights) + 1:
         raise ValueError(f"{len(weights)} weights join {len(weights) + 1} layers of units, but {len(assigned.logits)} "
-                         "assignments were given; make them with assignment(widths, ...)")  # fmt: skip
+                         "assignments were given; create them with assignment(widths, ...)")  # fmt: skip
     soft = [jax.nn.softmax(x, axis=-1) for x in assigned.logits]
     crossing = sum(jnp.sum(w**2 * (1 - p @ q.T)) for w, p, q in zip(weights, soft, soft[1:], strict=False))
     total = sum(jnp.sum(w**2) for w in weights) + 1e-12
@@ -233,34 +168,32 @@ def split_penalty(
 
 def split_chain(
     weights: Sequence[Any], blocks: int, *, key: jax.Array, restarts: int = 8, assigned: Assignment | None = None
-) -> tuple[list[Split], Mapping]:
-    """Splits a chain of layers into sub-networks: units between two layers belong to one block for both.
+) -> tuple[list[BlockDiagonal], Mapping]:
+    """Splits a chain of layers into sub-networks; a unit between two layers has the same block in both.
 
     .. math:: \\max \\sum_l \\sum_{io} w_{l,io}^2 \\, [\\, g_l(i) = g_{l+1}(o) \\,]
 
-    by assigning one layer of units at a time, given its neighbors, until nothing changes.
-
-    What it buys: of every matrix, as `split`.
+    Assigns one layer of units at a time, given its neighbors, until nothing changes. Size and speed per matrix are as
+    for `split`.
 
     Args:
         weights: Matrices `[in, out]` in order; the output of each is the input of the next.
         blocks: Number of sub-networks; divides all widths.
-        key: Random starts.
+        key: Key of the random starts.
         restarts: Number of random starts; at least 1 without `assigned`.
-        assigned: What training with `split_penalty` learned, as a further start: each unit goes where it most wants
-            to, as far as there is room.
+        assigned: Assignments learned with `split_penalty`, as one more start, balanced to equal sizes.
 
     Returns:
-        One `Split` a matrix, and `{"kept": share of the squared norm, "blocks": [units of each layer]}`. Nonlinearities
-        on entries may stand between the layers, as each sub-network reads and writes units of its own.
+        One node per matrix, and `{"kept": share of the squared norm, "blocks": [units of each layer]}`. Elementwise
+        nonlinearities between the layers are possible.
 
     Raises:
-        ValueError: If widths do not fit together or to the assignment, the number of blocks does not divide them, or
+        ValueError: If widths do not match each other or the assignment, the number of blocks does not divide them, or
             there is no start.
 
     Example:
         >>> found, info = split_chain([jnp.eye(4), jnp.eye(4)], 2, key=jax.random.key(0))
-        >>> round(info["kept"], 3), [f.weights.shape for f in found]
+        >>> round(info["kept"], 3), [node.blocks.shape for node in found]
         (1.0, [(2, 2, 2), (2, 2, 2)])
 
     Source: Kim et al., SplitNet, 2017 (kim2017).
@@ -268,21 +201,18 @@ def split_chain(
     squares = [np.square(np.asarray(w, np.float64)) for w in weights]
     widths = [squares[0].shape[0], *(s.shape[1] for s in squares)]
     if any(s.shape[0] != n for s, n in zip(squares, widths)):
-        raise ValueError(f"shapes {[s.shape for s in squares]} are no chain: each output is the next one's input")
+        raise ValueError(f"shapes {[s.shape for s in squares]} are not a chain: each output must be the next input")
     if blocks < 1 or any(n % blocks for n in widths):
         raise ValueError(f"blocks={blocks} does not divide all widths {widths}; choose a common divisor")
     starts = [_drawn(widths, blocks, start) for start in jax.random.split(key, restarts)]
     if assigned is not None:
         shapes, wanted = [tuple(x.shape) for x in assigned.logits], [(n, blocks) for n in widths]
         if shapes != wanted:
-            raise ValueError(f"the assignment has shapes {shapes}; this chain in {blocks} blocks wants {wanted}")
+            raise ValueError(f"the assignment has shapes {shapes}; this chain in {blocks} blocks needs {wanted}")
         starts.append([_balanced(np.asarray(x, np.float64)) for x in assigned.logits])
     places = _best(squares, starts, blocks, rounds=50)
-    inside = sum(_inside(squares, places))
-    return _built(weights, squares, places, blocks), {
-        "kept": inside / max(float(sum(s.sum() for s in squares)), 1e-30),
-        "blocks": [_members(place, blocks) for place in places],
-    }
+    info = {"kept": _kept(squares, places), "blocks": [_members(place, blocks) for place in places]}
+    return _built(weights, places, blocks), info
 
 
 def _drawn(widths: Sequence[int], blocks: int, key: jax.Array) -> list[np.ndarray]:
@@ -293,11 +223,11 @@ def _drawn(widths: Sequence[int], blocks: int, key: jax.Array) -> list[np.ndarra
 def _best(
     squares: Sequence[np.ndarray], starts: Sequence[Sequence[np.ndarray]], blocks: int, rounds: int
 ) -> list[np.ndarray]:
-    """The block of every unit of every layer, of largest squared norm in the blocks over all starts."""
+    """The block of every unit of every layer, from the start that keeps the largest squared norm."""
     if not starts:
-        raise ValueError("restarts=0: there is nothing to start from; give at least 1")
+        raise ValueError("restarts=0: there is no start; give at least 1")
     found = [_descend(squares, start, blocks, rounds) for start in starts]
-    return max(found, key=lambda places: sum(_inside(squares, places)))
+    return max(found, key=lambda places: _kept(squares, places))
 
 
 def _descend(squares: Sequence[np.ndarray], start: Sequence[np.ndarray], blocks: int, rounds: int) -> list[np.ndarray]:
@@ -311,23 +241,20 @@ def _descend(squares: Sequence[np.ndarray], start: Sequence[np.ndarray], blocks:
             if layer < len(squares):
                 gain += squares[layer] @ np.eye(blocks)[places[layer + 1]]
             places[layer] = _balanced(gain)
-        inside = sum(_inside(squares, places))
-        if inside <= before * (1 + 1e-12):
+        kept = _kept(squares, places)
+        if kept <= before * (1 + 1e-12):
             break
-        before = inside
+        before = kept
     return places
 
 
-def _inside(squares: Sequence[np.ndarray], places: Sequence[np.ndarray]) -> list[float]:
-    """The squared norm in the blocks of every matrix."""
-    return [float((s * (p[:, None] == q[None])).sum()) for s, p, q in zip(squares, places, places[1:])]
+def _kept(squares: Sequence[np.ndarray], places: Sequence[np.ndarray]) -> float:
+    """The share of the squared norm inside the blocks."""
+    inside = sum(float((s * (p[:, None] == q[None])).sum()) for s, p, q in zip(squares, places, places[1:]))
+    return inside / max(float(sum(s.sum() for s in squares)), 1e-30)
 
 
-def _built(
-    weights: Sequence[Any], squares: Sequence[np.ndarray], places: Sequence[np.ndarray], blocks: int
-) -> list[Split]:
+def _built(weights: Sequence[Any], places: Sequence[np.ndarray], blocks: int) -> list[BlockDiagonal]:
     units = [_members(place, blocks) for place in places]
-    return [
-        Split(i, o, jnp.asarray(w)[i[:, :, None], o[:, None, :]], inside / max(float(s.sum()), 1e-30))
-        for w, s, i, o, inside in zip(weights, squares, units, units[1:], _inside(squares, places))
-    ]
+    rows = zip(weights, units, units[1:])
+    return [BlockDiagonal(jnp.asarray(w)[i[:, :, None], o[:, None, :]], i, o) for w, i, o in rows]

@@ -1,4 +1,4 @@
-"""Units cut out of arrays, or set to zero in them."""
+"""Removes units from arrays, or sets them to zero."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -10,11 +10,11 @@ import numpy as np
 from compressjax.core import path_string
 from compressjax.interpret import Group, lost_units
 
-Kept = Mapping[str, Sequence[int]]  # units that stay, by the name of their group; absent groups stay whole
+Kept = Mapping[str, Sequence[int]]  # units to keep by group name; other groups keep all units
 
 
 def removed(groups: Sequence[Group], kept: Kept) -> dict[str, dict[int, np.ndarray]]:
-    """The positions that go, as `{path: {axis: ascending positions}}`."""
+    """The positions to remove, as `{path: {axis: ascending positions}}`."""
     by_name = {group.name: group for group in groups}
     gone: dict[str, dict[int, np.ndarray]] = {}
     for name, lost in lost_units(groups, kept).items():
@@ -25,18 +25,18 @@ def removed(groups: Sequence[Group], kept: Kept) -> dict[str, dict[int, np.ndarr
 
 
 def cut(params: Any, groups: Sequence[Group], kept: Kept) -> Any:
-    """Removes units from every weight that has them: really smaller arrays.
+    """Removes units from all their weights, which leaves smaller arrays.
 
     Args:
-        params: Tree of arrays; `jax.ShapeDtypeStruct`s give the smaller shapes.
+        params: Tree of arrays, or of `jax.ShapeDtypeStruct` for the smaller shapes.
         groups: Groups of `couplings` for this tree.
-        kept: Indices of the units that stay, by group.
+        kept: Indices of the units to keep, by group.
 
     Returns:
         The tree with smaller arrays.
 
     Raises:
-        ValueError: If `kept` asks for an impossible cut.
+        ValueError: If a group cannot lose these units.
 
     Example:
         >>> from compressjax.interpret import couplings
@@ -56,7 +56,7 @@ def cut(params: Any, groups: Sequence[Group], kept: Kept) -> Any:
 
 
 def _changed(params: Any, gone: Mapping[str, Any], change: Callable[[str, Any], Any]) -> Any:
-    """The tree with the leaves at some paths changed, all in one compiled program."""
+    """The tree with some leaves changed, in one compiled program."""
     flat, structure = jax.tree_util.tree_flatten_with_path(params)
     named = {path_string(path): leaf for path, leaf in flat if path_string(path) in gone}
 
@@ -69,21 +69,21 @@ def _changed(params: Any, gone: Mapping[str, Any], change: Callable[[str, Any], 
 
 
 def mask(params: Any, groups: Sequence[Group], kept: Kept, *, factor: float = 0.0) -> Any:
-    """Sets the entries of units to zero in every weight that has them: what a cut must agree with.
+    """Sets units to zero in all their weights; the reference for `cut`.
 
-    Biases and the statistics of BatchNorm are weights too, so a masked unit is exactly zero behind a norm.
+    Biases and statistics of BatchNorm are weights too, so a masked unit is exactly zero after a norm.
 
     Args:
         params: Tree of arrays.
         groups: Groups of `couplings` for this tree.
-        kept: Indices of the units that stay, by group.
-        factor: What the entries are multiplied by; a tiny one where zeros would be divided by zeros.
+        kept: Indices of the units to keep, by group.
+        factor: Factor of the removed entries; use a tiny one where zeros would be divided by zeros.
 
     Returns:
         The tree with zeros.
 
     Raises:
-        ValueError: If `kept` asks for an impossible cut.
+        ValueError: If a group cannot lose these units.
 
     Example:
         >>> from compressjax.interpret import couplings

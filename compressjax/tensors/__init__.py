@@ -1,4 +1,4 @@
-"""Nodes: one representation a file; a node that needs several has a folder."""
+"""Nodes, the compressed forms of a tensor: one node per file or folder."""
 
 from compressjax.tensors._block_diagonal import BlockDiagonal
 from compressjax.tensors._codebook import Codebook

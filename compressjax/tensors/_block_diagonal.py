@@ -1,4 +1,4 @@
-"""Block-diagonal matrices under a permutation of both sides: independent sub-networks."""
+"""Block-diagonal matrices with permuted rows and columns: independent sub-networks."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,16 +12,16 @@ from compressjax.core import Dense, Node, Product, Window, buffer, dense, entry_
 
 @node
 class BlockDiagonal(Node):
-    """A matrix in which every input and every output belongs to one of b blocks, and is zero outside of them.
+    """A block-diagonal matrix with permuted rows and columns: every input and output belongs to one of b blocks.
 
     .. math:: W_{P_{bi} Q_{bo}} = B_{bio}
 
-    A product is one small product a block, with `1 / b` of the operations of the dense one.
+    A product runs one small product per block, with `1 / b` of the operations of the dense product.
 
     Attributes:
         blocks: `[*batch, b, in / b, out / b]`, array or node.
-        inputs: `[*batch, b, in / b]`, the inputs P of each block, unsigned integers: a permutation of all inputs.
-        outputs: `[*batch, b, out / b]`, the outputs Q of each block.
+        inputs: `[*batch, b, in / b]`, input indices P of each block, unsigned integers: a permutation of all inputs.
+        outputs: `[*batch, b, out / b]`, output indices Q of each block.
 
     Example:
         >>> node = BlockDiagonal(jnp.array([[[3.0]], [[5.0]]]), np.array([[0], [1]]), np.array([[1], [0]]))
@@ -37,7 +37,7 @@ class BlockDiagonal(Node):
 
     @property
     def batch(self) -> int:
-        """Number of leading axes with a matrix each."""
+        """Number of leading batch axes."""
         return len(self.blocks.shape) - 3
 
     @property
@@ -52,7 +52,7 @@ class BlockDiagonal(Node):
         return np.dtype(self.blocks.dtype)
 
     def materialize(self) -> jax.Array:
-        """The blocks at the places of their units, zero elsewhere."""
+        """Scatters the blocks to their rows and columns; all other entries are zero."""
 
         def place(blocks: jax.Array, inputs: jax.Array, outputs: jax.Array) -> jax.Array:
             zeros = jnp.zeros(self.shape[-2:], self.dtype)
@@ -63,48 +63,52 @@ class BlockDiagonal(Node):
         return place(dense(self.blocks), jnp.asarray(_indices(self.inputs)), jnp.asarray(_indices(self.outputs)))
 
     def size_bits(self, kept: int | None = None) -> int:
-        """Bits of the blocks, and ceil(log2 n) bits for the place of each of n units; a mask above changes nothing."""
+        """Bits of the blocks, plus ceil(log2 n) bits for each of n indices; an outer mask does not reduce them."""
         del kept
         places = sum(x.size * max(n - 1, 0).bit_length() for x, n in zip(self._fields()[1:], self.shape[-2:]))
         return entry_bits(self.blocks) + places
+
+    def describe(self) -> str:
+        """Number of blocks."""
+        return f"{self.blocks.shape[-3]} blocks"
 
     def _fields(self) -> tuple[Any, Any, Any]:
         return self.blocks, self.inputs, self.outputs
 
     def transpose(self, permutation: tuple[int, ...]) -> Any:
-        """Stack axes move among themselves; inputs and outputs may change places."""
+        """Permutes the batch axes and may swap inputs with outputs."""
         lead, swapped = permutation[: self.batch], permutation[-2] > permutation[-1]
         if sorted(lead) != list(range(self.batch)):
-            return Dense("a stack of matrices in blocks cannot move its units in front")
+            return Dense("a batch of block-diagonal matrices cannot move input or output axes before its batch axes")
         b = self.batch
         blocks = ops.transpose(self.blocks, (*lead, b, b + 2, b + 1) if swapped else (*lead, b, b + 1, b + 2))
         inputs, outputs = (ops.transpose(x, (*lead, b, b + 1)) for x in (self.inputs, self.outputs))
         return _of(blocks, outputs, inputs) if swapped else _of(blocks, inputs, outputs)
 
     def reshape(self, sizes: tuple[int, ...]) -> Any:
-        """Stack axes merge and split."""
+        """Merges or splits batch axes."""
         if sizes[-2:] != self.shape[-2:]:
-            return Dense("the reshape merges or splits units of blocks")
+            return Dense("the reshape merges or splits the input or output axis of the blocks")
         return _of(*(ops.reshape(x, (*sizes[:-2], *x.shape[self.batch :])) for x in self._fields()))
 
     def cut(self, window: tuple[Window | None, ...]) -> Any:
-        """A window of the stack."""
+        """Slices the batch axes."""
         if any(window[-2:]):
-            return Dense("the slice takes units out of blocks")
+            return Dense("the slice removes inputs or outputs of blocks")
         return _of(*(ops.cut(x, (*window[:-2], *(None,) * (len(x.shape) - self.batch))) for x in self._fields()))
 
     def convert(self, dtype: Any) -> Any:
-        """The blocks converted."""
+        """Converts the blocks."""
         return _of(ops.convert(self.blocks, dtype), self.inputs, self.outputs)
 
     def rows(self, indices: jax.Array) -> Any:
-        """Matrices of a stack, or the rows that lie in the blocks, at the places of their outputs."""
+        """Returns matrices of a batch, or dense rows of one matrix."""
         if self.batch:
             found = _of(*(ops.rows(x, indices) for x in self._fields()))
             return found if isinstance(found, Dense) else found.materialize()
         b, i, o = self.blocks.shape
         flat = ops.reshape(self.blocks, (b * i, o))
-        # Out of range is clipped before the inputs are looked up.
+        # Clip indices that are out of range before looking up the inputs.
         where = jnp.take(_inverse(self.inputs), indices, mode="clip")
         inner = flat if isinstance(flat, Dense) else ops.rows(flat, where)
 
@@ -116,13 +120,13 @@ class BlockDiagonal(Node):
         return ops.rebuild(place, inner)
 
     def dot(self, x: jax.Array, product: Product) -> Any:
-        """One batched product of the blocks with their inputs; outputs are put in order afterwards.
+        """One batched product of the blocks with their inputs, then a permutation of the outputs.
 
-        Fastest where the node is a constant of the compiled function: the order of the outputs is then known.
+        It is fastest when the node is a constant of the compiled function, since the permutation is then known.
         """
         p = product
         if self.batch or len(p.sum) != 1:
-            return Dense("the product does not sum over one side of one matrix; scan over a stack")
+            return Dense("the product does not sum over one side of a single matrix; scan over the batch")
         side = p.sum[0]
         near, far = (self.outputs, self.inputs) if side else (self.inputs, self.outputs)
         rows = jnp.moveaxis(x, p.x_sum[0], -1)
@@ -132,26 +136,26 @@ class BlockDiagonal(Node):
         return jnp.take(flat, _inverse(far), axis=-1, mode="clip")
 
     def prepare(self) -> Any:
-        """The blocks prepared; products on them stay cheaper."""
+        """Prepares the blocks; the node stays, since its products are cheaper than dense ones."""
         return _of(ops.prepare(self.blocks), self.inputs, self.outputs)
 
     def multiply_adds(self) -> int:
-        """Those of the blocks."""
+        """Multiply-adds of the blocks."""
         return ops.multiply_adds(self.blocks)
 
     def stacked(self) -> "BlockDiagonal | None":
-        """All fields carry axis 0 when there is a batch axis."""
+        """With a batch axis, all fields already have axis 0."""
         blocks = ops.stacked(self.blocks) if self.batch else None
         return None if blocks is None else BlockDiagonal(blocks, self.inputs, self.outputs)
 
-    def partition(self, axes: tuple[Any, ...], sizes: Mapping[str, int]) -> Any:
-        """Stack axes lie as those of the tensor do; every device has whole matrices."""
+    def specs(self, axes: tuple[Any, ...], sizes: Mapping[str, int]) -> Any:
+        """Shards the batch axes like the tensor; every device holds whole matrices."""
         if any(axes[-2:]):
-            return Dense("a block would lie on several devices")
-        return _of(*(ops.partition(x, axes[:-2], sizes) for x in self._fields()))
+            return Dense("a block would be split over several devices")
+        return _of(*(ops.specs(x, axes[:-2], sizes) for x in self._fields()))
 
     def mesh_axes(self) -> list[Any]:
-        """Those of the blocks' stack axes."""
+        """Mesh axes of the blocks' batch axes."""
         return [*ops.mesh_axes(self.blocks)[: self.batch], None, None]
 
 
@@ -164,7 +168,7 @@ def _indices(places: Any) -> Any:
 
 
 def _inverse(places: Any) -> Any:
-    """Where each unit stands among the units of all blocks."""
+    """Inverse permutation: the position of each unit in the concatenated blocks."""
     flat = _indices(places).reshape(-1)
-    # As an argument of jit the node is traced; as a constant its order is known now.
+    # The indices are traced if the node is an argument of jit, and concrete if it is a constant.
     return np.argsort(flat) if isinstance(flat, np.ndarray) else jnp.argsort(flat)

@@ -1,4 +1,4 @@
-"""Low rank: one factor over the input axes, one over the output axes."""
+"""Low-rank factorization: one factor over the input axes, one over the output axes."""
 
 import dataclasses
 import math
@@ -26,14 +26,14 @@ from compressjax.core import (
 
 @node
 class LowRank(Node):
-    """A product of two factors; one form serves dense, multi-axis (`DenseGeneral`) and convolution kernels.
+    """A product of two factors, for dense, multi-axis (`DenseGeneral`) and convolution kernels.
 
     .. math:: W_{i\\dots o\\dots} = \\sum_r L_{i\\dots r} R_{r o\\dots}
 
     Attributes:
         left: `[*batch, *in, r]`, array or node; for a convolution `[h, w, in, r]`.
         right: `[*batch, r, *out]`, array or node.
-        inputs: Number of input axes of `left`; what precedes them is batch (stacked layers).
+        inputs: Number of input axes of `left`; the axes before them are batch axes (stacked layers).
 
     Example:
         >>> import jax.numpy as jnp
@@ -54,7 +54,7 @@ class LowRank(Node):
 
     @property
     def rank(self) -> int:
-        """Inner dimension."""
+        """Inner dimension of the product."""
         return int(self.left.shape[-1])
 
     @property
@@ -68,24 +68,28 @@ class LowRank(Node):
         return np.dtype(self.left.dtype)
 
     def materialize(self) -> jax.Array:
-        """The product of the factors."""
+        """Multiplies the factors."""
         left, right = dense(self.left), dense(self.right)
         shared = tuple(range(self.batch))
         numbers = (((left.ndim - 1,), (self.batch,)), (shared, shared))
         return jax.lax.dot_general(left, right, numbers, precision=jax.lax.Precision.HIGHEST)
 
     def size_bits(self, kept: int | None = None) -> int:
-        """Bits of both factors; a mask above does not make them smaller."""
+        """Bits of both factors; an outer mask does not reduce them."""
         del kept
         return entry_bits(self.left) + entry_bits(self.right)
 
+    def describe(self) -> str:
+        """Rank of the factors."""
+        return f"rank {self.rank}"
+
     def transpose(self, permutation: tuple[int, ...]) -> Any:
-        """Axes move within the factors; inputs and outputs may change places."""
+        """Permutes axes within the factors and may swap inputs with outputs."""
         perm, b, n, shift = permutation, self.batch, len(permutation), self.inputs - 1
         lead, ins, outs = tuple(range(b)), set(range(b, b + self.inputs)), set(range(b + self.inputs, n))
         body = perm[b:]
         if perm[:b] != lead:
-            return Dense("stacked low-rank factors cannot move their stack axis")
+            return Dense("stacked low-rank factors cannot move their batch axis")
         if set(body[: self.inputs]) == ins:
             left = ops.transpose(self.left, (*perm[: b + self.inputs], b + self.inputs))
             right = ops.transpose(self.right, (*lead, b, *(axis - shift for axis in perm[b + self.inputs :])))
@@ -97,7 +101,7 @@ class LowRank(Node):
         return Dense("the permutation mixes input and output axes of the factors")
 
     def reshape(self, sizes: tuple[int, ...]) -> Any:
-        """The factors reshaped, if stack, input and output axes stay apart."""
+        """Reshapes the factors, if batch, input and output axes do not mix."""
         old, new, b = self.shape, sizes, self.batch
         cuts = []
         for count in (b, b + self.inputs):
@@ -111,36 +115,36 @@ class LowRank(Node):
         c, d = cuts
         d = max(d, c + 1) if math.prod(new[: max(d, c + 1)]) == math.prod(old[: b + self.inputs]) else d
         if d <= c and self.inputs:
-            return Dense("the reshape leaves the left factor no axis")
+            return Dense("the reshape leaves the left factor without an axis")
         left, right = (*new[:d], self.rank), (*new[:c], self.rank, *new[d:])
         return _of(ops.reshape(self.left, left), ops.reshape(self.right, right), d - c)
 
     def _parts(self, axes: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-        """What is said of the axes of the tensor, said of the axes of each factor; None of the rank."""
+        """Splits one item per tensor axis into items per axis of each factor; the rank axis gets None."""
         k = self.batch + self.inputs
         return (*axes[:k], None), (*axes[: self.batch], None, *axes[k:])
 
     def cut(self, window: tuple[Window | None, ...]) -> Any:
-        """A window of each factor."""
+        """Slices both factors."""
         left, right = self._parts(window)
         return _of(ops.cut(self.left, left), ops.cut(self.right, right), self.inputs)
 
     def convert(self, dtype: Any) -> Any:
-        """The factors are rounded instead of their product."""
+        """Converts the factors, which rounds them instead of their product."""
         return _of(ops.convert(self.left, dtype), ops.convert(self.right, dtype), self.inputs)
 
     def rows(self, indices: jax.Array) -> Any:
-        """Rows of the left factor times the right one."""
+        """Multiplies rows of the left factor by the right factor."""
         left = ops.rows(self.left, indices)
         right = ops.rows(self.right, indices) if self.batch else self.right
         found = _of(left, right, self.inputs)
         return found if isinstance(found, Dense) else found.materialize()
 
     def dot(self, x: jax.Array, product: Product) -> Any:
-        """Two products, one a factor."""
+        """Two products, one per factor."""
         p, k = product, self.batch + self.inputs
         if tuple(sorted(p.batch)) != tuple(range(self.batch)):
-            return Dense("the product does not run over the factors' stack axes")
+            return Dense("the batch axes of the product are not those of the factors")
         if set(p.sum) == set(range(self.batch, k)):
             first, near, far, rank = p, self.left, self.right, self.batch
         elif set(p.sum) == set(range(k, self.ndim)):
@@ -153,12 +157,12 @@ class LowRank(Node):
         return ops.product(inner, far, Product((inner.ndim - 1,), batch, (rank,), p.batch, p.precision, p.dtype))
 
     def conv(self, x: jax.Array, convolution: Convolution) -> Any:
-        """A thin convolution, then a product over channels: `[h, w, in, r]` and `[r, out]`, or the same transposed."""
+        """A thin convolution with `[h, w, in, r]`, then a product over channels with `[r, out]`, or the transpose."""
         c, last = convolution, self.ndim - 1
         kernel_out = c.dimension_numbers.rhs_spec[0]
         if c.feature_group_count != 1 or c.batch_group_count != 1:
-            return Dense("low-rank kernels of grouped convolutions have no thinner form")
-        # The thin kernel has the kernel's own axes, with the rank in the place of the output channels.
+            return Dense("low-rank kernels of grouped convolutions have no faster form")
+        # The thin kernel has the axes of the kernel, with the rank in place of the output channels.
         if not self.batch and kernel_out == last and self.inputs == last:
             kernel, mix, axis = self.left, self.right, 0
         elif not self.batch and kernel_out == 0 and self.inputs == 1:
@@ -170,27 +174,27 @@ class LowRank(Node):
         return jnp.moveaxis(out, -1, channel)
 
     def prepare(self) -> Any:
-        """The factors prepared; products on them stay cheaper."""
+        """Prepares the factors; the node stays, since its products are cheaper than dense ones."""
         return LowRank(ops.prepare(self.left), ops.prepare(self.right), self.inputs)
 
     def multiply_adds(self) -> int:
-        """Those of both factors."""
+        """Multiply-adds of both factors."""
         return ops.multiply_adds(self.left) + ops.multiply_adds(self.right)
 
     def stacked(self) -> "LowRank | None":
-        """Both factors carry axis 0 when there is a batch axis."""
+        """With a batch axis, both factors already have axis 0."""
         if self.batch < 1:
             return None
         left, right = ops.stacked(self.left), ops.stacked(self.right)
         return None if left is None or right is None else LowRank(left, right, self.inputs)
 
-    def partition(self, axes: tuple[Any, ...], sizes: Mapping[str, int]) -> Any:
-        """Each factor lies as its axes of the tensor do; every device has the whole rank."""
+    def specs(self, axes: tuple[Any, ...], sizes: Mapping[str, int]) -> Any:
+        """Shards each factor like its axes of the tensor; the rank axis is never sharded."""
         left, right = self._parts(axes)
-        return _of(ops.partition(self.left, left, sizes), ops.partition(self.right, right, sizes), self.inputs)
+        return _of(ops.specs(self.left, left, sizes), ops.specs(self.right, right, sizes), self.inputs)
 
     def mesh_axes(self) -> list[Any]:
-        """Inputs from the left factor, outputs from the right one."""
+        """Mesh axes of the inputs from the left factor, of the outputs from the right factor."""
         return [*ops.mesh_axes(self.left)[:-1], *ops.mesh_axes(self.right)[self.batch + 1 :]]
 
 

@@ -14,6 +14,7 @@ from compressjax.core import (
     Product,
     Window,
     buffer,
+    count_nonzero,
     dense,
     entry_bits,
     node,
@@ -25,11 +26,11 @@ from compressjax.core import (
 
 @node
 class Masked(Node):
-    """A tensor of which only the entries under a mask are stored.
+    """A tensor that stores only the entries that a mask keeps.
 
     .. math:: W = M \\odot V
 
-    Entries of `value` under a False mask carry no information; `masked` sets them to zero, and files drop them.
+    Entries of `value` where the mask is False carry no information; `masked` sets them to zero, and files omit them.
 
     Attributes:
         value: `[*shape]`, array or entry-wise node (`Quantized`, `Codebook`).
@@ -56,77 +57,82 @@ class Masked(Node):
         return np.dtype(self.value.dtype)
 
     def materialize(self) -> jax.Array:
-        """The dense tensor, exactly zero outside the mask."""
+        """Dense tensor, exactly zero outside the mask."""
         full = dense(self.value)
         return jnp.where(self.mask, full, jnp.zeros((), full.dtype))
 
     def size_bits(self, kept: int | None = None) -> int:
-        """One bit of mask an entry, plus the value at the kept entries; the mask must be concrete."""
+        """One mask bit per entry, plus the bits of the kept entries; the mask must be concrete."""
         if not isinstance(self.mask, np.ndarray | jax.Array) or isinstance(self.mask, jax.core.Tracer):
-            raise ValueError(f"the size of a Masked {self.shape} depends on its mask; ask outside of jit")
+            raise ValueError(f"the size of a Masked {self.shape} depends on its mask; call size_bits outside of jit")
         stored = int(np.count_nonzero(np.asarray(self.mask)))
         if kept is None:
             return self.size + entry_bits(self.value, stored)
         return kept + entry_bits(self.value, min(stored, kept))
 
+    def describe(self) -> str:
+        """Percentage of zeros, if the mask is cheap to count."""
+        kept = count_nonzero(self.mask)
+        return super().describe() if kept is None or not self.size else f"{100 - 100 * kept / self.size:.4g}% zeros"
+
     def _around(self, inner: Any, mask: Callable[[Any], Any]) -> Any:
         return ops.rebuild(lambda v: Masked(v, mask(self.mask)), inner)
 
     def transpose(self, permutation: tuple[int, ...]) -> Any:
-        """Value and mask transposed."""
+        """Transposes value and mask."""
         return self._around(ops.transpose(self.value, permutation), lambda m: jnp.transpose(m, permutation))
 
     def reshape(self, sizes: tuple[int, ...]) -> Any:
-        """Value and mask reshaped."""
+        """Reshapes value and mask."""
         return self._around(ops.reshape(self.value, sizes), lambda m: jnp.reshape(m, sizes))
 
     def cut(self, window: tuple[Window | None, ...]) -> Any:
-        """A window of value and mask."""
+        """Slices value and mask."""
         return self._around(ops.cut(self.value, window), lambda m: ops.cut(m, window))
 
     def convert(self, dtype: Any) -> Any:
-        """The value converted."""
+        """Converts the value."""
         return self._around(ops.convert(self.value, dtype), lambda m: m)
 
     def rows(self, indices: jax.Array) -> Any:
-        """The rows of the value, zero outside their masks."""
+        """Rows of the value, zero outside the mask."""
         inner = ops.rows(self.value, indices)
         return ops.rebuild(lambda v: Masked(v, ops.rows(self.mask, indices)).materialize(), inner)
 
     def as_grid(self) -> Any:
-        """A symmetric grid stays one, with zeros outside the mask."""
+        """Sets the codes of a symmetric grid to zero outside the mask."""
         grid = ops.as_grid(self.value)
         masked = None if isinstance(grid, Dense) else grid.masked(self.mask)
         return Dense("a mask saves bytes; this machine has no faster product for it") if masked is None else masked
 
     def dot(self, x: jax.Array, product: Product) -> Any:
-        """The product of the value, where that is a node that holds the tensor entry by entry."""
+        """Runs the product of the value, if that is an entry-wise node."""
         return super().dot(x, product) if self._inner is None else self._inner.dot(x, product)
 
     def conv(self, x: jax.Array, convolution: Convolution) -> Any:
-        """The convolution of the value, as for `dot`."""
+        """Runs the convolution of the value, if that is an entry-wise node."""
         return super().conv(x, convolution) if self._inner is None else self._inner.conv(x, convolution)
 
     @property
     def _inner(self) -> Any:
-        """The node inside with the mask put on its own entries; None if its value is no such node."""
+        """The value with its masked entries set to zero; None if it is not an entry-wise node."""
         if not (isinstance(self.value, Node) and self.value.aligned):
             return None
         return zero_masked({"value": self.value}, {"value": self.mask})["value"]
 
     def multiply_adds(self) -> int:
-        """As if zeros were skipped; below a mask only factors save more than the mask does."""
+        """Number of kept entries, as if zeros were skipped, or the multiply-adds of the value if those are fewer."""
         return min(int(np.count_nonzero(np.asarray(self.mask))), ops.multiply_adds(self.value))
 
     def stacked(self) -> "Masked | None":
-        """Both arrays carry axis 0 already, unless the value is a node that does not."""
+        """Stacks the value; the mask already has axis 0."""
         inner = ops.stacked(self.value)
         return None if inner is None else Masked(inner, self.mask)
 
-    def partition(self, axes: tuple[Any, ...], sizes: Mapping[str, int]) -> Any:
-        """The mask lies as the tensor does."""
-        return self._around(ops.partition(self.value, axes, sizes), lambda m: ops.partition(m, axes, sizes))
+    def specs(self, axes: tuple[Any, ...], sizes: Mapping[str, int]) -> Any:
+        """Shards value and mask like the tensor."""
+        return self._around(ops.specs(self.value, axes, sizes), lambda m: ops.specs(m, axes, sizes))
 
     def mesh_axes(self) -> list[Any]:
-        """Those of the mask."""
+        """Mesh axes of the mask."""
         return ops.mesh_axes(self.mask)

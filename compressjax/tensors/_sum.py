@@ -11,12 +11,12 @@ from compressjax.core import Convolution, Dense, Node, Product, Window, dense, e
 
 @node
 class Sum(Node):
-    """A sum of terms of one shape.
+    """A sum of terms of the same shape.
 
     .. math:: W = \\sum_j T_j
 
     Attributes:
-        terms: Arrays or nodes, all of the dense shape.
+        terms: Arrays or nodes, all with the shape of the dense tensor.
 
     Example:
         >>> import jax.numpy as jnp
@@ -39,7 +39,7 @@ class Sum(Node):
         return np.dtype(self.terms[0].dtype)
 
     def materialize(self) -> jax.Array:
-        """The terms added from first to last."""
+        """Adds the terms from first to last."""
         total = dense(self.terms[0])
         for term in self.terms[1:]:
             total = total + dense(term)
@@ -53,28 +53,28 @@ class Sum(Node):
         return ops.rebuild(lambda *terms: Sum(terms), *(change(term) for term in self.terms))
 
     def transpose(self, permutation: tuple[int, ...]) -> Any:
-        """Every term transposed."""
+        """Transposes every term."""
         return self._each(lambda term: ops.transpose(term, permutation))
 
     def reshape(self, sizes: tuple[int, ...]) -> Any:
-        """Every term reshaped."""
+        """Reshapes every term."""
         return self._each(lambda term: ops.reshape(term, sizes))
 
     def cut(self, window: tuple[Window | None, ...]) -> Any:
-        """The window of every term."""
+        """Slices every term."""
         return self._each(lambda term: ops.cut(term, window))
 
     def convert(self, dtype: Any) -> Any:
-        """Every term converted."""
+        """Converts every term."""
         return self._each(lambda term: ops.convert(term, dtype))
 
     def rows(self, indices: jax.Array) -> Any:
-        """The sum of the terms' rows."""
+        """Adds the rows of the terms."""
         found = self._each(lambda term: ops.rows(term, indices))
         return found if isinstance(found, Dense) else found.materialize()
 
     def _multiply(self, x: jax.Array, how: Product | Convolution) -> Any:
-        """Runs natively on the terms that have a faster form, once on the sum of all others."""
+        """Multiplies each term that has a faster form, and the dense sum of the remaining terms once."""
         parts, rest = [], []
         for term in self.terms:
             part = ops.multiply(x, term, how) if isinstance(term, Node) else Dense("an array")
@@ -83,21 +83,21 @@ class Sum(Node):
             else:
                 parts.append(part)
         if not parts:
-            return Dense("none of its terms has a faster form")
+            return Dense("no term has a faster form")
         if rest:
             parts.append(how.dense(x, sum(rest[1:], rest[0])))
         return sum(parts[1:], parts[0])
 
     def dot(self, x: jax.Array, product: Product) -> Any:
-        """The sum of the terms' products."""
+        """Adds the products of the terms."""
         return self._multiply(x, product)
 
     def conv(self, x: jax.Array, convolution: Convolution) -> Any:
-        """The sum of the terms' convolutions."""
+        """Adds the convolutions of the terms."""
         return self._multiply(x, convolution)
 
     def prepare(self) -> Any:
-        """Dense terms become one array; a sum of nothing else is that array."""
+        """Merges all dense terms into one array, and returns that array if no other term is left."""
         terms = [ops.prepare(term) for term in self.terms]
         kept = [term for term in terms if isinstance(term, Node)]
         arrays = [term for term in terms if not isinstance(term, Node)]
@@ -106,18 +106,18 @@ class Sum(Node):
         return kept[0] if len(kept) == 1 else Sum(tuple(kept))
 
     def multiply_adds(self) -> int:
-        """Those of all terms."""
+        """Multiply-adds of all terms."""
         return sum(ops.multiply_adds(term) for term in self.terms)
 
     def stacked(self) -> "Sum | None":
-        """Every term stacked, or None when one cannot be."""
+        """Stacks every term; None if one cannot be stacked."""
         terms = tuple(ops.stacked(term) for term in self.terms)
         return None if any(t is None for t in terms) else Sum(terms)
 
-    def partition(self, axes: tuple[Any, ...], sizes: Mapping[str, int]) -> Any:
-        """Every term lies as the tensor does."""
-        return self._each(lambda term: ops.partition(term, axes, sizes))
+    def specs(self, axes: tuple[Any, ...], sizes: Mapping[str, int]) -> Any:
+        """Shards every term like the tensor."""
+        return self._each(lambda term: ops.specs(term, axes, sizes))
 
     def mesh_axes(self) -> list[Any]:
-        """Those of the first term."""
+        """Mesh axes of the first term."""
         return ops.mesh_axes(self.terms[0])

@@ -1,4 +1,4 @@
-"""Comparisons by bytes, and what a law says when it does not hold."""
+"""Bitwise comparisons, and the error of a broken law."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 class Broken(AssertionError):  # noqa: N818 - a law is broken
-    """A law does not hold; the message names the law and what is wrong.
+    """A law does not hold; the message names the law and the problem.
 
     Example:
         >>> issubclass(Broken, AssertionError)
@@ -17,36 +17,36 @@ class Broken(AssertionError):  # noqa: N818 - a law is broken
 
 
 def require(held: Any, law: str, why: str) -> None:
-    """Raises `Broken` with the law's name unless `held`."""
+    """Raises `Broken` with the name of the law unless `held`."""
     if not held:
         raise Broken(f"{law}: {why}")
 
 
 def array(seed: int, shape: tuple[int, ...], dtype: str = "float32", scale: float = 1.0) -> jax.Array:
-    """Normal numbers from NumPy, so that no law draws from the generator under test."""
+    """Normal numbers from NumPy, so that laws do not depend on the generator under test."""
     return jnp.asarray(np.random.default_rng(seed).normal(size=shape) * scale, jnp.dtype(dtype))
 
 
 def epsilon(dtype: Any) -> float:
-    """Distance from one to the next number of a floating dtype."""
+    """Machine epsilon of a floating-point dtype."""
     return float(jnp.finfo(dtype).eps)
 
 
 def same_bits(a: Any, b: Any) -> bool:
-    """Whether two arrays agree in dtype, shape and every byte (NaN equals NaN, zero differs from minus zero)."""
+    """Whether two arrays have the same dtype, shape and bytes (NaN equals NaN, zero differs from minus zero)."""
     a, b = np.asarray(a), np.asarray(b)
     return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
 
 
 def difference(a: Any, b: Any) -> str:
-    """Where two trees differ in structure or bits.
+    """Describes where two trees differ in structure or bits.
 
     Args:
         a: Tree of arrays and nodes.
-        b: Another one.
+        b: Tree of arrays and nodes.
 
     Returns:
-        A sentence that names the first leaf that differs; empty when none does.
+        A sentence that names the first different leaf; empty if there is none.
 
     Example:
         >>> difference({"w": np.zeros(2)}, {"w": np.zeros(2)})

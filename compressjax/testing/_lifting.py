@@ -1,7 +1,7 @@
 """Law 5: `lift(f)(node, x)` equals `f(materialize(node), x)`, compiled, batched, differentiated and sharded.
 
-The functions are linear in the weight and in `x`, and the bound follows from that: rounding the activations by at most
-`e` moves `f` by at most `f(|W|, e)`, and floating-point sums move it by a multiple of `f(|W|, |x|)`. Where `W` is a
+The functions are linear in the weight and in `x`, which gives the bound: an error of at most `e` in the activations
+changes `f` by at most `f(|W|, e)`, and rounding errors of sums change it by a multiple of `f(|W|, |x|)`. If `W` is a
 product of factors, `|W|` is the product of their magnitudes.
 """
 
@@ -22,7 +22,7 @@ Lift = Callable[[Function], Function]
 
 
 def functions(shape: tuple[int, ...]) -> tuple[dict[str, Function], tuple[int, ...]]:
-    """Functions of a weight of some shape, and the shape of the `x` they share."""
+    """Functions of a weight of some shape, and the shape of their common `x`."""
     match len(shape):
         case 1:
             return {"scale": lambda w, x: x * jnp.broadcast_to(w, x.shape)}, (4, *shape)
@@ -49,20 +49,20 @@ def functions(shape: tuple[int, ...]) -> tuple[dict[str, Function], tuple[int, .
 
 
 def native(f: Function) -> Function:
-    """The transformation under test; fallbacks are allowed here, silence about them is not its business."""
+    """The transformation under test, with fallbacks allowed."""
     return interpret.lift(f, on_fallback="ignore")
 
 
 def assert_lifted(node: core.Node, seed: int, lift: Lift = native) -> None:
-    """Law 5 for one node, under `jit`: outputs, the first also under `vmap`, gradients of the values and the input.
+    """Law 5 for one node, under `jit`: outputs, the first also under `vmap`, gradients of values and input.
 
     Args:
-        node: Node to judge.
-        seed: Of the inputs.
+        node: Node to check.
+        seed: Seed of the inputs.
         lift: The transformation, `compressjax.lift` by default.
 
     Raises:
-        Broken: If a result is further from that of the dense tensor than rounding explains.
+        Broken: If a result differs from that of the dense tensor by more than rounding errors.
 
     Example:
         >>> from compressjax import tensors
@@ -74,17 +74,17 @@ def assert_lifted(node: core.Node, seed: int, lift: Lift = native) -> None:
     dense = node.materialize()
     flat = core.values({"w": node})
     outputs, batched, gradients = _compiled(table, lift, node, flat, x)
-    asked, asked_batch, (to_weight, to_x) = _dense_program(shape)(dense, x)
+    expected, expected_batch, (to_weight, to_x) = _dense_program(shape)(dense, x)
     bounds = _bounds(node, x)
-    for name, reference in asked.items():
+    for name, reference in expected.items():
         _within(name, outputs[name], reference, bounds[name])
     first = next(iter(table))
-    _within(f"{first} under vmap", batched, asked_batch, np.stack([bounds[first]] * 2))
+    _within(f"{first} under vmap", batched, expected_batch, np.stack([bounds[first]] * 2))
     _, pull = jax.vjp(lambda flat: core.with_values({"w": node}, flat)["w"].materialize(), flat)
     wanted = {**pull(to_weight)[0], "x": to_x}
     for path, reference in wanted.items():
         got = {**gradients[0], "x": gradients[1]}[path]
-        # A gradient sums entries of like size; the largest one stands for them all.
+        # A gradient sums entries of similar size, so its largest entry bounds the errors of all.
         size = np.full(reference.shape, 1.0 + 2.0 * np.abs(float64(reference)).max(initial=0.0))
         _within(f"gradient of {path}", got, reference, rounding(node, *x.shape) * size)
 
@@ -93,13 +93,13 @@ def assert_sharded(node: core.Node, seed: int, lift: Lift = native, devices: int
     """Law 5 with the rows of `x` on several devices.
 
     Args:
-        node: Node to judge.
-        seed: Of the inputs.
+        node: Node to check.
+        seed: Seed of the inputs.
         lift: The transformation, `compressjax.lift` by default.
-        devices: How many; each holds as many rows.
+        devices: Number of devices; each holds the same number of rows.
 
     Raises:
-        Broken: If a result is further from that of the dense tensor than rounding explains.
+        Broken: If a result differs from that of the dense tensor by more than rounding errors.
 
     Example:
         >>> from compressjax import tensors
@@ -111,16 +111,16 @@ def assert_sharded(node: core.Node, seed: int, lift: Lift = native, devices: int
     mesh = jax.sharding.Mesh(np.array(jax.devices()[:devices]), ("rows",))
     placed = jax.device_put(x, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("rows")))
     outputs = jax.jit(lambda node, x: {name: lift(f)(node, x) for name, f in table.items()})(node, placed)
-    asked, _, _ = _dense_program(shape)(node.materialize(), x)
+    expected, _, _ = _dense_program(shape)(node.materialize(), x)
     bounds = _bounds(node, x)
-    for name, reference in asked.items():
+    for name, reference in expected.items():
         _within(f"{name} on {devices} devices", outputs[name], reference, bounds[name])
 
 
-def _within(what: str, got: jax.Array, asked: jax.Array, bound: np.ndarray) -> None:
-    same = got.shape == asked.shape and got.dtype == asked.dtype
-    require(same, "lift", f"{what} is {got.dtype}{got.shape}, dense {asked.dtype}{asked.shape}")
-    error = np.abs(float64(got) - float64(asked))
+def _within(what: str, got: jax.Array, expected: jax.Array, bound: np.ndarray) -> None:
+    same = got.shape == expected.shape and got.dtype == expected.dtype
+    require(same, "lift", f"{what} is {got.dtype}{got.shape}, dense {expected.dtype}{expected.shape}")
+    error = np.abs(float64(got) - float64(expected))
     require((error <= bound).all(), "lift", f"{what} is off by {error.max():.3g}, bound {np.max(bound):.3g}")
 
 
@@ -155,7 +155,7 @@ def _compiled(table: dict[str, Function], lift: Lift, node: core.Node, flat: Any
 
 @functools.cache
 def _dense_program(shape: tuple[int, ...]) -> Callable[..., Any]:
-    """The same of a dense weight; one program serves every node of that shape."""
+    """The program for a dense weight, shared by all nodes of that shape."""
     table, _ = functions(shape)
     first = next(iter(table))
 
@@ -175,20 +175,20 @@ def _plain(shape: tuple[int, ...]) -> Callable[..., Any]:
 
 
 def rounding(node: core.Node, *sizes: int) -> float:
-    """Relative rounding of sums as long as the longest axis."""
+    """Relative rounding error of sums over the longest axis."""
     return 4 * epsilon(node.dtype) * (4 + max(*node.shape, *sizes, 1))
 
 
 def _bounds(node: core.Node, x: jax.Array) -> dict[str, np.ndarray]:
     plain = _plain(tuple(node.shape))
     weight, size = magnitude(node), jnp.abs(x.astype(jnp.float32))
-    spread, off = plain(weight, size), plain(weight, _activation_errors(node, size))
+    sums, off = plain(weight, size), plain(weight, _activation_errors(node, size))
     share = rounding(node, *x.shape)
-    return {name: 1.001 * np.asarray(off[name]) + share * np.asarray(spread[name]) + 1e-6 for name in spread}
+    return {name: 1.001 * np.asarray(off[name]) + share * np.asarray(sums[name]) + 1e-6 for name in sums}
 
 
 def _activation_errors(node: core.Node, size: jax.Array) -> jax.Array:
-    """What each activation may be off by when the node rounds them to int8; zero otherwise."""
+    """The maximum error of each activation if the node rounds them to int8, else zero."""
     grid = next((g for n in inner(node) if not isinstance(g := n.as_grid(), core.Dense)), None)
     if grid is None:
         return jnp.zeros_like(size)
@@ -199,7 +199,7 @@ def _activation_errors(node: core.Node, size: jax.Array) -> jax.Array:
 
 
 def inner(item: Any) -> Iterator[core.Node]:
-    """A node and all nodes within its values."""
+    """A node and all nodes inside its values."""
     for part in item if isinstance(item, tuple) else (item,):
         if isinstance(part, core.Node):
             yield part
@@ -209,9 +209,9 @@ def inner(item: Any) -> Iterator[core.Node]:
 
 
 def magnitude(x: Any) -> Any:
-    """What rounding errors are proportional to: entries made of the magnitudes of the values.
+    """The scale of rounding errors: the dense tensor of the magnitudes of the values.
 
-    Integer codes may count from a zero point, whose product is summed apart; what codes of zero stand for is added.
+    Adds the tensor of zero codes, because products with a zero point are summed separately.
     """
     if isinstance(x, tuple | list):
         return type(x)(map(magnitude, x))

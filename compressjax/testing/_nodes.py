@@ -1,4 +1,4 @@
-"""What holds of every node, apart from products: its shape, its size, its file, and its NumPy decoder."""
+"""Laws of all nodes apart from products: shape, size, file, and NumPy decoder."""
 
 import pathlib
 import tempfile
@@ -20,13 +20,13 @@ Folder = str | pathlib.Path
 
 
 def check_node(*nodes: core.Node) -> tuple[str, ...]:
-    """Runs nodes through every law: shape, `lift`, sharding, size, file, and the NumPy decoder.
+    """Checks all laws of nodes: shape, `lift`, sharding, size, file, and the NumPy decoder.
 
     Args:
-        *nodes: Nodes to judge; several of one class, with other sizes, dtypes and contents, find more.
+        *nodes: Nodes to check; use several of one class, with different sizes, dtypes and contents.
 
     Returns:
-        Names of the laws that hold. `"sharded"` is left out where there is one device, and `"decoded"` where a type has
+        Names of the laws that hold, without `"sharded"` if there is one device, and without `"decoded"` if a type has
         no NumPy decoder.
 
     Raises:
@@ -55,10 +55,10 @@ def check_node(*nodes: core.Node) -> tuple[str, ...]:
 
 
 def assert_node_shape(node: core.Node) -> None:
-    """Law 1 for nodes: what a node says of itself, concrete and abstract, is what it materializes to.
+    """Law 1 for nodes: their attributes agree with the dense tensor, concrete and abstract.
 
     Args:
-        node: Node to judge.
+        node: Node to check.
 
     Raises:
         Broken: If shape, dtype, `ndim` or `size` differ.
@@ -81,48 +81,48 @@ def assert_size(
     save: Callable[..., Any] = artifact.save,
     bits: Callable[[Any], int] | None = None,
 ) -> None:
-    """Law 7: nodes' bits, the artifact's ledger and the file's length agree.
+    """Law 7: the bits of nodes, the ledger of the artifact and the length of the file agree.
 
-    A node has at least the bits of its floating fields that do not have an item an entry, and at most those of all its
-    fields; fewer stored entries never take more bits.
+    A node has at least the bits of its floating-point fields that are not aligned, and at most those of all fields.
+    Fewer stored entries never take more bits.
 
     Args:
         tree: Tree of arrays and nodes.
-        folder: Where to write a file.
-        save: Writes it.
-        bits: A second opinion on the packed bits of a leaf, to agree with exactly.
+        folder: Folder for a file.
+        save: Writes the file.
+        bits: Reference for the packed bits of a leaf.
 
     Raises:
-        Broken: If a size is off.
+        Broken: If a size is wrong.
 
     Example:
         >>> assert_size({"w": jnp.ones(3)}, tempfile.mkdtemp())
     """
-    told = core.storage(tree)
+    sizes = core.storage(tree)
     for path, leaf in core.nodes(tree).items():
         low, high = _least_bits(leaf), _most_bits(leaf)
-        require(low <= told[path] <= high, "size", f"{path} says {told[path]} bits; its fields need {low} to {high}")
+        require(low <= sizes[path] <= high, "size", f"{path} says {sizes[path]} bits; its fields need {low} to {high}")
         kept = [core.entry_bits(leaf, count) for count in (0, leaf.size // 2, leaf.size)]
         require(
-            sorted(kept) == kept and kept[-1] == told[path], "size",
-            f"{path} says {told[path]} bits, and {kept} bits with none, half and all of its entries stored",
+            sorted(kept) == kept and kept[-1] == sizes[path], "size",
+            f"{path} says {sizes[path]} bits, and {kept} bits with none, half and all of its entries stored",
         )  # fmt: skip
         if bits is not None:
-            require(told[path] == bits(leaf), "size", f"{path} says {told[path]} bits and holds {bits(leaf)}")
+            require(sizes[path] == bits(leaf), "size", f"{path} says {sizes[path]} bits and holds {bits(leaf)}")
     file = pathlib.Path(folder) / "size.cjx"
     ledger = save(file, tree).ledger
     length = file.stat().st_size
     rows = sum(row.file_bytes for row in ledger.leaves) + sum(ledger.rest.values())
     require(rows == length == ledger.file_bytes, "size", f"the ledger adds up to {rows} bytes, the file has {length}")
     packed = {row.path: row.packed_bytes for row in ledger.leaves}
-    expected = {path: -(-count // 8) for path, count in told.items()}
+    expected = {path: -(-count // 8) for path, count in sizes.items()}
     require(packed == expected, "size", f"the ledger says {packed} packed bytes, the nodes say {expected}")
     bare = {path: 4 * int(np.prod(leaf.shape)) for path, leaf in core.nodes(tree).items()}
     require({row.path: row.float32_bytes for row in ledger.leaves} == bare, "size", "float32 bytes are off")
 
 
 def _fields(node: core.Node) -> Iterator[tuple[str, Any]]:
-    """Names and parts of the fields that hold arrays."""
+    """Names and parts of the fields with arrays."""
     for name, role in node.roles.items():
         field = getattr(node, name)
         if role != "meta" and field is not None:
@@ -146,14 +146,14 @@ def assert_lossless(
     load: Callable[..., Any] = artifact.load,
     seed: int = 0,
 ) -> None:
-    """Law 8: what is loaded is what was saved, bit for bit; any altered or truncated byte is refused.
+    """Law 8: loading restores the saved tree, bit for bit, and raises for altered or truncated files.
 
     Args:
         tree: Tree of arrays and nodes.
-        folder: Where to write files.
-        save: Writes one.
-        load: Reads one.
-        seed: Of the bytes that are altered.
+        folder: Folder for files.
+        save: Writes a file.
+        load: Reads a file.
+        seed: Seed of the altered bytes.
 
     Raises:
         Broken: If anything differs, or a damaged file is loaded.
@@ -167,8 +167,8 @@ def assert_lossless(
     problem = difference(core.materialize(back), core.materialize(tree))
     require(not problem, "lossless", f"dense tensors differ: {problem}")
     specs = [{path: to_spec(leaf) for path, leaf in core.nodes(t).items()} for t in (back, tree)]
-    shown, asked = ({path: list(stored(spec)) for path, spec in part.items()} for part in specs)
-    problem = difference(shown, asked)
+    loaded, saved = ({path: list(stored(spec)) for path, spec in part.items()} for part in specs)
+    problem = difference(loaded, saved)
     require(not problem, "lossless", f"what is stored differs: {problem}")
     metas = [_metas(part) for part in specs]
     require(metas[0] == metas[1], "lossless", f"types or metadata differ: {metas[0]} and {metas[1]}")
@@ -214,11 +214,11 @@ def _refuses_damage(file: pathlib.Path, load: Callable[..., Any], rng: np.random
 
 
 def assert_decoded(tree: Tree, folder: Folder, materialize: Callable[[Any], np.ndarray] = coding.materialize) -> bool:
-    """NumPy decodes a file to what the nodes materialize to, up to rounding; types without a decoder are passed over.
+    """NumPy decodes a file to the dense tensors of the nodes, up to rounding; skips types without a decoder.
 
     Args:
         tree: Tree of arrays and nodes.
-        folder: Where to write a file.
+        folder: Folder for a file.
         materialize: Decodes a spec.
 
     Returns:
@@ -242,8 +242,8 @@ def assert_decoded(tree: Tree, folder: Folder, materialize: Callable[[Any], np.n
         except artifact.UnknownNode:
             complete = False
             continue
-        asked = float64(node.materialize())
-        require(got.shape == asked.shape, "decoded", f"{path} decodes to shape {got.shape}, the node has {asked.shape}")
-        excess = np.abs(got - asked) - rounding(node) * float64(magnitude(node)) - 1e-30
+        dense = float64(node.materialize())
+        require(got.shape == dense.shape, "decoded", f"{path} decodes to shape {got.shape}, the node has {dense.shape}")
+        excess = np.abs(got - dense) - rounding(node) * float64(magnitude(node)) - 1e-30
         require((excess <= 0).all(), "decoded", f"NumPy decodes {path} to other entries, off by {excess.max():.3g}")
     return complete

@@ -1,4 +1,4 @@
-"""What theory says a size can be: entropies and published accountings."""
+"""Sizes in theory: entropies and published size accountings."""
 
 from compressjax.theory._deep_compression import DeepCompressionSize, deep_compression_size
 from compressjax.theory._entropy import binary_entropy, empirical_entropy

@@ -1,4 +1,4 @@
-"""The size accounting of Deep Compression, to compare with published ratios."""
+"""The size accounting of Deep Compression, for comparison with published ratios."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ class DeepCompressionSize(NamedTuple):
     """Size of one layer under the accounting of Deep Compression.
 
     Attributes:
-        bits: Bits of weights, indices, codebook, biases and, if charged, Huffman tables.
-        rate: `bits` over the bits of the dense float32 layer.
+        bits: Bits of weights, indices, codebook, biases and, if counted, Huffman tables.
+        rate: `bits` divided by the bits of the dense float32 layer.
         filler: Padding zeros per kept weight.
     """
 
@@ -31,28 +31,28 @@ def deep_compression_size(
     filler: float | None = None,
     charge_tables: bool = False,
 ) -> DeepCompressionSize:
-    """Size of a pruned, shared and Huffman-coded layer, as the paper counts it.
+    """Returns the size of a pruned layer with shared, Huffman-coded weights, as the paper counts it.
 
     .. math:: B = n d (1 + f)(b_w + b_i) + 32 \\cdot 2^{b} + 32 m,
         \\quad f = \\frac{q}{1 - q}, \\quad q = (1 - d)^{2^{g}}
 
-    where `n` weights have density `d`, `m` biases stay float32, the codebook has `b` bits, gaps have `g` bits, and a
-    filler zero, which costs a weight and an index, is needed whenever a gap exceeds `2^g`. The paper leaves Huffman
-    tables uncharged; `charge_tables` adds one byte a symbol of both alphabets.
+    where `n` weights have density `d`, `m` biases are float32, the codebook has `b` bits, and gaps have `g` bits. Every
+    gap above `2^g` needs a filler zero, which costs a weight and an index. The paper does not count the Huffman tables;
+    `charge_tables` adds a byte per symbol of both alphabets.
 
     Args:
         weights: Number of weights `n`, above 0.
         density: Share of weights kept, in (0, 1].
         weight_bits: Bits per stored code: `codebook_bits`, or the mean Huffman length.
         index_bits: Bits per stored gap: `gap_bits`, or the mean Huffman length.
-        codebook_bits: Bits that index the codebook, 0 or more.
-        gap_bits: Bits of the longest gap, 1 or more.
+        codebook_bits: Bits of a codebook index, at least 0.
+        gap_bits: Bits of the longest gap, at least 1.
         biases: Number of biases.
         filler: Measured fillers per kept weight; by default the mean over random masks.
-        charge_tables: Whether the Huffman tables count.
+        charge_tables: Whether to count the Huffman tables.
 
     Returns:
-        Bits, rate against float32, and the filler share.
+        Bits, rate relative to float32, and fillers per kept weight.
 
     Raises:
         ValueError: If the density is outside (0, 1] or there are no weights.
@@ -65,7 +65,7 @@ def deep_compression_size(
     Source: Han et al., arXiv:1510.00149, tables 2 to 5.
     """
     if not 0 < density <= 1:
-        raise ValueError(f"density {density} is outside (0, 1]; give the share of weights that are kept")
+        raise ValueError(f"density {density} is outside (0, 1]; give the fraction of weights that are kept")
     if weights <= 0:
         raise ValueError(f"a layer of {weights} weights has no size; give a positive number")
     missed = (1 - density) ** (2**gap_bits)

@@ -1,4 +1,4 @@
-"""Entropies: what coding cannot go below."""
+"""Entropies, the lower bounds of coding."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 
 def empirical_entropy(symbols: ArrayLike) -> float:
-    """Entropy of the symbols' own frequencies, in bits a symbol: the least an order-0 code with a free table needs.
+    """Returns the entropy of the symbol frequencies in bits per symbol, the lower bound of order-0 coding.
 
     .. math:: H = -\\sum_a \\frac{n_a}{n} \\log_2 \\frac{n_a}{n}
 
@@ -15,10 +15,10 @@ def empirical_entropy(symbols: ArrayLike) -> float:
         symbols: Array `[*shape]` of any type that NumPy can sort.
 
     Returns:
-        Bits a symbol, 0 for an empty array.
+        Bits per symbol, 0 for an empty array.
 
     Raises:
-        ValueError: If a symbol is not a number (NaN).
+        ValueError: If a symbol is NaN.
 
     Example:
         >>> empirical_entropy([0, 1, 2, 3])
@@ -28,13 +28,13 @@ def empirical_entropy(symbols: ArrayLike) -> float:
     """
     symbols = np.asarray(symbols)
     if symbols.dtype.kind == "f" and np.isnan(symbols).any():
-        raise ValueError("symbols contain NaN, which equals nothing; replace it before taking the entropy")
+        raise ValueError("symbols contain NaN, which is not equal to itself; replace it first")
     share = np.unique(symbols, return_counts=True)[1] / max(symbols.size, 1)
     return max(0.0, float(-(share * np.log2(share)).sum()))
 
 
 def binary_entropy(p: ArrayLike) -> np.ndarray:
-    """Entropy of a coin, in bits.
+    """Returns the entropy of a Bernoulli variable in bits.
 
     .. math:: H_2(p) = -p \\log_2 p - (1 - p) \\log_2 (1 - p)
 

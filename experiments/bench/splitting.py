@@ -1,4 +1,4 @@
-"""What a network in blocks, and an early exit, take of the time of the whole network."""
+"""Time of a network in blocks and of an early exit, relative to the whole network."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -8,12 +8,12 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 
-from compressjax import structure
+from compressjax import lift, structure, tensors
 from experiments.bench.harness import Case
 
 
 def cases(config: ml_collections.ConfigDict) -> Iterator[Case]:
-    """A chain of products dense and in blocks, by batch size; then one input that leaves at the first branch or late.
+    """A chain of dense or blockwise products by batch size; then one input with an early or a late exit.
 
     Args:
         config: `seed`, `width` and `depth` of the chain, `blocks`, `batches`.
@@ -38,7 +38,7 @@ def cases(config: ml_collections.ConfigDict) -> Iterator[Case]:
 
 
 def _thunk(fn: Callable, chain: Any, *args: Any) -> Callable:
-    # Closed over, as in a program for prediction: the places of units are constants then, and need no sorting.
+    # Closed over, as in a prediction program: the positions of units are then constants.
     compiled = jax.jit(functools.partial(fn, chain))
     return lambda: compiled(*args)
 
@@ -49,10 +49,8 @@ def _dense(chain: list[jax.Array], x: jax.Array) -> jax.Array:
     return x
 
 
-def _blocks(chain: list[structure.Split], x: jax.Array) -> jax.Array:
-    for part in chain:
-        x = jax.nn.relu(structure.apply_split(part, x))
-    return x
+def _blocks(chain: list[tensors.BlockDiagonal], x: jax.Array) -> jax.Array:
+    return lift(_dense)(chain, x)
 
 
 def _exits(chain: list[jax.Array], x: jax.Array, threshold: jax.Array) -> jax.Array:

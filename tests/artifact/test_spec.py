@@ -52,7 +52,7 @@ def test_typed_keys_are_refused_with_the_remedy(key):
 
 @core.node
 class Labeled(core.Node):
-    """A node from outside, whose metadata is whatever the test says."""
+    """A node of another package, with any metadata."""
 
     base: jax.Array = core.value(aligned=True)
     label: object = core.meta(default=None)

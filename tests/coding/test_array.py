@@ -1,4 +1,4 @@
-"""Whatever the array: it comes back bit for bit, never longer than raw, and the fitting codec wins."""
+"""Any array: an exact round trip, never longer than raw, and with the expected codec."""
 
 import numpy as np
 import pytest

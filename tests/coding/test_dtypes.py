@@ -1,4 +1,4 @@
-"""Types by name, carried by NumPy alone."""
+"""Dtypes by name, held by NumPy only."""
 
 import ml_dtypes
 import numpy as np

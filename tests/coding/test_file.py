@@ -169,7 +169,7 @@ def test_manifests_that_make_no_sense_are_refused(change):
 
 
 def test_resealed_damage_is_refused_or_harmless():
-    """Digests do not stop a writer of ill will: whatever the payload says, reading ends in arrays or an error."""
+    """Digests do not stop a malicious writer: for any payload, reading returns arrays or raises an error."""
     data, rng, refused = coding.dumps(leaves()), np.random.default_rng(0), 0
 
     def damage(manifest, sections):

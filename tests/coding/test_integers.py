@@ -1,4 +1,4 @@
-"""Integer codecs: every one of them holds every type, and the estimate picks the really shortest."""
+"""Integer codecs: each stores every dtype, and the estimate finds the shortest."""
 
 import numpy as np
 import pytest

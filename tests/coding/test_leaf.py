@@ -1,4 +1,4 @@
-"""Leaves: any nest of nodes comes back, and masks gate what is entry-wise."""
+"""Leaves: round trips of nested nodes, and masks over entry-wise fields."""
 
 import json
 
@@ -128,7 +128,7 @@ def test_sizes_are_refused_before_they_are_allocated():
         (["raw", "float32", "3", 4], "not a shape"),
         (["raw", "float32", [1], 2**50], "not a size"),
         (["raw", "float32", [1]], "unknown array entry"),
-        (["raw", "float32", [1], 4, 1], "mask that is not there"),
+        (["raw", "float32", [1], 4, 1], "mask that is missing"),
         ({"n": "Masked", "m": {}}, "unknown structure"),
         ({"t": 3}, "unknown structure"),
         (7, "unknown structure"),

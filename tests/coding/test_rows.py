@@ -50,7 +50,7 @@ def test_few_lines_and_one_axis_have_no_classes():
 
 @given(st.lists(st.integers(0, 20), min_size=3, max_size=7), st.integers(2, 4))
 def test_cuts_are_the_best_among_all(kept, classes):
-    """Brute force over all ways to cut the sorted lines at changes of level."""
+    """Brute force over all splits of the sorted lines at changes of level."""
     ordered = np.sort(kept)
     places = np.flatnonzero(np.diff(ordered)) + 1
     found = [(c, b) for c, b in _partitions(np.array(kept), 20) if c.max() + 1 == classes]

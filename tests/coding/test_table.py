@@ -1,4 +1,4 @@
-"""Small tables: whatever layout wins, they come back, and in few bytes."""
+"""Small tables: exact round trips in few bytes, for every layout."""
 
 import zlib
 

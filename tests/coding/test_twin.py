@@ -26,7 +26,7 @@ def no_leftovers(monkeypatch):
 
 
 def flip():
-    """A node whose entries lie transposed, hidden where its own `kept` is False."""
+    """A node with transposed entries, masked where its own `kept` is False."""
     coding.register(
         NAME,
         dense=lambda fields, meta: np.where(fields["kept"], fields["base"], 0).T * meta["factor"] + fields["bias"],

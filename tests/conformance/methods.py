@@ -1,12 +1,9 @@
-"""One row a method and setting: how to make it, what it promises, and inputs on which its neutral settings are exact.
+"""One row a method and setting, named `"package.method: setting"`.
 
 A method that a package exports without a row here fails `test_every_method_has_a_row`.
 """
 
-import dataclasses
-import functools
 import inspect
-from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -16,10 +13,10 @@ import optax
 
 from compressjax import core, lowrank, prune, quant, saliency, share
 from compressjax.interpret.observing._statistics import of_rows
+from compressjax.testing import Method
 from tests import toys
 
 PACKAGES: tuple[ModuleType, ...] = (prune, lowrank, quant, share)
-Make = Callable[[], core.Compression]
 KEY = jax.random.key(0)
 
 
@@ -29,85 +26,9 @@ class Seen(NamedTuple):
     absmax: jax.Array
 
 
-def exact(dtype: str) -> float:
-    """No rounding at all."""
-    del dtype
-    return 0.0
-
-
 def narrow(dtype: str) -> float:
     """Exact in float32; in 16 bits, the dense tensor has fewer digits than its codes and scales."""
     return 0.0 if dtype == "float32" else 4.0
-
-
-def same(params: Any) -> Any:
-    """No preparation."""
-    return params
-
-
-def no_stats(params: Any) -> None:
-    """No statistics."""
-    del params
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class MethodRow:
-    """A method in one setting.
-
-    Attributes:
-        name: `"package.method: setting"`; the part before the colon is what the package exports.
-        make: The compression.
-        neutral: The compression that must give its input back, or None where there is none.
-        zero: Tolerance of that, by dtype, in units of epsilon times the largest magnitude of the leaf.
-        snap: Moves parameters to where the neutral setting is exact (onto a grid, say).
-        projection: Tolerance of encoding twice, as `zero`; None when the method is no projection.
-        decides_early: Whether `init` does the work, so that it too is judged on two devices.
-        devices: Tolerance between one device and two, in units of epsilon times the largest magnitude.
-        traceable: Whether it runs under jit (a rank by energy does not).
-        ready: The first step after which view and encode agree.
-        stats: Statistics for `after_step`.
-        prepare: What was done to the parameters before this method.
-    """
-
-    name: str
-    make: Make
-    neutral: Make | None = None
-    zero: Callable[[str], float] = exact
-    snap: Callable[[Any], Any] = same
-    projection: Callable[[str], float] | None = exact
-    decides_early: bool = False
-    devices: float = 0.0
-    traceable: bool = True
-    ready: int = 0
-    stats: Callable[[Any], Any] = no_stats
-    prepare: Callable[[Any], Any] = same
-
-    @functools.cached_property
-    def compression(self) -> core.Compression:
-        """The method, made once so that compiled programs are shared."""
-        return self.make()
-
-    @functools.cached_property
-    def compiled(self) -> core.Compression:
-        """The method with its functions compiled one by one, where it can be traced."""
-        c = self.compression
-        if not self.traceable:
-            return c
-        # Inlined where a combination is traced: what comes back untouched can be told.
-        compiled = functools.partial(jax.jit, inline=True)
-        return c._replace(
-            init=compiled(c.init), view=compiled(c.view), encode=compiled(c.encode), after_step=compiled(c.after_step)
-        )
-
-    @functools.cached_property
-    def neutral_row(self) -> "MethodRow":
-        """The row of the neutral settings."""
-        return dataclasses.replace(self, make=self.neutral)
-
-    @property
-    def exported(self) -> str:
-        """`"package.method"`."""
-        return self.name.partition(":")[0]
 
 
 def on_grid(params: Any) -> Any:
@@ -120,12 +41,6 @@ def on_grid(params: Any) -> Any:
         return rounded.at[(0,) * (x.ndim - 1)].set(127 / 16).astype(x.dtype)
 
     return core.map_values(snap, params)
-
-
-def mean(dtype: str) -> float:
-    """The mean of equal numbers, as a sum over a count."""
-    del dtype
-    return 2.0
 
 
 def few(params: Any) -> Any:
@@ -169,75 +84,75 @@ def rounding(dtype: str) -> float:
 
 
 _UNIT = [
-    MethodRow("core.identity: alone", core.identity, core.identity),
+    Method("core.identity: alone", core.identity, core.identity),
 ]
 _PRUNE = [
-    MethodRow(
+    Method(
         "prune.magnitude: uniform", lambda: prune.magnitude(0.5), lambda: prune.magnitude(0.0), decides_early=True
     ),
-    MethodRow(
+    Method(
         "prune.magnitude: global, normalized",
         lambda: prune.magnitude(0.7, "global", normalize=True),
         lambda: prune.magnitude(0.0, "global"),
         # Measured in its own root mean square after pruning, a leaf ranks differently against the others.
         projection=None,
     ),
-    MethodRow("prune.magnitude: erk", lambda: prune.magnitude(0.5, "erk"), lambda: prune.magnitude(0.0, "erk")),
-    MethodRow(
+    Method("prune.magnitude: erk", lambda: prune.magnitude(0.5, "erk"), lambda: prune.magnitude(0.0, "erk")),
+    Method(
         "prune.gradual: uniform", lambda: prune.gradual(0.6, end=2, every=1), lambda: prune.gradual(0.0, end=2, every=1)
     ),
-    MethodRow("prune.gradual: global", lambda: prune.gradual(0.75, end=3, every=2, distribution="global")),
-    MethodRow("prune.static: erk", lambda: prune.static(0.6, KEY), lambda: prune.static(0.0, KEY), decides_early=True),
-    MethodRow(
+    Method("prune.gradual: global", lambda: prune.gradual(0.75, end=3, every=2, distribution="global")),
+    Method("prune.static: erk", lambda: prune.static(0.6, KEY), lambda: prune.static(0.0, KEY), decides_early=True),
+    Method(
         "prune.set_: often",
         lambda: prune.set_(0.5, KEY, end=9, every=1),
         lambda: prune.set_(0.0, KEY, end=9, every=1),
         # Connections that moved start over from the key's first masks.
         projection=None,
     ),
-    MethodRow(
+    Method(
         "prune.rigl: often",
         lambda: prune.rigl(0.5, KEY, end=9, every=1),
         lambda: prune.rigl(0.0, KEY, end=9, every=1),
         projection=None,
     ),
-    MethodRow("prune.ste: unstructured", lambda: prune.ste(0.5), lambda: prune.ste(0.0), decides_early=True),
-    MethodRow("prune.ste: 1:2", lambda: prune.ste(pattern="1:2")),
-    MethodRow("prune.sr_ste: 1:2", lambda: prune.sr_ste(pattern="1:2"), lambda: prune.sr_ste(pattern="2:2")),
-    MethodRow(
+    Method("prune.ste: unstructured", lambda: prune.ste(0.5), lambda: prune.ste(0.0), decides_early=True),
+    Method("prune.ste: 1:2", lambda: prune.ste(pattern="1:2")),
+    Method("prune.sr_ste: 1:2", lambda: prune.sr_ste(pattern="1:2"), lambda: prune.sr_ste(pattern="2:2")),
+    Method(
         "prune.topkast: often", lambda: prune.topkast(0.6, 0.4, every=1), lambda: prune.topkast(0.0, 0.0, every=1)
     ),
-    MethodRow(
+    Method(
         "prune.acdc: uniform",
         lambda: prune.acdc(0.5, begin=0, every=1, end=2, distribution="uniform"),
         lambda: prune.acdc(0.0, begin=0, every=1, end=2),
     ),
-    MethodRow("prune.movement: hard", lambda: prune.movement(0.5, end=2), lambda: prune.movement(0.0, end=2)),
-    MethodRow(
+    Method("prune.movement: hard", lambda: prune.movement(0.5, end=2), lambda: prune.movement(0.0, end=2)),
+    Method(
         "prune.movement: global", lambda: prune.movement(0.7, begin=1, end=3, distribution="global"), decides_early=True
     ),
-    MethodRow(
+    Method(
         "prune.soft_movement: soft",
         lambda: prune.soft_movement(penalty=optax.linear_schedule(0.0, 1.0, 3)),
         lambda: prune.soft_movement(penalty=0.0),
     ),
-    MethodRow(
+    Method(
         "prune.l0: weights",
         lambda: prune.l0(0.1, KEY, end=2),
         lambda: prune.l0(0.0, KEY, end=2, keep=1 - 1e-6),
         # Gates multiply again; before the end they are drawn, and rounded as the program happens to round.
         projection=None, ready=2, devices=4.0,
     ),
-    MethodRow(
+    Method(
         "prune.l0: units", lambda: prune.l0(0.1, KEY, end=2, units=-1), projection=None, ready=2, devices=4.0
     ),
-    MethodRow(
+    Method(
         "prune.variational: short",
         lambda: prune.variational(10, KEY, end=2, warmup=1, initial=0.0),
         lambda: prune.variational(10, KEY, end=2, threshold=9.0),
         ready=2, devices=4.0,
     ),
-    MethodRow(
+    Method(
         "prune.soft_threshold: half",
         lambda: prune.soft_threshold(initial=-1.0),
         # At a threshold of zero; the sigmoid of -200 is one, in float32.
@@ -245,30 +160,30 @@ _PRUNE = [
         # Pulled once more, weights move once more.
         projection=None, decides_early=True,
     ),
-    MethodRow("prune.proximal_l1: small", lambda: prune.proximal_l1(0.1), lambda: prune.proximal_l1(0.0)),
-    MethodRow("prune.proximal_group: outputs", lambda: prune.proximal_group(0.1), lambda: prune.proximal_group(0.0)),
-    MethodRow(
+    Method("prune.proximal_l1: small", lambda: prune.proximal_l1(0.1), lambda: prune.proximal_l1(0.0)),
+    Method("prune.proximal_group: outputs", lambda: prune.proximal_group(0.1), lambda: prune.proximal_group(0.0)),
+    Method(
         "prune.proximal_nuclear: rare",
         lambda: prune.proximal_nuclear(0.1, every=2),
         lambda: prune.proximal_nuclear(0.0, every=2),
     ),
-    MethodRow("prune.nonzero: kept", prune.nonzero, prune.nonzero),
-    MethodRow(
+    Method("prune.nonzero: kept", prune.nonzero, prune.nonzero),
+    Method(
         "prune.one_shot: magnitudes, neurons", lambda: prune.one_shot(saliency.magnitude(), 0.5, pattern="neuron")
     ),
-    MethodRow(
+    Method(
         "prune.one_shot: snip, global",
         lambda: prune.one_shot(saliency.snip(energy, [1.0]), 0.6, "global"),
         lambda: prune.one_shot(saliency.snip(energy, [1.0]), 0.0, "global"),
         decides_early=True,
     ),
-    MethodRow(
+    Method(
         "prune.one_shot: wanda, 1:2", lambda: prune.one_shot(saliency.wanda(), pattern="1:2"), stats=inputs, ready=1
     ),
-    MethodRow("prune.magnitude: 1:2", lambda: prune.magnitude(pattern="1:2")),
-    MethodRow("prune.wanda: half", lambda: prune.wanda(0.5), lambda: prune.wanda(0.0), stats=inputs, ready=1),
-    MethodRow("prune.wanda: 1:2", lambda: prune.wanda(pattern="1:2"), stats=inputs, ready=1),
-    MethodRow(
+    Method("prune.magnitude: 1:2", lambda: prune.magnitude(pattern="1:2")),
+    Method("prune.wanda: half", lambda: prune.wanda(0.5), lambda: prune.wanda(0.0), stats=inputs, ready=1),
+    Method("prune.wanda: 1:2", lambda: prune.wanda(pattern="1:2"), stats=inputs, ready=1),
+    Method(
         "prune.sparsegpt: half",
         lambda: prune.sparsegpt(0.5, block=4),
         lambda: prune.sparsegpt(0.0),
@@ -277,14 +192,14 @@ _PRUNE = [
         projection=rounding,
         devices=rounding("float32"),
     ),
-    MethodRow(
+    Method(
         "prune.woodfisher: half",
         lambda: prune.woodfisher(example_energy, [EXAMPLES], 0.5, block=8, damping=1e-2),
         lambda: prune.woodfisher(example_energy, [EXAMPLES], 0.0, block=8, damping=1e-2),
         # Encoded again, the loss has other gradients, so other weights may go.
         projection=None, devices=rounding("float32"),
     ),
-    MethodRow(
+    Method(
         "prune.sparsegpt: 1:2",
         lambda: prune.sparsegpt(pattern="1:2"),
         # Zeros that were moved by another input's error are chosen anew among equals.
@@ -295,14 +210,14 @@ _PRUNE = [
     ),
 ]  # fmt: skip
 _LOWRANK = [
-    MethodRow(
+    Method(
         "lowrank.svd: rank",
         lambda: lowrank.svd(rank=2),
         lambda: lowrank.svd(rank=1.0, always=True),
         zero=rounding, projection=rounding, devices=rounding("float32"),
     ),
-    MethodRow("lowrank.svd: budget", lambda: lowrank.svd(budget=0.6), projection=rounding, devices=rounding("float32")),
-    MethodRow(
+    Method("lowrank.svd: budget", lambda: lowrank.svd(budget=0.6), projection=rounding, devices=rounding("float32")),
+    Method(
         "lowrank.svd: energy",
         lambda: lowrank.svd(energy=0.9),
         lambda: lowrank.svd(energy=1.0, always=True),
@@ -311,34 +226,32 @@ _LOWRANK = [
     ),
 ]  # fmt: skip
 _QUANT = [
-    MethodRow("quant.rtn: 8 bits, channel", quant.rtn, quant.rtn, snap=on_grid, projection=narrow),
-    MethodRow(
+    Method("quant.rtn: 8 bits, channel", quant.rtn, quant.rtn, snap=on_grid, projection=narrow),
+    Method(
         "quant.rtn: 4 bits, groups, affine",
         lambda: quant.rtn(4, granularity=2, symmetric=False),
         # Affine blocks whose range does not end on the grid move by less than a step when rounded again.
         projection=None,
     ),
-    MethodRow(
-        "quant.rtn: 2 bits, tensor, mse", lambda: quant.rtn(2, granularity="tensor", clip="mse"), projection=None
-    ),
-    MethodRow(
+    Method("quant.rtn: 2 bits, tensor, mse", lambda: quant.rtn(2, granularity="tensor", clip="mse"), projection=None),
+    Method(
         "quant.rtn: static activations", lambda: quant.rtn(activation="static"), projection=narrow, stats=seen, ready=1
     ),
-    MethodRow(
+    Method(
         "quant.fake_quant: 4 bits, channel",
         lambda: quant.fake_quant(4),
         lambda: quant.fake_quant(8),
         snap=on_grid,
         projection=narrow,
     ),
-    MethodRow(
+    Method(
         "quant.fake_quant: 8 bits, groups, affine",
         lambda: quant.fake_quant(8, granularity=2, symmetric=False),
         projection=None,
     ),
-    MethodRow("quant.fake_quant: 3 bits, mse", lambda: quant.fake_quant(3, clip="mse", every=2), projection=None),
-    MethodRow("quant.fake_quant: late", lambda: quant.fake_quant(4, begin=2), projection=narrow, ready=2),
-    MethodRow(
+    Method("quant.fake_quant: 3 bits, mse", lambda: quant.fake_quant(3, clip="mse", every=2), projection=None),
+    Method("quant.fake_quant: late", lambda: quant.fake_quant(4, begin=2), projection=narrow, ready=2),
+    Method(
         "quant.fake_quant: static activations",
         lambda: quant.fake_quant(activation="static"),
         projection=narrow,
@@ -348,25 +261,23 @@ _QUANT = [
 ]
 # Encoded again, a table is refitted from another start: k-means is no projection.
 _SHARE = [
-    MethodRow(
+    Method(
         "share.kmeans: linear",
         lambda: share.kmeans(4),
-        # Zeros that have no say would go to the nearest centroid.
+        # Zeros that have no say would go to the nearest centroid. A mean of equal numbers is a sum over a count.
         lambda: share.kmeans(64, ignore_zeros=False),
-        zero=mean, snap=few, projection=None, decides_early=True, devices=4.0,
+        zero=2.0, snap=few, projection=None, decides_early=True, devices=4.0,
     ),
-    MethodRow(
+    Method(
         "share.kmeans: optimal, zeros too",
         lambda: share.kmeans(6, init="optimal", ignore_zeros=False),
         projection=None,
     ),
-    MethodRow("share.kmeans: quantile", lambda: share.kmeans(3, init="quantile"), projection=None),
+    Method("share.kmeans: quantile", lambda: share.kmeans(3, init="quantile"), projection=None),
 ]  # fmt: skip
 _COMBINED = [
-    MethodRow(
-        "core.chain: mask, grid", lambda: core.chain(prune.magnitude(0.5), quant.fake_quant(4)), projection=narrow
-    ),
-    MethodRow(
+    Method("core.chain: mask, grid", lambda: core.chain(prune.magnitude(0.5), quant.fake_quant(4)), projection=narrow),
+    Method(
         "core.sequence: factors, grid",
         lambda: core.sequence(lowrank.svd(rank=2), quant.rtn(8)),
         projection=None,
@@ -375,9 +286,14 @@ _COMBINED = [
 ]
 
 # Views of nodes: products round activations, within ranges that learn.
-_NODES = [MethodRow("toys.ranged: nodes", toys.ranged)]
+_NODES = [Method("toys.ranged: nodes", toys.ranged)]
 
 ROWS = [*_UNIT, *_PRUNE, *_LOWRANK, *_QUANT, *_SHARE, *_COMBINED, *_NODES]
+
+
+def home(row: Method) -> str:
+    """`"package.method"`: what a package exports."""
+    return row.name.partition(":")[0]
 
 
 def exported() -> set[str]:

@@ -11,11 +11,10 @@ import numpy as np
 
 from compressjax import artifact, coding, core, interpret, numerics, tensors, testing
 from tests import helpers, toys
-from tests.conformance import draws, laws, nodes
-from tests.conformance.methods import MethodRow
+from tests.conformance import nodes
 
-SPEC = draws.Spec(seed=1)
-WIDE = draws.Spec(kind="wide", seed=1)
+SPEC = testing.Example(seed=1)
+WIDE = testing.Example(kind="wide", seed=1)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -35,8 +34,8 @@ class Mutant:
     says: str
 
 
-def _row(c: core.Compression, **settings: Any) -> MethodRow:
-    return MethodRow("mutant", lambda: c, **settings)
+def _row(c: core.Compression, **settings: Any) -> testing.Method:
+    return testing.Method("mutant", lambda: c, **settings)
 
 
 def _per_leaf(f: Callable[[jax.Array], Any]) -> core.Compression:
@@ -84,6 +83,12 @@ def _one_ulp() -> core.Compression:
         return jax.tree.map(lambda p, v: p + jax.lax.stop_gradient(v - p), params, seen)
 
     return c._replace(view=view)
+
+
+def _another_range() -> core.Compression:
+    """Stores the range of activations doubled: entries are those that were trained, products are not."""
+    c = toys.ranged()
+    return c._replace(encode=lambda p, s: c.encode(p, jax.tree.map(lambda r: 2 * r, s)))
 
 
 def _half_of_what_is_left() -> core.Compression:
@@ -289,7 +294,7 @@ def _mute(a: core.Compression, b: core.Compression) -> core.Compression:
     return core.chain(a, b)._replace(init=init)
 
 
-def _scaled() -> MethodRow:
+def _scaled() -> testing.Method:
     """Doubles; with rounding, the order of views shows."""
     return _row(
         core.on_values(
@@ -306,9 +311,11 @@ _MASK, _GRID, _FACTOR = (_row(make()) for make in (toys.mask, toys.grid, toys.fa
 MUTANTS = [
     Mutant(
         1, "stores every dtype as float32",
-        lambda _: laws.assert_shape(_row(_always_float32()), SPEC._replace(dtype="bfloat16")), "float32",
+        lambda _: testing.assert_shape(_row(_always_float32()), SPEC._replace(dtype="bfloat16")), "float32",
     ),
-    Mutant(1, "drops an axis", lambda _: laws.assert_shape(_row(_per_leaf(lambda x: x.ravel())), SPEC), "first/kernel"),
+    Mutant(
+        1, "drops an axis", lambda _: testing.assert_shape(_row(_per_leaf(lambda x: x.ravel())), SPEC), "first/kernel",
+    ),
     Mutant(
         1, "node with its axes reversed",
         lambda _: testing.assert_node_shape(_Transposed(jnp.ones((4, 2)), jnp.ones((2, 3)))), "the node says",
@@ -317,14 +324,17 @@ MUTANTS = [
         1, "node of another dtype",
         lambda _: testing.assert_node_shape(_Float32(_ONES[0].astype("bfloat16"), _ONES.astype("uint8"))), "bfloat16",
     ),
-    Mutant(2, "views an old mask", lambda _: laws.assert_view(_row(_stale_view()), SPEC), "at step 1"),
-    Mutant(2, "rounds in its straight-through formula", lambda _: laws.assert_view(_row(_one_ulp()), WIDE), "differs"),
-    Mutant(3, "shrinks", lambda _: laws.assert_projection(_row(_per_leaf(lambda x: 0.999 * x)), SPEC), "off by"),
-    Mutant(3, "prunes again", lambda _: laws.assert_projection(_row(_half_of_what_is_left()), SPEC), "off by"),
-    Mutant(4, "touches biases", lambda _: laws.assert_selection(_row(_touches_biases()), SPEC), "view changed"),
-    Mutant(4, "deaf to selectors", lambda _: laws.assert_selection(_MASK, SPEC, _deaf_to_selectors), "expected"),
+    Mutant(2, "views an old mask", lambda _: testing.assert_view(_row(_stale_view()), SPEC), "at step 1"),
     Mutant(
-        4, "content with nothing", lambda _: laws.assert_selection(_MASK, SPEC, _content_with_nothing),
+        2, "rounds in its straight-through formula", lambda _: testing.assert_view(_row(_one_ulp()), WIDE), "differs",
+    ),
+    Mutant(2, "stores another range", lambda _: testing.assert_view(_row(_another_range()), SPEC), "kernel/range: "),
+    Mutant(3, "shrinks", lambda _: testing.assert_projection(_row(_per_leaf(lambda x: 0.999 * x)), SPEC), "off by"),
+    Mutant(3, "prunes again", lambda _: testing.assert_projection(_row(_half_of_what_is_left()), SPEC), "off by"),
+    Mutant(4, "touches biases", lambda _: testing.assert_selection(_row(_touches_biases()), SPEC), "view changed"),
+    Mutant(4, "deaf to selectors", lambda _: testing.assert_selection(_MASK, SPEC, _deaf_to_selectors), "expected"),
+    Mutant(
+        4, "content with nothing", lambda _: testing.assert_selection(_MASK, SPEC, _content_with_nothing),
         "was accepted",
     ),
     Mutant(
@@ -342,12 +352,12 @@ MUTANTS = [
         5, "4 bits for 8", lambda _: testing.assert_lifted(_node("grid, dynamic activations"), 0, _coarse),
         "is off by",
     ),
-    Mutant(6, "state that drifts", lambda _: laws.assert_stability(_row(_drifting_state()), SPEC), "traces"),
+    Mutant(6, "state that drifts", lambda _: testing.assert_stability(_row(_drifting_state()), SPEC), "traces"),
     Mutant(
-        6, "init that reads values", lambda _: laws.assert_stability(_row(_reads_values()), SPEC),
+        6, "init that reads values", lambda _: testing.assert_stability(_row(_reads_values()), SPEC),
         "init reads values",
     ),
-    Mutant(6, "a lost shard", lambda _: laws.assert_stability(_GRID, SPEC, place=_loses_a_shard), "off by"),
+    Mutant(6, "a lost shard", lambda _: testing.assert_stability(_GRID, SPEC, place=_loses_a_shard), "off by"),
     Mutant(
         7, "node that counts no mask",
         lambda folder: _judge_size(folder, _FreeMask(_ONES, _ONES > 0), bits=helpers.brute_bits), "bits and holds",
@@ -371,17 +381,23 @@ MUTANTS = [
     Mutant(8, "NumPy rounds", lambda folder: _judge_decoder(folder, _coarse_decoder), "other entries"),
     Mutant(8, "NumPy drops an axis", lambda folder: _judge_decoder(folder, _flat_decoder), "decodes to shape"),
     Mutant(
-        9, "prunes at sparsity zero", lambda _: laws.assert_zero_limit(_row(toys.mask(), neutral=toys.mask), SPEC),
+        9, "prunes at sparsity zero", lambda _: testing.assert_zero_limit(_row(toys.mask(), neutral=toys.mask), SPEC),
         "off",
     ),
     Mutant(
         9, "loses a unit at full rank",
-        lambda _: laws.assert_zero_limit(
+        lambda _: testing.assert_zero_limit(
             _row(toys.factor(), neutral=lambda: _per_leaf(lambda x: x * (1 + 1e-6))), SPEC
         ),
         "off",
     ),
-    Mutant(10, "views backwards", lambda _: laws.composition(_scaled(), _GRID, SPEC, _backwards), "view and"),
-    Mutant(10, "does not check", lambda _: laws.composition(_FACTOR, _MASK, SPEC, _unchecked), "instead of a Value"),
-    Mutant(10, "refuses without a reason", lambda _: laws.composition(_MASK, _GRID, SPEC, _mute), "without a reason"),
+    Mutant(10, "views backwards", lambda _: testing.assert_composition(_scaled(), _GRID, SPEC, _backwards), "view and"),
+    Mutant(
+        10, "does not check", lambda _: testing.assert_composition(_FACTOR, _MASK, SPEC, _unchecked),
+        "instead of a Value",
+    ),
+    Mutant(
+        10, "refuses without a reason", lambda _: testing.assert_composition(_MASK, _GRID, SPEC, _mute),
+        "without a reason",
+    ),
 ]  # fmt: skip

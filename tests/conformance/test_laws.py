@@ -1,5 +1,6 @@
 """Every law over every row: all methods, all nodes, drawn shapes, dtypes and values."""
 
+import pathlib
 import tempfile
 
 import jax
@@ -10,15 +11,20 @@ from hypothesis import strategies as st
 
 from compressjax import core, tensors, testing
 from tests import helpers
-from tests.conformance import draws, laws, methods, nodes
+from tests.conformance import draws, methods, nodes
 
 SEEDS = st.integers(0, 1000)
-every_method_in_turn = pytest.mark.parametrize(
+every_method = pytest.mark.parametrize(
     ("turn", "row"), list(enumerate(methods.ROWS)), ids=lambda x: getattr(x, "name", "")
 )
-every_node = pytest.mark.parametrize("row", nodes.ROWS, ids=lambda row: row.name)
+every_node = pytest.mark.parametrize(("turn", "row"), list(enumerate(nodes.ROWS)), ids=lambda x: getattr(x, "name", ""))
+every_neutral = pytest.mark.parametrize(
+    ("turn", "row"), list(enumerate(row for row in methods.ROWS if row.neutral)), ids=lambda x: getattr(x, "name", "")
+)
 # One row of each method stands for it in pairs.
-_PAIRED = {row.exported: row for row in reversed(methods.ROWS) if row.exported not in ("core.chain", "core.sequence")}
+_PAIRED = {
+    methods.home(row): row for row in reversed(methods.ROWS) if methods.home(row) not in ("core.chain", "core.sequence")
+}
 # One method of each kind of contract: nothing; masks that move after the step, before it, over weights that all learn,
 # over some that learn; values pulled to zero; shifted weights from statistics; scores of the whole tree; factors,
 # grids, tables, views of nodes.
@@ -31,14 +37,9 @@ KINDS = [
 ]  # fmt: skip
 
 
-def _turn(i: int) -> draws.Spec:
-    """The tree on which a law that compiles much per example judges row `i`."""
-    return draws.Spec(*draws.VARIANTS[0 if i % 4 < 2 else 1 + i % 2], draws.KINDS[i % 5], seed=i)
-
-
-every_method_once = pytest.mark.parametrize(
-    ("row", "spec"), [pytest.param(row, _turn(i), id=row.name) for i, row in enumerate(methods.ROWS)]
-)
+def _turn(i: int) -> testing.Example:
+    """The tree on which row `i` is judged: every dtype, rank and kind of values has its turn."""
+    return testing.Example(*draws.VARIANTS[0 if i % 4 < 2 else 1 + i % 2], draws.KINDS[i % 5], seed=i)
 
 
 def drawn(row: nodes.NodeRow, seed: int, dtype: str, size: int) -> core.Node:
@@ -49,7 +50,7 @@ some_node = given(seed=SEEDS, dtype=st.sampled_from(nodes.DTYPES), size=st.integ
 
 
 def test_every_method_has_a_row() -> None:
-    rows = {row.exported for row in methods.ROWS}
+    rows = {methods.home(row) for row in methods.ROWS}
     assert methods.exported() - rows == set()
     assert len({row.name for row in methods.ROWS}) == len(methods.ROWS)
 
@@ -61,83 +62,74 @@ def test_every_node_has_a_row() -> None:
     assert len({row.name for row in nodes.ROWS}) == len(nodes.ROWS)
 
 
-@every_method_in_turn
-@settings(max_examples=4)
+@every_method
+def test_method(turn: int, row: testing.Method, tmp_path: pathlib.Path) -> None:
+    """Laws 1 to 4, 6 and 7, on one tree with values of two kinds: together, because they share compiled functions."""
+    spec = _turn(turn)
+    for each in (spec, spec._replace(kind=draws.KINDS[(turn + 2) % 5], seed=turn + 1)):
+        _stored(row, each, tmp_path)
+    testing.assert_selection(row, spec)
+    testing.assert_stability(row, spec)
+
+
+@pytest.mark.thorough
+@every_method
+@settings(max_examples=8)
 @given(data=st.data())
-def test_what_is_stored(turn: int, row: methods.MethodRow, data: st.DataObject) -> None:
-    """Laws 1, 2, 3 and 7 of methods, which share the compiled method; the nodes' own rows judge law 8."""
-    spec = data.draw(draws.specs((draws.VARIANTS[0], draws.VARIANTS[1 + turn % 2])))
-    laws.assert_shape(row, spec)
-    laws.assert_view(row, spec)
-    laws.assert_projection(row, spec)
+def test_what_is_stored(turn: int, row: testing.Method, data: st.DataObject) -> None:
+    """Laws 1, 2, 3 and 7 on drawn trees."""
     with tempfile.TemporaryDirectory() as folder:
-        for run in laws.runs(row, spec, (3,)):
-            testing.assert_size(run.tree, folder)
+        _stored(row, data.draw(draws.specs((draws.VARIANTS[0], draws.VARIANTS[1 + turn % 2]))), pathlib.Path(folder))
+
+
+def _stored(row: testing.Method, spec: testing.Example, folder: pathlib.Path) -> None:
+    """The nodes' own rows judge law 8."""
+    testing.assert_shape(row, spec)
+    testing.assert_view(row, spec)
+    testing.assert_projection(row, spec)
+    for run in row.runs(spec, (3,)):
+        testing.assert_size(run.tree, folder, bits=helpers.brute_bits)
 
 
 @every_node
-@settings(max_examples=3)
-@some_node
-def test_shape_of_nodes(row: nodes.NodeRow, seed: int, dtype: str, size: int) -> None:
-    testing.assert_node_shape(drawn(row, seed, dtype, size))
+def test_node(turn: int, row: nodes.NodeRow, tmp_path: pathlib.Path) -> None:
+    """Laws 1, 5, 7 and 8 of one node; those that compile nothing, of another size and dtype as well."""
+    node = drawn(row, turn, nodes.DTYPES[turn % 3], turn % 2)
+    testing.assert_lifted(node, turn)
+    testing.assert_sharded(node, turn)
+    for each in (node, drawn(row, turn + 1, nodes.DTYPES[(turn + 1) % 3], (turn + 1) % len(nodes.SIZES))):
+        testing.assert_node_shape(each)
+        tree = {"w": each, "b": helpers.array(turn, (3,), each.dtype.name), "n": jax.numpy.arange(3)}
+        testing.assert_size(tree, tmp_path, bits=helpers.brute_bits)
+        testing.assert_lossless(tree, tmp_path)
+        testing.assert_decoded(tree, tmp_path)
 
 
-@every_method_once
-def test_selection(row: methods.MethodRow, spec: draws.Spec) -> None:
-    laws.assert_selection(row, spec)
-
-
-every_node_once = pytest.mark.parametrize(
-    ("turn", "row"), list(enumerate(nodes.ROWS)), ids=lambda x: getattr(x, "name", "")
-)
-
-
-@every_node_once
-@settings(max_examples=2)
-@given(seed=SEEDS, size=st.integers(0, 1))
-def test_lift(turn: int, row: nodes.NodeRow, seed: int, size: int) -> None:
-    testing.assert_lifted(drawn(row, seed, nodes.DTYPES[turn % 3], size), seed)
-
-
-@every_node_once
-def test_lift_under_sharding(turn: int, row: nodes.NodeRow) -> None:
-    testing.assert_sharded(drawn(row, turn, nodes.DTYPES[(turn + 1) % 3], 0), turn)
-
-
-@every_method_once
-def test_stability(row: methods.MethodRow, spec: draws.Spec) -> None:
-    laws.assert_stability(row, spec)
-
-
+@pytest.mark.thorough
 @every_node
-@settings(max_examples=3)
+@settings(max_examples=8)
 @some_node
-def test_size_of_nodes(row: nodes.NodeRow, seed: int, dtype: str, size: int) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        tree = {"w": drawn(row, seed, dtype, size), "n": jax.numpy.arange(3)}
-        testing.assert_size(tree, folder, bits=helpers.brute_bits)
+def test_drawn_nodes(turn: int, row: nodes.NodeRow, seed: int, dtype: str, size: int) -> None:
+    """All laws of nodes."""
+    testing.check_node(drawn(row, seed, dtype, size))
 
 
-@every_node
-@settings(max_examples=2)
-@some_node
-def test_lossless_nodes(row: nodes.NodeRow, seed: int, dtype: str, size: int) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        tree = {"w": drawn(row, seed, dtype, size), "b": helpers.array(seed, (3,), dtype)}
-        testing.assert_lossless(tree, folder)
-        testing.assert_decoded(tree, folder)
+@every_neutral
+def test_zero_limit(turn: int, row: testing.Method) -> None:
+    testing.assert_zero_limit(row, testing.Example(*draws.VARIANTS[turn % 2], draws.KINDS[turn % 5], seed=turn))
 
 
-@pytest.mark.parametrize("row", [row for row in methods.ROWS if row.neutral], ids=lambda row: row.name)
-@settings(max_examples=2)
+@pytest.mark.thorough
+@every_neutral
+@settings(max_examples=8)
 @given(spec=draws.specs(draws.VARIANTS[:2]))
-def test_zero_limit(row: methods.MethodRow, spec: draws.Spec) -> None:
-    laws.assert_zero_limit(row, spec)
+def test_zero_limit_of_drawn_trees(turn: int, row: testing.Method, spec: testing.Example) -> None:
+    testing.assert_zero_limit(row, spec)
 
 
 @pytest.mark.parametrize("combine", [core.chain, core.sequence], ids=["chain", "sequence"])
-@pytest.mark.parametrize("first", KINDS, ids=lambda row: row.exported)
-def test_composition(first: methods.MethodRow, combine) -> None:
+@pytest.mark.parametrize("first", KINDS, ids=methods.home)
+def test_composition(first: testing.Method, combine) -> None:
     """Every ordered pair of kinds, on one tree; their compiled parts are shared."""
     _compose(first, KINDS, combine)
 
@@ -145,18 +137,18 @@ def test_composition(first: methods.MethodRow, combine) -> None:
 @pytest.mark.thorough
 @pytest.mark.parametrize("combine", [core.chain, core.sequence], ids=["chain", "sequence"])
 @pytest.mark.parametrize("first", _PAIRED.values(), ids=_PAIRED)
-def test_composition_of_all(first: methods.MethodRow, combine) -> None:
+def test_composition_of_all(first: testing.Method, combine) -> None:
     """Every ordered pair of methods."""
     _compose(first, list(_PAIRED.values()), combine)
 
 
-def _compose(first: methods.MethodRow, others: list[methods.MethodRow], combine) -> None:
+def _compose(first: testing.Method, others: list[testing.Method], combine) -> None:
     problems = {}
     for second in others:
         try:
-            laws.composition(first, second, draws.Spec(*draws.VARIANTS[0], seed=1), combine)
+            testing.assert_composition(first, second, testing.Example(*draws.VARIANTS[0], seed=1), combine)
         except testing.Broken as error:
-            problems[second.exported] = str(error)
+            problems[methods.home(second)] = str(error)
     assert problems == {}
 
 
@@ -181,5 +173,5 @@ RUN = {
         for first, second in pairs
     ],
 )
-def test_pairs_that_must_run(combine, first: methods.MethodRow, second: methods.MethodRow) -> None:
-    assert laws.composition(first, second, draws.Spec(*draws.VARIANTS[0], seed=1), combine)
+def test_pairs_that_must_run(combine, first: testing.Method, second: testing.Method) -> None:
+    assert testing.assert_composition(first, second, testing.Example(*draws.VARIANTS[0], seed=1), combine)

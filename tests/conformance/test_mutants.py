@@ -7,8 +7,7 @@ import pytest
 
 from compressjax import core, testing
 from tests import toys
-from tests.conformance import draws, laws, mutants
-from tests.conformance.methods import MethodRow
+from tests.conformance import mutants
 
 
 @pytest.mark.mutant
@@ -23,17 +22,7 @@ def test_every_law_has_a_mutant() -> None:
 
 
 @pytest.mark.parametrize("make", [toys.mask, toys.grid, toys.factor], ids=lambda make: make.__name__)
-def test_what_mutants_were_made_from_is_accepted(make, tmp_path: pathlib.Path) -> None:
-    row = MethodRow("original", make)
-    for law in (
-        laws.assert_shape,
-        laws.assert_view,
-        laws.assert_projection,
-        laws.assert_selection,
-        laws.assert_stability,
-    ):
-        law(row, mutants.SPEC)
-    tree = list(laws.runs(row, mutants.SPEC))[-1].tree
-    testing.assert_size(tree, tmp_path)
-    testing.assert_lossless(tree, tmp_path)
-    assert laws.composition(MethodRow("factor", toys.factor), row, draws.Spec(), core.sequence)
+def test_what_mutants_were_made_from_is_accepted(make) -> None:
+    assert "stability" in testing.check_method(make, examples=(mutants.SPEC,))
+    factor, original = testing.Method("factor", toys.factor), testing.Method("original", make)
+    assert testing.assert_composition(factor, original, mutants.SPEC, core.sequence)

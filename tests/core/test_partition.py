@@ -55,7 +55,7 @@ def test_combined_rules() -> None:
 
 
 def test_compressing_what_is_compressed_already() -> None:
-    once = core.compress(PARAMS, {"a/kernel": toys.factor()})
+    once = core.compress(PARAMS, {"a/kernel": toys.factor()}, on_unchanged="ignore")
     twice = core.compress(once, {"a/kernel/left": toys.grid()})
     assert isinstance(twice["a"]["kernel"].left, tensors.Quantized)
     assert not core.is_node(twice["a"]["kernel"].right)
@@ -67,6 +67,23 @@ def test_statistics_reach_the_method() -> None:
     np.testing.assert_array_equal(tree["a"]["kernel"], np.zeros((4, 6)))
     with pytest.raises(ValueError, match="run observe and pass stats="):
         core.compress(PARAMS, {"a/kernel": toys.weighted()})
+
+
+def test_a_rule_that_does_nothing_is_refused() -> None:
+    every = {"a/kernel": toys.mask(1.0), ".*kernel": toys.grid(), ".*": core.identity()}
+    with pytest.raises(ValueError, match="toy.mask changed no value and saved no byte of a/kernel; use stronger"):
+        core.compress(PARAMS, every)
+    with pytest.warns(core.UnchangedWarning, match="toy.factor changed no value and saved no byte of a/kernel, b/ker"):
+        core.compress(PARAMS, {core.kernels: toys.factor()}, on_unchanged="warn")
+    part = PARAMS | {"b": {"kernel": jnp.zeros((6, 2))}}
+    tree = core.compress(part, {".*kernel": toys.mask(0.5)})  # zeros stay zeros, and "a" changes
+    assert isinstance(tree["b"]["kernel"], tensors.Masked)
+    keep = core.from_encode("keep", lambda path, x, stats: x)
+    with pytest.raises(ValueError, match="keep changed no value and saved no byte of a/kernel;"):
+        jax.eval_shape(lambda p: core.compress(p, {"a/kernel": keep}), PARAMS)
+    jax.eval_shape(lambda p: core.compress(p, {"a/kernel": toys.factor()}), PARAMS)
+    constant = jax.jit(lambda: core.compress(PARAMS, {"a/kernel": toys.grid()}))()
+    assert isinstance(constant["a"]["kernel"], tensors.Quantized)
 
 
 def ready(c: core.Compression, params: Any = PARAMS) -> Any:

@@ -1,5 +1,6 @@
-"""What launchers share: how they end, and how they name themselves."""
+"""Shared parts of launchers: exit codes and command lines."""
 
+import copy
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -34,3 +35,42 @@ def test_the_command_is_as_one_would_type_it(monkeypatch, module):
     monkeypatch.setattr(sys.modules["__main__"], "__spec__", SimpleNamespace(name=module))
     monkeypatch.setattr(sys, "argv", ["anything", "--workdir=a folder"])
     assert app.command() == "python -m experiments.reproduce '--workdir=a folder'"
+
+
+CONFIG = {
+    "stages": (("train", {"label": "teacher", "epochs": 1.0}), ("prune.gradual", {"end": 0.5, "train": {"soft": 0.5}})),
+    "methods": (("snip", ("prune.one_shot", {"saliency": ("saliency.snip", {"batches": {"n": 8}})})),),
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "get", "value"),
+    [
+        ("teacher.epochs=2.0", lambda c: c["stages"][0][1]["epochs"], 2.0),
+        ("gradual.train.soft=0.9", lambda c: c["stages"][1][1]["train"]["soft"], 0.9),
+        ("gradual.distribution=erk", lambda c: c["stages"][1][1]["distribution"], "erk"),
+        ("gradual.select=.*kernel=1", lambda c: c["stages"][1][1]["select"], ".*kernel=1"),
+        (
+            "snip.saliency.batches.examples=16",
+            lambda c: c["methods"][0][1][1]["saliency"][1]["batches"]["examples"],
+            16,
+        ),
+    ],
+)
+def test_one_setting_is_changed_by_the_label_of_its_stage(text, get, value):
+    config = copy.deepcopy(CONFIG)
+    app.override(config, text)
+    assert get(config) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("prune.end=1", "no 'prune'.*teacher, gradual, snip"),
+        ("gradual=1", "LABEL.SETTING"),
+        ("gradual.end.x=1", "'end' has"),
+    ],
+)
+def test_a_setting_that_has_no_place_is_refused(text, said):
+    with pytest.raises(ValueError, match=said):
+        app.override(copy.deepcopy(CONFIG), text)

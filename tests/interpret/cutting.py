@@ -1,4 +1,4 @@
-"""Networks to cut, and the definition that a cut is held against: zeros in the weights."""
+"""Networks to prune, and the reference for pruning: zeros in the weights."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def filled(tree: Any, seed: int = 0) -> Any:
 
 
 def change(tree: Any, groups: list[interpret.Group], kept: dict[str, list[int]], zero: bool) -> Any:
-    """Cuts units out of every member, or sets them to zero; one position after the other."""
+    """Removes units from every member, or sets them to zero."""
     out = {path_string(path): np.array(leaf) for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]
            if hasattr(leaf, "shape") and not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)}  # fmt: skip
     gone: dict[tuple[str, int], set[int]] = {}
@@ -46,7 +46,7 @@ def change(tree: Any, groups: list[interpret.Group], kept: dict[str, list[int]],
 
 
 def half(groups: list[interpret.Group], seed: int = 0, notes: bool = True) -> dict[str, list[int]]:
-    """A random half of every group that can be cut."""
+    """A random half of every group that can be pruned."""
     draw = np.random.default_rng(seed)
     return {
         g.name: sorted(draw.choice(g.units, (g.units + 1) // 2, replace=False).tolist())
@@ -56,7 +56,7 @@ def half(groups: list[interpret.Group], seed: int = 0, notes: bool = True) -> di
 
 
 def agrees(fn: Any, params: Any, *args: Any, tolerance: float = 1e-5, seed: int = 0) -> list[str]:
-    """Cuts half of every group and compares with the masked function; returns the names of the groups."""
+    """Prunes half of every group and compares with the masked function; returns the names of the groups."""
     groups = interpret.couplings(fn)(params, *args)
     kept = half(groups, seed)
     masked = jax.jit(fn)(change(params, groups, kept, zero=True), *args)
@@ -78,7 +78,7 @@ class Block(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
-        """Two convolutions and the way around them."""
+        """Two convolutions and the skip connection."""
         y = nn.Conv(self.mid, (3, 3), strides=self.stride, use_bias=False)(x)
         y = nn.relu(nn.BatchNorm(use_running_average=not train)(y))
         y = nn.Conv(self.width, (3, 3), use_bias=False)(y)
@@ -150,7 +150,7 @@ def _rms(x: jax.Array, scale: jax.Array) -> jax.Array:
 
 
 def rope(x: jax.Array) -> jax.Array:
-    """Rotary positions of `[n, t, heads, size]`: the entries of the two halves are turned in pairs."""
+    """Rotary positions of `[n, t, heads, size]`: rotates pairs of entries from the two halves."""
     half = x.shape[-1] // 2
     angle = jnp.arange(x.shape[1])[:, None] / 10000.0 ** (jnp.arange(half)[None] / half)
     cos, sin = jnp.cos(angle)[None, :, None], jnp.sin(angle)[None, :, None]

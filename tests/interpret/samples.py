@@ -1,4 +1,4 @@
-"""Every kind of node for any dense shape, with NumPy references: what the tests of the interpreter share."""
+"""Every kind of node for any dense shape, with NumPy references: shared by the tests of the interpreter."""
 
 import functools
 import itertools
@@ -147,12 +147,12 @@ def lifted(f: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def quick(f: Callable[..., Any]) -> Callable[..., Any]:
-    """`jax.jit` whose machine code the compiler does not polish, for programs of many small nodes that run once."""
+    """`jax.jit` with few compiler optimizations, for programs of many small nodes that run once."""
     return jax.jit(f, compiler_options={"xla_backend_optimization_level": 0})
 
 
 def compiled(f: Callable[..., dict[Any, Any]], *args: Any) -> dict[Any, Any]:
-    """What `f` makes of nodes, all of it in one compiled program; reasons for `Dense` go past the compiler."""
+    """Results of `f` on nodes, in one compiled program; `Dense` reasons bypass the compiler."""
     reasons: dict[Any, Any] = {}
 
     def run(*args: Any) -> dict[Any, Any]:
@@ -177,7 +177,7 @@ def statuses(f: Callable[..., Any], *args: Any) -> set[tuple[str, str]]:
 
 
 def errors(node: tensors.Quantized, x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-    """What every activation may be off by, when those over `axes` share a scale."""
+    """Error bound of every rounded activation, if those over `axes` share a scale."""
     size = np.abs(helpers.float64(x))
     if node.activation == "static":
         step = float(np.asarray(node.activation_scale))
@@ -215,7 +215,7 @@ def _spread(x: np.ndarray, axis: int, step: int) -> np.ndarray:
 
 
 def _pad(x: np.ndarray, padding: Any) -> np.ndarray:
-    """Negative padding cuts off."""
+    """Negative padding removes entries."""
     x = np.pad(x, [(0, 0), (0, 0), *((max(lo, 0), max(hi, 0)) for lo, hi in padding)])
     cut = tuple(slice(max(-lo, 0), d - max(-hi, 0)) for (lo, hi), d in zip(padding, x.shape[2:]))
     return x[(slice(None), slice(None), *cut)]

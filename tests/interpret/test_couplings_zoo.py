@@ -1,4 +1,4 @@
-"""Architectures that rearrange channels in ways of their own: masked equals narrowed, and nothing else is frozen."""
+"""Architectures with unusual channel layouts: masked equals narrowed, and no other group is frozen."""
 
 import flax.linen as nn
 import jax
@@ -40,7 +40,7 @@ class Upward(nn.Module):
 
 
 class Densely(nn.Module):
-    """Features concatenated with all that came before."""
+    """Features concatenated with all earlier ones."""
 
     @nn.compact
     def __call__(self, x):

@@ -1,4 +1,4 @@
-"""A node that is defined outside the package has every right of the package's own, by its own methods alone."""
+"""A node from outside the package works like the package's own nodes, without other registration."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from tests.interpret import samples
 
 @core.node
 class Scaled(core.Node):
-    """`W_io = B_io s_o`; it moves no axes and convolves nothing natively."""
+    """`W_io = B_io s_o`, without native layout changes or convolutions."""
 
     base: Any = core.value()
     factor: Any = core.value()
@@ -46,8 +46,8 @@ class Scaled(core.Node):
     def multiply_adds(self) -> int:
         return ops.multiply_adds(self.base) + self.factor.size
 
-    def partition(self, axes: tuple[Any, ...], sizes: Any) -> Any:
-        return ops.rebuild(lambda b: Scaled(b, Spec(axes[-1])), ops.partition(self.base, axes, sizes))
+    def specs(self, axes: tuple[Any, ...], sizes: Any) -> Any:
+        return ops.rebuild(lambda b: Scaled(b, Spec(axes[-1])), ops.specs(self.base, axes, sizes))
 
 
 def scaled(draw: Any, *shape: int, rank: int = 2) -> Scaled:
@@ -124,6 +124,6 @@ def test_it_is_observed_through_prepared_scanned_counted_and_parted() -> None:
     assert samples.statuses(loop, stack, x) == {("dot_general", "native")}
 
     assert measure.multiply_adds({"w": node})["w"] == (16, 2 * 4 * 2 + 4)
-    specs = ops.partition(node, Spec(None, "d"), {"d": 2})
+    specs = ops.specs(node, Spec(None, "d"), {"d": 2})
     assert (specs.base.right, specs.factor) == (Spec(None, "d"), Spec("d"))
     assert core.node_types()[f"{__name__}:Scaled"] is Scaled

@@ -98,8 +98,11 @@ def test_bad_input(params, batches):
         measure.sensitivity(loss, params, [])
     with pytest.raises(ValueError, match=r"sparsities=\(1.0,\) in \[0, 1\)"):
         measure.estimated_sensitivity(loss, params, batches, (1.0,))
-    with pytest.raises(ValueError, match=r"scores say nothing of \['b'\]"):
+    with pytest.raises(ValueError, match=r"no scores for \['b'\]"):
         measure.sensitivity(loss, params, batches, scores={"a": params["a"]})
+    for curves in (measure.sensitivity, measure.estimated_sensitivity):
+        with pytest.raises(ValueError, match="the loss of the unpruned parameters is nan"):
+            curves(lambda p, b: jnp.nan * jnp.sum(p["a"]), params, batches[:1], (0.5,))
     one = measure.Sensitivity((0.5,), 0.0, {"a": np.ones(1)}, {"a": 1})
     with pytest.raises(ValueError, match="cannot be compared"):
         measure.agreement(one, one._replace(sparsities=(0.6,)))

@@ -1,6 +1,7 @@
 """Formatting."""
 
 import json
+from xml.etree import ElementTree
 
 import jax.numpy as jnp
 import numpy as np
@@ -31,12 +32,21 @@ def test_markdown():
     ]
 
 
-@pytest.mark.parametrize("form", [measure.table, measure.markdown])
+def test_html_is_escaped_and_parses():
+    text = measure.html([{"why": "<b> & more", "bytes": 1234}])
+    found = [(cell.tag, cell.text, cell.get("style")) for row in ElementTree.fromstring(text) for cell in row]
+    assert found == [
+        ("th", "why", "text-align:left"), ("th", "bytes", "text-align:right"),
+        ("td", "<b> & more", "text-align:left"), ("td", "1,234", "text-align:right"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("form", [measure.table, measure.markdown, measure.html])
 def test_no_rows_is_no_text(form):
     assert form([]) == ""
 
 
-@pytest.mark.parametrize("form", [measure.table, measure.markdown])
+@pytest.mark.parametrize("form", [measure.table, measure.markdown, measure.html])
 def test_an_unknown_column_is_refused(form):
     with pytest.raises(ValueError, match=r"no row has the columns \['size'\]; there are \['path'"):
         form(ROWS, ["path", "size"])
@@ -63,5 +73,5 @@ def test_jsonable(value, expected):
 
 @pytest.mark.parametrize("value", [object(), {"a": b"bytes"}, 1j, {1, 2}])
 def test_what_json_cannot_hold_is_refused(value):
-    with pytest.raises(ValueError, match="has no form in JSON"):
+    with pytest.raises(ValueError, match="is not valid JSON"):
         measure.jsonable(value)

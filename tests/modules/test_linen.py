@@ -154,7 +154,7 @@ def test_update_may_not_change_the_structure():
     wrapped = modules.Compressed(nn.Dense(3), toys.weighted())
     variables = modules.attach(nn.Dense(3).init(KEYS, X), toys.weighted())
     stats = {"kernel": {"norm": jnp.ones(8)}}
-    with pytest.raises(ValueError, match=r"toy.weighted: the step turns the state .* compress\(\)"):
+    with pytest.raises(ValueError, match=r"toy.weighted: the step changes the structure of the state .* compress\(\)"):
         wrapped.apply(variables, stats, mutable=["compression"], method="after_step")
 
 

@@ -147,7 +147,7 @@ class Scaled(Above):
 
 @pytest.mark.parametrize(
     ("kind", "reason"),
-    [(Above, r"does not run: TypeError: .*with integers: Above at the root\): set the new one.*shrink returned"),
+    [(Above, r"does not run: TypeError: .*with integers: Above at the root\): set the new width.*shrink returned"),
      (Scaled, "scale or a mean")],
 )  # fmt: skip
 def test_widths_of_your_own_are_yours_to_set(kind, reason):

@@ -1,4 +1,4 @@
-"""Code that leaves sharding to the compiler, on meshes whose shardings are types."""
+"""Automatic sharding on meshes with explicit axes."""
 
 import jax
 import jax.numpy as jnp
@@ -36,7 +36,7 @@ def test_sorts_and_reshapes_keep_the_type_of_what_they_resemble():
 
 
 def test_without_the_detour_a_sort_is_refused():
-    # If JAX learns to do it, the detour may go.
+    # If JAX supports this, the workaround can be removed.
     with jax.set_mesh(mesh("Explicit")):
         x = jax.device_put(X, NamedSharding(mesh("Explicit"), PartitionSpec("data", "model")))
         with pytest.raises(Exception, match="(?i)shard"):

@@ -33,7 +33,7 @@ def test_singular_without_damping_falls_back():
     assert found.fallback
     assert np.isfinite(u).all()
     np.testing.assert_allclose(np.tril(u, -1), 0, atol=1e-4 * np.abs(u).max())
-    # On the inputs that were seen, the root still inverts.
+    # On the span of the inputs, the root still inverts.
     values, vectors = np.linalg.eigh(h.astype(np.float64))
     seen = vectors[:, -3:]
     np.testing.assert_allclose(seen.T @ u.T @ u @ seen, np.diag(1 / values[-3:]), rtol=0.05, atol=0.05 / values[-3])

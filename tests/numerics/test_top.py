@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from compressjax.numerics import top_along, top_mask, top_masks
 from compressjax.numerics._top import _search
 
-# Compiled once: outside of jit, the loops inside would be compiled anew at every call.
+# Compiled once: outside of jit, the loops inside would be compiled again at every call.
 top = jax.jit(top_mask)
 tops = jax.jit(top_masks)
 SPECIAL = np.array([0.0, -0.0, -1.0, 1.0, 2e-38, -2e-38, 3.4e38, -3.4e38, np.inf, -np.inf, 2.5, 2.5], np.float32)
@@ -91,7 +91,7 @@ EXTREME = st.sampled_from([0, 1, 2, 7, 2**16, 2**31 - 1, 2**31, 2**32 - 3, 2**32
 
 @given(st.lists(EXTREME, min_size=9, max_size=9), st.integers(0, 9))
 def test_the_search_on_lopsided_numbers_ends_where_sorting_does(numbers, wanted):
-    """Interpolation is of no use among these; the halving that follows must find the same place."""
+    """Interpolation fails here; the bisection that follows must find the same threshold."""
     passes = []
     found, surplus = search(jnp.asarray(np.array(numbers, np.uint32)), wanted, passes)
     reached = sorted(numbers, reverse=True)
@@ -103,7 +103,7 @@ def test_the_search_on_lopsided_numbers_ends_where_sorting_does(numbers, wanted)
 
 @pytest.mark.parametrize("length", [1, 4, 32, 33])
 def test_rows_are_ranked_alone(length, draw):
-    """Short and long ones, along any axis, ties and what is no number among them."""
+    """Short and long axes, with ties and NaN."""
     rows = draw.choice([*SPECIAL, np.nan], size=(50, length)).astype(np.float32)
     for count in {0, 1, length // 2, length}:
         want = np.stack([top(jnp.asarray(row), count) for row in rows])
@@ -113,7 +113,7 @@ def test_rows_are_ranked_alone(length, draw):
 
 
 def test_masks_go_through_other_transformations(key):
-    """The loop counts integers, so derivatives pass it by, and batches run until the last one is done."""
+    """The loop counts integers, so derivatives ignore it; batches run until the last one is done."""
     rows = jnp.abs(jax.random.normal(key, (3, 50)))
     masks = jax.vmap(top_mask, in_axes=(0, 0))(rows, jnp.array([0, 7, 50]))
     for row, mask, count in zip(rows, masks, (0, 7, 50)):

@@ -1,12 +1,12 @@
-"""What a researcher writes in a file of their own: a node, declared with one decorator, and its NumPy decoder."""
+"""What a researcher writes in a file of their own: a node with its NumPy decoder, and methods."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compressjax import coding, core
+from compressjax import coding, core, tensors
 
 
 @core.node
@@ -45,3 +45,32 @@ def ternary(x: jax.Array) -> Ternary:
     """Rounds a matrix `[in, out]`, zero below half of the mean magnitude."""
     size = jnp.abs(x).mean(0, keepdims=True)
     return Ternary(size[0], jnp.where(jnp.abs(x) < size / 2, 0, jnp.sign(x)).astype(jnp.int8), source=("toy", 1))
+
+
+def ternarize() -> core.Compression:
+    """A method that needs no training: every kernel becomes the node."""
+    return core.from_encode("ternarize", lambda path, x, stats: ternary(x))
+
+
+class RisingState(NamedTuple):
+    """Steps taken, and masks by path."""
+
+    step: jax.Array
+    masks: dict[str, jax.Array]
+
+
+def rising(share: float = 0.3, steps: int = 2) -> core.Compression:
+    """A method that trains: masks what lies below a share of the largest magnitude; the share rises for some steps."""
+
+    def after_step(flat: dict[str, Any], state: RisingState, stats: Any) -> tuple[dict[str, Any], RisingState]:
+        level = share * jnp.minimum((state.step + 1) / steps, 1.0)
+        kept = {path: state.masks[path] & (jnp.abs(x) >= level * jnp.abs(x).max()) for path, x in flat.items()}
+        return flat, RisingState(state.step + 1, kept)
+
+    return core.on_values(
+        f"rising(share={share}, steps={steps})",
+        init=lambda flat: RisingState(jnp.int32(0), {path: jnp.ones_like(x, bool) for path, x in flat.items()}),
+        masks=lambda flat, state: core.Masks(state.masks),
+        after_step=after_step,
+        encode=lambda flat, state: {path: tensors.Masked(x, state.masks[path]) for path, x in flat.items()},
+    )

@@ -16,7 +16,8 @@ CASES = ["gradual, explicit", *(f"{name}, auto" for name in sharded_update.METHO
 
 @pytest.fixture(scope="module")
 def told():
-    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
+    more = "--xla_force_host_platform_device_count=8"  # the last of two counts
+    flags = {"XLA_FLAGS": f"{os.environ['XLA_FLAGS']} {more}", "JAX_PLATFORMS": "cpu"}
     env = {**os.environ, **flags, "PYTHONPATH": str(ROOT)}
     script = str(ROOT / "tests" / "prune" / "sharded_update.py")
     done = subprocess.run([sys.executable, script], capture_output=True, env=env, check=False, timeout=300)

@@ -46,11 +46,6 @@ def sharded_loss(params, batch):
     return jnp.mean(jnp.square(sharded_forward(params, batch[0]) - batch[1]))
 
 
-def both(names, *automatic):
-    """All with axes of types; with axes of the compiler some, as the laws of methods have them on two devices."""
-    return [(name, "explicit") for name in names] + [(name, "auto") for name in automatic]
-
-
 def placed(mesh, params):
     return {
         name: {leaf: jax.device_put(x, NamedSharding(mesh, SPECS[leaf])) for leaf, x in layer.items()}
@@ -114,15 +109,16 @@ def trained(kind):
         return train(dict.fromkeys(TRAINED, placed(mesh, PARAMS)))
 
 
-@pytest.mark.parametrize("kind", ["auto", "explicit"])
-@pytest.mark.parametrize("name", TRAINED)
-def test_a_training_on_a_mesh_equals_one_on_a_device(name, kind):
+# The laws of methods have axes of the compiler, on two devices.
+@pytest.mark.parametrize("kind", helpers.quick(["auto", "explicit"], "explicit"))
+def test_a_training_on_a_mesh_equals_one_on_a_device(kind):
     (wants, _), (gots, stored) = trained("single"), trained(kind)
-    want, got = (core.values(tree[name]) for tree in (wants, gots))
-    assert helpers.difference(core.materialize(stored[name]), gots[name]) == ""
-    assert any((np.asarray(x) == 0).any() for x in want.values()) or name == "proximal_nuclear"
-    for path, x in want.items():
-        np.testing.assert_allclose(got[path], x, rtol=1e-4, atol=1e-5, err_msg=path)
+    for name in TRAINED:
+        want, got = (core.values(tree[name]) for tree in (wants, gots))
+        assert helpers.difference(core.materialize(stored[name]), gots[name]) == "", name
+        assert any((np.asarray(x) == 0).any() for x in want.values()) or name == "proximal_nuclear"
+        for path, x in want.items():
+            np.testing.assert_allclose(got[path], x, rtol=1e-4, atol=1e-5, err_msg=f"{name}: {path}")
 
 
 AT_ONCE = {
@@ -155,12 +151,21 @@ SCORES = {
 }
 
 
-@pytest.mark.parametrize(
-    ("name", "kind"), both([*AT_ONCE, *SCORES, "woodfisher"], "neurons, global", "2:4", "sparsegpt", "lamp")
-)
-def test_masks_on_a_mesh_are_those_of_a_device(name, kind):
+CASES = [(name, "explicit") for name in [*AT_ONCE, *SCORES, "woodfisher"]] + [
+    (name, "auto") for name in ("neurons, global", "2:4", "sparsegpt", "lamp")
+]
+# One of each way to read a tree: by rows, by groups, over all leaves, with statistics, with gradients of some order.
+QUICK = ("neurons, global", "2:4", "balanced", "wanda", "sparsegpt", "lamp", "taylor", "obs", "synflow", "woodfisher")
+
+
+@pytest.fixture(scope="module")
+def stats():
+    return observe(forward)(PARAMS, X)[1]
+
+
+@pytest.mark.parametrize(("name", "kind"), helpers.quick(CASES, *((name, "explicit") for name in QUICK)))
+def test_masks_on_a_mesh_are_those_of_a_device(name, kind, stats):
     mesh = jax.make_mesh((2, 2), ("data", "model"), axis_types=(AxisType[kind.capitalize()],) * 2)
-    _, stats = observe(forward)(PARAMS, X)
 
     def method(f, lost):
         if name == "woodfisher":

@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compressjax.quant._grid import activation_scale, best_ratio, block_shape, fit, make_grid, quantize, round_codes
+from compressjax.quant._grid import (
+    activation_scale,
+    best_ratio,
+    block_shape,
+    check_range,
+    fit,
+    make_grid,
+    quantize,
+    round_codes,
+)
 
 
 def grid(bits=8, granularity="channel", symmetric=True, axis=-1, order=None, activation=None, clip="absmax"):
@@ -172,3 +181,15 @@ def test_bad_leaves():
         block_shape("bias", (60,), grid(axis=1))
     with pytest.raises(ValueError, match="'kernel' has 2 non-finite weights of 4"):
         quantize("kernel", jnp.array([[1.0, jnp.nan], [jnp.inf, 0.0]]), grid())
+    with pytest.raises(ValueError, match="'kernel' has 1 non-finite scales of 1; its range overflows float32"):
+        quantize("kernel", jnp.array([[3e38], [-3e38]]), grid(symmetric=False))
+
+
+def test_zeros_are_a_grid_and_unseen_activations_are_none():
+    node, _ = quantize("kernel", jnp.zeros((3, 2)), grid())
+    assert node.scale.tolist() == [[1.0, 1.0]]
+    assert not node.codes.any()
+    check_range("rtn", "kernel", jnp.array(0.5))
+    for absmax in (0.0, jnp.nan, jnp.inf):
+        with pytest.raises(ValueError, match=r"rtn: the largest input of 'kernel' is (0.0|nan|inf), so"):
+            check_range("rtn", "kernel", jnp.array(absmax))

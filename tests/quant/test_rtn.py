@@ -59,6 +59,9 @@ def test_static_activations_use_statistics(key):
     assert float(node.activation_scale) == pytest.approx(float(jnp.max(jnp.abs(x))) / 127, rel=1e-6)
     with pytest.raises(ValueError, match=r"absent for \['kernel'\]"):
         core.compress(params, {"kernel": quant.rtn(8, activation="static")})
+    _, unseen = observe(lambda p, x: x @ p["kernel"])(params, 0 * x)
+    with pytest.raises(ValueError, match="only zeros reached 'kernel' while observing"):
+        core.compress(params, {"kernel": quant.rtn(8, activation="static")}, unseen)
     compression = quant.rtn(8, activation="static")
     with pytest.raises(ValueError, match="'kernel' need statistics; run observe"):
         compression.encode(params, compression.init(params))

@@ -11,6 +11,7 @@ import pytest
 
 from compressjax import recipe, tensors
 from tests.helpers import difference
+from tests.outside import toy
 
 
 def through_json(tree):
@@ -34,6 +35,7 @@ TREES = {
         ),
         "bias": np.zeros(3),
     },
+    "a node from outside": [tensors.Masked(toy.Ternary(np.ones(2), np.ones((3, 2), np.int8)), np.ones((3, 2), bool))],
 }
 
 

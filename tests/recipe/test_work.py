@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import pytest
 
-from compressjax import core, quant, recipe
+from compressjax import core, quant
 from compressjax.recipe._work import Part, begin
 from compressjax.tensors import Masked, Quantized
 from tests import toys
@@ -19,8 +19,8 @@ def test_the_first_rule_that_matches_wins():
 
 @pytest.mark.parametrize(("patterns", "said"), [(("c",), "'c' selects nothing"), ((".", "a"), "earlier rules took")])
 def test_a_rule_without_a_leaf_is_refused(patterns, said):
-    with pytest.raises(ValueError, match=rf"stage s: .*{said}"):
-        begin("stage s", TREE, [Part(p, core.identity()) for p in patterns], None, False)
+    with pytest.raises(ValueError, match=said):
+        begin("stage s", TREE, [Part(p, core.identity()) for p in patterns], None, False).apply()
 
 
 def test_where_leaves_were_unknown_some_rule_must_find_something():
@@ -53,10 +53,3 @@ def test_a_stage_that_changes_nothing_is_refused():
     whole = begin("stage s", {"a": TREE["a"]}, parts, None, False)
     with pytest.raises(ValueError, match="its method changed no value"):
         whole.encode({"a": TREE["a"] + 1}, whole.compression.init(whole.params))
-
-
-def test_fewer_bits_or_other_values_are_a_change():
-    sparse = {"a": jnp.zeros((8, 8)).at[0, 0].set(1.0)}
-    assert recipe.changed(sparse, {"a": Masked(sparse["a"], sparse["a"] != 0)})
-    assert not recipe.changed(sparse, {"a": Masked(sparse["a"], jnp.ones((8, 8), bool))})
-    assert recipe.changed(sparse, {"a": sparse["a"] + 1})

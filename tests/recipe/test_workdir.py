@@ -1,4 +1,4 @@
-"""A work directory keeps to the settings it was made with."""
+"""A work directory keeps its settings."""
 
 import json
 
@@ -34,4 +34,4 @@ def test_claim_refuses_files_and_damage(tmp_path):
 
 def test_differences_find_added_and_removed_fields():
     found = recipe.differences({"a": 1, "b": {"c": [1]}}, {"b": {"c": [2], "d": None}, "e": 2})
-    assert found == [("a", 1, None), ("b.c", [1], [2]), ("e", None, 2)]
+    assert found == [("a", 1, None), ("b.c[0]", 1, 2), ("e", None, 2)]

@@ -1,5 +1,7 @@
 """The contract: absent leaves, missing statistics, 16-bit floats, nodes."""
 
+from types import SimpleNamespace
+
 import jax.numpy as jnp
 import pytest
 
@@ -27,3 +29,10 @@ def test_only_leaves_with_statistics_are_scored():
     for stats in (None, {}, {"elsewhere": 1.0}):
         with pytest.raises(ValueError, match=r"count reads statistics \('count',\), absent for \['a', 'b'\]; run obs"):
             count.score(params, stats)
+
+
+def test_statistics_of_nothing_score_nothing():
+    stats = {"a": SimpleNamespace(count=jnp.zeros(()), squares=jnp.zeros(2))}
+    for method in (saliency.wanda(), saliency.activation()):
+        with pytest.raises(ValueError, match=f"{method.name}: no input reached 'a'"):
+            method.score({"a": jnp.ones((2, 2))}, stats)

@@ -42,5 +42,5 @@ def test_inputs_are_rows():
 
 @pytest.mark.parametrize(("shape", "stats"), [((9, 4), (5,)), ((7, 5, 3), (2, 5)), ((5,), (5,))])
 def test_statistics_of_another_network(shape, stats):
-    with pytest.raises(ValueError, match=r"w .* fit none of its axes"):
+    with pytest.raises(ValueError, match=r"w .* do not match its axes"):
         saliency.layout("w", shape, seen(*stats))

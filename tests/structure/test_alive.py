@@ -34,7 +34,7 @@ def test_nothing_is_lost():
 
 
 def test_a_bias_that_still_acts_is_found_out():
-    with pytest.raises(ValueError, match="still act"):
+    with pytest.raises(ValueError, match="still have an effect"):
         structure.shrink(mlp, {**P, "a": P["a"].at[:, 1].set(0)}, X, keep="alive")
 
 

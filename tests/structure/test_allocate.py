@@ -52,7 +52,7 @@ def test_multiples(ranking):
 
 
 def test_a_limit_out_of_reach_is_refused_with_what_is_reached():
-    with pytest.raises(ValueError, match="limit is 3, and the cost stays 4"):
+    with pytest.raises(ValueError, match="limit is 3, and the cost is 4"):
         structure.allocate(MODEL, SCORES, structure.parameters(limit=3))
     assert structure.allocate(MODEL, SCORES, structure.parameters(limit=4)) == {
         name: best(scores, 1) for name, scores in SCORES.items()
@@ -79,7 +79,7 @@ def test_counts_by_hand():
 
 @pytest.mark.parametrize(
     ("keep", "message"),
-    [(0.0, r"no share in \(0, 1\]"), (1.5, r"no share in \(0, 1\]"), ({"a:1": 0}, "at least one"),
+    [(0.0, r"not a share in \(0, 1\]"), (1.5, r"not a share in \(0, 1\]"), ({"a:1": 0}, "at least one"),
      ({"a:1": 7}, "6 units"), ({"z": 1}, "names 'z'")],
 )  # fmt: skip
 def test_bad_shares_are_refused(keep, message):

@@ -85,10 +85,10 @@ def test_thresholds_on_all_data_are_monotone_in_the_loss():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: structure.choose_exits(LOGITS, LABELS, (1.0, 2.0)), "one a branch"),
+        (lambda: structure.choose_exits(LOGITS, LABELS, (1.0, 2.0)), "one per branch"),
         (lambda: structure.choose_exits(LOGITS, LABELS, (1.0, 3.0, 2.0)), "ascending"),
-        (lambda: structure.branch_loss([jnp.ones((1, 2))], jnp.array([0]), (1.0, 2.0)), "one a branch"),
-        (lambda: structure.run_exits([lambda x: (x, x)], (0.5, 0.0), jnp.ones((1, 2))), "one a stage"),
+        (lambda: structure.branch_loss([jnp.ones((1, 2))], jnp.array([0]), (1.0, 2.0)), "one per branch"),
+        (lambda: structure.run_exits([lambda x: (x, x)], (0.5, 0.0), jnp.ones((1, 2))), "one per stage"),
     ],
 )
 def test_bad_calls_are_refused(call, message):

@@ -9,6 +9,7 @@ import pytest
 
 from compressjax import interpret, structure
 from compressjax.core import path_string
+from tests import helpers
 from tests.interpret import cutting
 from tests.structure import families
 
@@ -26,7 +27,13 @@ def run(fn, params, x):
     return np.asarray(jax.jit(fn)(params, x), np.float64)
 
 
-@pytest.mark.parametrize(("family", "written"), families.NETS, ids=["-".join(names) for names in families.NETS])
+# Every family, and every way of writing; `test_narrow` cuts the others that are of Linen.
+QUICK = [
+    ("mlp", "linen"), ("resnet", "nnx"), ("separable", "plain"), ("bert", "nnx"), ("llama", "linen"), ("lstm", "plain"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("family", "written"), helpers.quick(families.NETS, *QUICK))
 def test_masked_equals_shrunk(family, written):
     fn, params, x = families.NETS[family, written]()
     groups = interpret.couplings(fn)(params, x)
@@ -48,7 +55,7 @@ def test_masked_equals_shrunk(family, written):
     assert {c.group: c.kept for c in small.cuts if not c.reason} == {n: len(k) for n, k in small.kept.items()}
 
 
-@pytest.mark.parametrize("written", ["linen", "nnx", "plain"])
+@pytest.mark.parametrize("written", helpers.quick(["linen", "nnx", "plain"], "nnx"))
 def test_batch_norm_has_a_bias_and_statistics_of_its_own(written):
     fn, params, x = families.NETS["resnet", written]()
     leaves = floats(params)

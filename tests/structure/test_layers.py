@@ -168,9 +168,9 @@ def test_stacks_are_told_from_loops_over_data():
     ("call", "message"),
     [
         (lambda: structure.drop_layers(chain, CHAIN, X, keep=1), "0 stacks.*drop_blocks"),
-        (lambda: structure.drop_layers(stacked, STACK, X, keep=0), "4 layers, and at least one"),
+        (lambda: structure.drop_layers(stacked, STACK, X, keep=0), "4 layers; keep at least one"),
         (lambda: structure.drop_layers(stacked, STACK, X, keep=[7]), "layers are"),
-        (lambda: structure.drop_layers(stacked, STACK, X, keep=1, stack="z"), "stack='z' is none of w:0"),
+        (lambda: structure.drop_layers(stacked, STACK, X, keep=1, stack="z"), "stack='z' is not one of w:0"),
         (lambda: structure.drop_blocks(chain, CHAIN, X, pattern="b./w", keep=1), "no group"),
         (lambda: structure.drop_blocks(chain, CHAIN, X, pattern="(z)", keep=1), "matches no path"),
         (lambda: structure.drop_blocks(chain, CHAIN, X, pattern="(b.)/w", keep=["b9"]), "blocks are"),

@@ -51,6 +51,8 @@ def test_bad_scores_are_refused(resnet):
         named("l3")
     with pytest.raises(ValueError, match=r"shape \(2,\)"):
         score_units(groups, params, named({"params/Conv_0/bias": jnp.ones(2)}))
+    with pytest.raises(ValueError, match="shrink: 'params/Block_0/BatchNorm_0/scale' has 6 non-finite scores of 6"):
+        score_units(groups, params, named({"params/Block_0/BatchNorm_0/scale": jnp.full(6, jnp.nan)}))
     only = {"params/Block_0/BatchNorm_0/scale": jnp.ones(6)}
     with pytest.raises(ValueError, match="has no scores"):
         score_units(groups, params, named(only))

@@ -175,7 +175,7 @@ def test_seconds_of_this_machine_are_medians_and_shares_are_of_the_whole_model(m
 
 def test_seconds_that_no_cut_reaches():
     fn, p, x = wide()
-    with pytest.raises(ValueError, match="seconds: the limit is 1e-06, and the cost stays 1.6e-05"):
+    with pytest.raises(ValueError, match="seconds: the limit is 1e-06, and the cost is 1.6e-05"):
         structure.shrink(fn, p, x, budget=structure.latency(limit=1e-6, clock=Clock()))
     with pytest.raises(ValueError, match="latency: weights or arguments are abstract"):
         structure.shrink(fn, p, jax.ShapeDtypeStruct(x.shape, x.dtype), budget=structure.latency(0.5, clock=Clock()))
@@ -227,7 +227,7 @@ def test_the_smaller_model_trains():
         ({"keep": 0.5, "run": "fast"}, "run='fast'"),
         ({"keep": 0.5, "round_to": 0}, "round_to=0"),
         ({"keep": {"b:1": 2}}, r"'b:1' \(3 units\) cannot be cut: it reaches a result.*can be cut: a:1"),
-        ({"keep": {"nothing": 2}}, "no groups; groups that can be cut: a:1"),
+        ({"keep": {"nothing": 2}}, "not groups; groups that can be cut: a:1"),
         ({"keep": 0.5, "select": "b:1"}, "cannot be cut"),
         ({"keep": 0.5, "select": "nothing"}, "selects no group"),
         ({"keep": {"a:1": 0}}, "at least one"),

@@ -91,7 +91,7 @@ def test_moves_that_take_blocks_apart_say_why() -> None:
     node = drawn(2)
     for out in (
         ops.transpose(node, (1, 0, 2)), ops.reshape(node, (2, 72)), ops.cut(node, (None, Window(0, 2), None)),
-        ops.partition(node, Spec(None, "d"), {"d": 2}),
+        ops.specs(node, Spec(None, "d"), {"d": 2}),
     ):  # fmt: skip
         assert isinstance(out, Dense)
         assert out.reason
@@ -108,5 +108,5 @@ def test_costs_and_parts() -> None:
     node = drawn(2)
     assert core.entry_bits(drawn()) == 6 * 12 // 3 * 32 + 6 * 3 + 12 * 4
     assert ops.multiply_adds(drawn()) == 6 * 12 // 3
-    specs = ops.partition(node, Spec("d"), {"d": 2})
+    specs = ops.specs(node, Spec("d"), {"d": 2})
     assert (specs.blocks, specs.inputs) == (Spec("d", None, None, None), Spec("d", None, None))

@@ -25,7 +25,7 @@ STORED = (tensors.Masked, tensors.Quantized, tensors.Codebook)
 
 
 def moves(move: Any, nodes: dict[str, Any], places: list[Any]) -> dict[Any, tuple[Any, Any]]:
-    """Every node moved to every place, and the dense tensor of what came of it; all compiled at once."""
+    """Every node after every layout change, with its dense tensor, in one compiled program."""
     moved = samples.compiled(lambda ns: {(k, at): move(n, at) for k, n in ns.items() for at in places}, nodes)
     held = {key: node for key, node in moved.items() if isinstance(node, core.Node)}
     dense = samples.quick(lambda ns: {key: node.materialize() for key, node in ns.items()})(held)
@@ -52,7 +52,7 @@ def test_transposes_of_every_node(shape: tuple[int, ...]) -> None:
     def move(node: Any, perm: tuple[int, ...]) -> Any:
         moved = transpose(node, perm)
         if isinstance(moved, tensors.Quantized):
-            assert moved.codes is node.codes  # nothing was copied: the order of axes says it all
+            assert moved.codes is node.codes  # not copied: only the stored order changes
         return moved
 
     for (name, perm), (moved, dense) in moves(move, nodes, perms).items():

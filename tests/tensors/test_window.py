@@ -61,7 +61,7 @@ def test_dynamic_windows_of_every_node_clamp_as_arrays_do(index: int) -> None:
 
 
 def test_one_layer_of_a_stack_by_a_traced_index_stays_compressed() -> None:
-    """`w[i]` in a loop: the layer is cut out of the codes, and its product runs natively."""
+    """`w[i]` in a loop: the codes of the layer are sliced, and its product runs natively."""
     draw = samples.rng()
     x = samples.floats(draw, 3, 4)
     nodes = {

@@ -1,4 +1,4 @@
-"""A node from outside the package is lifted, explained, saved, loaded, decoded by NumPy and judged by the laws."""
+"""A node and methods from outside the package are judged by the laws, lifted, explained, saved, loaded and decoded."""
 
 import json
 import sys
@@ -27,6 +27,18 @@ def test_it_keeps_the_laws():
     half = toy.ternary(array(1, (4, 6), "bfloat16"))
     masked = tensors.Masked(half, jnp.asarray(np.arange(24).reshape(4, 6) % 3 > 0))
     assert testing.check_node(half, masked) == ("shape", "lifted", "sharded", "size", "lossless", "decoded")
+
+
+def test_its_methods_keep_the_laws():
+    held = testing.check_method(toy.rising, neutral=lambda: toy.rising(0.0))
+    assert held == (
+        "shape", "view", "projection", "size", "lossless", "decoded", "selection", "stability", "zero limit",
+        "composition",
+    )  # fmt: skip
+    # Rounded again, the mean is another.
+    assert "decoded" in testing.check_method(toy.ternarize, projection=None)
+    with pytest.raises(testing.Broken, match="projection: first/kernel is off by"):
+        testing.check_method(toy.ternarize)
 
 
 def test_it_runs_natively_and_says_so(tree):

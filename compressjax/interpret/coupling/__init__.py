@@ -1,1 +1,1 @@
-"""`couplings`: which dimensions of which weights must be cut together."""
+"""`couplings`: which axes of which weights must be pruned together."""

@@ -1,28 +1,23 @@
-"""Atoms: the smallest things that a cut removes, and which of them must go together."""
+"""Atoms: the smallest units that pruning can remove, and which of them must be removed together."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-Vector = np.ndarray  # one atom for every position of an axis
+Vector = np.ndarray  # an atom per position of an axis
 
-CROSSED = "two reshapes split the same axis in ways that no cut serves both"
+CROSSED = "two reshapes split the same axis in incompatible ways"
+
+COPIES = "entries along this axis are copies of one entry, which other operations treat differently"
 
 
 class Atoms:
-    """A union-find over positions of axes, in which a position may also be a product of several others.
+    """A union-find over positions of axes, in which a position may also be a product of several atoms.
 
-    An axis of length n is a vector of n atoms. Axes that are aligned unify position by position. An axis that is
-    reshaped from `[h, d]` has at `(i, j)` the product of atoms `h_i` and `d_j`: it is cut where either is cut. A void
-    atom is never cut and knows why.
-
-    Example:
-        >>> atoms = Atoms()
-        >>> a, b = atoms.fresh(2), atoms.fresh(2)
-        >>> atoms.unify(a, b)
-        >>> atoms.resolve(a[1]) == atoms.resolve(b[1])
-        True
+    An axis of length n is a vector of n atoms. Aligned axes unify position by position. After a reshape from `[h, d]`,
+    position `(i, j)` is the product of atoms `h_i` and `d_j`: it is removed if either is removed. A void atom is never
+    removed and stores the reason.
     """
 
     def __init__(self) -> None:
@@ -35,21 +30,21 @@ class Atoms:
         self._notes: dict[int, str] = {}
 
     def fresh(self, n: int) -> Vector:
-        """New atoms of one family: positions of one axis, each of which may be cut alone."""
+        """New atoms of one family: positions of one axis, each of which can be removed alone."""
         start = len(self._parent)
         self._parent.extend(range(start, start + n))
         self._family.extend([start] * n)
         return np.arange(start, start + n)
 
     def void(self, reason: str, n: int) -> Vector:
-        """An axis of n positions that stay, for the reason given."""
+        """An axis of n positions that are always kept, for the given reason."""
         atom = self.fresh(1)[0]
         self._void.add(int(atom))
         self._reasons[int(atom)] = reason
         return np.full(n, atom)
 
     def find(self, atom: int) -> int:
-        """The representative of an atom."""
+        """Representative of an atom."""
         atom, parent = int(atom), self._parent
         while parent[atom] != atom:
             parent[atom] = parent[parent[atom]]
@@ -57,7 +52,7 @@ class Atoms:
         return atom
 
     def resolve(self, atom: int) -> tuple[int, ...]:
-        """The atoms whose cut removes this position; none for a position that stays."""
+        """Atoms whose removal removes this position; empty for a void atom."""
         root = self.find(atom)
         if root in self._void:
             return ()
@@ -66,32 +61,32 @@ class Atoms:
         return tuple(dict.fromkeys(x for part in self._parts[root] for x in self.resolve(part)))
 
     def family(self, atom: int) -> int:
-        """What the atoms of aligned axes have in common."""
+        """Identifier that the atoms of aligned axes share."""
         root = self.find(atom)
         while self._family[root] != root:
             root = self._family[root]
         return root
 
     def reason(self, atom: int) -> str | None:
-        """Why an atom cannot be cut; None when it can."""
+        """Why an atom cannot be removed; None if it can."""
         return self._reasons.get(self.find(atom))
 
     def note(self, atom: int) -> str | None:
-        """What a user must know before cutting an atom."""
+        """What a user must know before removing an atom; None if nothing."""
         return self._notes.get(self.find(atom))
 
     def stays(self, vector: Vector) -> bool:
-        """Whether no position of an axis can ever be cut because all are void."""
+        """Whether all positions of an axis are void, so that none can ever be removed."""
         return all(self.find(a) in self._void for a in np.unique(vector))
 
     def freeze(self, vector: Vector, reason: str) -> None:
-        """Keeps these positions from being cut; the first reason given for an atom stands."""
+        """Forbids the removal of these positions; an atom keeps its first reason."""
         for atom in np.unique(vector):
             for root in self.resolve(atom):
                 self._reasons.setdefault(root, reason)
 
     def remark(self, vector: Vector, note: str) -> None:
-        """Leaves a note on these positions."""
+        """Adds a note to these positions; an atom keeps its first note."""
         for atom in np.unique(vector):
             for root in self.resolve(atom):
                 self._notes.setdefault(root, note)
@@ -145,7 +140,7 @@ class Atoms:
         return atom
 
     def _bind(self, root: int, parts: tuple[int, ...]) -> None:
-        """Makes a free atom the product of others."""
+        """Makes a free atom the product of other atoms."""
         self._parts[root] = parts
         if root in self._reasons:
             self.freeze(np.array(parts), self._reasons[root])
@@ -164,7 +159,7 @@ class Atoms:
         return self._made[a, b]
 
     def merge(self, vectors: Sequence[Vector]) -> Vector:
-        """The one axis that several become in row-major order."""
+        """Merges axes into one, in row-major order."""
         out = vectors[0]
         for vector in vectors[1:]:
             (left, i), (right, j) = (np.unique(v, return_inverse=True) for v in (out, vector))
@@ -173,20 +168,20 @@ class Atoms:
         return out
 
     def split(self, vector: Vector, n: int) -> tuple[Vector, Vector]:
-        """The two axes `[n, rest]` that one becomes in row-major order."""
+        """Splits an axis into `[n, rest]`, in row-major order."""
         m = len(vector) // n
         if n == 1 or m == 1:
             unit = self.void("an axis of length 1", 1)
             return (unit, vector) if n == 1 else (vector, unit)
         rows = np.array([self.find(a) for a in vector]).reshape(n, m)
         if (rows == rows[:, :1]).all():
-            return rows[:, 0], self.void("entries along this axis are copies that other operations tell apart", m)
+            return rows[:, 0], self.void(COPIES, m)
         if (rows == rows[:1]).all():
-            return self.void("entries along this axis are copies that other operations tell apart", n), rows[0]
+            return self.void(COPIES, n), rows[0]
         return self._factors(rows) or self._fresh_factors(rows)
 
     def _factors(self, rows: np.ndarray) -> tuple[Vector, Vector] | None:
-        """The factors of a matrix of products, if every entry is one of its row's and its column's atoms."""
+        """Factors of a matrix of products, if every entry is a product of a row atom and a column atom."""
         found = [[self.resolve(a) for a in row] for row in rows]
         n, m = rows.shape
         left = [tuple(x for x in found[i][0] if all(x in cell for cell in found[i])) for i in range(n)]
@@ -195,7 +190,7 @@ class Atoms:
         return (self._vector(left), self._vector(right)) if exact else None
 
     def _vector(self, cells: list[tuple[int, ...]]) -> Vector:
-        stay = self.void("an axis that stays", 1)[0]
+        stay = self.void("an axis that is always kept", 1)[0]
         out: list[Any] = []
         for cell in cells:
             atom = stay

@@ -1,4 +1,4 @@
-"""`couplings`: which axes of which weights must be cut together, read off the jaxpr."""
+"""`couplings`: which axes of which weights must be pruned together, read from the jaxpr."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -16,19 +16,19 @@ from compressjax.interpret.jaxpr._trace import Program, trace
 from compressjax.interpret.jaxpr._walk import effective
 
 _RULES = ENTRIES | LAYOUT_LABELS | PRODUCT_LABELS | FLOW
-_LAST = "it is the only unit of its kind, and at least one stays"
+_LAST = "it is the only unit of its kind, and at least one must be kept"
 _UNUSED = "the function does not use this weight"
-_UNREAD = "never read by the example: other inputs may read it; an example that reads the whole axis tells more"
+_UNREAD = "never read by the example, but other inputs may read it; give an example that reads the whole axis"
 _ENDS = "it reaches a result of the function"
 
 
 class Member(NamedTuple):
-    """One axis of one weight that a group cuts.
+    """One axis of one weight that belongs to a group.
 
     Attributes:
         path: Value path of the weight.
-        axis: Its axis.
-        positions: `[units, k]`: the k positions of the axis that go with each unit.
+        axis: Axis of the weight.
+        positions: `[units, k]`, the k positions of the axis that belong to each unit.
     """
 
     path: str
@@ -37,14 +37,14 @@ class Member(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Units that can be cut one by one: channels, hidden units, heads, cells.
+    """Units that can be pruned one by one: channels, hidden units, heads, cells.
 
     Attributes:
-        name: A member as `path:axis`, by preference the last axis of a kernel; numbered where several groups share it.
-        members: Every axis that has positions of these units.
+        name: A member as `path:axis`, preferably the last axis of a kernel; numbered if several groups share it.
+        members: All axes with positions of these units.
         units: Number of units.
-        frozen: Why none of them can be cut; None when they can.
-        note: What changes besides, when a sum over the units is a mean in the code; None in most groups.
+        frozen: Why no unit can be pruned; None if they can.
+        note: What else pruning may change, such as the divisor of a mean over the units; None in most groups.
     """
 
     name: str
@@ -55,19 +55,12 @@ class Group(NamedTuple):
 
 
 class LabeledFunction(NamedTuple):
-    """A traced and labeled function.
-
-    Attributes:
-        program: The trace.
-        labeled: Its labels.
-        weights: Labels of the leaves of the first argument, by path.
-        inputs: Labels of all traced arguments.
-    """
+    """A traced and labeled function."""
 
     program: Program
     labeled: LabeledTrace
-    weights: dict[str, Labels]
-    inputs: list[Labels]
+    weights: dict[str, Labels]  # leaves of the first argument, by path
+    inputs: list[Labels]  # all traced arguments
 
 
 def label_function(fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> LabeledFunction:
@@ -109,7 +102,7 @@ def _freeze_unused(labeled: LabeledTrace, jaxpr: Any, inputs: Sequence[Labels]) 
 
 
 def groups_of(found: LabeledFunction) -> dict[str, tuple[Group, tuple[int, ...]]]:
-    """The groups of a labeled function, each with the atoms of its units, in the order of their first members."""
+    """Groups of a labeled function, each with the atoms of its units, in the order of their first members."""
     atoms = found.labeled.atoms
     places: dict[int, dict[tuple[str, int], list[int]]] = {}
     for path, labels in found.weights.items():
@@ -136,7 +129,7 @@ def groups_of(found: LabeledFunction) -> dict[str, tuple[Group, tuple[int, ...]]
 
 
 def _name(weights: dict[str, Labels], members: Sequence[tuple[str, int]]) -> str:
-    """`path:axis` of the axis that makes the units, as far as one can tell from its place."""
+    """`path:axis` of the axis that most likely produces the units: the last axis of a kernel, if there is one."""
     found = [(path, axis) for path, axis in members if kernels(path, weights[path])]
     last = [(path, axis) for path, axis in found if axis == len(weights[path].axes) - 1]
     path, axis = (last or found or list(members))[0]
@@ -144,25 +137,25 @@ def _name(weights: dict[str, Labels], members: Sequence[tuple[str, int]]) -> str
 
 
 def couplings(fn: Callable[..., Any]) -> Callable[..., list[Group]]:
-    """Transforms a function into one that tells which axes of which weights must be cut together.
+    """Transforms a function into one that returns which axes of which weights must be pruned together.
 
-    Every axis of every array in the jaxpr carries one label for each position. Operations on entries and products
-    make labels equal; transposes, slices, concatenations and splits move them; where a reshape joins axes, a position
-    is cut when either of its factors is,
+    Every axis of every array in the jaxpr has a label per position. Elementwise operations and products equate
+    labels; transposes, slices, concatenations and splits move them. After a reshape that merges axes, a position is
+    kept only if both of its factors are kept,
 
     .. math:: keep_{(h, d)} = keep_h \\wedge keep_d
 
-    so heads, queries of a head and the channels within heads are groups of their own. Calls, loops, branches and
-    custom derivatives are entered. A group is frozen when its axis reaches data, a result, a maximum, an unknown
-    operation, or a sum in which masked units do not vanish. Positions that the arguments given do not read, such as
-    those behind a slice up to the length of the input, are frozen as well: others may read them.
+    so heads, the queries of a head and the channels within heads form separate groups. Calls, loops, branches and
+    custom derivatives are traced through. A group is frozen if its axis reaches data, a result, a maximum, an unknown
+    operation, or a sum in which masked units are not zero. Positions that the given arguments do not read, such as
+    those after a slice up to the length of the input, are frozen too, since other arguments may read them.
 
     Args:
         fn: Any JAX function whose first argument is the tree of weights, statistics of BatchNorm included.
 
     Returns:
-        Function of the same arguments (arrays may be abstract) that computes nothing and returns one `Group` for
-        every set of units.
+        Function of the same arguments (arrays may be abstract) that only traces and returns a `Group` per set of
+            units.
 
     Raises:
         ValueError: When called, if the first argument holds nodes.
@@ -173,7 +166,7 @@ def couplings(fn: Callable[..., Any]) -> Callable[..., list[Group]]:
         >>> [(m.path, m.axis) for g in found if not g.frozen for m in g.members]
         [('a', 1), ('b', 0)]
 
-    Source: the same question, asked of PyTorch graphs, in Fang et al., DepGraph, 2023, arXiv:2301.12900.
+    Source: Fang et al., DepGraph, 2023, arXiv:2301.12900, which solves the same problem for PyTorch graphs.
     """
 
     def coupled(*args: Any, **kwargs: Any) -> list[Group]:

@@ -1,11 +1,11 @@
-"""Label rules of operations on entries: aligned axes are coupled; which zeros survive depends on the operation."""
+"""Label rules of elementwise operations: they couple aligned axes, and some of them preserve zeros."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from compressjax.interpret.coupling._labels import LabeledTrace, Labels, Place, Rule, unknown
 
-# Functions with f(0) = 0, and operations that hand entries on.
+# Functions with f(0) = 0, and operations that pass entries on.
 _KEEP_ZERO = str.split(
     "abs asin asinh atan atanh cbrt ceil conj convert_element_type copy copy_p erf erf_inv expm1 floor imag log1p "
     "name neg optimization_barrier pcast pvary real reduce_precision round sharding_constraint sign sin sinh sqrt "
@@ -19,11 +19,11 @@ _LOSE_ZERO = str.split(
 _SUMS = ("add", "add_any", "sub", "or", "xor", "atan2")
 _HAND_ON = ("convert_element_type", "copy", "copy_p", "name", "pvary", "pcast", "stop_gradient", "reduce_precision")
 
-Flag = tuple[bool, float | None]  # whether an operand vanishes where the axis is cut, and its value if known
+Flag = tuple[bool, float | None]  # whether an operand is zero at removed positions, and its value if known
 
 
 def vanishing(name: str, params: dict[str, Any], flags: Sequence[Flag]) -> bool:
-    """Whether the result of an operation on entries is zero for certain."""
+    """Whether the result of an elementwise operation is certainly zero."""
     zeros = [zero for zero, _ in flags]
     simple: dict[str, Callable[[], bool]] = {
         "mul": lambda: any(zeros),
@@ -47,7 +47,7 @@ def _around_zero(low: float | None, high: float | None) -> bool:
 
 
 def entrywise(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
-    """Couples the axes of all operands; those of length 1 and scalars are stretched and couple nothing."""
+    """Couples the axes of all operands, except scalars and axes of length 1, which broadcast."""
     shape = eqn.outvars[0].aval.shape
     if any(x.axes and len(x.axes) != len(shape) for x in inputs):
         return unknown(labeled, eqn, inputs, place)  # a bit cast that changes the number of axes
@@ -70,9 +70,9 @@ def _barrier(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: P
 
 
 def _source(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
-    """Counters and random numbers: made whole, then cut to what is needed."""
+    """Counters and random numbers: they are generated at full size, then sliced."""
     del place
-    labeled.freeze(inputs, f"{eqn.primitive.name} makes numbers for the whole axis")
+    labeled.freeze(inputs, f"{eqn.primitive.name} generates numbers for the whole axis")
     return [labeled.new(var.aval.shape) for var in eqn.outvars]
 
 

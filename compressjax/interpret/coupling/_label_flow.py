@@ -1,4 +1,4 @@
-"""Label rules of calls and control flow: bodies are labeled with the labels that enter them."""
+"""Label rules of calls and control flow: the labels of the operands propagate through the bodies."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,11 +18,11 @@ def _call(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Plac
 def _carried(
     labeled: LabeledTrace, start: Sequence[Labels], body: Callable[[list[Labels]], list[Labels]]
 ) -> list[Labels]:
-    """Results of a body that feeds itself: couples what goes in with what comes out, until the zeros agree."""
+    """Results of a loop body: couples its inputs with its outputs, and repeats until the zero flags agree."""
     carry = [Labels(x.axes, tuple(x.vanishes(a) for a in range(len(x.axes)))) for x in start]
     while True:
         out = body(carry)
-        for x, y in zip(carry, out):  # a body may have more results than it carries
+        for x, y in zip(carry, out):  # a body may have more results than carried values
             labeled.align(x, y)
         new = [x._replace(zero=tuple(z and y.vanishes(a) for a, z in enumerate(x.zero))) for x, y in zip(carry, out)]
         if [x.zero for x in new] == [x.zero for x in carry]:
@@ -35,7 +35,7 @@ def _scan(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Plac
     fixed, carried = scan_counts(p, len(inputs))
     consts, start, stacks = inputs[:fixed], inputs[fixed : fixed + carried], inputs[fixed + carried :]
     loop = labeled.atoms.fresh(p["length"])
-    labeled.loops.append(loop)  # frozen last, so that other reasons come first
+    labeled.loops.append(loop)  # frozen last, so that more specific reasons come first
     for x in stacks:
         labeled.atoms.unify(loop, x.axes[0])
     rows = [Labels(x.axes[1:], tuple(x.vanishes(a) for a in range(1, len(x.axes))), x.value) for x in stacks]
@@ -63,7 +63,7 @@ def _while(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Pla
 
 def _cond(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
     if eqn.params.get("branches_platforms") is not None:
-        return unknown(labeled, eqn, inputs, place)  # such branches must reach the compiler as they are
+        return unknown(labeled, eqn, inputs, place)  # the compiler needs these branches unchanged
     results = [
         labeled.walk(closed.jaxpr, closed.consts, inputs[1:], (*place, number))
         for number, closed in enumerate(eqn.params["branches"])

@@ -1,4 +1,4 @@
-"""Label rules of changes of layout: positions move, so their atoms move with them."""
+"""Label rules of layout changes: atoms move with their positions."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -28,7 +28,7 @@ def _reshape(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: P
 
 
 def reshaped(labeled: LabeledTrace, x: Labels, new: Sequence[int]) -> Labels:
-    """Labels after a reshape in row-major order: axes merge into products and split into factors."""
+    """Labels after a row-major reshape: merged axes become products, split axes become factors."""
     axes: dict[int, Vector] = {}
     zero: dict[int, bool] = {}
     for olds, news in factored(x.shape, new):
@@ -70,7 +70,7 @@ def _squeeze(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: P
 
 
 def _window(labeled: LabeledTrace, x: Labels, axis: int, picked: np.ndarray) -> Labels:
-    """Some positions of one axis; an axis that shrinks to one position keeps it."""
+    """Selects positions of one axis; if only one is selected, it is frozen."""
     vector = x.axes[axis][picked]
     if len(vector) == 1 < len(x.axes[axis]):
         labeled.atoms.freeze(vector, ALONE)
@@ -135,7 +135,7 @@ def _pad(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place
                 vector = np.concatenate([labeled.atoms.fresh(low), vector, labeled.atoms.fresh(high)])
                 flag = flag and fill.value == 0
         else:
-            reason = "padding between its positions, or cutting them off, ties it to its length"
+            reason = "interior or negative padding depends on its length"
             labeled.atoms.freeze(vector, reason)
             vector, flag = labeled.atoms.void(reason, size), False
         axes.append(vector)

@@ -1,14 +1,14 @@
-"""Label rules of operations that combine positions: products, convolutions, sums, windows, indexing."""
+"""Label rules of operations that combine positions: products, convolutions, reductions, windows, indexing."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from compressjax.interpret.coupling._labels import LabeledTrace, Labels, Place, Rule, unknown
 
-SUMMED = "summed over {}: a mean divides by the full width still, where the code counts again it would not"
+SUMMED = "summed by {}: a mean divides by the full width in narrow, by the smaller width in a rebuilt model"
 INEXACT = (
-    "summed over by {}, where masked positions are not zero; make them zero before the sum (a variance of centered "
-    "units: write mean(x * x) - mean(x) ** 2, as Flax's norms have it with use_fast_variance)"
+    "summed by {}, where masked positions are not zero; make them zero before the sum (for a variance of centered "
+    "units, write mean(x * x) - mean(x) ** 2, as Flax's norms do with use_fast_variance)"
 )
 
 
@@ -33,7 +33,7 @@ def _dot(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place
 
 
 def _conv(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
-    """Channels couple; in groups, an axis of channels is a product of the group and the place in it."""
+    """Couples channels; with feature groups, a channel axis is a product of the group and the position in it."""
     (x, kernel), p, atoms = inputs, eqn.params, labeled.atoms
     numbers, groups = p["dimension_numbers"], p["feature_group_count"]
     if p["batch_group_count"] != 1:
@@ -81,12 +81,12 @@ def _reduced(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: P
 
 
 def _reduce(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
-    _whole(labeled, inputs[0], eqn.params["axes"], f"reduced by {eqn.primitive.name}, to which a zero is not neutral")
+    _whole(labeled, inputs[0], eqn.params["axes"], f"reduced by {eqn.primitive.name}, for which zero is not neutral")
     return _reduced(labeled, eqn, inputs, place)
 
 
 def _along(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
-    """Running sums and sorting: entries along one axis depend on their neighbors, all other axes pass."""
+    """Cumulative operations and sorts: freezes their axis; all other axes pass through."""
     del place
     axis = eqn.params["axis"] if "axis" in eqn.params else eqn.params["dimension"]
     for x in inputs:
@@ -96,7 +96,7 @@ def _along(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Pla
 
 
 def _pool(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
-    """Windows of one entry pass; others are spatial."""
+    """Axes with a window of size 1 pass through; all others are spatial."""
     p, shape = eqn.params, eqn.outvars[0].aval.shape
     x = inputs[0]
     if len(eqn.outvars) != 1 or any(len(other.axes) for other in inputs[1:]):
@@ -113,7 +113,7 @@ def _pool(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Plac
 
 
 def _gather(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
-    """Axes that are read whole pass; those that data index into stay."""
+    """Axes that are read whole pass through; axes indexed by data are frozen."""
     del place
     (x, index), p = inputs, eqn.params
     numbers, sizes = p["dimension_numbers"], p["slice_sizes"]

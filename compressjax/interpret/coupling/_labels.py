@@ -1,4 +1,4 @@
-"""Labels: what the couplings know of an array, and the labeled that collects them equation by equation."""
+"""Labels of an array for `couplings`, and the trace that collects them equation by equation."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -9,18 +9,18 @@ import numpy as np
 from compressjax.interpret.coupling._atoms import Atoms, Vector
 from compressjax.interpret.jaxpr._walk import needed, walk
 
-Place = tuple[int, ...]  # an equation, by its number in its jaxpr, below the equations that it lies in
-_LARGEST_CONSTANT = 1 << 16  # entries that are looked at to see whether a constant is the same everywhere
+Place = tuple[int, ...]  # index of an equation in its jaxpr, after the indices of the enclosing equations
+_LARGEST_CONSTANT = 1 << 16  # larger constants are not checked for being uniform
 
 
 class Labels(NamedTuple):
-    """What is known of one array.
+    """Labels of one array.
 
     Attributes:
         axes: For every axis, the atom of each position.
-        zero: For every axis, whether entries at positions that are cut along it are exactly zero when the weights are
-            masked there. Only then does a sum over the axis come out the same after the cut.
-        value: The number that all entries have, where that is known.
+        zero: For every axis, whether entries at removed positions are exactly zero when the weights are masked there.
+            Only then is a sum over the axis the same after the removal.
+        value: Value of all entries, if it is known and the same for all.
     """
 
     axes: tuple[Vector, ...]
@@ -29,11 +29,11 @@ class Labels(NamedTuple):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Lengths of the axes before any cut."""
+        """Lengths of the axes before any removal."""
         return tuple(len(axis) for axis in self.axes)
 
     def vanishes(self, axis: int) -> bool:
-        """Whether cut positions along an axis hold zeros in the masked run."""
+        """Whether removed positions along an axis are zero in the masked function."""
         return self.value == 0 or self.zero[axis]
 
 
@@ -41,12 +41,7 @@ Rule = Callable[["LabeledTrace", Any, Sequence[Labels], Place], list[Labels]]
 
 
 class LabeledTrace:
-    """The labels of a traced function: of every equation's operands and results, and of every captured constant.
-
-    Example:
-        >>> LabeledTrace({}).new((2, 3)).shape
-        (2, 3)
-    """
+    """Labels of a traced function: of the operands and results of every equation, and of every captured constant."""
 
     def __init__(self, rules: dict[str, Rule]) -> None:
         self.rules = rules
@@ -57,7 +52,7 @@ class LabeledTrace:
         self._summed: list[Vector] = []
 
     def new(self, shape: Sequence[int], *, zero: bool = False, value: float | None = None) -> Labels:
-        """Labels of an array any of whose positions may be cut; an axis of length 1 keeps its one position."""
+        """Labels of an array whose positions can all be removed, except along axes of length 1."""
         axes = tuple(self.atoms.fresh(n) if n != 1 else self.unit() for n in shape)
         return Labels(axes, (zero,) * len(axes), value)
 
@@ -66,32 +61,32 @@ class LabeledTrace:
         return self.atoms.void("an axis of length 1 keeps its one position", 1)
 
     def blank(self, shape: Sequence[int], reason: str) -> Labels:
-        """Labels of an array that stays whole."""
+        """Labels of an array whose positions are all kept."""
         axes = tuple(self.atoms.void(reason, n) for n in shape)
         return Labels(axes, (False,) * len(axes))
 
     def freeze(self, labels: Sequence[Labels], reason: str) -> None:
-        """Keeps all axes of some arrays whole."""
+        """Freezes all axes of some arrays."""
         for each in labels:
             for axis in each.axes:
                 self.atoms.freeze(axis, reason)
 
     def sum(self, vector: Vector) -> None:
-        """Notes that an axis is summed over: one way in which its positions reach a result."""
+        """Records that an axis is summed over, which is one way for its positions to reach a result."""
         self._summed.append(vector)
 
     def freeze_unread(self, weights: Sequence[Labels], reason: str) -> None:
-        """Keeps positions whole that reach no result; to be called last, as earlier reasons say more.
+        """Freezes positions that reach no result; call it last, since earlier reasons are more specific.
 
-        An axis is handed on from array to array until it is summed over, or frozen because a result or a rule that
-        needs all of it meets it. A position that some slice left out gets to neither.
+        A position passes from array to array until it is summed over, or frozen by a result or a rule. A position
+        that a slice drops reaches neither.
         """
         summed = {root for vector in self._summed for a in np.unique(vector) for root in self.atoms.resolve(a)}
         roots = {r for x in weights for axis in x.axes for a in np.unique(axis) for r in self.atoms.resolve(a)}
         self.atoms.freeze(np.array(sorted(roots - summed), int), reason)
 
     def align(self, a: Labels, b: Labels) -> None:
-        """Couples two arrays of one shape."""
+        """Couples two arrays of the same shape."""
         for x, y in zip(a.axes, b.axes, strict=True):
             self.atoms.unify(x, y)
 
@@ -110,7 +105,7 @@ class LabeledTrace:
 
 
 def constant(labeled: LabeledTrace, value: Any) -> Labels:
-    """Labels of a constant of the trace, which is free to be cut."""
+    """Labels of a constant of the trace, whose positions can be removed."""
     shape, same = np.shape(value), None
     numeric = (hasattr(value, "dtype") and value.dtype.kind in "fiub") or isinstance(value, int | float)
     if numeric and 0 < np.size(value) <= _LARGEST_CONSTANT:
@@ -120,7 +115,7 @@ def constant(labeled: LabeledTrace, value: Any) -> Labels:
 
 
 def unknown(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
-    """The rule of an operation that has none: everything that touches it stays whole."""
+    """Rule for operations without a rule: freezes all operands and results."""
     del place
     reason = f"passes through {eqn.primitive.name!r}, for which couplings has no rule"
     labeled.freeze(inputs, reason)

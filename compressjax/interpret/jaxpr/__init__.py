@@ -1,1 +1,1 @@
-"""The jaxpr interpreter: tracing, walking equation by equation, calls and loops."""
+"""The jaxpr interpreter: tracing, evaluation equation by equation, calls and loops."""

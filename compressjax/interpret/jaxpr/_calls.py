@@ -1,4 +1,4 @@
-"""Calls that a weight enters: the interpreter goes inside and emits the same structure again."""
+"""Calls with a weight as operand: the interpreter evaluates their bodies and emits the same kind of call."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ Evaluate = Callable[..., list[Any]]
 
 
 def dense_all(xs: Sequence[Any], handler: Any, primitive: str, reason: str) -> list[Any]:
-    """Makes the weights among some operands or results dense, on record."""
+    """Materializes the weights among operands or results, and records it."""
     return [handler.dense(x, primitive, reason) if isinstance(x, Weight) else x for x in xs]
 
 
@@ -36,7 +36,7 @@ def _remat(eqn: Any, inputs: Sequence[Any], handler: Any, evaluate: Evaluate) ->
 
 
 def _custom_derivative(eqn: Any, inputs: Sequence[Any], handler: Any, evaluate: Evaluate) -> list[Any]:
-    """Values come from the interpreted body, derivatives from the function's own rule on dense weights."""
+    """Takes values from the interpreted body, and derivatives from the function's own rule on dense weights."""
 
     def densely(*args: Any) -> list[Any]:
         plain = [materialize(x) if isinstance(x, Weight) else x for x in args]
@@ -65,12 +65,12 @@ def _zero_tangent(x: Any) -> Any:
 
 
 def _shard_map(eqn: Any, inputs: Sequence[Any], handler: Any, evaluate: Evaluate) -> list[Any]:
-    """Parts the node as its dense tensor was to be parted; what happens inside is not observed."""
+    """Shards the node like its dense tensor; products inside are not observed."""
     p = eqn.params
     operands, specs = [], []
     for x, spec in zip(inputs, p["in_specs"], strict=True):
         if isinstance(x, Weight):
-            parts = ops.partition(x.node, spec, dict(p["mesh"].shape))
+            parts = ops.specs(x.node, spec, dict(p["mesh"].shape))
             if isinstance(parts, Dense):
                 x = handler.dense(x, "shard_map", parts.reason)
             else:

@@ -1,4 +1,4 @@
-"""The one jaxpr interpreter behind `lift`, `observe` and `couplings`."""
+"""The jaxpr interpreter behind `lift` and `observe`."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -16,37 +16,37 @@ RULES = CALLS | LOOPS
 
 
 class Handler(Protocol):
-    """What an interpretation does with operations that touch a weight."""
+    """Interprets operations that have a weight as operand."""
 
-    observes: bool  # whether it records arrays at all
+    observes: bool  # whether it records arrays
 
     def apply(self, eqn: Any, inputs: Sequence[Any]) -> Sequence[Any]:
-        """Results of one equation, of whose inputs at least one is a `Weight`."""
+        """Results of one equation with at least one `Weight` as input."""
 
     def dense(self, weight: Weight, primitive: str, reason: str) -> jax.Array:
-        """The dense array of a weight that an operation cannot take."""
+        """Dense array of a weight, for an operation that has no rule for it."""
 
     def stacked(self, weight: Weight) -> Weight | None:
-        """The weight as a stack over axis 0, for `scan`; None when it cannot be."""
+        """The weight as stacked layers over axis 0, for `scan`; None if it cannot be stacked."""
 
     def row(self, weight: Weight) -> Weight:
-        """One layer of such a stack, inside the loop."""
+        """One of the stacked layers, inside the loop."""
 
     def spawn(self) -> "Handler":
-        """A handler for a nested trace, whose records must leave it as results."""
+        """Handler for a nested trace, which must return its records as results."""
 
     def collected(self) -> Records:
         """Arrays recorded in this trace."""
 
     def absorb(self, records: Records) -> None:
-        """Takes over what a nested trace recorded."""
+        """Adds the records of a nested trace."""
 
 
 def evaluate(jaxpr: Any, consts: Sequence[Any], args: Sequence[Any], handler: Handler) -> list[Any]:
     """Interprets a jaxpr in which some variables are weights.
 
-    Equations that touch no weight run as they are; calls and loops that a weight enters are interpreted inside;
-    anything else that touches a weight goes to the handler.
+    Equations without a weight run unchanged. Calls and loops with a weight are interpreted inside. The handler applies
+    all other equations with a weight.
     """
     with Context() as context:
 
@@ -58,5 +58,5 @@ def evaluate(jaxpr: Any, consts: Sequence[Any], args: Sequence[Any], handler: Ha
                 return RULES[eqn.primitive.name](eqn, inputs, handler, evaluate)
             return handler.apply(eqn, inputs)
 
-        # All equations, used or not: some are there for their effects.
+        # Run unused equations too, since some have side effects.
         return walk(jaxpr, enumerate(jaxpr.eqns), consts, args, step)

@@ -1,4 +1,4 @@
-"""Operations that leave a tensor's entries alone: they act on the arrays inside a node."""
+"""Operations that do not change the entries of a tensor; they act on the arrays inside a node."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,12 +20,12 @@ def name(node: Any, label: str) -> Any:
 
 
 def barrier(operands: Sequence[Any]) -> list[Any]:
-    """An optimization barrier around operands of which some are nodes."""
+    """Applies an optimization barrier to operands, some of which are nodes."""
     return list(jax.lax.optimization_barrier(list(operands)))
 
 
 def vary(node: Any, axes: Sequence[str]) -> Any:
-    """Marks every array of a node as differing between devices, as `shard_map` asks before a product."""
+    """Marks every array of a node as varying over mesh axes, which `shard_map` requires before a product."""
 
     def mark(leaf: Any) -> Any:
         missing = tuple(a for a in axes if a not in varying_axes(leaf))

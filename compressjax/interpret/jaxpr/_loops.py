@@ -1,4 +1,4 @@
-"""Control flow that a weight enters: stacked weights stay compressed across iterations."""
+"""Control flow with a weight as operand: stacked weights stay compressed across iterations."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from compressjax.interpret.jaxpr._weight import Weight
 
 
 def scan_counts(params: dict[str, Any], operands: int) -> tuple[int, int]:
-    """Numbers of constants and of carried values: plain counts up to JAX 0.10, a tree of operands from 0.12 on."""
+    """Numbers of constants and carried values; `scan` stores counts up to JAX 0.10, a tree of operands since 0.12."""
     if "num_consts" in params:
         return params["num_consts"], params["num_carry"]
     consts, carry, _ = (list(part) for part in params["ft_in"].update(list(range(operands))).unpack())
@@ -38,7 +38,7 @@ def _scan(eqn: Any, inputs: Sequence[Any], handler: Any, evaluate: Evaluate) -> 
         row = [child.row(x) if isinstance(x, Weight) else x for x in row]
         out = evaluate(p["jaxpr"].jaxpr, p["jaxpr"].consts, [*consts, *carry, *row], child)
         out = dense_all(out, child, "scan", "returned from a loop")
-        # A stacked weight has a record a layer; what other weights meet adds up over the iterations.
+        # A stacked weight has a record per layer; the records of other weights add up over the iterations.
         by_layer = {k: r for k, r in child.collected().items() if k.path in layers}
         rest = {k: r for k, r in child.collected().items() if k.path not in layers}
         return (out[:carried], joined(sums, rest)), (out[carried:], by_layer)
@@ -62,7 +62,7 @@ def _while(eqn: Any, inputs: Sequence[Any], handler: Any, evaluate: Evaluate) ->
     carry = dense_all(inputs[tests + steps :], handler, "while", "carried through a loop, so it may change")
 
     def test(state: Any) -> Any:
-        child = handler.spawn()  # a condition has no results that could take a record out
+        child = handler.spawn()  # records are dropped: a condition cannot return them
         out = evaluate(p["cond_jaxpr"].jaxpr, p["cond_jaxpr"].consts, [*test_consts, *state[0]], child)
         return dense_all(out, child, "while", "used as a condition")[0]
 
@@ -79,7 +79,7 @@ def _while(eqn: Any, inputs: Sequence[Any], handler: Any, evaluate: Evaluate) ->
 
 def _cond(eqn: Any, inputs: Sequence[Any], handler: Any, evaluate: Evaluate) -> list[Any]:
     if eqn.params.get("branches_platforms") is not None:
-        return bind(eqn, dense_all(inputs, handler, "cond", "branches by platform must reach the compiler as they are"))
+        return bind(eqn, dense_all(inputs, handler, "cond", "the compiler needs branches by platform unchanged"))
     index, *operands = inputs
     if isinstance(index, Weight):
         index = handler.dense(index, "cond", "used as a predicate")

@@ -1,4 +1,4 @@
-"""Records of an observation: by path, summed axes and shape; they travel through loops and branches as arrays."""
+"""Records of `observe`, keyed by path, summed axes and shape; loops and branches pass them as arrays."""
 
 import dataclasses
 from collections.abc import Callable
@@ -13,31 +13,25 @@ from compressjax.interpret.observing._statistics import Statistics, merge
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Key:
-    """What a record is about.
+    """Key of a record."""
 
-    Attributes:
-        path: Value path of the weight.
-        axes: Axes of the leaf that the product sums over.
-        shape: Shape of the record's sums: layers and batch axes, then the width.
-    """
-
-    path: str
-    axes: tuple[int, ...]
-    shape: tuple[int, ...]
+    path: str  # of the weight
+    axes: tuple[int, ...]  # axes of the leaf that the product sums over
+    shape: tuple[int, ...]  # of the record's sums: layers and batch axes, then the width
 
 
 Records = dict[Key, Statistics]
 
 
 def add(records: Records, path: str, axes: tuple[int, ...], new: Statistics) -> None:
-    """Adds a record, in place, to that of the same weight, axes and shape."""
+    """Merges a record, in place, into the one of the same weight, axes and shape."""
     key = Key(path, axes, tuple(new.total.shape))
     old = records.get(key)
     records[key] = new if old is None else merge(old, new)
 
 
 def joined(a: Records, b: Records) -> Records:
-    """Records of both, merged where both have one."""
+    """Union of two sets of records; records with the same key are merged."""
     out = dict(a)
     for key, new in b.items():
         add(out, key.path, key.axes, new)
@@ -45,7 +39,7 @@ def joined(a: Records, b: Records) -> Records:
 
 
 def empty(recorded: Callable[..., Records], *args: Any) -> Records:
-    """Records of no rows, with the structure of what a function records."""
+    """Empty records with the structure of what a function records."""
     axes: list[Any] = []
 
     def traced(*operands: Any) -> Records:
@@ -62,7 +56,7 @@ def empty(recorded: Callable[..., Records], *args: Any) -> Records:
 
 
 def named(records: Records) -> dict[str, Statistics]:
-    """Records by path; of several of a weight, those over later axes are named `path#axes` or `path#axes:shape`."""
+    """Records by path; further records of the same weight are named `path#axes` or `path#axes:shape`."""
     out: dict[str, Statistics] = {}
     for key in sorted(records, key=lambda k: (k.path, k.axes, -len(k.shape), k.shape)):
         axes, shape = ("x".join(map(str, part)) for part in (key.axes, key.shape))

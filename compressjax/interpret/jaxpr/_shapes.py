@@ -1,4 +1,4 @@
-"""Trees of shapes, which stand for trees of arrays where nothing is computed."""
+"""Trees of shapes, as abstract arguments."""
 
 from typing import Any
 
@@ -6,15 +6,15 @@ import jax
 
 
 def shapes(tree: Any) -> Any:
-    """The tree with shapes and types in the place of arrays; other leaves as they are.
+    """Replaces the arrays of a tree with their shapes and dtypes; other leaves are unchanged.
 
-    Types are those that JAX computes in: NumPy's float64 counts as float32 unless `jax_enable_x64` is on.
+    Dtypes are those that JAX computes in: NumPy's float64 becomes float32 unless `jax_enable_x64` is on.
 
     Args:
         tree: Any tree.
 
     Returns:
-        The tree of `jax.ShapeDtypeStruct`s.
+        Tree of `jax.ShapeDtypeStruct`.
 
     Example:
         >>> shapes({"a": jax.numpy.zeros(2), "b": "text"})
@@ -24,5 +24,5 @@ def shapes(tree: Any) -> Any:
 
 
 def computed(dtype: Any) -> Any:
-    """The type in which JAX computes with arrays of a type."""
+    """The dtype in which JAX computes with arrays of the given dtype."""
     return jax.dtypes.canonicalize_dtype(dtype, allow_extended_dtype=True)

@@ -1,4 +1,4 @@
-"""Tracing a function as if its nodes were dense, and running the result with a handler."""
+"""Traces a function with dense arrays in place of its nodes, and evaluates the jaxpr with a handler."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -23,7 +23,7 @@ def _is_leaf(x: Any) -> bool:
 
 
 def _stand_in(weight: Weight) -> jax.ShapeDtypeStruct:
-    """An abstract dense array, with the mesh axes over which the node's arrays vary, and their sharding if typed."""
+    """Abstract dense array, with the mesh axes over which the node's arrays vary, and its sharding if explicit."""
     shape, dtype = weight.shape, computed(weight.node.dtype)
     axes = frozenset().union(*(varying_axes(leaf) for leaf in jax.tree.leaves(weight)))
     if axes:
@@ -32,7 +32,7 @@ def _stand_in(weight: Weight) -> jax.ShapeDtypeStruct:
 
 
 def run(fn: Callable[..., Any], args: Any, kwargs: Any, mark: Callable[[str, Any], Any], handler: Any) -> Any:
-    """Traces `fn` on dense stand-ins and interprets it where `mark(path, leaf)` gives a weight; results are dense."""
+    """Traces `fn` on abstract dense arrays and evaluates it with the weights that `mark(path, leaf)` returns."""
     flat, structure = jax.tree_util.tree_flatten_with_path((args, kwargs), is_leaf=_is_leaf)
     leaves = [mark(path_string(path[2:]), leaf) or leaf for path, leaf in flat]
     program = trace(fn, leaves, structure)
@@ -44,21 +44,15 @@ def run(fn: Callable[..., Any], args: Any, kwargs: Any, mark: Callable[[str, Any
 
 
 class Program(NamedTuple):
-    """A traced call.
+    """A traced call."""
 
-    Attributes:
-        closed: Its jaxpr.
-        inputs: The leaves that are its arguments; the others are static.
-        finish: From the jaxpr's results to what the function returns.
-    """
-
-    closed: Any
-    inputs: list[Any]
-    finish: Callable[[Sequence[Any]], Any]
+    closed: Any  # the closed jaxpr
+    inputs: list[Any]  # the leaves that are its arguments; all other leaves are static
+    finish: Callable[[Sequence[Any]], Any]  # from the results of the jaxpr to the result of the function
 
 
 def trace(fn: Callable[..., Any], leaves: Sequence[Any], structure: Any) -> Program:
-    """Traces a call whose arguments are given as leaves; those that are neither arrays nor weights are static."""
+    """Traces a call, given its arguments as leaves; leaves that are neither arrays nor weights are static."""
     dynamic = [isinstance(leaf, Weight) or _is_array(leaf) for leaf in leaves]
     box: list[Any] = []
 
@@ -80,5 +74,5 @@ def trace(fn: Callable[..., Any], leaves: Sequence[Any], structure: Any) -> Prog
 
 
 def _is_result(x: Any) -> bool:
-    """Whether a result goes through the trace; strings, functions and the like are handed out as they are."""
+    """Whether a result is traced; strings, functions and other objects are returned unchanged."""
     return isinstance(x, jax.Array | np.ndarray | np.generic | bool | int | float | complex)

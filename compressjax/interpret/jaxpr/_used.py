@@ -1,4 +1,4 @@
-"""`used`: the weights that a function's results depend on."""
+"""`used`: the weights on which the results of a function depend."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,14 +11,14 @@ from compressjax.interpret.jaxpr._walk import effective
 
 
 def used(fn: Callable[..., Any]) -> Callable[..., list[str]]:
-    """Transforms a function into one that tells which weights its results depend on, read off the jaxpr.
+    """Transforms a function into one that returns the weights on which its results depend.
 
     Args:
         fn: Any JAX function whose first argument is the tree of weights.
 
     Returns:
-        Function of the same arguments (arrays may be abstract) that computes nothing and returns the paths of those
-        weights, in tree order. Calls are looked into; whatever enters a loop or a branch counts as used.
+        Function of the same arguments (arrays may be abstract) that only traces and returns the paths of these
+            weights, in tree order. Calls are traced through; all operands of a loop or a branch count as used.
 
     Example:
         >>> used(lambda p, x: x * p["a"])({"a": jax.numpy.ones(2), "b": jax.numpy.ones(2)}, jax.numpy.ones(2))

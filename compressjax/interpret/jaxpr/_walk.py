@@ -1,4 +1,4 @@
-"""The walk over a jaxpr that every interpretation shares."""
+"""Evaluation of a jaxpr equation by equation, shared by all interpreters."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
@@ -7,7 +7,7 @@ from jax.extend import core as jex
 
 Value = TypeVar("Value")
 
-# Calls whose body has the operands of the equation as its arguments, one for one.
+# Calls whose operands are exactly the arguments of their body.
 PLAIN_CALLS = ("jit", "pjit", "closed_call", "core_call", "checkpoint", "remat", "remat2", "custom_jvp_call",
                "custom_vjp_call", "custom_vjp_call_jaxpr")  # fmt: skip
 
@@ -16,7 +16,7 @@ def walk(
     jaxpr: Any, equations: Iterable[tuple[int, Any]], consts: Sequence[Value], args: Sequence[Value],
     step: Callable[[int, Any, list[Value]], Sequence[Value]], literal: Callable[[Any], Value] = lambda value: value,
 ) -> list[Value]:  # fmt: skip
-    """Results of a jaxpr whose variables hold what `step(number, eqn, operands)` returns: arrays, weights, labels."""
+    """Evaluates a jaxpr whose variables hold what `step(number, eqn, operands)` returns: arrays, weights, labels."""
     env: dict[Any, Value] = dict(zip(jaxpr.constvars, consts, strict=True))
     env.update(zip(jaxpr.invars, args, strict=True))
 
@@ -36,12 +36,12 @@ def body_of(eqn: Any) -> tuple[Any, Sequence[Any]]:
 
 
 def needed(jaxpr: Any) -> list[tuple[int, Any]]:
-    """The equations that the results depend on, with their numbers."""
+    """Equations on which the results depend, with their indices."""
     return _live(jaxpr, [True] * len(jaxpr.outvars), lambda eqn, outs: [True] * len(eqn.invars))[0]
 
 
 def effective(jaxpr: Any, results: Sequence[bool] | None = None) -> list[bool]:
-    """Which arguments the results depend on; loops and branches count as reading all of their operands."""
+    """Whether the results depend on each argument; loops and branches count as reading all operands."""
     live = _live(jaxpr, [True] * len(jaxpr.outvars) if results is None else results, _reads)[1]
     return [id(var) in live for var in jaxpr.invars]
 
@@ -49,7 +49,7 @@ def effective(jaxpr: Any, results: Sequence[bool] | None = None) -> list[bool]:
 def _live(
     jaxpr: Any, results: Sequence[bool], reads: Callable[[Any, Sequence[bool]], Sequence[bool]]
 ) -> tuple[list[tuple[int, Any]], set[int]]:
-    """Equations that some results depend on, and the variables that they read on the way there, by identity."""
+    """Equations on which some results depend, and the ids of the variables that these equations read."""
     live = {id(atom) for atom, matters in zip(jaxpr.outvars, results, strict=True) if matters}
     kept = []
     for number, eqn in reversed(list(enumerate(jaxpr.eqns))):

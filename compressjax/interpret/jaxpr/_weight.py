@@ -1,4 +1,4 @@
-"""What the interpreter carries in the place of a dense weight, and the record of what became of it."""
+"""The value of a weight in the interpreter, and the report of how operations use it."""
 
 import dataclasses
 from typing import Any, NamedTuple
@@ -9,16 +9,12 @@ import jax
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Weight:
-    """A weight on its way through a jaxpr: a node (or a marked array) and the leaf it came from.
+    """A weight during evaluation: a node (or a marked array) and the leaf that it comes from.
 
     Attributes:
-        node: Node or array with the shape that the jaxpr's variable has.
+        node: Node or array with the shape of the variable in the jaxpr.
         path: Value path of the leaf in the caller's tree.
-        axes: For `observe`: for every axis, the axes of the leaf that it is made of.
-
-    Example:
-        >>> Weight(jax.numpy.zeros((2, 3)), "kernel").shape
-        (2, 3)
+        axes: For `observe`: for every axis, the axes of the leaf from which it is built.
     """
 
     node: Any
@@ -32,15 +28,15 @@ class Weight:
 
 
 class Row(NamedTuple):
-    """How one weight was used by one operation.
+    """How one operation uses one weight.
 
     Attributes:
         path: Value path of the leaf.
         node: Node type, nesting included: `"Masked(Codebook)"`.
-        status: `"native"` (ran on the compressed form), `"dense"` (this node has no faster form: it was materialized
-            by design) or `"fallback"` (the operation has no rule: it was materialized).
+        status: `"native"` (runs on the compressed form), `"dense"` (the node has no faster form and is materialized by
+            design) or `"fallback"` (the operation has no rule, so the node is materialized).
         primitive: The JAX operation.
-        reason: Why, when not native.
+        reason: Why the operation is not native; empty if it is.
     """
 
     path: str
@@ -51,7 +47,7 @@ class Row(NamedTuple):
 
 
 def varying_axes(x: Any) -> frozenset[str]:
-    """Mesh axes over which an array differs, inside `shard_map`."""
+    """Mesh axes over which an array varies, inside `shard_map`."""
     aval = jax.typeof(x)
     manual = getattr(aval, "mat", None)
     return frozenset(manual.varying if manual is not None else getattr(aval, "vma", ()))

@@ -1,4 +1,4 @@
-"""The stated bound between an integer product and the product of the materialized tensors."""
+"""Error bound of integer products."""
 
 from typing import Any
 
@@ -9,19 +9,19 @@ from compressjax.core import Node, dense
 
 
 def integer_bound(x: jax.Array, node: Any) -> jax.Array:
-    """Largest error of `x @ node` that rounding the activations to int8 can cause, entry by entry.
+    """Bounds the error of `x @ node` from rounding the activations to int8, entry by entry.
 
     .. math:: |x W - \\hat x W| \\le \\sum_i e_i |W_i| + \\epsilon, \\quad e_i = s_x / 2
 
-    with `s_x = max|x| / 127` for dynamic activations; for static ones `s_x` is the node's, and what lies beyond
-    `127 s_x` adds to `e_i`.
+    with `s_x = max|x| / 127` for dynamic activations. For static activations, `s_x` is the node's scale, and the part
+    of `|x_i|` above `127 s_x` adds to `e_i`.
 
     Args:
         x: `[..., in]`, finite activations.
         node: `[in, out]`, array or node.
 
     Returns:
-        `[..., out]`, float32; a thousandth, and the rounding of the result's dtype, are added.
+        `[..., out]`, float32, with a margin of 0.1 percent and the rounding error of the result's dtype.
 
     Example:
         >>> integer_bound(jnp.full((1, 2), 127.0), jnp.ones((2, 1))).tolist()[0][0] > 1.0

@@ -10,10 +10,10 @@ _NAMES = [field.name for field in dataclasses.fields(Convolution) if field.name 
 
 
 def convolution(params: dict[str, Any]) -> Convolution:
-    """The convolution that an equation with these parameters does."""
+    """Parameters of an equation as a `Convolution`."""
     return Convolution(**{name: params[name] for name in _NAMES}, dtype=params["preferred_element_type"])
 
 
 def apply_conv(params: dict[str, Any], inputs: Sequence[Any], operand: int = 1) -> Any:
-    """Convolves the activations, operand 0, with the node."""
+    """Convolves the activations (operand 0) with the node."""
     return ops.multiply(inputs[0], inputs[operand], convolution(params))

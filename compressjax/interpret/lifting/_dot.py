@@ -1,4 +1,4 @@
-"""The `dot_general` rule: which operand is the node, and which axes meet."""
+"""The `dot_general` rule for a node as either operand."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from compressjax.core import Dense, Product, ops
 
 
 def apply_dot(params: dict[str, Any], inputs: Sequence[Any], operand: int) -> Any:
-    """Brings the node, which is operand 0 or 1, to the right, multiplies, and restores the order of axes."""
+    """Multiplies with the node on the right, and restores the order of axes if it was operand 0."""
     (l_sum, r_sum), (l_batch, r_batch) = params["dimension_numbers"]
     x, node = inputs[1 - operand], inputs[operand]
     of_x, of_node = ((l_sum, l_batch), (r_sum, r_batch)) if operand else ((r_sum, r_batch), (l_sum, l_batch))

@@ -1,4 +1,4 @@
-"""Meshes whose shardings are part of array types (explicit axes): rules run with the compiler's own propagation."""
+"""Explicit mesh axes, where shardings are part of array types: rules run under automatic sharding."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,22 +12,22 @@ from compressjax.numerics import explicit
 
 
 def dense_sharding(node: Any) -> Any:
-    """The sharding of the dense tensor behind a node, on a mesh with explicit axes; None anywhere else."""
+    """Sharding of the dense tensor of a node on a mesh with explicit axes; None on any other mesh."""
     found = [explicit(jax.typeof(leaf)) for leaf in jax.tree.leaves(node) if hasattr(leaf, "dtype")]
     mesh = next((s.mesh for s in found if s is not None), None)
     if mesh is None:
         return None
-    seen: set[str] = set()
+    taken: set[str] = set()
     spec = []
     for entry in ops.mesh_axes(node):
         axes = entry if isinstance(entry, tuple) else (entry,)
-        spec.append(None if entry is None or seen & set(axes) else entry)
-        seen |= set(axes)
+        spec.append(None if entry is None or taken & set(axes) else entry)
+        taken |= set(axes)
     return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(*spec))
 
 
 def materialize(x: Any) -> jax.Array:
-    """The dense tensor of a weight; where shardings are types, its type is that of the node's arrays."""
+    """Dense tensor of a weight; on explicit mesh axes, with the sharding of the node's arrays."""
     node = x.node if isinstance(x, Weight) else x
     if not isinstance(node, Node):
         return node
@@ -36,7 +36,7 @@ def materialize(x: Any) -> jax.Array:
 
 
 def native(rule: Callable[..., Any], eqn: Any, inputs: Sequence[Any], operand: int) -> Any:
-    """What the rule of a product returns, with the sharding that the equation's result has by its type."""
+    """Applies the rule of a product; on explicit mesh axes, with the sharding of the equation's result."""
     aval = eqn.outvars[0].aval
     sharding = explicit(aval)
     if sharding is None:

@@ -1,4 +1,4 @@
-"""The `gather` rule: embeddings stay compressed, only the rows that are read become dense."""
+"""The `gather` rule: embeddings stay compressed, and only the rows that are read become dense."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +16,7 @@ _MODES = (
 
 
 def apply_gather(params: dict[str, Any], inputs: Sequence[Any], operand: int = 0) -> Any:
-    """Reads whole rows of the node, operand 0, along one axis (`jnp.take`, embeddings); `Dense` for other gathers."""
+    """Takes whole rows of the node (operand 0) along one axis, as `jnp.take` does; `Dense` for other gathers."""
     node, indices = inputs[operand], inputs[1]
     numbers, sizes = params["dimension_numbers"], params["slice_sizes"]
     ndim = len(node.shape)
@@ -32,7 +32,7 @@ def apply_gather(params: dict[str, Any], inputs: Sequence[Any], operand: int = 0
         if isinstance(node, Dense):
             return node
     if params["mode"] not in _MODES:
-        return Dense(f"gather mode {params['mode']} is not written")
+        return Dense(f"gather mode {params['mode']} is not implemented")
     where = indices[..., 0].astype(jnp.int32)
     rows = ops.rows(node, where.reshape(-1))
     if isinstance(rows, Dense):
@@ -44,7 +44,7 @@ def apply_gather(params: dict[str, Any], inputs: Sequence[Any], operand: int = 0
 
 
 def _out_of_range(rows: jax.Array, where: jax.Array, length: int, params: dict[str, Any]) -> jax.Array:
-    """Fill mode puts a value (NaN by default) where the index lies outside."""
+    """In fill mode, sets rows with an index out of range to a value (NaN by default)."""
     if params["mode"] != jax.lax.GatherScatterMode.FILL_OR_DROP:
         return rows
     fill = params["fill_value"]

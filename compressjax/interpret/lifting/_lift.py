@@ -20,7 +20,7 @@ class FallbackWarning(UserWarning):
 
 
 def describe(node: Any) -> str:
-    """A node's type with its nesting.
+    """Returns the type of a node with its nesting.
 
     Args:
         node: Array or node.
@@ -44,7 +44,7 @@ def describe(node: Any) -> str:
 
 
 class _Lift:
-    """Handler of `lift`; `rows` is the record of what became of each weight."""
+    """Handler of `lift`; `rows` records how each operation uses each weight."""
 
     observes = False
 
@@ -67,7 +67,7 @@ class _Lift:
             warnings.warn(text, FallbackWarning, stacklevel=2)
 
     def apply(self, eqn: Any, inputs: Sequence[Any]) -> Sequence[Any]:
-        """One equation that touches a weight."""
+        """Applies one equation with a weight."""
         name = eqn.primitive.name
         moved = move(eqn, inputs)
         if isinstance(moved, list):
@@ -103,30 +103,30 @@ class _Lift:
         return bind(eqn, [self.dense(x, name, reason) if isinstance(x, Weight) else x for x in inputs])
 
     def dense(self, weight: Weight, primitive: str, reason: str) -> jax.Array:
-        """Makes a weight dense and says so; vectors cost nothing and are not worth a warning."""
+        """Materializes a weight and records it; vectors are cheap, so they do not count as fallbacks."""
         status = "fallback" if len(weight.shape) >= 2 else "dense"
         self._record(weight, status, primitive, reason)
         return materialize(weight)
 
     def stacked(self, weight: Weight) -> Weight | None:
-        """The node as a stack over axis 0."""
+        """The node as stacked layers over axis 0."""
         node = ops.stacked(weight.node)
         return None if node is None else Weight(node, weight.path)
 
     def row(self, weight: Weight) -> Weight:
-        """One layer of a stack."""
+        """One of the stacked layers."""
         return weight
 
     def spawn(self) -> "_Lift":
-        """Rows are static, so nested traces share them."""
+        """Returns itself, since rows are static and nested traces share them."""
         return self
 
     def collected(self) -> Records:
-        """No arrays leave a nested trace."""
+        """Returns no records, since `lift` records no arrays."""
         return {}
 
     def absorb(self, records: Records) -> None:
-        """Nothing to take over."""
+        """Does nothing, since `lift` records no arrays."""
 
 
 def _mark(path: str, leaf: Any) -> Weight | None:
@@ -138,20 +138,20 @@ def lift(fn: Callable[..., Any], *, on_fallback: str = "warn") -> Callable[..., 
 
     .. math:: lift(f)(T, x) = f(materialize(T), x) \\quad \\text{up to rounding}
 
-    Products with low-rank, integer and sum nodes run on the compressed form; layout changes pass through nodes; calls
-    and loops are entered. What has no compressed form is made dense, on record (`explain`). A tree without nodes runs
-    the original function. Compose with `jit`, `grad`, `vmap` and `shard_map` as any function.
+    Products with low-rank, integer and sum nodes run on the compressed form. Layout changes apply to the nodes. Calls
+    and loops are interpreted inside. Any other operation materializes the node, which `explain` reports. Without nodes
+    in its arguments, the original function runs. The result composes with `jit`, `grad`, `vmap` and `shard_map`.
 
     Args:
-        fn: Any JAX function; parameters may be in any argument. Arguments that are not arrays stay static.
-        on_fallback: `"warn"`, `"raise"` or `"ignore"` when an operation without a rule makes a matrix dense.
+        fn: Any JAX function; nodes may be in any argument. Arguments that are not arrays are static.
+        on_fallback: `"warn"`, `"raise"` or `"ignore"` if an operation without a rule materializes a matrix.
 
     Returns:
-        Function of the same arguments. Products of `Quantized` nodes with integer activations differ from the dense
-        ones by at most `integer_bound`; all others by floating-point rounding.
+        Function of the same arguments. Products of `Quantized` nodes with integer activations differ from dense
+            products by at most `integer_bound`; all other products differ by floating-point rounding.
 
     Raises:
-        ValueError: If `on_fallback` is unknown; when called, if it is `"raise"` and a fallback happens.
+        ValueError: If `on_fallback` is unknown; when called, if it is `"raise"` and a fallback occurs.
 
     Example:
         >>> from compressjax.tensors import LowRank
@@ -172,14 +172,14 @@ def lift(fn: Callable[..., Any], *, on_fallback: str = "warn") -> Callable[..., 
 
 
 def explain(fn: Callable[..., Any]) -> Callable[..., list[Row]]:
-    """Says, for every weight that is a node, which operations ran on its compressed form.
+    """Transforms a function into one that reports which operations run on the compressed form of each node.
 
     Args:
         fn: Any JAX function.
 
     Returns:
-        Function of the same arguments (arrays may be abstract) that computes nothing and returns one `Row` for every
-        weight and operation.
+        Function of the same arguments (arrays may be abstract) that only traces and returns a `Row` per weight
+            and operation.
 
     Example:
         >>> from compressjax.tensors import LowRank

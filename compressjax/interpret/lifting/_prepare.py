@@ -1,4 +1,4 @@
-"""`prepare`: from the form that is small to the form that runs fast."""
+"""`prepare`: nodes in the form that runs fastest."""
 
 from typing import Any
 
@@ -8,17 +8,17 @@ from compressjax.core import is_node, ops
 
 
 def prepare(tree: Any) -> Any:
-    """Turns stored nodes into the nodes that run fastest on this machine; the function that they compute is the same.
+    """Converts nodes to the form that runs fastest on this machine, without changing their values.
 
-    Masks, float tables and small integer matrices become dense arrays, once, instead of in every call; larger integer
-    grids become `Quantized` codes, matrices with the summed axis last; factors and sums are kept. This trades memory
-    for speed: the file stays as small as it was, the arrays in memory may not.
+    Masks, float tables and small integer matrices become dense arrays once, instead of in every call. Larger integer
+    grids become `Quantized` codes in the fastest layout. Low-rank factors and sums stay. This trades memory for speed:
+    the arrays in memory may be larger than those in the file.
 
     Args:
         tree: A tree of arrays and nodes, as loaded from an artifact.
 
     Returns:
-        A tree that `lift` runs; results equal those of the given tree up to rounding, that of activations included.
+        A tree for `lift`; results are equal up to rounding, including the rounding of activations.
 
     Example:
         >>> import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Which operation has which rule for nodes: the table that `lift` looks things up in."""
+"""The table of rules for nodes, by operation, that `lift` uses."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -43,13 +43,13 @@ def _squeeze(params: dict[str, Any], inputs: Sequence[Any]) -> Any:
 def windows(
     shape: Sequence[int], starts: Sequence[Any], sizes: Sequence[int], steps: Sequence[int] | None = None
 ) -> list[Window | None]:
-    """Windows with None where the whole axis is kept, whatever its start index says."""
+    """Windows per axis; None if the whole axis is kept, for any start index."""
     rows = zip(shape, starts, sizes, steps or (1,) * len(shape), strict=True)
     return [None if size == length else Window(start, size, step) for length, start, size, step in rows]
 
 
 def pieces(node: Any, axis: int, sizes: Sequence[int]) -> Any:
-    """A list of pieces along an axis."""
+    """Splits a node into pieces along an axis."""
     parts, start = [], 0
     for size in sizes:
         whole: list[Window | None] = [None] * len(node.shape)
@@ -72,7 +72,7 @@ def _dynamic_slice(params: dict[str, Any], inputs: Sequence[Any]) -> Any:
         return Dense("the node holds the indices")
     known = [int(x) if isinstance(x, int | np.integer | np.ndarray) else x for x in starts]
     sizes = params["slice_sizes"]
-    # Indices known at trace time are clamped here, those known at run time by the slice itself.
+    # Clamp indices that are known at trace time; the slice itself clamps traced indices.
     clamped = [
         min(max(x, 0), d - size) if isinstance(x, int) else x
         for x, d, size in zip(known, node.shape, sizes, strict=True)
@@ -93,14 +93,14 @@ def _first(change: Callable[[dict[str, Any], Any], Any]) -> Rule:
     return lambda params, inputs: change(params, inputs[0].node)
 
 
-# Products: operand of the node, and the rule `(params, inputs, operand)`; the result is an ordinary array.
+# Products: operand of the node, and the rule `(params, inputs, operand)`; the result is an array.
 PRODUCTS: dict[str, tuple[Callable[[Sequence[Any]], int], Callable[..., Any]]] = {
     "dot_general": (lambda inputs: 1 if isinstance(inputs[1], Weight) else 0, apply_dot),
     "conv_general_dilated": (lambda inputs: 1, apply_conv),
     "gather": (lambda inputs: 0, apply_gather),
 }
 
-# Layout: the result is the same weight in another form, and stays compressed; a list when there are several.
+# Layout changes: the result is a node, or a list of nodes if the operation has several results.
 LAYOUTS: dict[str, Rule] = {
     "transpose": _first(lambda params, node: ops.transpose(node, params["permutation"])),
     "reshape": _reshape,
@@ -120,10 +120,10 @@ LAYOUTS: dict[str, Rule] = {
 
 
 def move(eqn: Any, inputs: Sequence[Any]) -> list[Any] | Dense | None:
-    """Applies the layout rule of an equation, if it has one.
+    """Applies the layout rule of an equation.
 
-    The result is its list of results; `Dense` when the form of the node does not allow it; None when the operation is
-    no layout change.
+    Returns its results; `Dense` if the node does not support the change; None if the operation does not change the
+    layout.
     """
     name = eqn.primitive.name
     if name == "optimization_barrier":

@@ -1,1 +1,1 @@
-"""`narrow`: run a function at the widths that are left."""
+"""`narrow`: run a function at reduced widths."""

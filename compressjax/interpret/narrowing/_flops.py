@@ -1,4 +1,4 @@
-"""Operations of a function before and after a cut, counted on the labeled jaxpr without compiling anything."""
+"""FLOPs of a function before and after pruning, counted on the labeled jaxpr without compilation."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +11,7 @@ from compressjax.interpret.jaxpr._shapes import shapes
 from compressjax.interpret.jaxpr._walk import PLAIN_CALLS, body_of, needed
 from compressjax.interpret.narrowing._narrow import Cutter, gone_atoms
 
-# XLA counts these apart, as transcendental; moves of data and of types count nothing.
+# XLA counts transcendental functions separately, and data movement and type conversions as zero.
 _FREE = frozenset(
     (*SOURCES, "exp", "exp2", "expm1", "log", "log1p", "logistic", "sin", "cos", "tan", "tanh", "pow", "sqrt", "rsqrt",
      "cbrt", "atan2", "erf", "erfc", "erf_inv", "copy", "copy_p", "name", "optimization_barrier", "stop_gradient",
@@ -20,12 +20,12 @@ _FREE = frozenset(
 _REDUCTIONS = ("reduce_sum", "reduce_max", "reduce_min", "reduce_prod", "reduce_and", "reduce_or", "argmax", "argmin")
 
 
-def _valid(size: int, out: int, window: int, stride: int, low: int, grow: int, spread: int) -> int:
-    """Pairs of an output position and a window position that meet an entry and not the padding."""
+def _valid(size: int, out: int, window: int, stride: int, low: int, grow: int, dilation: int) -> int:
+    """Number of pairs of an output position and a window position that read an entry instead of padding."""
     count = 0
     for o in range(out):
         for k in range(window):
-            at = o * stride - low + k * spread
+            at = o * stride - low + k * dilation
             count += at % grow == 0 and 0 <= at // grow < size
     return count
 
@@ -82,22 +82,22 @@ def _total(cutter: Cutter, jaxpr: Any, place: Place, loops: bool) -> int:
 def predict_flops(
     fn: Callable[..., Any], like: Any, kept: Mapping[str, Sequence[int]] | None = None, *, loops: bool = True
 ) -> Callable[..., int]:
-    """Operations of one call of `narrow(fn, like, kept)`, without building it.
+    """Predicts the FLOPs of one call of `narrow(fn, like, kept)` without compilation.
 
-    Products count `2 m k n`; convolutions count window positions that meet the image; operations on entries and sums
-    count one an entry; transcendental functions and moves of data count nothing, as in XLA's own analysis.
+    Products count `2 m k n`; convolutions count only window positions inside the image; elementwise operations and
+    reductions count 1 per entry. Transcendental functions and data movement count 0, as in XLA's analysis.
 
     Args:
         fn: Any JAX function whose first argument is the tree of weights.
         like: The full tree of weights, or its shapes.
-        kept: Units that stay, by the name of their group in `couplings(fn)`; all when None.
-        loops: False counts the body of a `scan` once, as XLA's analysis does. A `while` counts once always.
+        kept: Units to keep, by the name of their group in `couplings(fn)`; None keeps all.
+        loops: False counts the body of a `scan` once, as XLA's analysis does. The body of a `while` always counts once.
 
     Returns:
         Function of `fn`'s other arguments (arrays may be abstract) that returns the number of operations.
 
     Raises:
-        ValueError: When called, if `kept` asks for an impossible cut.
+        ValueError: When called, if `kept` does not fit the groups.
 
     Example:
         >>> import numpy as np

@@ -1,4 +1,4 @@
-"""`narrow`: the function that runs on weights with units cut out, emitted from the jaxpr with the smaller sizes."""
+"""`narrow`: a function for weights with units removed, emitted from the jaxpr with the smaller sizes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -19,13 +19,7 @@ from compressjax.interpret.narrowing._narrow_rules import NARROW_RULES, take
 
 
 class Cutter:
-    """Runs a labeled jaxpr on arrays without the positions that are cut.
-
-    Example:
-        >>> cutter = Cutter(LabeledTrace({}), {1})
-        >>> cutter.kept(cutter.labeled.atoms.fresh(3))
-        array([0, 2])
-    """
+    """Evaluates a labeled jaxpr on arrays without the removed positions."""
 
     def __init__(self, labeled: LabeledTrace, gone: set[int]) -> None:
         self.labeled = labeled
@@ -33,7 +27,7 @@ class Cutter:
         self._known: dict[int, bool] = {}
 
     def kept(self, vector: Vector) -> np.ndarray | None:
-        """The positions of an axis that stay; None when all do."""
+        """Kept positions of an axis; None if all are kept."""
         stay = []
         for atom in vector.tolist():
             if atom not in self._known:
@@ -42,18 +36,18 @@ class Cutter:
         return None if all(stay) else np.flatnonzero(stay)
 
     def shape(self, labels: Labels) -> tuple[int, ...]:
-        """Shape after the cut."""
+        """Shape without the removed positions."""
         kept = [self.kept(v) for v in labels.axes]
         return tuple(n if k is None else len(k) for n, k in zip(labels.shape, kept, strict=True))
 
     def cut(self, x: Any, labels: Labels) -> Any:
-        """An array without the positions that are cut."""
+        """Removes positions from an array."""
         for axis, vector in enumerate(labels.axes):
             x = take(x, axis, self.kept(vector))
         return x
 
     def run(self, jaxpr: Any, consts: Sequence[Any], args: Sequence[Any], place: Place) -> list[Any]:
-        """Results of a jaxpr on cut arguments."""
+        """Evaluates a jaxpr on arguments without the removed positions."""
         small = [self.cut(x, labels) for x, labels in zip(consts, self.labeled.constants[place], strict=True)]
         with Context() as context:
 
@@ -75,35 +69,35 @@ class Cutter:
 
 
 def gone_atoms(found: LabeledFunction, kept: Mapping[str, Sequence[int]]) -> set[int]:
-    """The atoms of the units that `kept` leaves out; groups that are absent stay whole."""
+    """Atoms of the units that are not in `kept`; absent groups keep all units."""
     groups = groups_of(found)
     lost = lost_units([group for group, _ in groups.values()], kept, loops=True)
     return {groups[name][1][unit] for name, units in lost.items() for unit in units}
 
 
 def narrow(fn: Callable[..., Any], like: Any, kept: Mapping[str, Sequence[int]]) -> Callable[..., Any]:
-    """The function that runs on weights from which units were cut.
+    """Transforms a function so that it takes weights without the pruned units.
 
-    It traces `fn` at its full width and emits the jaxpr again with the smaller sizes, so it works where the code has
-    widths written into it, and divisors and scales in the code stay as they are,
+    It traces `fn` at its full width and emits the jaxpr again with the smaller sizes. It therefore also works if widths
+    are constants of the code, and divisors and scales of the code do not change,
 
     .. math:: narrow(f)(cut(w), x) = f(mask(w), x) \\quad \\text{up to rounding}
 
-    Layers that a `scan` runs over are a group too (frozen, as a masked layer is not a missing one); `kept` may drop
-    turns of such a loop. Calls are inlined; a custom derivative is differentiated through the function that it was
-    given for.
+    The layers of a `scan` are a group too. It is frozen, since a masked layer differs from a removed one, but `kept`
+    may remove iterations of such a loop. Calls are inlined. Custom derivative rules are dropped: the derivative is that
+    of the primal function.
 
     Args:
         fn: Any JAX function whose first argument is the tree of weights.
         like: The full tree of weights, or `jax.ShapeDtypeStruct`s of it.
-        kept: Indices of the units that stay, by the name of their group in `couplings(fn)`.
+        kept: Indices of the units to keep, by the name of their group in `couplings(fn)`.
 
     Returns:
-        Function of the smaller tree and `fn`'s other arguments, of any batch size that `fn` takes.
+        Function of the smaller tree and `fn`'s other arguments, for any batch size that `fn` takes.
 
     Raises:
-        ValueError: When called, if a group does not exist, is frozen, or would keep no unit, or if the smaller tree has
-            other shapes than `kept` says.
+        ValueError: When called, if a group does not exist, is frozen, or would keep no unit, or if the shapes of the
+            smaller tree do not match `kept`.
 
     Example:
         >>> p = {"a": np.ones((2, 4), np.float32), "b": np.ones((4, 1), np.float32)}
@@ -118,9 +112,9 @@ def narrow(fn: Callable[..., Any], like: Any, kept: Mapping[str, Sequence[int]])
         cutter = Cutter(found.labeled, gone_atoms(found, kept))
         small = {path_string(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(params)[0]}
         for path, labels in found.weights.items():
-            want, got = cutter.shape(labels), getattr(small.get(path), "shape", None)
-            if want != got:
-                raise ValueError(f"{path!r} has shape {got}, but with these cuts {want}; pass what cut() returned")
+            expected, got = cutter.shape(labels), getattr(small.get(path), "shape", None)
+            if expected != got:
+                raise ValueError(f"{path!r} has shape {got}, but with these cuts {expected}; pass what cut() returned")
         inputs = list(found.program.inputs)
         inputs[: len(found.weights)] = [small[path] for path in found.weights]
         closed = found.program.closed

@@ -1,4 +1,4 @@
-"""Operations whose settings hold sizes, bound again with the sizes after a cut."""
+"""Rules of operations whose parameters contain sizes: they run with the reduced sizes."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ Emit = Callable[[Any, Any, Sequence[Any], Sequence[Labels], Sequence[Labels]], l
 
 
 def take(x: Any, axis: int, positions: np.ndarray | None) -> Any:
-    """Some positions of an axis, ascending (None: all), as a slice where they are neighbors."""
+    """Takes ascending positions of an axis (None for all), with a slice if they are contiguous."""
     if positions is None:
         return x
     if len(positions) and positions[-1] - positions[0] == len(positions) - 1:
@@ -24,7 +24,7 @@ def take(x: Any, axis: int, positions: np.ndarray | None) -> Any:
 
 
 def rebind(eqn: Any, inputs: Sequence[Any], **changes: Any) -> list[Any]:
-    """Runs an equation with some of its settings changed."""
+    """Runs an equation with some parameters changed."""
     out = eqn.primitive.bind(*inputs, **{**eqn.primitive.get_bind_params(eqn.params), **changes})
     return list(out) if eqn.primitive.multiple_results else [out]
 
@@ -47,7 +47,7 @@ def _broadcast(
 
 
 def _picked(cutter: Any, x: Any, labels: Labels, axis: int, wanted: np.ndarray) -> Any:
-    """Those of the wanted positions that are left."""
+    """Takes those of the wanted positions that are kept."""
     kept = cutter.kept(labels.axes[axis])
     if kept is None:
         step = int(wanted[1] - wanted[0]) if len(wanted) > 1 else 1
@@ -90,7 +90,7 @@ def _pad(cutter: Any, eqn: Any, inputs: Sequence[Any], ins: Sequence[Labels], ou
 
 
 def _sized(cutter: Any, eqn: Any, inputs: Sequence[Any], ins: Sequence[Labels], outs: Sequence[Labels]) -> list[Any]:
-    """Windows whose size is the whole axis take what is left of it."""
+    """Reduces the size of windows that span a whole axis."""
     del outs
     rows = zip(eqn.params["slice_sizes"], ins[0].shape, cutter.shape(ins[0]), strict=True)
     return rebind(eqn, inputs, slice_sizes=tuple(left if n == whole else n for n, whole, left in rows))

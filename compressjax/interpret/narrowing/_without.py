@@ -1,4 +1,4 @@
-"""`without`: a function with some weights taken to be zero, and everything that this makes needless left out."""
+"""`without`: a function with some weights set to zero, without the operations that then have no effect."""
 
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
@@ -22,7 +22,7 @@ _SUMS = ("add", "add_any", "sub")
 
 
 class _Zero(NamedTuple):
-    """An array of zeros that nobody has to make."""
+    """An array of zeros that is not materialized."""
 
     shape: tuple[int, ...]
     dtype: Any
@@ -32,7 +32,7 @@ class _Zero(NamedTuple):
 
 
 class _Missing(NamedTuple):
-    """What a weight that was not given would have had an effect on."""
+    """A value that depends on a weight that was not given."""
 
     name: str
 
@@ -42,13 +42,13 @@ def _dense(x: Any) -> Any:
 
 
 def _value(x: Any) -> float | None:
-    """The number that a scalar known at trace time is."""
+    """Value of a scalar that is known at trace time; None for anything else."""
     known = isinstance(x, np.generic | np.ndarray | float | int) and np.shape(x) == ()
     return float(x) if known and np.result_type(x).kind in "fiu" else None
 
 
 def _equation(eqn: Any, inputs: Sequence[Any]) -> list[Any]:
-    """Results of one equation of which some operand is zero."""
+    """Results of one equation with an operand that is zero or missing."""
     name, zeros = eqn.primitive.name, [isinstance(x, _Zero) for x in inputs]
     out = [_Zero(var.aval.shape, var.aval.dtype) for var in eqn.outvars]
     read = zeros[:1] if name in ("gather", "dynamic_slice") else zeros
@@ -82,9 +82,10 @@ def _run(jaxpr: Any, consts: Sequence[Any], args: Sequence[Any]) -> list[Any]:
 
 
 def without(fn: Callable[..., Any], like: Any, paths: Collection[str]) -> Callable[..., Any]:
-    """The function that `fn` is when some weights are zero, without the operations that then have no effect.
+    """Transforms a function by setting some weights to zero and removing the operations that then have no effect.
 
-    A product with zero is zero, a sum with zero is its other operand: a residual branch whose weights are zero is gone.
+    A product with zero is zero, and a sum with zero is its other operand. So a residual branch with zero weights
+    disappears.
 
     .. math:: without(f)(w', x) = f(w' \\cup 0, x)
 
@@ -94,11 +95,11 @@ def without(fn: Callable[..., Any], like: Any, paths: Collection[str]) -> Callab
         paths: Paths of the weights that are zero.
 
     Returns:
-        Function of `{path: array}` and `fn`'s other arguments; weights under `paths` need not be there, and neither
-        does any other that has no effect any more.
+        Function of `{path: array}` and `fn`'s other arguments. The weights at `paths`, and others that no longer have
+            an effect, may be absent.
 
     Raises:
-        ValueError: If a path is not in the tree; when called, if a weight that has an effect is absent.
+        ValueError: If a path is not in the tree; when called, if a weight with an effect is absent.
 
     Example:
         >>> p = {"a": jnp.ones((2, 2)), "b": jnp.ones((2, 2))}
@@ -124,7 +125,7 @@ def without(fn: Callable[..., Any], like: Any, paths: Collection[str]) -> Callab
                 inputs[i] = weights.get(name, _Missing(name))
         out = _run(closed.jaxpr, closed.consts, inputs)
         if lost := [x.name for x in out if isinstance(x, _Missing)]:
-            raise ValueError(f"the weights at {lost[0]!r} have an effect on the results, but were not given")
+            raise ValueError(f"the results depend on the weight {lost[0]!r}, which was not given")
         return program.finish([_dense(x) for x in out])
 
     return smaller

@@ -1,1 +1,1 @@
-"""`observe`: statistics of what weights are multiplied with."""
+"""`observe`: statistics of the inputs of weights."""

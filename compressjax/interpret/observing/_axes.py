@@ -1,15 +1,15 @@
-"""Which axes of a leaf the axes of a moved weight came from, so that records of a weight know what they sum over."""
+"""Origins of axes: the axes of a leaf from which the axes of a reshaped or transposed weight come."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from compressjax.numerics import factored
 
-Axes = tuple[tuple[int, ...], ...]  # for every axis of the moved weight, the leaf's axes it is made of
+Axes = tuple[tuple[int, ...], ...]  # for every axis of the weight, its axes of origin in the leaf
 
 
 def moved_axes(eqn: Any, axes: Axes, shape: Sequence[int]) -> Axes:
-    """Follows the origins of axes through a layout change, for each of its results."""
+    """Origins of the axes after a layout change."""
     name, params = eqn.primitive.name, eqn.params
     if name == "transpose":
         return tuple(axes[a] for a in params["permutation"])

@@ -1,4 +1,4 @@
-"""`observe`: run a function and record what every weight is multiplied with."""
+"""`observe`: run a function and record statistics of the inputs of every weight."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Node, Selector, is_value, kernels, matches, nodes, ops, path_string
+from compressjax.core import Node, Selector, check_statistics, is_value, kernels, matches, nodes, ops, path_string
 from compressjax.interpret.jaxpr._bind import bind
 from compressjax.interpret.jaxpr._records import Records, add, named
 from compressjax.interpret.jaxpr._trace import run
@@ -19,7 +19,7 @@ from compressjax.interpret.observing._statistics import Statistics, of_rows
 
 
 class _Observe:
-    """Handler of `observe`: weights stay what they are; products leave a record."""
+    """Handler of `observe`: runs the function unchanged and records the inputs of products."""
 
     observes = True
 
@@ -28,7 +28,7 @@ class _Observe:
         self.records: Records = {}
 
     def apply(self, eqn: Any, inputs: Sequence[Any]) -> Sequence[Any]:
-        """One equation that touches a weight."""
+        """Applies one equation with a weight."""
         name = eqn.primitive.name
         moved = move(eqn, inputs)
         if isinstance(moved, list):
@@ -47,7 +47,7 @@ class _Observe:
             x, x_sum, w_sum, x_batch, w_batch = plain[1], r_sum, l_sum, r_batch, l_batch
         else:
             x, x_sum, w_sum, x_batch, w_batch = plain[0], l_sum, r_sum, l_batch, r_batch
-        # Batch axes first and summed axes last, both in the order in which they stand in the weight.
+        # Batch axes first and summed axes last, both in the order of the weight.
         lead = [x_batch[i] for i in sorted(range(len(w_batch)), key=lambda i: w_batch[i])]
         last = [x_sum[i] for i in sorted(range(len(w_sum)), key=lambda i: w_sum[i])]
         free = [a for a in range(x.ndim) if a not in lead and a not in last]
@@ -57,6 +57,8 @@ class _Observe:
 
     def _keep(self, weight: Weight, axes: Sequence[int], rows: jax.Array) -> None:
         origin = tuple(sorted({a for axis in axes for a in (weight.axes[axis] if weight.axes else (axis,))}))
+        if not rows.shape[-2]:
+            raise ValueError(f"observe: {weight.path!r} has inputs without rows, {rows.shape}; give data with examples")
         add(self.records, weight.path, origin, of_rows(rows, gram=self.gram))
 
     def _conv(self, params: dict[str, Any], plain: Sequence[Any], weight: Weight) -> None:
@@ -70,7 +72,7 @@ class _Observe:
         channels = x.shape[1]
         n, _, *out = patches.shape
         split = jnp.moveaxis(patches.reshape(n, channels, *spatial, math.prod(out)), -1, 1)
-        # [n, positions, channels, *spatial]: order the last axes as the kernel has them; groups share one record.
+        # [n, positions, channels, *spatial]: permute the last axes to the order of the kernel. Groups share a record.
         axes = [a for a in range(len(weight.shape)) if a != numbers.rhs_spec[0]]
         spec = [numbers.rhs_spec[1], *numbers.rhs_spec[2:]]
         rows = jnp.transpose(split, (0, 1, *(2 + spec.index(a) for a in axes)))
@@ -81,21 +83,21 @@ class _Observe:
         self._keep(weight, axes, rows.reshape(-1, math.prod(weight.shape[a] for a in axes)))
 
     def dense(self, weight: Weight, primitive: str, reason: str) -> jax.Array:
-        """The array itself."""
+        """Materializes a weight."""
         del primitive, reason
         return materialize(weight)
 
     def stacked(self, weight: Weight) -> Weight | None:
-        """Arrays carry axis 0 already; nodes may not."""
+        """The weight as stacked layers over axis 0; None if it cannot be stacked."""
         node = ops.stacked(weight.node)
         return None if node is None else Weight(node, weight.path, weight.axes)
 
     def row(self, weight: Weight) -> Weight:
-        """One layer of a stack: the axes of the leaf without its first."""
+        """One of the stacked layers, without axis 0."""
         return Weight(weight.node, weight.path, weight.axes[1:])
 
     def spawn(self) -> "_Observe":
-        """A fresh recorder, whose records leave the nested trace as results."""
+        """New handler, whose records the nested trace returns."""
         return _Observe(self.gram)
 
     def collected(self) -> Records:
@@ -103,14 +105,14 @@ class _Observe:
         return self.records
 
     def absorb(self, records: Records) -> None:
-        """Takes over the records of a nested trace."""
+        """Adds the records of a nested trace."""
         for key, new in records.items():
             add(self.records, key.path, key.axes, new)
 
 
 def _followed(eqn: Any, inputs: Sequence[Any], result: Any) -> Any:
     if not isinstance(result, Weight) or result.axes:
-        return result  # no weight, or one that passed a barrier as it was
+        return result  # not a weight, or a weight after an optimization barrier
     weight = next(x for x in inputs if isinstance(x, Weight))
     return Weight(result.node, result.path, moved_axes(eqn, weight.axes, weight.shape))
 
@@ -118,29 +120,30 @@ def _followed(eqn: Any, inputs: Sequence[Any], result: Any) -> Any:
 def observe(
     fn: Callable[..., Any], *, select: Selector = kernels, gram: bool = True
 ) -> Callable[..., tuple[Any, dict[str, Statistics]]]:
-    """Transforms a function so that it also returns the statistics of what its weights are multiplied with.
+    """Transforms a function so that it also returns statistics of the inputs of its weights.
 
     .. math:: H = \\sum_n x_n x_n^\\top \\in R^{in \\times in}
 
-    for every product `x W` of a selected weight, through calls, loops, branches and convolutions. A weight stacked
-    over a `scan` gets one record a layer, and one with batch axes (experts) one an index, with these axes in front.
-    A weight that is summed over different axes by different products (an embedding that also closes the network, say)
-    has a record for each: that of the earliest axes under its path, others as `path#axes`.
+    for every product `x W` of a selected weight, including convolutions and products inside calls, loops and branches.
+    A weight stacked over a `scan` has a record per layer, and a weight with batch axes (experts) one per index, along
+    leading axes. If products sum over different axes of a weight (as for tied embeddings), each has a record: the one
+    of the first axes has the path of the weight, all others are named `path#axes`.
 
-    Not recorded: what happens inside `shard_map` in the function (devices see different rows); groups of a grouped
-    convolution share one record.
+    Products inside `shard_map` are not recorded, since each device has different rows. The groups of a grouped
+    convolution share a record.
 
     Args:
-        fn: Any JAX function; the weights are found in its first argument.
+        fn: Any JAX function with the weights in its first argument.
         select: Which values of the first argument to observe.
-        gram: False keeps only the diagonal: norms, means and ranges.
+        gram: False keeps only norms, means and ranges, not the Gram matrix.
 
     Returns:
         Function of the same arguments that returns `(fn's result, {path: Statistics})`. Add up batches with
-        `merge`; pass the sum to methods as `stats=`.
+            `merge`, and pass the sum to methods as `stats=`.
 
     Raises:
-        ValueError: When called, if nothing is selected.
+        ValueError: When called, if nothing is selected, no selected weight is in a product, or the data has no rows;
+            outside of `jit`, also if inputs of a product are not finite.
 
     Example:
         >>> out, stats = observe(lambda p, x: x @ p["kernel"])({"kernel": jnp.ones((2, 3))}, jnp.ones((4, 2)))
@@ -153,10 +156,17 @@ def observe(
         chosen = {p for p, x in nodes(params).items() if is_value(x) and matches(select, p, x)}
         if not chosen:
             raise ValueError(f"observe: select={select!r} selects nothing; the tree has {sorted(nodes(params))}")
-        # The interpreter marks leaves of all arguments; those of the first come with its own paths.
+        # Tag the weights of the first argument with their paths; the interpreter gets the leaves of all arguments.
         tagged = jax.tree_util.tree_map_with_path(_tagger(chosen), params, is_leaf=_is_leaf)
         out = run(fn, (tagged, *args), kwargs, lambda path, leaf: leaf if isinstance(leaf, Weight) else None, handler)
-        return out, named(handler.records)
+        stats = named(handler.records)
+        if not stats:
+            raise ValueError(
+                f"observe: none of {sorted(chosen)} is in a product of the function; give the function that uses the "
+                "weights of its first argument, or another select="
+            )
+        check_statistics("observe", stats, rows=False, zeros=True)
+        return out, stats
 
     return observed
 

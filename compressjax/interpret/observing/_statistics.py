@@ -1,4 +1,4 @@
-"""What a weight is multiplied with: streaming statistics of the inputs of one product."""
+"""Streaming statistics of the inputs of a product."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 
 class Statistics(NamedTuple):
-    """Sums over the rows that met a weight; all mergeable by addition or maximum.
+    """Statistics of the rows that are multiplied with a weight; `merge` adds them up.
 
     Attributes:
         count: Number of rows, float32 scalar.
@@ -16,15 +16,15 @@ class Statistics(NamedTuple):
         gram: `[in, in]`, sum of outer products, or None.
         largest: `[in]`, largest absolute value.
 
-    `in` counts the summed axes of the weight, row-major: `h * w * in` for a convolution. Layers of a stack and batch
-    axes of a product (experts) have a record each: all fields then carry these axes in front.
+    `in` is the size of the summed axes of the weight, row-major: `h * w * in` for a convolution. Stacked layers and
+    batch axes of a product (experts) are leading axes of all fields.
 
     Example:
         >>> of_rows(jnp.ones((4, 2)), gram=False).count.item()
         4.0
     """
 
-    count: jax.Array  # type: ignore[assignment]  # hides tuple.count, which nobody calls
+    count: jax.Array  # type: ignore[assignment]  # hides tuple.count
     total: jax.Array
     squares: jax.Array
     gram: jax.Array | None
@@ -42,12 +42,12 @@ class Statistics(NamedTuple):
 
     @property
     def norm(self) -> jax.Array:
-        """Euclidean norm of every input over all rows, `[in]`."""
+        """L2 norm of every input over all rows, `[in]`."""
         return jnp.sqrt(self.squares)
 
     @property
     def second_moment(self) -> jax.Array:
-        """Mean outer product, `[in, in]`; the diagonal only when no Gram matrix was kept."""
+        """Mean outer product, `[in, in]`; only its diagonal, `[in]`, without a Gram matrix."""
         count = jnp.maximum(self.count, 1)[..., None]
         return self.squares / count if self.gram is None else self.gram / count[..., None]
 
@@ -66,14 +66,14 @@ def of_rows(rows: jax.Array, *, gram: bool) -> Statistics:
 
 
 def merge(a: Statistics, b: Statistics) -> Statistics:
-    """Statistics of both sets of rows together.
+    """Merges the statistics of two sets of rows.
 
     Args:
         a: Statistics of some rows.
-        b: Statistics of others, with the same shapes.
+        b: Statistics of other rows, with the same shapes.
 
     Returns:
-        Statistics of all.
+        Statistics of all rows.
 
     Example:
         >>> one = of_rows(jnp.ones((4, 2)), gram=False)

@@ -1,4 +1,4 @@
-"""How the zeros are shared out among the leaves."""
+"""Distributions of zeros among the leaves."""
 
 import math
 from collections.abc import Mapping
@@ -7,35 +7,36 @@ from typing import Any
 import jax
 
 from compressjax.core import Selector, matches
+from compressjax.prune.patterns._checks import Distribution, check_distribution, check_sparsity
 
-Distribution = str | Mapping[Selector, float]
-NAMES = ("uniform", "global", "erk")
+ALL = "all leaves"  # the pool of distribution "global"; not a leaf's path
 
 
 def densities(
     shapes: Mapping[str, tuple[int, ...]], sparsity: float, distribution: Distribution = "uniform"
 ) -> dict[str, float]:
-    """Fraction of entries that each leaf keeps.
+    """Returns the fraction of entries that each leaf keeps.
 
-    `"uniform"`: the same everywhere. `"erk"` (Erdos-Renyi-kernel): proportional to
+    `"uniform"` gives every leaf the same density. `"erk"` (Erdos-Renyi-kernel) gives a leaf with axes `d_i` a density
+    proportional to
 
     .. math:: \\frac{\\sum_i d_i}{\\prod_i d_i}
 
-    for a leaf with axes `d_i`, so that small leaves stay denser; leaves that would exceed 1 are dense, and the
-    factor is solved anew among the others until the total is exactly `1 - sparsity` of all entries.
+    so that small leaves stay denser. Leaves that would exceed 1 stay dense, and the factor is solved again for the
+    rest, so that the total is exactly `1 - sparsity`.
 
     Args:
-        shapes: `{path: shape}` of the leaves that are pruned.
+        shapes: `{path: shape}` of the leaves to prune.
         sparsity: Fraction of zeros over all leaves, in [0, 1).
-        distribution: `"uniform"`, `"erk"`, or `{pattern: sparsity}`, tried in order; leaves that no pattern matches
-            get `sparsity`.
+        distribution: `"uniform"`, `"erk"`, or `{pattern: sparsity}`, tried in order; leaves that no pattern matches get
+            `sparsity`.
 
     Returns:
         `{path: density}`, each in (0, 1].
 
     Raises:
-        ValueError: If a sparsity is outside [0, 1), the distribution is unknown (or `"global"`, where the ranking of
-            the weights decides), or a pattern matches no leaf.
+        ValueError: If a sparsity is out of range, a pattern matches no leaf, or the distribution is unknown or
+            `"global"`.
 
     Example:
         >>> densities({"a": (10, 10), "b": (10, 10)}, 0.9)["a"]
@@ -43,7 +44,7 @@ def densities(
 
     Source: Evci et al., arXiv:1911.11134 (evci2020).
     """
-    check_sparsity(sparsity, "sparsity")
+    check_sparsity(sparsity)
     if isinstance(distribution, Mapping):
         return _by_pattern(shapes, sparsity, distribution)
     if distribution == "uniform":
@@ -59,30 +60,12 @@ def densities(
 def kept_counts(
     shapes: Mapping[str, tuple[int, ...]], sparsity: float, distribution: Distribution, *, whole: bool = True
 ) -> dict[str, Any]:
-    """Number of entries that each pool keeps; a pool is a leaf, or all leaves (key `""`) for `"global"`.
-
-    Args:
-        shapes: `{path: shape}`.
-        sparsity: Fraction of zeros over all leaves, in [0, 1).
-        distribution: As for `densities`, or `"global"`.
-        whole: Whether counts of leaves are integers; False where units are still to be counted, since rounding twice
-            is not rounding to the nearest.
-
-    Returns:
-        Counts; where whole, for `"erk"` and `"global"` they add up to `N - round(sparsity N)`.
-
-    Raises:
-        ValueError: As `densities`.
-
-    Example:
-        >>> kept_counts({"a": (10, 10), "b": (10, 10)}, 0.9, "global")
-        {'': 20}
-    """
+    """Entries that each leaf, or all leaves together (`ALL`), keep; fractions for callers that round to units."""
     sizes = {path: math.prod(shape) for path, shape in shapes.items()}
     total = sum(sizes.values())
     if distribution == "global":
-        check_sparsity(sparsity, "sparsity")
-        return {"": total - round(sparsity * total)}
+        check_sparsity(sparsity)
+        return {ALL: total - round(sparsity * total)}
     exact = {path: d * sizes[path] for path, d in densities(shapes, sparsity, distribution).items()}
     if not whole:
         return exact
@@ -90,48 +73,20 @@ def kept_counts(
         return {path: round(x) for path, x in exact.items()}
     counts = {path: math.floor(x + 1e-9) for path, x in exact.items()}
     short = total - round(sparsity * total) - sum(counts.values())
-    # Largest remainders first, so that the total is met to the entry.
+    # Largest remainders first, so that the total is exact.
     for path in sorted(exact, key=lambda p: counts[p] - exact[p])[: max(short, 0)]:
         counts[path] = min(counts[path] + 1, sizes[path])
     return counts
 
 
-def check_sparsity(sparsity: float | None, name: str) -> None:
-    """Refuses sparsities outside [0, 1), and none at all.
-
-    Args:
-        sparsity: Fraction of zeros.
-        name: Of the argument, for the message.
-
-    Raises:
-        ValueError: If outside or None.
-
-    Example:
-        >>> check_sparsity(0.5, "sparsity")
-    """
-    if sparsity is None:
-        raise ValueError(f"{name} is missing; give the fraction of zeros in [0, 1), or a pattern 'N:M', which fixes it")
-    if not 0.0 <= sparsity < 1.0:
-        raise ValueError(f"{name}={sparsity} is outside [0, 1): it is the fraction of zeros, 0.9 for 90 %")
-
-
-def check_distribution(distribution: Any) -> None:
-    """Refuses unknown distributions before any leaf is seen.
-
-    Args:
-        distribution: Name or mapping.
-
-    Raises:
-        ValueError: If it is neither.
-
-    Example:
-        >>> check_distribution("erk")
-    """
-    if isinstance(distribution, Mapping):
-        for pattern, sparsity in distribution.items():
-            check_sparsity(sparsity, f"distribution[{pattern!r}]")
-    elif distribution not in NAMES:
-        raise ValueError(f"unknown distribution {distribution!r}; use one of {NAMES} or {{pattern: sparsity}}")
+def check_removes(shapes: Mapping[str, tuple[int, ...]], sparsity: float, kept: Mapping[str, Any]) -> None:
+    """Refuses a sparsity above 0 that rounds to no removed weight in any leaf."""
+    total = sum(math.prod(shape) for shape in shapes.values())
+    if sparsity > 0 and total and sum(kept.values()) >= total:
+        raise ValueError(
+            f"sparsity={sparsity} removes none of the {total} weights of {list(shapes)[:8]}: it rounds to 0; "
+            "increase it, or leave these leaves out"
+        )
 
 
 def _by_pattern(shapes: Mapping[str, tuple[int, ...]], sparsity: float, rules: Mapping[Selector, float]) -> dict:
@@ -139,7 +94,7 @@ def _by_pattern(shapes: Mapping[str, tuple[int, ...]], sparsity: float, rules: M
     leaves = {path: jax.ShapeDtypeStruct(shape, "float32") for path, shape in shapes.items()}
     for pattern in rules:
         if not any(matches(pattern, path, leaf) for path, leaf in leaves.items()):
-            raise ValueError(f"distribution: pattern {pattern!r} matches none of {sorted(shapes)}; mend or drop it")
+            raise ValueError(f"distribution: pattern {pattern!r} matches none of {sorted(shapes)}; fix or remove it")
     chosen = {
         path: next((s for pattern, s in rules.items() if matches(pattern, path, leaf)), sparsity)
         for path, leaf in leaves.items()
@@ -159,6 +114,6 @@ def _erk(shapes: Mapping[str, tuple[int, ...]], sparsity: float) -> dict[str, fl
         over = {path for path in rest if factor * raw[path] > 1.0 + 1e-12}
         if not over:
             return {path: 1.0 if path in full else min(factor * raw[path], 1.0) for path in shapes}
-        # Only the worst leaf is made dense at a time: the factor shrinks, and the others may fit again.
+        # Make only the worst leaf dense at a time: the factor shrinks, and the rest may fit again.
         worst = max(raw[path] for path in over)
         full |= {path for path in over if raw[path] == worst}

@@ -1,4 +1,4 @@
-"""What the layer-by-layer methods share: masks and new weights from the statistics of a layer's inputs."""
+"""Shared parts of layer-by-layer methods: masks and updates from statistics of a layer's inputs."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -6,18 +6,19 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression, zero_masked
+from compressjax.core import Compression, check_statistics, zero_masked
 from compressjax.numerics import with_auto_axes
-from compressjax.prune.distributions._densities import Distribution, densities
+from compressjax.prune.distributions._densities import densities
+from compressjax.prune.patterns._checks import Distribution
 from compressjax.prune.training._masking import Arrays, masked_nodes, masking, shapes_of, whole_masks
 
 
 class HessianInfo(NamedTuple):
-    """How far the second moments of a leaf's inputs could be trusted when the leaf was pruned.
+    """How reliable the second moments of a leaf's inputs were when the leaf was pruned.
 
     Attributes:
-        condition: A lower bound of their condition number after damping, the largest of a stack's layers; 0 before.
-        fallback: Whether a factorization failed, so that eigenvalues were clipped; see `hessian_condition` for more.
+        condition: Lower bound of the damped condition number, the maximum over a stack's layers; 0 before pruning.
+        fallback: Whether a factorization failed and eigenvalues were clipped; see `hessian_condition`.
     """
 
     condition: jax.Array
@@ -28,11 +29,10 @@ class LayerwiseState(NamedTuple):
     """State of `wanda`, `sparsegpt` and `woodfisher`.
 
     Attributes:
-        masks: `{path: bool array}`, True where the weight is kept; all True before the statistics come.
-        shifts: `{path: float32 array}`, what is added to kept weights to make up for the others; empty for methods that
-            leave them alone.
-        decided: Whether the statistics have come, bool scalar.
-        info: `{path: HessianInfo}` of `sparsegpt`, which inverts second moments; empty for the others.
+        masks: `{path: bool array}`, True where the weight is kept; all True before the statistics arrive.
+        shifts: `{path: float32 array}`, updates added to kept weights; empty for methods that do not update them.
+        decided: Whether the masks are final, bool scalar.
+        info: `{path: HessianInfo}` of `sparsegpt`, which inverts second moments; empty for other methods.
     """
 
     masks: Arrays
@@ -50,32 +50,14 @@ def layerwise(
     sparsity: float | None = None,
     distribution: Distribution = "uniform",
 ) -> Compression:
-    """Builds a post-training method that decides once, at the first step with statistics.
+    """A post-training method that decides once, at the first step with statistics.
 
-    Args:
-        name: Static description.
-        prune_leaf: `(path, array, statistics, sparsity or None) -> (mask, shift, info)`, the first two of the array's
-            shape; the others are None for methods that only choose.
-        needs: Names of the statistics that are read.
-        inverts: Whether there are shifts and information on how they were found.
-        sparsity: Fraction of zeros over all leaves, or None where a pattern fixes it.
-        distribution: As for `densities`.
-
-    Returns:
-        Compression whose state is a `LayerwiseState`.
-
-    Raises:
-        ValueError: From `update`, when statistics are missing.
-
-    Example:
-        >>> keep = layerwise("keep", lambda path, x, s, _: (x > s, None, None), ("x",), inverts=False)
-        >>> params = {"kernel": jnp.array([[1.0, 3.0]])}
-        >>> keep.after_step(params, keep.init(params), {"kernel": 2.0})[1].masks["kernel"].tolist()
-        [[False, True]]
+    `prune_leaf(path, array, statistics, sparsity or None)` returns `(mask, shift, info)`; only methods that invert a
+    second moment return the last two.
     """
 
     def init(flat: Arrays) -> LayerwiseState:
-        _sparsities(flat, sparsity, distribution)  # refuses what does not fit, before statistics are taken
+        _sparsities(flat, sparsity, distribution)  # refuses bad settings before statistics are collected
         zeros = {path: jnp.zeros_like(x, jnp.float32) for path, x in flat.items()} if inverts else {}
         info = {path: HessianInfo(jnp.zeros((), jnp.float32), jnp.array(False)) for path in zeros}
         return LayerwiseState(whole_masks(flat), zeros, jnp.array(False), info)
@@ -96,25 +78,14 @@ def layerwise(
             return LayerwiseState(masks, shifts, jnp.array(True), info)
 
         read = {path: stats[path] for path in flat}
+        check_statistics(name, read)
         return flat, jax.lax.cond(state.decided, lambda: state, lambda: with_auto_axes(decide, state)(flat, read))
 
     return shifting(name, init=init, after_step=after_step, needs=needs)
 
 
 def shifting(name: str, **parts: Any) -> Compression:
-    """A compression that shows kept weights with their shifts and the others as zeros.
-
-    Args:
-        name: Static description.
-        **parts: What else `on_values` takes: `init`, `after_step`, `needs`; the state is a `LayerwiseState`.
-
-    Returns:
-        The compression.
-
-    Example:
-        >>> shifting("mine").name
-        'mine'
-    """
+    """A compression whose view adds the shifts to kept weights and sets pruned weights to zero."""
 
     def shifted(flat: Arrays, state: LayerwiseState) -> Arrays:
         wide = {p: (x.astype(jnp.float32) + state.shifts[p]).astype(x.dtype) if p in state.shifts else x
@@ -122,10 +93,7 @@ def shifting(name: str, **parts: Any) -> Compression:
         return zero_masked(wide, state.masks)
 
     return masking(
-        name,
-        view=shifted,
-        encode=lambda flat, state: masked_nodes(shifted(flat, state), state.masks),
-        **parts,
+        name, view=shifted, encode=lambda flat, state: masked_nodes(shifted(flat, state), state.masks), **parts
     )
 
 
@@ -137,16 +105,5 @@ def _sparsities(flat: Arrays, sparsity: float | None, distribution: Distribution
 
 
 def decided(flag: jax.Array) -> bool:
-    """Whether a step without statistics is in order: the decision was made, or nobody can say under a trace.
-
-    Args:
-        flag: Bool scalar of a state.
-
-    Returns:
-        True where the state may stay.
-
-    Example:
-        >>> decided(jnp.array(False))
-        False
-    """
+    """Whether a step without statistics is valid: the masks are final, or unknown under a trace."""
     return isinstance(flag, jax.core.Tracer) or bool(flag)

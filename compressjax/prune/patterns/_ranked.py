@@ -1,4 +1,4 @@
-"""Masks by counts that a schedule gives, under a pattern: what methods that rank again and again share."""
+"""Masks from scores, a pattern and traced counts."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -9,36 +9,20 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.numerics import top_along, top_mask, top_masks, with_auto_axes
-from compressjax.prune.distributions._densities import Distribution, check_distribution, check_sparsity
-from compressjax.prune.patterns._pattern import Pattern, as_pattern
+from compressjax.prune.distributions._densities import ALL
+from compressjax.prune.patterns._pattern import Pattern
 from compressjax.prune.training._masking import Arrays
 
 
 def ranked(scores: Arrays, kept: Mapping[str, Any], pattern: Pattern) -> Arrays:
-    """Masks of the units with the largest mean scores.
-
-    Args:
-        scores: `{path: array}`; higher means keep.
-        kept: Entries that every pool keeps, traced or not: one count a path, or `{"": total}` for one ranking over all.
-            Units are whole: of a leaf the nearest number of them stays, at least one where they have several weights;
-            of one ranking over all, the best in their order up to the first that no longer fits, at least one.
-        pattern: The pattern.
-
-    Returns:
-        `{path: bool array}`.
-
-    Example:
-        >>> scores = {"a": jnp.array([[1.0, 4.0, 2.0], [2.0, 0.0, 3.0]])}
-        >>> ranked(scores, {"a": jnp.int32(4)}, as_pattern("neuron"))["a"].tolist()
-        [[False, True, True], [False, True, True]]
-    """
-    together = "" in kept and "" not in scores
+    """Masks of the best whole units by mean score: the nearest number per leaf, or the best that fit `ALL`."""
+    together = ALL in kept
     if pattern.single:
         return (
-            top_masks(scores, kept[""]) if together else {path: top_mask(x, kept[path]) for path, x in scores.items()}
+            top_masks(scores, kept[ALL]) if together else {path: top_mask(x, kept[path]) for path, x in scores.items()}
         )
     if together:
-        return with_auto_axes(lambda scores, budget: _pooled(scores, budget, pattern), scores)(scores, kept[""])
+        return with_auto_axes(lambda scores, budget: _pooled(scores, budget, pattern), scores)(scores, kept[ALL])
 
     def mask(path: str, x: jax.Array, entries: jax.Array) -> jax.Array:
         def count(groups: int, units: int, weights: int) -> jax.Array:
@@ -53,21 +37,7 @@ def ranked(scores: Arrays, kept: Mapping[str, Any], pattern: Pattern) -> Arrays:
 def best_units(
     pattern: Pattern, path: str, scores: jax.Array, count: Callable[[int, int, int], jax.Array | int]
 ) -> jax.Array:
-    """Mask of one leaf: in every group, the units with the largest mean score.
-
-    Args:
-        pattern: The pattern.
-        path: Of the leaf.
-        scores: Array of its shape.
-        count: `(groups, units a group, weights a unit) -> units that a group keeps`, traced or not.
-
-    Returns:
-        Bool array of the leaf's shape.
-
-    Example:
-        >>> best_units(as_pattern("neuron"), "w", jnp.array([[1.0, 2.0]] * 2), lambda *sizes: 1).tolist()
-        [[False, True], [False, True]]
-    """
+    """Mask of one leaf: in every group, the `count(groups, units, weights)` units with the largest mean score."""
     sizes, roles = pattern.read(path, tuple(scores.shape))
     kept = count(*(_sizes_of(role, sizes, roles) for role in "guw"))
     means = _means(scores, sizes, roles)
@@ -76,7 +46,7 @@ def best_units(
 
 
 def _means(scores: jax.Array, sizes: tuple[int, ...], roles: str) -> jax.Array:
-    """Mean score of every unit, ones in place of the axes of its weights."""
+    """Mean score of every unit, with size 1 on the axes of its weights."""
     axes = tuple(i for i, x in enumerate(roles) if x == "w")
     return jnp.mean(scores.reshape(sizes), axis=axes, keepdims=True) if axes else scores.reshape(sizes)
 
@@ -86,14 +56,11 @@ def _sizes_of(role: str, sizes: tuple[int, ...], roles: str) -> int:
 
 
 def _pooled(scores: Arrays, budget: jax.Array | int, pattern: Pattern) -> Arrays:
-    """The units of all leaves in the order of their mean scores up to the first beyond the budget, at least one."""
+    """Keeps the best units of all leaves until the next one exceeds the budget, at least one."""
     read = {path: pattern.read(path, tuple(x.shape)) for path, x in scores.items()}
     grouped = sorted(path for path, (_, roles) in read.items() if "g" in roles)
     if grouped:
-        raise ValueError(
-            f"pattern {pattern.name} compares weights within groups of {grouped}, so distribution 'global' has no "
-            "meaning; use 'uniform'"
-        )
+        raise ValueError(f"pattern {pattern.name} compares weights within groups of {grouped}; use 'uniform'")
     means = {path: _means(x, *read[path]) for path, x in scores.items()}
     pool = jnp.concatenate([x.ravel() for x in means.values()])
     weights = jnp.concatenate([jnp.full(x.size, _sizes_of("w", *read[path]), jnp.int32) for path, x in means.items()])
@@ -106,90 +73,3 @@ def _pooled(scores: Arrays, budget: jax.Array | int, pattern: Pattern) -> Arrays
         found[path] = jnp.broadcast_to(mine, read[path][0]).reshape(scores[path].shape)
         start += x.size
     return found
-
-
-def check_pattern(pattern: str | Pattern, sparsity: float | None, distribution: Distribution, who: str = "") -> Pattern:
-    """The pattern by which zeros are placed, if it can give what is asked.
-
-    Args:
-        pattern: Name or pattern.
-        sparsity: The final fraction of zeros; None for the one that the pattern fixes.
-        distribution: How they are shared out.
-        who: Name of the method, for the message.
-
-    Returns:
-        The pattern.
-
-    Raises:
-        ValueError: If the sparsity is missing, outside [0, 1), or not that of the pattern, the distribution is unknown,
-            or whole leaves do not compete.
-
-    Example:
-        >>> check_pattern("2:4", 0.5, "uniform").name
-        '2:4'
-    """
-    chosen = as_pattern(pattern)
-    prefix = who and f"{who}: "
-    check_distribution(distribution)
-    if sparsity is not None or chosen.density is None:
-        check_sparsity(sparsity, f"{prefix}sparsity")
-    if chosen.density is not None:
-        free = 1.0 - chosen.density
-        # Nobody writes more digits of two thirds than it takes to know what is meant.
-        if distribution != "uniform" or (sparsity is not None and abs(sparsity - free) > 1e-3):
-            raise ValueError(
-                f"{prefix}pattern {chosen.name} leaves {free:g} of every leaf zero, but sparsity={sparsity} and "
-                f"distribution={distribution!r} were given; ask for sparsity {free:g} under 'uniform'"
-            )
-    if chosen.name == "layer" and distribution != "global":
-        raise ValueError(
-            f"{prefix}pattern layer removes whole leaves, so under distribution={distribution!r} each would keep "
-            'itself; let them compete under distribution="global"'
-        )
-    return chosen
-
-
-def own_sparsity(sparsity: Any, pattern: str | Pattern) -> Any:
-    """The sparsity asked for, or that of the pattern where none is given.
-
-    Args:
-        sparsity: Fraction of zeros, a schedule, or None.
-        pattern: Name or pattern.
-
-    Returns:
-        The sparsity; None where neither says one.
-
-    Example:
-        >>> own_sparsity(None, "2:4"), own_sparsity(0.9, "neuron")
-        (0.5, 0.9)
-    """
-    own = as_pattern(pattern).density
-    return 1.0 - own if sparsity is None and own is not None else sparsity
-
-
-def check_free(who: str, pattern: str | Pattern, sparsity: float, distribution: Distribution) -> Pattern:
-    """The pattern of a method that removes a share of what is left.
-
-    Args:
-        who: Name of the method.
-        pattern: Name or pattern.
-        sparsity: Its final fraction of zeros; 0 where rounds decide.
-        distribution: How zeros are shared out.
-
-    Returns:
-        The pattern.
-
-    Raises:
-        ValueError: If the pattern itself fixes how many weights stay, or removes whole leaves that do not compete.
-
-    Example:
-        >>> check_free("rigl", "balanced", 0.9, "erk").name
-        'balanced'
-    """
-    chosen = as_pattern(pattern)
-    if chosen.density is not None:
-        raise ValueError(
-            f"{who}: pattern {chosen.name} itself fixes how many weights of a group stay, which leaves no share to "
-            "choose; use gradual, ste, sr_ste or one_shot"
-        )
-    return check_pattern(chosen, sparsity, distribution, who)

@@ -1,4 +1,4 @@
-"""Dropping the weakest connections and growing others, at a constant count: what SET and RigL share."""
+"""Exchanges of connections at a constant count, for SET and RigL."""
 
 import functools
 from collections.abc import Callable
@@ -7,33 +7,16 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.numerics import with_auto_axes
-from compressjax.prune.distributions._densities import Distribution
+from compressjax.prune.patterns._checks import Distribution, check_distribution, check_pattern
 from compressjax.prune.patterns._pattern import Pattern, unstructured
-from compressjax.prune.patterns._ranked import best_units, check_free
+from compressjax.prune.patterns._ranked import best_units
 from compressjax.prune.training._masking import Arrays
-from compressjax.prune.training._random import check_random
 
 
 def drop_fraction(step: jax.Array | int, alpha: float, end: int) -> jax.Array:
-    """Fraction of the kept weights that is exchanged at a step.
-
-    .. math:: f_t = \\tfrac{\\alpha}{2}\\,(1 + \\cos(\\pi t / T_{end})),
-        \\qquad f_t = 0 \\text{ from } T_{end} \\text{ on}
-
-    Args:
-        step: Number of steps done; may be traced.
-        alpha: Fraction at the start, in (0, 1).
-        end: Step from which nothing is exchanged.
-
-    Returns:
-        float32 array of the shape of `step`.
-
-    Example:
-        >>> round(drop_fraction(50, 0.3, 100).item(), 6)
-        0.15
-    """
-    way = jnp.clip(jnp.asarray(step, jnp.float32) / max(end, 1), 0.0, 1.0)
-    return jnp.where(jnp.asarray(step) >= end, 0.0, alpha / 2 * (1 + jnp.cos(jnp.pi * way)))
+    """Fraction of the kept weights exchanged at a step, `alpha / 2 (1 + cos(pi t / T_end))`, and 0 from `T_end` on."""
+    progress = jnp.clip(jnp.asarray(step, jnp.float32) / max(end, 1), 0.0, 1.0)
+    return jnp.where(jnp.asarray(step) >= end, 0.0, alpha / 2 * (1 + jnp.cos(jnp.pi * progress)))
 
 
 def exchange(
@@ -44,35 +27,12 @@ def exchange(
     pattern: Pattern = unstructured(),  # noqa: B008  # a constant
     path: str = "the leaf",
 ) -> jax.Array:
-    """The mask after dropping the smallest kept weights and growing as many that were out.
-
-    .. math:: k = \\min(\\lfloor f\\,|M| \\rfloor,\\ N - |M|), \\quad
-        M' = (M \\setminus \\text{k smallest } |w|) \\cup (\\text{k largest growth scores outside } M)
-
-    What was dropped just now cannot grow back at once. Units of a pattern move whole, by their means, and in every
-    group equally many.
-
-    Args:
-        weight: Array.
-        mask: Bool array of the same shape, of whole units.
-        growth: Score of the same shape, at least 0; larger grows first. NaN grows last.
-        fraction: Scalar, in [0, 1].
-        pattern: What moves together.
-        path: Of the leaf, for messages.
-
-    Returns:
-        Bool array with as many True entries as `mask`.
-
-    Example:
-        >>> mask = jnp.array([True, True, False, False])
-        >>> exchange(jnp.array([3.0, 1.0, 0.0, 0.0]), mask, jnp.array([9.0, 9.0, 1.0, 2.0]), 0.5).tolist()
-        [True, False, False, True]
-    """
+    """The mask after exchanging the smallest kept weights for as many masked ones of the largest growth scores."""
     active = jnp.sum(mask)
 
     def moved(groups: int, units: int, weights: int) -> jax.Array:
         kept = active // (groups * weights)
-        # Half of 10 must be 5 also where a half is 0.49999997.
+        # Tolerate rounding: half of 10 is 5 even if the half is 0.49999997.
         wanted = jnp.floor(fraction * kept.astype(jnp.float32) + 1e-4).astype(jnp.int32)
         return jnp.minimum(wanted, units - kept)
 
@@ -86,21 +46,8 @@ def exchange(
 
 
 def due(step: jax.Array, every: int, end: int) -> jax.Array:
-    """Whether connections move at a step: every so many, and before the end.
-
-    Args:
-        step: Steps done.
-        every: Steps between exchanges.
-        end: Step from which masks stay.
-
-    Returns:
-        Bool scalar.
-
-    Example:
-        >>> [bool(due(jnp.int32(step), 2, 6)) for step in (1, 2, 3, 4, 6)]
-        [False, True, False, True, False]
-    """
-    return (step % every == 0) & (step < end) & (step > 1)  # the first step puts zeros where masks are
+    """Whether an exchange is due: every `every` steps, before `end`."""
+    return (step % every == 0) & (step < end) & (step > 1)  # the first step only applies the masks
 
 
 def exchanged(
@@ -111,25 +58,7 @@ def exchanged(
     when: jax.Array,
     pattern: Pattern = unstructured(),  # noqa: B008  # a constant
 ) -> Arrays:
-    """Masks of a step: those of before, or, when an exchange is due, those of `exchange`.
-
-    Args:
-        flat: `{path: array}` before the step.
-        masks: `{path: bool array}`.
-        growth: `path -> scores`; larger grows first. Computed only when an exchange is due.
-        share: `() -> fraction` of the kept weights that moves, likewise.
-        when: Bool scalar.
-        pattern: What moves together.
-
-    Returns:
-        `{path: bool array}`, of as many True entries each.
-
-    Example:
-        >>> masks = {"a": jnp.array([True, False])}
-        >>> moved = exchanged({"a": jnp.ones(2)}, masks, lambda path: jnp.zeros(2), lambda: 1.0, jnp.array(True))
-        >>> moved["a"].tolist()
-        [False, True]
-    """
+    """The masks after `exchange` if one is due, otherwise the old masks."""
 
     def moved() -> Arrays:
         part, found = share(), {}
@@ -150,32 +79,10 @@ def check_exchange(
     distribution: Distribution,
     pattern: str | Pattern = "unstructured",
 ) -> Pattern:
-    """Refuses settings of an exchange of connections that are out of range.
-
-    Args:
-        who: Name of the method.
-        sparsity: Fraction of zeros.
-        end: Last step.
-        every: Steps between exchanges.
-        fraction: Share that is exchanged.
-        distribution: Name or patterns.
-        pattern: What moves together.
-
-    Returns:
-        The pattern.
-
-    Raises:
-        ValueError: If one is.
-
-    Example:
-        >>> check_exchange("rigl", 0.9, 100, 10, 0.3, "erk", "balanced").name
-        'balanced'
-    """
-    check_random(distribution, who)
+    """Refuses settings of an exchange that are out of range."""
+    check_distribution(distribution, who, ranks=False)
     if end < 0 or every < 1:
         raise ValueError(f"{who}: end={end} must be at least 0 and every={every} at least 1")
     if not 0.0 < fraction < 1.0:
-        raise ValueError(
-            f"{who}: fraction={fraction} is outside (0, 1): it is the share of kept weights exchanged, 0.3"
-        )
-    return check_free(who, pattern, sparsity, distribution)
+        raise ValueError(f"{who}: fraction={fraction} of kept weights to exchange is outside (0, 1); 0.3 is usual")
+    return check_pattern(pattern, sparsity, distribution, who, fixed=False)

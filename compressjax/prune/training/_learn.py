@@ -1,30 +1,19 @@
-"""What methods learn themselves (scores, gates, thresholds): one step of an optimizer that survives bad gradients."""
+"""Optimizer steps for scores, gates and thresholds, robust to bad gradients."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 
+Strength = float | Callable[[jax.Array], jax.Array]  # a number, or a function of the step
+
 
 def learn(
     optimizer: optax.GradientTransformation, grads: dict[str, jax.Array], inner: Any, learned: dict[str, jax.Array]
 ) -> tuple[dict[str, jax.Array], Any]:
-    """One step; a step with a gradient that is not finite is skipped whole, as `optax.apply_if_finite` does.
-
-    Args:
-        optimizer: Any optax transformation.
-        grads: `{path: gradient}`.
-        inner: The optimizer's state.
-        learned: `{path: array}`.
-
-    Returns:
-        The moved arrays and the optimizer's new state.
-
-    Example:
-        >>> learn(optax.sgd(1.0), {"a": jnp.ones(1)}, optax.sgd(1.0).init({}), {"a": jnp.zeros(1)})[0]["a"].tolist()
-        [-1.0]
-    """
+    """One optimizer step; skipped if a gradient is not finite, as in `optax.apply_if_finite`."""
     finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(g)) for g in grads.values()]))
     updates, after = optimizer.update(grads, inner, learned)
     moved = optax.apply_updates(learned, updates)
@@ -32,17 +21,5 @@ def learn(
 
 
 def at_step(setting: Any, step: jax.Array) -> jax.Array:
-    """A setting that is a number or a function of the step.
-
-    Args:
-        setting: Number, or `step -> number` as optax's schedules are.
-        step: Steps done.
-
-    Returns:
-        float32 scalar.
-
-    Example:
-        >>> at_step(0.5, 3).item(), at_step(lambda step: step / 2, jnp.int32(3)).item()
-        (0.5, 1.5)
-    """
+    """A setting that is a number or a function of the step."""
     return jnp.asarray(setting(step) if callable(setting) else setting, jnp.float32)

@@ -1,4 +1,4 @@
-"""Random numbers of methods: keys are arguments, states hold them as arrays, every leaf has its own stream."""
+"""Random numbers of methods: states hold keys as arrays, and every leaf has its own stream."""
 
 import zlib
 
@@ -6,83 +6,36 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.numerics import with_auto_axes
-from compressjax.prune.distributions._densities import Distribution, densities
+from compressjax.prune.patterns._checks import Distribution
 from compressjax.prune.patterns._masks import masks_of
 from compressjax.prune.patterns._pattern import Pattern
 from compressjax.prune.training._masking import Arrays, shapes_of
 
 
 def key_data(key: jax.Array) -> jax.Array:
-    """The array that a state holds for a key: files, counters and devices know no key types.
-
-    Args:
-        key: A key of `jax.random.key`, or of `jax.random.PRNGKey`, of JAX's default implementation.
-
-    Returns:
-        uint32 array.
-
-    Raises:
-        ValueError: If it is no single key, or of another implementation.
-
-    Example:
-        >>> key_data(jax.random.key(7)).tolist()
-        [0, 7]
-    """
+    """The array that a state holds for a key: plain data that files and devices can hold."""
     if not isinstance(key, jax.Array):
-        raise ValueError(f"key={key!r} is no PRNG key; pass jax.random.key(seed)")
+        raise ValueError(f"key={key!r} is not a PRNG key; pass jax.random.key(seed)")
     typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
     if key.ndim != (0 if typed else 1):
-        raise ValueError(f"key has shape {key.shape}; pass a single one, jax.random.key(seed)")
+        raise ValueError(f"key has shape {key.shape}; pass a single key, jax.random.key(seed)")
     data = jax.random.key_data(key) if typed else key
     if data.shape != (2,):
-        raise ValueError(f"key holds {data.size} numbers; methods draw with the default, jax.random.key(seed)")
+        raise ValueError(f"key holds {data.size} numbers; pass a default key, jax.random.key(seed)")
     return data
 
 
 def stream(data: jax.Array, path: str, step: jax.Array | int = 0) -> jax.Array:
-    """The key of one leaf at one step; it depends on the leaf's path alone, not on which other leaves there are.
-
-    Args:
-        data: What `key_data` returned, of a key of JAX's default implementation.
-        path: Value path.
-        step: May be traced.
-
-    Returns:
-        A key.
-
-    Example:
-        >>> a, b = (stream(key_data(jax.random.key(0)), path) for path in "ab")
-        >>> bool(jax.random.uniform(a) == jax.random.uniform(b))
-        False
-    """
-    # Neither secret nor stored: a checksum is as good as any number that the path alone decides.
+    """The key of one leaf at one step; it depends on the leaf's path, not on which other leaves exist."""
+    # A checksum of the path is enough: the number needs no secrecy.
     number = jnp.uint32(zlib.crc32(path.encode()))
     return jax.random.fold_in(jax.random.fold_in(jax.random.wrap_key_data(data), number), step)
 
 
 def drawn_masks(
-    data: jax.Array,
-    flat: Arrays,
-    sparsity: float,
-    distribution: Distribution,
-    pattern: str | Pattern = "unstructured",
+    data: jax.Array, flat: Arrays, sparsity: float, distribution: Distribution, pattern: str | Pattern = "unstructured"
 ) -> Arrays:
-    """Random masks of a sparsity: where trainings that are sparse from the first step begin.
-
-    Args:
-        data: What `key_data` returned.
-        flat: `{path: array}`.
-        sparsity: Fraction of zeros over all leaves, in [0, 1).
-        distribution: `"erk"`, `"uniform"` or `{pattern: sparsity}`.
-        pattern: What is kept together.
-
-    Returns:
-        `{path: bool array}`.
-
-    Example:
-        >>> int(drawn_masks(key_data(jax.random.key(0)), {"a": jnp.ones((3, 4))}, 0.75, "uniform")["a"].sum())
-        3
-    """
+    """Random masks of a sparsity, the start of methods that are sparse from the first step."""
     shapes = shapes_of(flat)
 
     def draw(data: jax.Array) -> Arrays:
@@ -90,22 +43,3 @@ def drawn_masks(
         return masks_of(chances, sparsity, distribution, pattern)
 
     return with_auto_axes(draw, flat)(data)
-
-
-def check_random(distribution: Distribution, who: str) -> None:
-    """Refuses distributions that need a ranking, which random masks do not have.
-
-    Args:
-        distribution: Name or patterns.
-        who: Name of the method.
-
-    Raises:
-        ValueError: For `"global"` and for names that `densities` does not know.
-
-    Example:
-        >>> check_random("erk", "static")
-    """
-    if distribution == "global":
-        raise ValueError(f"{who}: distribution 'global' needs a ranking of weights; use 'erk', 'uniform' or patterns")
-    if isinstance(distribution, str):
-        densities({"a": (1,)}, 0.0, distribution)

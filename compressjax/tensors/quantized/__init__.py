@@ -1,4 +1,4 @@
-"""Integer grids: the node, how its layout moves, and its integer products and convolutions."""
+"""Integer grids: the node, its layout changes, and its integer products and convolutions."""
 
 from compressjax.tensors.quantized._grid import expand_blocks, storage_order
 from compressjax.tensors.quantized._quantized import Quantized

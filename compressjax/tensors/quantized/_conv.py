@@ -1,4 +1,4 @@
-"""Convolutions of int8 activations with int8 kernels, brought into the one form that XLA's CPU backend runs fast."""
+"""Convolutions of int8 activations with int8 kernels, in the one layout that XLA's CPU backend runs fast."""
 
 import dataclasses
 import functools
@@ -17,26 +17,26 @@ from compressjax.tensors.quantized._rounding import (
     straight_through_product,
 )
 
-# Where sums are shorter, rounding the activations costs more than integer products save (two-core CPU, JAX 0.10 and
-# 0.12: 3x3 kernels gain from 24 input channels on, depthwise and one-channel ones lose by 2 to 8 times).
+# With fewer terms per sum, rounding the activations costs more than integer products save (two-core CPU, JAX 0.10 and
+# 0.12: 3x3 kernels are faster from 24 input channels on; depthwise and one-channel kernels are 2 to 8 times slower).
 FEWEST_TERMS = 200
 
 
 def integer_conv(x: jax.Array, node: Grid, c: Convolution) -> Any:
-    """The convolution of activations, rounded to int8, with an integer grid; `Dense` with the reason."""
+    """Convolves activations, rounded to int8, with an integer grid; returns `Dense` with a reason if it cannot."""
     out_axis = c.dimension_numbers.rhs_spec[0]
     terms = math.prod(d for a, d in enumerate(node.shape) if a != out_axis)
     reason = refusal(x, node, terms)
     if any(s != 1 for a, s in enumerate(node.scale.shape) if a != out_axis):
         reason = "scales change along the summed axes, so integer sums cannot be scaled afterwards"
     elif c.batch_group_count != 1:
-        reason = "integer convolutions with batch groups are not written"
+        reason = "integer convolutions with batch groups are not implemented"
     elif node.zero_point is not None:
         reason = "padding does not commute with a zero point; use a symmetric grid for integer convolutions"
     elif any(step != 1 for step in c.lhs_dilation):
         reason = "integer convolutions with input dilation are slower than dense ones"
     elif x.ndim not in (3, 4):
-        reason = "integer convolutions over other than one or two dimensions are slower than dense ones"
+        reason = "integer convolutions are faster than dense ones only over one or two dimensions"
     elif terms < FEWEST_TERMS:
         reason = f"sums of fewer than {FEWEST_TERMS} products are faster in floating point"
     if reason:
@@ -47,17 +47,17 @@ def integer_conv(x: jax.Array, node: Grid, c: Convolution) -> Any:
 
 @functools.lru_cache(maxsize=1024)
 def rounded_conv(c: Convolution) -> Any:
-    """The convolution of activations with a symmetric grid of one scale an output channel; float32.
+    """Returns a jitted float32 convolution with a symmetric grid that has a scale per output channel.
 
-    It runs over one or two spatial axes, without input dilation. It is jitted: layers of one shape share a trace.
+    It supports one or two spatial axes without input dilation. Layers of the same shape share its trace.
     """
     numbers = c.dimension_numbers
     out_axis = numbers.rhs_spec[0]
 
     def integer(x: jax.Array, node: Grid) -> jax.Array:
-        # Channels go last before rounding: XLA's fast integer convolution takes no transposed int8 operand.
+        # Move channels last before rounding: XLA's fast integer convolution does not take a transposed int8 operand.
         x = jnp.transpose(x, (numbers.lhs_spec[0], *numbers.lhs_spec[2:], numbers.lhs_spec[1]))
-        # One scale an image: a NaN in one pixel makes the whole image's result NaN.
+        # A scale per image: a NaN in one pixel makes the whole result of that image NaN.
         codes, x_scale = quantize_activations(x, tuple(range(1, x.ndim)), node)
         total = _channels_last(codes, _hwio(node, numbers.rhs_spec), c)
         width = tuple(d if a == out_axis else 1 for a, d in enumerate(node.shape))
@@ -79,14 +79,14 @@ def _hwio(node: Grid, spec: tuple[int, ...]) -> jax.Array:
     order = [places[a] for a in (*spec[2:], spec[1], spec[0])]
     if order == list(range(codes.ndim)):
         return codes
-    # In two pieces: a single transpose of int8 codes would keep XLA from its fast integer convolution.
+    # Transpose in two pieces: after a single transpose of int8 codes, XLA would not use its fast convolution.
     out = order[-1]
     pieces = [jax.lax.slice_in_dim(codes, 0, 1, axis=out), jax.lax.slice_in_dim(codes, 1, None, axis=out)]
     return jnp.concatenate([jnp.transpose(piece, order) for piece in pieces], axis=-1)
 
 
 def _channels_last(x: jax.Array, w: jax.Array, c: Convolution) -> jax.Array:
-    """The int32 convolution as NHWC with an HWIO kernel over two axes; other forms are 5 to 100 times slower."""
+    """Runs the int32 convolution in NHWC with an HWIO kernel; other layouts are 5 to 100 times slower."""
     strides, dilation, padding = c.window_strides, c.rhs_dilation, c.padding
     line = x.ndim == 3
     if line:

@@ -1,4 +1,4 @@
-"""Matrix products of int8 activations with int8 codes, by groups where the scales change along the summed axis."""
+"""Matrix products of int8 activations with int8 codes, group by group if scales vary along the summed axis."""
 
 import dataclasses
 import functools
@@ -17,16 +17,16 @@ from compressjax.tensors.quantized._rounding import (
     straight_through_product,
 )
 
-# Below this many terms a group, the loop over groups costs more than it saves.
+# With fewer terms per group, the loop over groups costs more than it saves.
 SMALLEST_GROUP = 16
 
 
 def integer_dot(x: jax.Array, node: Grid, p: Product) -> Any:
-    """Product of activations, rounded to int8, with an integer grid; sums are exact in int32.
+    """Multiplies activations, rounded to int8, with an integer grid; sums are exact in int32.
 
-    Where scales change along one summed axis, a loop sums one group of integers at a time: as fast as a dense product
-    of prepared weights or faster from 32 terms a group on, and several times faster than making the weights dense in
-    the call.
+    If scales vary along one summed axis, a loop sums one group of integers at a time. From 32 terms per group on, this
+    is at least as fast as a dense product of prepared weights, and several times faster than materializing the weights
+    in every call.
     """
     terms = math.prod(node.shape[a] for a in p.sum)
     reason = refusal(x, node, terms)
@@ -43,13 +43,13 @@ def integer_dot(x: jax.Array, node: Grid, p: Product) -> Any:
 
 @functools.lru_cache(maxsize=1024)
 def _function(p: Product, grouped: int | None) -> Any:
-    """One jitted function a product: layers of one shape share its trace."""
+    """One jitted function per product; layers of the same shape share its trace."""
 
     def integer(x: jax.Array, node: Grid) -> jax.Array:
         codes, x_scale = quantize_activations(x, p.x_sum, node)
         if math.prod(x.shape[a] for a in p.x_free(x.ndim)) != 1:
             return _product(codes, x_scale, node, p, grouped)
-        # One row alone falls on a slow path in XLA's CPU backend; a second row of zeros avoids it.
+        # XLA's CPU backend is slow for a single row; a second row of zeros avoids this.
         two = jnp.stack([codes, jnp.zeros_like(codes)])
         later = dataclasses.replace(p, x_sum=_shifted(p.x_sum), x_batch=_shifted(p.x_batch))
         both = _product(two, x_scale[None], node, later, grouped)
@@ -88,7 +88,7 @@ def _product(codes: jax.Array, x_scale: jax.Array, node: Grid, p: Product, group
 
 
 def _sums(codes: jax.Array, node: Grid, p: Product) -> jax.Array:
-    """int32 sums over int8 codes, with the node's free axes in the order of its dense axes."""
+    """Sums of int8 products in int32, with the node's free axes in the order of its dense axes."""
     weights, _ = signed_codes(node)
     where = node.places()
     numbers = (
@@ -104,7 +104,7 @@ def _sums(codes: jax.Array, node: Grid, p: Product) -> jax.Array:
 
 
 def _scaled(total: jax.Array, codes: jax.Array, x_scale: jax.Array, node: Grid, p: Product) -> jax.Array:
-    """Scales integer sums, with the zero point taken out: s_x s_w (sum q_x q_w - z sum q_x)."""
+    """Subtracts the zero point and scales the integer sums: s_x s_w (sum q_x q_w - z sum q_x)."""
     _, zero_point = signed_codes(node)
     x_free, free = p.x_free(codes.ndim), p.free(len(node.shape))
 
@@ -121,5 +121,5 @@ def _scaled(total: jax.Array, codes: jax.Array, x_scale: jax.Array, node: Grid, 
     if zero_point is not None:
         row_sums = jnp.sum(codes, axis=p.x_sum, keepdims=True, dtype=jnp.int32)
         total = total - of_node(zero_point) * of_x(row_sums)
-    # The scales meet first: a large sum times a large activation scale alone could leave the range of float32.
+    # Multiply the scales first: a large sum times a large activation scale could overflow float32.
     return total.astype(jnp.float32) * (of_x(x_scale) * of_node(node.scale.astype(jnp.float32)))

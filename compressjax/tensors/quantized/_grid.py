@@ -1,4 +1,4 @@
-"""What an integer grid stores, and the dense tensor that this stands for."""
+"""Fields of an integer grid and its dense tensor."""
 
 from typing import Any
 
@@ -13,14 +13,14 @@ def expand_blocks(x: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     """Repeats each entry over its block: `x.shape[i]` must divide `shape[i]`.
 
     Args:
-        x: `[s_0, ..., s_n]`, one entry a block.
+        x: `[s_0, ..., s_n]`, one entry per block.
         shape: `[d_0, ..., d_n]`, with `s_i` dividing `d_i`.
 
     Returns:
-        Array that broadcasts against `shape`; axes with one block stay of length 1.
+        Array that broadcasts against `shape`; axes with one block keep length 1.
 
     Raises:
-        ValueError: If an axis does not divide.
+        ValueError: If the blocks do not divide an axis.
 
     Example:
         >>> expand_blocks(jnp.array([1, 2]), (4,)).tolist()
@@ -35,7 +35,7 @@ def expand_blocks(x: jax.Array, shape: tuple[int, ...]) -> jax.Array:
 
 
 def storage_order(ndim: int, order: tuple[int, ...]) -> tuple[int, ...]:
-    """Full permutation from dense axes to stored axes; `order` speaks of the trailing axes only.
+    """Returns the permutation from dense axes to stored axes; `order` permutes the trailing axes only.
 
     Args:
         ndim: Number of dense axes.
@@ -53,7 +53,7 @@ def storage_order(ndim: int, order: tuple[int, ...]) -> tuple[int, ...]:
 
 
 class Grid(Node):
-    """What `Quantized` stores, for the files that say how it moves and multiplies."""
+    """Base class of `Quantized` with its fields, for the modules that implement its layout changes and products."""
 
     codes: Any
     scale: Any
@@ -76,20 +76,20 @@ class Grid(Node):
         return jnp.dtype(self.dtype_name)
 
     def stored(self) -> tuple[int, ...]:
-        """The dense axis at every place of the codes."""
+        """Dense axis of every axis of the codes."""
         return storage_order(len(self.codes.shape), self.order)
 
     def places(self) -> tuple[int, ...]:
-        """The place of every dense axis in the codes."""
+        """Axis of the codes for every dense axis."""
         stored = self.stored()
         return tuple(stored.index(axis) for axis in range(len(stored)))
 
     def dense_codes(self) -> jax.Array:
-        """The codes with axes in the order of the dense tensor."""
+        """Codes with the axes in the order of the dense tensor."""
         return jnp.transpose(self.codes, self.places()) if self.order else jnp.asarray(self.codes)
 
     def materialize(self) -> jax.Array:
-        """Scale times shifted codes."""
+        """Subtracts the zero point from the codes and multiplies by the scale."""
         codes = self.dense_codes().astype(jnp.float32)
         if self.zero_point is not None:
             codes = codes - expand_blocks(jnp.asarray(self.zero_point), self.shape).astype(jnp.float32)
@@ -97,9 +97,14 @@ class Grid(Node):
         return (codes * scale).astype(self.dtype)
 
     def size_bits(self, kept: int | None = None) -> int:
-        """Codes at their bit width, plus scales and zero points at their own."""
+        """Bits of the codes, plus those of scales and zero points."""
         overhead = 0
         for x in (self.scale, self.zero_point, self.activation_scale):
             if x is not None:
                 overhead += int(np.prod(x.shape, dtype=np.int64)) * 8 * np.dtype(x.dtype).itemsize
         return (self.size if kept is None else kept) * self.bits + overhead
+
+    def describe(self) -> str:
+        """Bit width, shape of the scale, and kind of activations."""
+        scales = f"{self.bits} bits, scale {list(self.scale.shape)}" + ", zero point" * (self.zero_point is not None)
+        return scales + (f", {self.activation} activations" if self.activation else "")

@@ -1,4 +1,4 @@
-"""Layout moves of a grid: axes, shapes and windows of codes and of their block scales."""
+"""Layout changes of a grid: transposes, reshapes and slices of the codes and their block scales."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ Windows = tuple[Window | None, ...]
 
 
 def transpose(grid: Grid, perm: tuple[int, ...]) -> Grid:
-    """The codes stay in place; their order changes, and scales move."""
+    """Transposes the scales and updates the stored order; the codes stay as they are."""
     moved = {name: None if x is None else jnp.transpose(x, perm) for name, x in _scales(grid).items()}
     return grid.replace(order=_trailing(perm.index(axis) for axis in grid.stored()), **moved)
 
@@ -24,7 +24,7 @@ def _scales(grid: Grid) -> dict[str, Any]:
 
 
 def _trailing(stored: Iterable[int]) -> tuple[int, ...]:
-    """A stored order without the leading axes that stay in place: those may be stack axes."""
+    """A stored order without the leading axes that stay in place, since those may be batch axes."""
     order = tuple(stored)
     while order and order[0] == 0:
         order = tuple(axis - 1 for axis in order[1:])
@@ -32,17 +32,17 @@ def _trailing(stored: Iterable[int]) -> tuple[int, ...]:
 
 
 def reshape(grid: Grid, new: tuple[int, ...]) -> Grid | Dense:
-    """Keeps the stored order if axes that merge or split lie together in it, as `[in, h * d]` to `[in, h, d]`."""
+    """Keeps the stored order if axes that merge or split are adjacent in it, as in `[in, h * d]` to `[in, h, d]`."""
     static = grid.activation_scale
     if static is not None and getattr(static, "size", 1) != 1 and new[: len(static.shape)] != tuple(static.shape):
-        return Dense("the reshape moves the axis of one activation scale a layer")
+        return Dense("the reshape changes the axis of the activation scales per layer")
     scales = {name: _reshape_scale(x, grid.shape, new) for name, x in _scales(grid).items()}
     if scales["scale"].size > max(grid.scale.size, grid.size // 4):
         return Dense("the reshape would need a scale for nearly every entry")
     moved = _moved(grid.stored(), factored(grid.shape, new))
     if moved is None:
         return grid.replace(codes=jnp.reshape(grid.dense_codes(), new), order=(), **scales)
-    # Leading axes of length 1 stay outside of the order, so that the node is still a stack over them.
+    # Leave leading axes of length 1 out of the order, so that they can still be batch axes.
     ones = next((axis for axis, d in enumerate(new) if d != 1), len(new))
     moved = [*range(ones), *(axis for axis in moved if axis >= ones)]
     codes = jnp.reshape(grid.codes, tuple(new[axis] for axis in moved))
@@ -50,7 +50,7 @@ def reshape(grid: Grid, new: tuple[int, ...]) -> Grid | Dense:
 
 
 def _reshape_scale(x: Any, old: tuple[int, ...], new: tuple[int, ...]) -> Any:
-    """Reshapes block scales along with their tensor, spreading them over axes that merge or split."""
+    """Reshapes block scales along with their tensor; expands them along axes that merge or split."""
     if x is None:
         return None
     grown = list(x.shape)
@@ -68,7 +68,7 @@ def _reshape_scale(x: Any, old: tuple[int, ...], new: tuple[int, ...]) -> Any:
 
 
 def _moved(stored: tuple[int, ...], blocks: list[tuple[list[int], list[int]]]) -> list[int] | None:
-    """The stored order of the new axes; None when axes that merge or split lie apart in the old order."""
+    """Stored order of the new axes; None if axes that merge or split are not adjacent in the old order."""
     groups = {tuple(olds): news for olds, news in blocks if olds}
     moved = [axis for olds, news in blocks if not olds for axis in news]  # new axes of length 1
     place = 0
@@ -82,10 +82,10 @@ def _moved(stored: tuple[int, ...], blocks: list[tuple[list[int], list[int]]]) -
 
 
 def cut(grid: Grid, window: Windows) -> Grid | Dense:
-    """A window of the codes, and the scales that belong to it."""
+    """Slices the codes and their scales."""
     static = grid.activation_scale
     if static is not None and getattr(static, "size", 1) != 1:
-        static = ops.cut(static, window[: len(static.shape)])  # one a layer of a stack
+        static = ops.cut(static, window[: len(static.shape)])  # one per stacked layer
     codes = ops.cut(grid.codes, [window[axis] for axis in grid.stored()])
     made: Grid | Dense = ops.rebuild(
         lambda scale, zero: grid.replace(codes=codes, scale=scale, zero_point=zero, activation_scale=static),
@@ -102,7 +102,7 @@ def _cut_blocks(x: Any, shape: Sequence[int], window: Windows) -> Any:
 
 
 def _block_window(length: int, blocks: int, window: Window | None) -> Any:
-    """The window of the scales of an axis that is cut by `window`."""
+    """Window of an axis of the scales, given the window of the same axis of the tensor."""
     if window is None or blocks == 1:
         return None
     if blocks == length:
@@ -110,11 +110,11 @@ def _block_window(length: int, blocks: int, window: Window | None) -> Any:
     group = length // blocks
     if isinstance(window.start, int) and window.step == 1 and window.start % group == 0 and window.size % group == 0:
         return Window(window.start // group, window.size // group)
-    return Dense("the slice cuts through a group of scales")
+    return Dense("the slice splits a group that shares a scale")
 
 
 def rows(grid: Grid, indices: jax.Array) -> Grid:
-    """Rows along axis 0 of the dense tensor, read along the stored axis."""
+    """Takes rows along axis 0 of the dense tensor, without a transpose of all codes."""
     places = grid.places()
     codes = jnp.transpose(jnp.take(grid.codes, indices, axis=places[0], mode="clip"), places)
     block = jnp.clip(indices, 0, grid.shape[0] - 1) // (grid.shape[0] // grid.scale.shape[0])

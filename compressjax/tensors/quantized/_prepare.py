@@ -1,4 +1,4 @@
-"""When integer products on a grid pay, and the layout in which they run fastest."""
+"""Decides if integer products on a grid are faster than dense ones, and in which layout."""
 
 import math
 
@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from compressjax.tensors.quantized._conv import FEWEST_TERMS
 from compressjax.tensors.quantized._grid import Grid, storage_order
 
-# Matrices of fewer entries are multiplied faster in floating point than rounded activations are (two-core CPU, JAX
-# 0.10 and 0.12: 256 x 256 is even); so are grids whose scales change after fewer terms of a sum than this.
+# Smaller matrices and grids with shorter groups run faster in floating point (two-core CPU, JAX 0.10 and 0.12: for
+# 256 x 256, both take the same time).
 FEWEST_ENTRIES = 1 << 16
 SHORTEST_GROUP = 64
 
@@ -21,12 +21,12 @@ def pays(grid: Grid) -> bool:
         return False
     if len(shape) != 4:
         return len(shape) <= 3 and math.prod(shape) >= FEWEST_ENTRIES
-    # Four axes are a convolution kernel, with the outputs first or last.
+    # A tensor with four axes is a convolution kernel, with the outputs first or last.
     return grid.zero_point is None and math.prod(shape) >= FEWEST_TERMS * max(shape[0], shape[-1])
 
 
 def fast_layout(grid: Grid) -> Grid:
-    """Puts the input axis of a matrix last: integer products then read both operands along memory."""
+    """Moves the input axis of a matrix last, so that integer products read both operands contiguously."""
     wanted = (1, 0) if grid.ndim == 2 else ()
     if grid.order == wanted:
         return grid

@@ -1,4 +1,4 @@
-"""The node of integer grids: symmetric or affine; per tensor, channel or group; with or without integer activations."""
+"""Integer grids: symmetric or affine; per tensor, channel or group; with float or integer activations."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -24,15 +24,15 @@ class Quantized(Grid):
     .. math:: W = s\\,(q - z)
 
     Attributes:
-        codes: `[*shape]` permuted by `order`, int8 (symmetric) or uint8 (affine), values of `bits` bits.
-        scale: One axis for every axis of `shape`; each divides it, so one entry serves one block: `[1, 1]` per tensor,
+        codes: `[*shape]` permuted by `order`, int8 (symmetric) or uint8 (affine), each of `bits` bits.
+        scale: As many axes as `shape`, each a divisor of that axis, with one entry per block: `[1, 1]` per tensor,
             `[1, out]` per channel, `[in / group, out]` per group.
-        zero_point: As `scale`, int32, or None when symmetric.
+        zero_point: Shape of `scale`, int32, or None if symmetric.
         activation_scale: Scalar for `activation="static"`, else None.
         bits: 2 to 8.
-        order: Stored order of the trailing axes. `(1, 0)` keeps a `[in, out]` kernel as `[out, in]`, on which
-            integer products run several times faster on CPUs.
-        activation: None (float activations), `"dynamic"` (int8, one scale a row) or `"static"` (int8, one scale).
+        order: Stored order of the trailing axes. `(1, 0)` stores a `[in, out]` kernel as `[out, in]`, for which
+            integer products are several times faster on CPUs.
+        activation: None (float activations), `"dynamic"` (int8, a scale per row) or `"static"` (int8, one scale).
         dtype_name: Dtype of the dense tensor.
 
     Example:
@@ -52,45 +52,45 @@ class Quantized(Grid):
     dtype_name: str = meta(default="float32")
 
     def transpose(self, permutation: tuple[int, ...]) -> Any:
-        """Nothing is copied: the stored order says it all."""
+        """Changes the stored order; the codes are not copied."""
         return _layout.transpose(self, permutation)
 
     def reshape(self, sizes: tuple[int, ...]) -> Any:
-        """Keeps the stored order where axes that merge or split lie together in it."""
+        """Keeps the stored order if axes that merge or split are adjacent in it."""
         return _layout.reshape(self, sizes)
 
     def cut(self, window: tuple[Window | None, ...]) -> Any:
-        """A window of codes and scales, unless it cuts through a group."""
+        """Slices codes and scales, unless the slice splits a group."""
         return _layout.cut(self, window)
 
     def convert(self, dtype: Any) -> Any:
-        """Codes and scales stay."""
+        """Changes the dtype of the dense tensor only."""
         return self.replace(dtype_name=jnp.dtype(dtype).name)
 
     def rows(self, indices: jax.Array) -> Any:
-        """Reads along the stored axis; only the rows that were read change their layout."""
+        """Takes the rows and materializes only them."""
         return _layout.rows(self, indices).materialize()
 
     def dot(self, x: jax.Array, product: Product) -> Any:
-        """The product of rounded activations in integers; weight-only codes have none."""
+        """Integer product with rounded activations, if the node has integer activations."""
         return integer_dot(x, self, product) if self.activation else FLOATING
 
     def conv(self, x: jax.Array, convolution: Convolution) -> Any:
-        """The convolution of rounded activations in integers; weight-only codes have none."""
+        """Integer convolution with rounded activations, if the node has integer activations."""
         return integer_conv(x, self, convolution) if self.activation else FLOATING
 
     def as_grid(self) -> Any:
-        """Itself, with integer activations."""
+        """Returns itself, if the node has integer activations."""
         return self if self.activation else FLOATING
 
     def masked(self, mask: jax.Array) -> "Quantized | None":
-        """The grid with zeros outside a mask; None when zero is no code of its own."""
+        """The grid with zeros outside a mask; None if the grid is affine."""
         if self.zero_point is not None:
             return None
         return self.replace(codes=jnp.where(jnp.transpose(mask, self.stored()), self.codes, 0))
 
     def looked_up(self, lookup: Callable[[jax.Array], jax.Array]) -> "Quantized | None":
-        """The grid whose codes are looked up in this table; None when the table has more than one scale."""
+        """The grid whose codes are looked up in this table; None if the table has more than one scale."""
         if self.scale.size != 1:
             return None
         codes = lookup(self.dense_codes())
@@ -99,36 +99,36 @@ class Quantized(Grid):
         return self.replace(codes=codes, scale=self.scale.reshape(ones), zero_point=zero, order=())
 
     def activation_step(self) -> Any:
-        """The static scale, if there is one."""
+        """Static activation scale, or None."""
         return jnp.reshape(self.activation_scale, ()) if self.activation == "static" else None
 
     def prepare(self) -> Any:
-        """Larger grids with integer activations stay, matrices with the summed axis last; others become dense."""
+        """Keeps grids whose integer products are faster, in their fastest layout; materializes all others."""
         return fast_layout(self) if self.activation and pays(self) else self.materialize()
 
     def stacked(self) -> "Quantized | None":
-        """Every array carries axis 0, scales broadcast where one served all layers."""
+        """Broadcasts arrays that all layers share along axis 0; None if axis 0 is permuted or in groups."""
         length = self.shape[0]
         if len(self.order) >= len(self.shape) or self.scale.shape[0] not in (1, length):
             return None
 
-        def spread(x: Any) -> Any:
+        def repeat(x: Any) -> Any:
             return None if x is None else jnp.broadcast_to(x, (length, *x.shape[1:]))
 
         return self.replace(
-            scale=spread(self.scale),
-            zero_point=spread(self.zero_point),
-            activation_scale=spread(self.activation_scale),
+            scale=repeat(self.scale),
+            zero_point=repeat(self.zero_point),
+            activation_scale=repeat(self.activation_scale),
         )
 
-    def partition(self, axes: tuple[Any, ...], sizes: Mapping[str, int]) -> Any:
-        """Codes lie as the tensor does, and scales with their groups."""
+    def specs(self, axes: tuple[Any, ...], sizes: Mapping[str, int]) -> Any:
+        """Shards the codes like the tensor, and the scales like their groups."""
         parts = []
         for length, blocks, axis in zip(self.shape, self.scale.shape, axes, strict=True):
             names = axis if isinstance(axis, tuple) else (axis,) if axis else ()
             devices = math.prod(sizes[name] for name in names)
             if blocks != 1 and blocks != length and blocks % devices:
-                return Dense("a group of scales would lie on two devices")
+                return Dense("a group that shares a scale would be split over two devices")
             parts.append(None if blocks == 1 else axis)
         static = self.activation_scale
         return self.replace(
@@ -139,6 +139,6 @@ class Quantized(Grid):
         )
 
     def mesh_axes(self) -> list[Any]:
-        """Those of the codes."""
+        """Mesh axes of the codes."""
         codes = ops.mesh_axes(self.codes)
         return [codes[place] for place in self.places()]

@@ -1,4 +1,4 @@
-"""Activations rounded to int8, and what integer products share."""
+"""Rounding of activations to int8, and helpers of integer products."""
 
 from typing import Any
 
@@ -12,12 +12,12 @@ SMALLEST = 2.0**-100  # its reciprocal times 127 is still finite in float32
 
 
 def quantize_activations(x: jax.Array, axes: tuple[int, ...], node: Grid) -> tuple[jax.Array, jax.Array]:
-    """Rounds activations to int8, with one scale for every slice over `axes` or the node's static scale.
+    """Rounds activations to int8, with a scale per slice over `axes` or the node's static scale.
 
     .. math:: q = clip(round(x / s), -127, 127), \\quad s = \\max |x| / 127
 
-    A slice that holds a NaN or an infinity gets the scale NaN or infinity, so that the whole of its results is NaN:
-    no such input turns into finite numbers. Slices whose entries are all below 2^-100 share the scale of that bound.
+    A slice with a NaN or infinity gets the scale NaN or infinity, so all of its results are NaN: such input never
+    becomes finite. The scale is at least 2^-100 / 127.
 
     Source: Jacob et al., arXiv:1712.05877.
     """
@@ -33,19 +33,19 @@ def quantize_activations(x: jax.Array, axes: tuple[int, ...], node: Grid) -> tup
 
 
 def refusal(x: jax.Array, node: Grid, terms: int) -> str:
-    """Why activations cannot be multiplied with a grid in integers; empty when they can."""
+    """Reason why activations cannot be multiplied with a grid in integers; empty if they can."""
     if not jnp.issubdtype(x.dtype, jnp.floating):
-        return f"activations of {x.dtype} have no int8 form"
+        return f"activations of type {x.dtype} cannot be rounded to int8"
     widest = 128 if node.zero_point is None else 255
     if terms > (2**31 - 1) // (LIMIT * widest):
-        return f"sums of {terms} products of int8 numbers may leave int32"
+        return f"sums of {terms} products of int8 numbers may overflow int32"
     if node.activation == "static" and getattr(node.activation_scale, "size", 1) != 1:
-        return "it has one activation scale a layer; index the stack or scan over it"
+        return "it has an activation scale per layer; index the stacked layers or scan over them"
     return ""
 
 
 def signed_codes(node: Grid) -> tuple[jax.Array, jax.Array | None]:
-    """The node's stored codes as int8, and the zero point that belongs to them (None when symmetric)."""
+    """The node's stored codes as int8, and their zero point (None if symmetric)."""
     codes: Any = node.codes
     if codes.dtype == jnp.int8:
         return codes, node.zero_point
@@ -56,7 +56,7 @@ def signed_codes(node: Grid) -> tuple[jax.Array, jax.Array | None]:
 
 
 def straight_through_product(integer: Any, dense: Any) -> Any:
-    """A function with the values of `integer(x, node)` and the derivatives of `dense(x, node)`."""
+    """Returns a function with the values of `integer(x, node)` and the derivatives of `dense(x, node)`."""
     product = jax.custom_jvp(integer)
 
     @product.defjvp

@@ -1,4 +1,4 @@
-"""Atoms against the definition: an axis reshaped from two is cut where either is."""
+"""Atoms against the definition: a position of a merged axis is removed if either factor is."""
 
 import itertools
 
@@ -8,7 +8,7 @@ from compressjax.interpret.coupling._atoms import Atoms
 
 
 def cut(atoms, vector, gone):
-    """Which positions of an axis go, when some atoms do."""
+    """Positions of an axis that are removed with some atoms."""
     return [not gone.isdisjoint(atoms.resolve(a)) for a in vector]
 
 

@@ -1,4 +1,4 @@
-"""Groups of real networks against what one writes down by hand."""
+"""Groups of real networks against lists written by hand."""
 
 import flax.linen as nn
 import jax
@@ -16,13 +16,13 @@ TOKENS = jnp.array([[1, 2, 3], [4, 5, 6]])
 
 
 def free(fn, *args):
-    """Members of the groups that can be cut, as `path:axis*positions`."""
+    """Members of the groups that can be pruned, as `path:axis*positions`."""
     found = [g for g in interpret.couplings(fn)(*args) if not g.frozen]
     return {g.name: {f"{m.path}:{m.axis}*{m.positions.shape[1]}" for m in g.members} for g in found}
 
 
 def reasons(fn, *args):
-    """Why groups cannot be cut."""
+    """Why groups cannot be pruned."""
     return {g.name: g.frozen for g in interpret.couplings(fn)(*args) if g.frozen}
 
 
@@ -111,7 +111,7 @@ def one_pass(x):
 
 
 def stream(norm):
-    """A residual stream with a norm of one's own."""
+    """A residual stream with a custom norm."""
 
     def fn(p, x):
         x = x @ p["in"]
@@ -244,7 +244,7 @@ ROWS = {
 
 @pytest.mark.parametrize("name", ROWS)
 def test_positions_that_the_example_does_not_read_stay(name):
-    """Which ones these are, gradients say: another example, a longer one, may read them."""
+    """Gradients show which positions these are; a longer example may read them."""
     p = {"w": cutting.filled(jnp.ones((7, 4))), "a": cutting.filled(jnp.ones((4, 6)))}
     index = jnp.array([1, 2])
 

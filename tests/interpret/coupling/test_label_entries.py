@@ -21,7 +21,7 @@ UNARY = [jnp.tanh, jnp.sin, jnp.cos, jnp.exp, jnp.abs, jnp.expm1, jnp.log1p, jnp
 
 
 def outcome(fn, zeros):
-    """Whether the labeled holds the result for zero, operand by operand."""
+    """Whether the labels mark the result as zero, for each zero operand."""
     labeled = LabeledTrace(ENTRIES)
     args = [jnp.zeros(2) if zero else jnp.full(2, 0.7) for zero in zeros]
     closed = jax.make_jaxpr(fn)(*args)
@@ -42,7 +42,7 @@ def test_zeros_of_one_operand(number):
 @pytest.mark.parametrize("fn", [jnp.add, jnp.subtract, jnp.multiply, jnp.divide, jnp.maximum, jnp.minimum])
 def test_zeros_of_two_operands(fn, zeros):
     said, value = outcome(fn, zeros)
-    # What is said to be zero is zero; a difference of equal numbers may be zero without being known to be.
+    # Marked zeros are zero. A difference of equal numbers may be zero without a mark.
     if said:
         assert np.all(np.asarray(value) == 0)
     elif fn in (jnp.add, jnp.multiply) or all(zeros):

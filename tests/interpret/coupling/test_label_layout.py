@@ -21,7 +21,7 @@ MOVES = [
 
 @pytest.mark.parametrize("number", range(len(MOVES)))
 def test_masked_entries_are_the_cut_ones(number):
-    """Cut rows and columns of an array of ones are where zeros come out."""
+    """Removed rows and columns of an array of ones are the zeros of the result."""
     fn = MOVES[number]
     labeled = LabeledTrace(_RULES)
     x = labeled.new((2, 3), zero=True)

@@ -1,4 +1,4 @@
-"""Units that go, counted by hand."""
+"""Removed units, counted by hand."""
 
 import numpy as np
 import pytest

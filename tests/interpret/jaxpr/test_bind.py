@@ -1,4 +1,4 @@
-"""Equations run as they are, under the settings and names they were traced with."""
+"""Equations run unchanged, under the settings and names with which they were traced."""
 
 import re
 from typing import Any
@@ -51,7 +51,7 @@ def test_named_scopes_reach_the_compiled_program() -> None:
 
 
 def test_settings_of_an_equation() -> None:
-    """What was traced under a setting is bound under it, whatever holds outside."""
+    """An equation traced under a setting runs under it, for any setting outside."""
 
     def f(key: jax.Array) -> jax.Array:
         with jax.threefry_partitionable(False):

@@ -71,7 +71,7 @@ def test_remat_recomputes_as_the_dense_program_does(node: Any, x: jax.Array) -> 
 
 @jax.custom_vjp
 def odd(w: jax.Array, x: jax.Array) -> jax.Array:
-    """A product whose derivative is deliberately not its own."""
+    """A product with a deliberately wrong custom derivative."""
     return x @ w
 
 
@@ -94,7 +94,7 @@ def test_custom_vjp_keeps_its_rule(wrap: Any, node: Any, x: jax.Array) -> None:
     assert native(f, node, x)
     by_node, by_x = jax.grad(lambda n, x: jnp.sum(interpret.lift(f)(n, x)), (0, 1))(node, x)
     samples.assert_close(by_x, 3.0 * np.ones((3, 4)) @ helpers.brute(node).T)
-    # The odd cotangent 7 of the dense kernel goes on through the factors as any would.
+    # The custom cotangent 7 of the dense kernel propagates to the factors.
     samples.assert_close(by_node.left, np.full((4, 4), 7.0) @ helpers.brute(node.right).T)
     samples.assert_close(by_node.right, helpers.brute(node.left).T @ np.full((4, 4), 7.0))
 

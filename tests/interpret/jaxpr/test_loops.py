@@ -227,7 +227,7 @@ def test_branches_by_platform_reach_the_compiler() -> None:
 
 
 def test_everything_nested() -> None:
-    """A scan of remat of jit of a branch inside a custom derivative's neighbor, as large models are built."""
+    """A scan over remat, jit, a branch and a custom derivative, as in large models."""
     draw = samples.rng()
     stack, x = samples.low_rank(draw, (LAYERS, WIDTH, WIDTH), batch=1), samples.floats(draw, 2, WIDTH)
 

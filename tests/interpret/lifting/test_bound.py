@@ -8,7 +8,7 @@ from tests.interpret import samples
 
 
 def test_half_a_step_in_every_entry_reaches_the_bound() -> None:
-    """Entries that lie just beside the middle of two codes are each off by half a step."""
+    """Entries next to the midpoint of two codes have an error of half a step each."""
     x = jnp.array([[127.0, 0.4999, 1.4999, 2.4999]])
     node = samples.grid(samples.rng(), (4, 3), (1, 3), activation="dynamic")
     w = jnp.abs(node.materialize()).at[0].set(0.0)

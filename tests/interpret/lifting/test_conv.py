@@ -166,7 +166,7 @@ def test_what_has_no_compressed_form_says_why() -> None:
 
 
 def test_batch_groups_run_dense() -> None:
-    """They appear in gradients; the node stands for the kernel all the same."""
+    """They appear in gradients; the node then becomes dense."""
     node = samples.grid(samples.rng(), (3, 3, 2, 4), (1, 1, 1, 4), activation="dynamic")
     x = samples.floats(samples.rng(1), 4, 5, 5, 2)
     f = lambda w, x: jax.lax.conv_general_dilated(  # noqa: E731

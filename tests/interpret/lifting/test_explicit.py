@@ -9,7 +9,8 @@ import pytest
 from jax.sharding import AxisType, NamedSharding
 
 from compressjax import interpret
-from compressjax.core.ops import Spec, partition
+from compressjax.core import ops
+from compressjax.core.ops import Spec
 from compressjax.interpret.lifting._explicit import dense_sharding, explicit, materialize
 from tests import helpers
 from tests.interpret import samples
@@ -23,8 +24,8 @@ def mesh() -> Any:
 
 
 def place(mesh: Any, node: Any, spec: Spec) -> Any:
-    """A node whose arrays lie where their shares of the tensor lie."""
-    specs = partition(node, spec, dict(mesh.shape))
+    """A node whose arrays are sharded like the tensor."""
+    specs = ops.specs(node, spec, dict(mesh.shape))
     return jax.tree.map(lambda x, s: jax.device_put(x, NamedSharding(mesh, s)), node, specs)
 
 

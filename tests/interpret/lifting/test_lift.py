@@ -1,4 +1,4 @@
-"""`lift` and `explain` as users meet them: records, warnings, transformations, sharding, frameworks."""
+"""`lift` and `explain` from the view of users: records, warnings, transformations, sharding, frameworks."""
 
 import warnings
 from typing import Any
@@ -12,7 +12,8 @@ from flax import nnx
 from jax.sharding import AxisType, NamedSharding
 
 from compressjax import core, interpret, tensors
-from compressjax.core.ops import Spec, partition
+from compressjax.core import ops
+from compressjax.core.ops import Spec
 from tests import helpers
 from tests.interpret import samples
 
@@ -194,7 +195,7 @@ def test_under_jit_with_named_sharding(spec: Spec, x: jax.Array) -> None:
     mesh = jax.make_mesh((2,), ("d",), axis_types=(AUTO,))
     nodes, trees = {**samples.zoo((4, 4)), **samples.active((4, 4))}, {}
     for name, node in nodes.items():
-        specs = partition(node, spec, dict(mesh.shape))
+        specs = ops.specs(node, spec, dict(mesh.shape))
         placed = jax.tree.map(lambda v, s: jax.device_put(v, NamedSharding(mesh, s)), node, specs)
         trees[name] = params(samples.rng(3), placed)
     rows = jax.device_put(x[:2], NamedSharding(mesh, Spec("d")))

@@ -1,4 +1,4 @@
-"""`prepare`: the same function on nodes that run fast, and what becomes of every node."""
+"""`prepare`: the same results, and the prepared form of every node."""
 
 from typing import Any
 

@@ -9,6 +9,7 @@ from tests.interpret import cutting
 from tests.interpret.narrowing.test_narrow import IMAGES, TOKENS, linen
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "case",
     [
@@ -20,6 +21,7 @@ from tests.interpret.narrowing.test_narrow import IMAGES, TOKENS, linen
     ids=["resnet", "separable", "bert", "llama"],
 )
 def test_within_a_tenth_of_xla(case):
+    """`test_shrink` holds halves of the same against XLA."""
     fn, params, *args = case()
     groups = interpret.couplings(fn)(params, *args)
     for kept in ({}, cutting.half(groups)):

@@ -1,4 +1,4 @@
-"""Masked equals shrunk: networks of every kind, with half of every group cut."""
+"""Masked networks of every kind equal narrowed ones, with half of every group removed."""
 
 import flax.linen as nn
 import jax

@@ -1,4 +1,4 @@
-"""Operations bound again with smaller sizes."""
+"""Operations that run with reduced sizes."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Origins of axes under layout changes, against labels that are moved along."""
+"""Origins of axes under layout changes, against labels that undergo the same changes."""
 
 from collections.abc import Callable
 from typing import Any

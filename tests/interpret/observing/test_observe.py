@@ -14,7 +14,7 @@ from tests.interpret import samples
 
 
 def assert_statistics(got: Any, rows: Any, what: str = "") -> None:
-    """Every field of a record, from the rows that met the weight."""
+    """Every field of a record, from the rows that are multiplied with the weight."""
     rows = helpers.float64(rows)
     assert float(got.count) == len(rows), what
     samples.assert_close(got.total, rows.sum(0), what)
@@ -56,7 +56,7 @@ def test_results_are_those_of_the_function(x: jax.Array) -> None:
     ],
 )
 def test_einsums(spec: str, w_shape: tuple[int, ...], x_shape: tuple[int, ...]) -> None:
-    """Rows are read off x letter by letter: summed letters in the weight's order, all others are positions."""
+    """Rows of x from the einsum letters: summed letters in the order of the weight, all others are positions."""
     p, x = weights(*w_shape), samples.floats(samples.rng(1), *x_shape)
     x_letters, w_letters = spec.split("->")[0].split(",")
     summed = [c for c in w_letters if c in x_letters]
@@ -91,7 +91,7 @@ CONVOLUTIONS: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]]
 
 @pytest.mark.parametrize("case", CONVOLUTIONS)
 def test_convolutions(case: str) -> None:
-    """The rows of a convolution are what its kernel meets: found by convolving with one-hot kernels."""
+    """The rows of a convolution are its patches, found by convolution with one-hot kernels."""
     x_shape, k_shape, given = CONVOLUTIONS[case]
     arguments = {"window_strides": (1, 1), "padding": "VALID", "dimension_numbers": ("NHWC", "HWIO", "NHWC"), **given}
     f = lambda p, x: jax.lax.conv_general_dilated(x, p["kernel"], **arguments)  # noqa: E731
@@ -118,7 +118,7 @@ def layers(p: Any, x: jax.Array) -> jax.Array:
 
 
 def layer_inputs(p: Any, x: Any) -> list[np.ndarray]:
-    """What each layer of the stack meets."""
+    """The inputs of each layer of the stack."""
     rows = [helpers.float64(x)]
     for w in helpers.float64(p["kernel"]):
         rows.append(np.tanh(rows[-1] @ w))
@@ -265,13 +265,14 @@ def test_selection_and_what_is_kept(x: jax.Array) -> None:
 
 
 def test_elementwise_uses_leave_no_record(x: jax.Array) -> None:
-    out, stats = observe(lambda p, x: x * p["kernel"][:, :1].T + jnp.sum(p["kernel"]))(weights(4, 3), x[:, :4])
-    assert stats == {}
-    assert out.shape == x.shape
+    p = weights(4, 3) | {"other": jnp.ones((4, 2))}
+    out, stats = observe(lambda p, x: (x * p["kernel"][:, :1].T + jnp.sum(p["kernel"])) @ p["other"])(p, x)
+    assert list(stats) == ["other"]
+    assert out.shape == (5, 2)
 
 
 def test_one_slice_at_a_time(x: jax.Array) -> None:
-    """Layers that a Python loop takes out of a stack share a record over the stack's input axis."""
+    """Layers that a Python loop takes from a stack share a record over the input axis of the stack."""
     p = weights(3, 4, 4)
 
     def f(p: Any, x: jax.Array) -> jax.Array:
@@ -280,3 +281,16 @@ def test_one_slice_at_a_time(x: jax.Array) -> None:
         return x
 
     assert_statistics(observe(f)(p, x)[1]["kernel"], np.concatenate(layer_inputs(p, x)))
+
+
+def test_an_observation_of_nothing_is_refused(x: jax.Array) -> None:
+    p = weights(4, 3)
+    with pytest.raises(ValueError, match=r"none of \['kernel'\] is in a product"):
+        observe(lambda p, x: x + p["kernel"].sum())(p, x)
+    with pytest.raises(ValueError, match=r"'kernel' has inputs without rows, \(0, 4\)"):
+        jax.eval_shape(observe(lambda p, x: x @ p["kernel"]), p, x[:0])
+    with pytest.raises(ValueError, match="observe: 'kernel' has 1 non-finite sums of squared inputs of 4"):
+        observe(lambda p, x: x @ p["kernel"])(p, x.at[2, 1].set(jnp.nan))
+    # A batch need not reach every leaf: methods check the sum over batches.
+    skipped = observe(lambda p, x: jax.lax.cond(x[0, 0] > 9, lambda: x @ p["kernel"], lambda: x[:, :3]))(p, x)
+    assert float(skipped[1]["kernel"].count) == 0

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compressjax.prune.distributions import densities
-from compressjax.prune.distributions._densities import kept_counts
+from compressjax.prune.distributions._densities import ALL, check_removes, kept_counts
 
 LENET = {"a": (784, 300), "b": (300, 100), "c": (100, 10)}
 
@@ -57,8 +57,17 @@ def test_patterns_in_order_and_the_rest():
 
 def test_counts():
     assert kept_counts(LENET, 0.9, "uniform") == {"a": 23520, "b": 3000, "c": 100}
-    assert kept_counts(LENET, 0.9, "global") == {"": 26620}
+    assert kept_counts(LENET, 0.9, "global") == {ALL: 26620}
     assert kept_counts(LENET, 0.0, "erk") == {"a": 235200, "b": 30000, "c": 1000}
+
+
+def test_a_sparsity_that_rounds_to_nothing_is_refused():
+    small = {"a": (3, 3), "b": (2, 2)}
+    for distribution in ("uniform", "global", "erk", {"b": 0.0}):
+        with pytest.raises(ValueError, match=r"sparsity=0.03 removes none of the 13 weights of \['a', 'b'\]"):
+            check_removes(small, 0.03, kept_counts(small, 0.03, distribution))
+    check_removes(small, 0.0, kept_counts(small, 0.0, "uniform"))
+    check_removes(small, 0.06, kept_counts(small, 0.06, "uniform"))
 
 
 @pytest.mark.parametrize(

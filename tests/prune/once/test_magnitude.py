@@ -34,3 +34,9 @@ def test_name_and_errors():
     assert core.only("a", prune.magnitude(0.5)).name == "magnitude(sparsity=0.5)"
     with pytest.raises(ValueError, match="sparsity=2"):
         prune.magnitude(2)
+
+
+def test_nan_is_not_pruned_into_a_clean_zero():
+    params = {"kernel": jnp.array([[3.0, jnp.nan, 1.0, 2.0]])}
+    with pytest.raises(ValueError, match="'kernel' has 1 non-finite weights of 4"):
+        core.compress(params, {"kernel": prune.magnitude(0.5)})

@@ -8,7 +8,7 @@ import pytest
 from compressjax import core, prune
 from compressjax.interpret import observe
 from tests import helpers
-from tests.prune.layers import correlated, error, pruned
+from tests.prune.layers import apply, correlated, error, pruned
 
 
 @pytest.mark.parametrize("sparsity", [0.0, 0.25, 0.5, 0.9])
@@ -62,10 +62,10 @@ def test_loses_less_than_magnitude_where_inputs_differ(seed):
 def test_bad_settings():
     wrong = {"sparsity": 0.5, "pattern": "neuron"}, {"sparsity": 0.9, "pattern": "2:4"}
     for settings in ({}, {"sparsity": 1.0}, *wrong):
-        with pytest.raises(ValueError, match="sparsity|single layers|leaves"):
+        with pytest.raises(ValueError, match="sparsity|layer by layer|leaves"):
             prune.wanda(**settings)
     for make in (prune.wanda, prune.sparsegpt):
-        with pytest.raises(ValueError, match="give the pattern by name, as '2:4'; statistics say which axes"):
+        with pytest.raises(ValueError, match="give the pattern by name, as '2:4'; the statistics give the input axes"):
             make(pattern=prune.patterns.nm(2, 4, axis=0))
     x, params = correlated(0)
     with pytest.raises(ValueError, match="not divisible by 7"):
@@ -80,3 +80,11 @@ def test_distributions():
     for settings in ({"sparsity": 0.5, "distribution": "global"}, {"pattern": "2:4", "distribution": "erk"}):
         with pytest.raises(ValueError, match="has no meaning|under 'uniform'"):
             prune.wanda(**settings)
+
+
+def test_statistics_of_no_rows_choose_nothing():
+    x, params = correlated(2)
+    _, stats = observe(apply)(params, x)
+    unseen = {"kernel": stats["kernel"]._replace(count=0 * stats["kernel"].count)}
+    with pytest.raises(ValueError, match="no input reached 'kernel' while observing"):
+        core.compress(params, {".*": prune.wanda(0.5)}, unseen)

@@ -137,5 +137,13 @@ def test_what_does_not_fit_together(scores):
         prune.patterns.pattern_mask(scores["a"], 0.25, "2:4")
     with pytest.raises(ValueError, match="outside"):
         prune.patterns.pattern_mask(scores["a"], 1.5)
-    with pytest.raises(ValueError, match=r"mine says nothing of \['b'\], only of \['a'\]"):
+    with pytest.raises(ValueError, match=r"mine has no scores of \['b'\], only of \['a'\]"):
         scores_of({"a": 1}, ("a", "b"), "mine")
+
+
+def test_nan_has_no_rank_and_nothing_is_no_pruning(scores):
+    with pytest.raises(ValueError, match=r"scores of \['a'\] are NaN"):
+        prune.patterns.masks_of(scores | {"a": scores["a"].at[0, 0].set(jnp.nan)}, 0.5)
+    with pytest.raises(ValueError, match="sparsity=0.0001 removes none of"):
+        prune.patterns.masks_of(scores, 0.0001)
+    assert all(mask.all() for mask in prune.patterns.masks_of(scores, 0.0001, final=False).values())

@@ -1,4 +1,4 @@
-"""Patterns in training: whole units by their mean, at the pace of the schedule, against sorts in NumPy."""
+"""Patterns in training: whole units by their mean, on schedule, against sorts in NumPy."""
 
 import jax
 import jax.numpy as jnp
@@ -7,6 +7,7 @@ import optax
 import pytest
 
 from compressjax import core, prune, saliency
+from compressjax.prune.distributions._densities import ALL
 from compressjax.prune.patterns._ranked import ranked
 from tests import helpers
 
@@ -97,7 +98,7 @@ def test_training_leaves_whole_units_at_zero():
 @pytest.mark.parametrize("shape", [(2, 2), (3, 3), (4, 6)])
 @pytest.mark.parametrize("pattern", ["neuron", "balanced", "channel"])
 def test_units_are_rounded_once(pattern, shape):
-    """To the nearest number of them, by a schedule as at once; of 30 % of 2 neurons nearly 1 goes, not 0."""
+    """Rounds to the nearest number of units, on a schedule as at once: 30 % of 2 neurons is 1, not 0."""
     params = {"kernel": helpers.array(3, shape)}
     units = {"neuron": shape[1], "channel": shape[0], "balanced": shape[0]}[pattern]
     for sparsity in (0.1, 0.3, 0.5, 0.7, 0.9):
@@ -116,20 +117,20 @@ def test_units_are_rounded_once(pattern, shape):
 
 
 def test_a_global_ranking_of_units_ends_before_the_first_that_does_not_fit():
-    """As `ranked` says: nothing is skipped for the sake of what comes later, and the best stays whatever it weighs."""
+    """The ranking never skips a unit for a later one, and always keeps the best unit."""
     sizes = {"a": 1, "b": 10, "c": 1}
     scores = {name: jnp.full((1, n), 9.0 - i) for i, (name, n) in enumerate(sizes.items())}
     kept = {
-        n: {path for path, mask in ranked(scores, {"": n}, prune.patterns.layer()).items() if mask.any()}
+        n: {path for path, mask in ranked(scores, {ALL: n}, prune.patterns.layer()).items() if mask.any()}
         for n in range(13)
     }
     assert [len(kept[n]) for n in range(13)] == [1] * 11 + [2, 3]
     big = {"a": jnp.full((1, 10), 9.0), "b": jnp.ones((1, 1))}
-    assert [bool(mask.any()) for mask in ranked(big, {"": 3}, prune.patterns.layer()).values()] == [True, False]
+    assert [bool(mask.any()) for mask in ranked(big, {ALL: 3}, prune.patterns.layer()).values()] == [True, False]
 
 
 def test_n_of_m_needs_no_number():
-    """As `ste`, `one_shot` and `magnitude` have it; and two thirds need not be written to the last digit."""
+    """As for `ste`, `one_shot` and `magnitude`; rounded input such as 0.667 for 2/3 is accepted."""
     params = {"kernel": helpers.array(3, (12, 4))}
     for method in (
         prune.gradual(None, end=0, pattern="1:3"),

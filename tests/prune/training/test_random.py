@@ -1,11 +1,12 @@
-"""Keys in states, streams by path, counts to the entry."""
+"""Keys in states, streams by path, exact counts."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from compressjax.prune.training._random import check_random, drawn_masks, key_data, stream
+from compressjax.prune.patterns._checks import check_distribution
+from compressjax.prune.training._random import drawn_masks, key_data, stream
 
 
 def test_streams_follow_the_path_and_the_step_alone(key):
@@ -38,10 +39,10 @@ def test_drawn_masks_split_the_sparsity_and_refuse_rankings(key):
     flat = {"a": jnp.zeros((20, 10)), "b": jnp.zeros((5, 8))}
     drawn = drawn_masks(key_data(key), flat, 0.75, "uniform")
     assert {path: int(mask.sum()) for path, mask in drawn.items()} == {"a": 50, "b": 10}
-    check_random({"a": 0.5}, "mine")
+    check_distribution({"a": 0.5}, "mine", ranks=False)
     for bad, told in (("global", "mine.*needs a ranking"), ("evenly", "evenly")):
         with pytest.raises(ValueError, match=told):
-            check_random(bad, "mine")
+            check_distribution(bad, "mine", ranks=False)
 
 
 def test_drawn_masks_of_patterns(key):

@@ -1,4 +1,4 @@
-"""Integer products: exact sums, groups of scales, single rows, and what happens to numbers that have no int8 form."""
+"""Integer products: exact sums, groups of scales, single rows, and numbers that cannot be rounded to int8."""
 
 import dataclasses
 from typing import Any
@@ -113,9 +113,9 @@ def test_what_has_no_integer_form_says_why() -> None:
         (jnp.ones((2, 64), jnp.int32), good, MATRIX, "int32"),
         (jnp.ones((2, 64)), small, MATRIX, "fewer than"),
         (jnp.ones((2, 4, 64)), several, two, "several summed axes"),
-        (jnp.ones((2, 64)), layers, MATRIX, "activation scale a layer"),
-        (jnp.ones((1, 140_000)), long, MATRIX, "leave int32"),
-        (jnp.ones((1, 70_000)), affine, MATRIX, "leave int32"),
+        (jnp.ones((2, 64)), layers, MATRIX, "activation scale per layer"),
+        (jnp.ones((1, 140_000)), long, MATRIX, "overflow int32"),
+        (jnp.ones((1, 70_000)), affine, MATRIX, "overflow int32"),
     ]:
         out = integer_dot(x, node, product)
         assert isinstance(out, Dense), word

@@ -1,4 +1,4 @@
-"""What layout moves do to stored orders and to block scales."""
+"""Layout changes of stored orders and block scales."""
 
 import dataclasses
 

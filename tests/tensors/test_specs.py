@@ -1,4 +1,4 @@
-"""Parting a node into devices' shares, against slices of the dense tensor."""
+"""Nodes sharded over devices, against slices of the dense tensor."""
 
 import itertools
 import math
@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from compressjax import core
-from compressjax.core import Dense
-from compressjax.core.ops import Spec, partition
+from compressjax.core import Dense, ops
+from compressjax.core.ops import Spec
 from tests import helpers
 from tests.interpret import samples
 
@@ -37,7 +37,7 @@ def part(x: Any, spec: Any, at: dict[str, int]) -> np.ndarray:
 def test_shares_of_every_node_are_shares_of_the_tensor(shape: tuple[int, ...], spec: Spec) -> None:
     refused = set()
     for name, node in {**samples.zoo(shape), **samples.active(shape)}.items():
-        specs = partition(node, spec, SIZES)
+        specs = ops.specs(node, spec, SIZES)
         if isinstance(specs, Dense):
             refused.add(name)
             continue
@@ -52,11 +52,11 @@ def test_shares_of_every_node_are_shares_of_the_tensor(shape: tuple[int, ...], s
 
 
 def test_arrays_get_the_whole_spec() -> None:
-    assert partition(np.zeros((2, 3)), Spec("d"), SIZES) == Spec("d", None)
+    assert ops.specs(np.zeros((2, 3)), Spec("d"), SIZES) == Spec("d", None)
 
 
 def test_groups_that_would_lie_on_two_devices_are_refused() -> None:
     node = samples.grid(samples.rng(), (6, 4), (3, 4))
-    refused = partition(node, Spec("d"), SIZES)
+    refused = ops.specs(node, Spec("d"), SIZES)
     assert isinstance(refused, Dense)
     assert "group" in refused.reason

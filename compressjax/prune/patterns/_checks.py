@@ -1,0 +1,67 @@
+"""Checks of settings before any leaf is known."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from compressjax.core import Selector
+from compressjax.prune.patterns._pattern import Pattern, as_pattern
+
+Distribution = str | Mapping[Selector, float]
+DISTRIBUTIONS = ("uniform", "global", "erk")
+
+
+def check_strength(who: str, name: str, value: Any, hint: str = "") -> None:
+    """Refuses penalties, decays and dampings that are negative, infinite or NaN; functions of the step pass."""
+    if not callable(value) and not 0 <= value < math.inf:
+        raise ValueError(f"{who}: {name}={value} must be finite and at least 0" + (hint and f"; {hint}"))
+
+
+def check_sparsity(sparsity: float | None, name: str = "sparsity") -> None:
+    """Refuses sparsities outside [0, 1), and None."""
+    if sparsity is None:
+        raise ValueError(f"{name} is missing; give the fraction of zeros in [0, 1), or a pattern 'N:M', which fixes it")
+    if not 0.0 <= sparsity < 1.0:
+        raise ValueError(f"{name}={sparsity} is outside [0, 1): it is the fraction of zeros, 0.9 for 90 %")
+
+
+def check_distribution(distribution: Any, who: str = "", *, ranks: bool = True) -> None:
+    """Refuses unknown distributions, and `"global"` for methods that do not rank weights."""
+    prefix = who and f"{who}: "
+    if isinstance(distribution, Mapping):
+        for pattern, sparsity in distribution.items():
+            check_sparsity(sparsity, f"distribution[{pattern!r}]")
+    elif distribution not in DISTRIBUTIONS:
+        raise ValueError(f"{prefix}unknown distribution {distribution!r}; use one of {DISTRIBUTIONS} or "
+                         "{pattern: sparsity}")  # fmt: skip
+    elif distribution == "global" and not ranks:
+        raise ValueError(f"{prefix}distribution 'global' needs a ranking of weights; use 'erk' or 'uniform'")
+
+
+def check_pattern(
+    pattern: str | Pattern, sparsity: float | None, distribution: Distribution, who: str = "", *, fixed: bool = True
+) -> Pattern:
+    """The pattern, checked against sparsity and distribution; with `fixed=False` it must not fix its density."""
+    chosen, prefix = as_pattern(pattern), who and f"{who}: "
+    check_distribution(distribution, who)
+    if chosen.density is not None and not fixed:
+        raise ValueError(f"{prefix}pattern {chosen.name} fixes the number of kept weights; use gradual or one_shot")
+    if sparsity is not None or chosen.density is None:
+        check_sparsity(sparsity, f"{prefix}sparsity")
+    if chosen.density is not None:
+        zeros = 1.0 - chosen.density
+        # Tolerate rounded input such as 0.667 for 2/3.
+        if distribution != "uniform" or (sparsity is not None and abs(sparsity - zeros) > 1e-3):
+            raise ValueError(
+                f"{prefix}pattern {chosen.name} leaves {zeros:g} of every leaf zero, but sparsity={sparsity} and "
+                f"distribution={distribution!r} were given; use sparsity {zeros:g} under 'uniform'"
+            )
+    if chosen.whole and distribution != "global":
+        raise ValueError(f'{prefix}pattern {chosen.name} removes whole leaves; use distribution="global"')
+    return chosen
+
+
+def own_sparsity(sparsity: Any, pattern: str | Pattern) -> Any:
+    """The given sparsity or schedule, or the pattern's own if it is None."""
+    own = as_pattern(pattern).density
+    return 1.0 - own if sparsity is None and own is not None else sparsity
