@@ -235,16 +235,7 @@ def node(cls: T) -> T:
 
 
 def node_types() -> dict[str, type[Node]]:
-    """Returns every node type declared so far with `node`, by the name that files store.
-
-    Returns:
-        `{name: class}`.
-
-    Example:
-        >>> import compressjax.tensors
-        >>> node_types()["Masked"]
-        <class 'compressjax.tensors._masked.Masked'>
-    """
+    """Returns every node type declared so far with `node`, by the name that files store."""
     return dict(_TYPES)
 
 

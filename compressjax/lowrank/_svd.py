@@ -6,7 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression, check_finite, from_encode
+from compressjax.core import Compression, from_encode
+from compressjax.core._checks import check_finite
 from compressjax.lowrank._rank import affordable, pays, rank_by_energy, split
 from compressjax.tensors import LowRank
 

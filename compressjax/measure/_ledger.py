@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from compressjax.coding import Ledger, Manifest
-from compressjax.core import Node, entry_bits, is_value, nodes
-from compressjax.interpret import describe
+from compressjax.core import Node, entry_bits, nodes
+from compressjax.core._tree import is_value
+from compressjax.interpret.lifting._lift import describe
 
 
 class LeafRow(NamedTuple):

@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compressjax.core import check_finite, is_concrete
-from compressjax.tensors import Quantized, expand_blocks, storage_order
+from compressjax.core._checks import check_finite, is_concrete
+from compressjax.tensors import Quantized
+from compressjax.tensors.quantized._grid import expand_blocks, storage_order
 
 # Blocks with a largest magnitude below this become zero, because their scale is not a normal float32.
 SMALLEST = 1e-30

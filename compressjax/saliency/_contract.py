@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import check_statistics, kernels, values
+from compressjax.core import kernels, values
+from compressjax.core._checks import check_statistics
 from compressjax.numerics import with_auto_axes
 
 Scores = dict[str, jax.Array]

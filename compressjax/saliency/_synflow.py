@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Selector, kernels, matches, values, with_values
-from compressjax.numerics import top_masks
+from compressjax.numerics._top import top_masks
 from compressjax.saliency._contract import Saliency, Scores, wide
 
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compressjax.core import path_string
+from compressjax.core._tree import path_string
 from compressjax.interpret.coupling._label_entries import ENTRIES, SOURCES, vanishing
 from compressjax.interpret.coupling._label_layout import LAYOUT_LABELS
 from compressjax.interpret.jaxpr._bind import Context, bind
