@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import values, with_values
-from compressjax.saliency._contract import Scores, wide
+from compressjax.saliency._contract import Saliency, Scores, from_params, wide
 
 Loss = Callable[[Any, Any], jax.Array]
 
@@ -39,6 +39,18 @@ def gradients(loss: Loss, params: Any, batch: Any) -> Scores:
     """Gradient of a loss with respect to every value, also inside nodes, in at least float32."""
     grads = jax.grad(lambda flat: loss(with_values(params, flat), batch))(values(params))
     return {path: wide(g) for path, g in grads.items()}
+
+
+def on_gradients(
+    name: str, loss: Loss, batches: Sequence[Any], score: Callable[[jax.Array, jax.Array], jax.Array]
+) -> Saliency:
+    """The saliency of every value from the value and its gradient, averaged over the batches."""
+
+    def scores(params: Any) -> Scores:
+        mean = mean_over(batches, lambda batch: gradients(loss, params, batch), name)
+        return {path: score(wide(x), mean[path]) for path, x in values(params).items()}
+
+    return from_params(name, scores)
 
 
 def example_gradients(loss: Loss, params: Any, batch: Any) -> Scores:

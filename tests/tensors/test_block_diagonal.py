@@ -10,7 +10,6 @@ import pytest
 from compressjax import core, interpret, tensors
 from compressjax.core import Dense, Window, ops
 from compressjax.core.ops import Spec
-from compressjax.interpret.lifting._bound import integer_bound
 from tests import helpers
 from tests.interpret import samples
 
@@ -53,7 +52,7 @@ def test_grids_in_the_blocks_multiply_in_integers() -> None:
     grid = samples.grid(samples.rng(), (3, 2, 4), (3, 1, 4), activation="dynamic")
     node, x = drawn().replace(blocks=grid), samples.floats(samples.rng(1), 5, 6)
     error = np.abs(interpret.lift(jnp.matmul)(x, node) - helpers.float64(x) @ helpers.brute(node))
-    assert (error <= np.asarray(integer_bound(x, node))).all()
+    assert (error <= np.asarray(interpret.integer_bound(x, node))).all()
     assert "xi32>" in jax.jit(interpret.lift(jnp.matmul)).lower(x, node).as_text()
     assert isinstance(interpret.prepare(node).blocks, jax.Array)  # too small to pay
 

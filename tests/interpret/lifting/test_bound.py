@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 
-from compressjax.interpret.lifting._bound import integer_bound
+from compressjax import interpret
 from tests.interpret import samples
 
 
@@ -12,7 +12,7 @@ def test_half_a_step_in_every_entry_reaches_the_bound() -> None:
     x = jnp.array([[127.0, 0.4999, 1.4999, 2.4999]])
     node = samples.grid(samples.rng(), (4, 3), (1, 3), activation="dynamic")
     w = jnp.abs(node.materialize()).at[0].set(0.0)
-    bound = integer_bound(x, w)
+    bound = interpret.integer_bound(x, w)
     rounding = np.asarray([0.4999] * 3) @ np.abs(np.asarray(w))[1:]
     assert (rounding <= bound[0]).all()
     assert (bound[0] <= 1.01 * rounding + 1e-3).all()
@@ -23,12 +23,12 @@ def test_static_scales_count_what_they_cut_off() -> None:
     x = jnp.array([[100.0, 0.0]])
     off = np.array([100 - 127 * 0.02 + 0.01, 0.01])
     asked = off @ np.abs(np.asarray(node.materialize()))
-    np.testing.assert_allclose(integer_bound(x, node)[0], asked, rtol=2e-3)
+    np.testing.assert_allclose(interpret.integer_bound(x, node)[0], asked, rtol=2e-3)
 
 
 def test_shapes() -> None:
     w = samples.floats(samples.rng(), 4, 3)
-    assert integer_bound(jnp.ones(4), w).shape == (3,)
-    assert integer_bound(jnp.ones((2, 5, 4)), w).shape == (2, 5, 3)
-    assert integer_bound(jnp.zeros((0, 4)), w).shape == (0, 3)
-    assert float(integer_bound(jnp.zeros((1, 4)), w).max()) < 1e-5
+    assert interpret.integer_bound(jnp.ones(4), w).shape == (3,)
+    assert interpret.integer_bound(jnp.ones((2, 5, 4)), w).shape == (2, 5, 3)
+    assert interpret.integer_bound(jnp.zeros((0, 4)), w).shape == (0, 3)
+    assert float(interpret.integer_bound(jnp.zeros((1, 4)), w).max()) < 1e-5

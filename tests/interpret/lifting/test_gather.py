@@ -10,7 +10,6 @@ import pytest
 
 from compressjax import interpret, tensors
 from compressjax.core import Dense, ops
-from compressjax.interpret.lifting._bound import integer_bound
 from compressjax.interpret.lifting._gather import apply_gather
 from tests import helpers
 from tests.interpret import samples
@@ -151,7 +150,7 @@ def test_linen_embedding_attends() -> None:
     w = helpers.brute(node)
     samples.assert_close(interpret.lift(layer.apply)(tree, jnp.array([0, 4])), w[[0, 4]])
     logits = interpret.lift(lambda p, x: layer.apply(p, x, method="attend"))(tree, x)
-    assert (np.abs(logits - np.asarray(x) @ w.T) <= np.asarray(integer_bound(x, w.T))).all()
+    assert (np.abs(logits - np.asarray(x) @ w.T) <= np.asarray(interpret.integer_bound(x, w.T))).all()
 
 
 def test_rows_alone() -> None:

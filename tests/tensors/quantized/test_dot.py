@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from compressjax import interpret, tensors
 from compressjax.core import Dense, Product
-from compressjax.interpret.lifting._bound import integer_bound
 from compressjax.tensors.quantized._dot import SMALLEST_GROUP, integer_dot
 from tests import helpers
 from tests.interpret import samples
@@ -208,7 +207,7 @@ def test_the_stated_bound_holds(
     node = samples.grid(draw, (fan_in, out), (1, out), affine=affine, activation=activation, dtype=dtype)
     got = helpers.float64(jax.jit(interpret.lift(layer))(node, x))
     error = np.abs(got - helpers.float64(x) @ helpers.brute(node))
-    bound = np.asarray(integer_bound(x, node))
+    bound = np.asarray(interpret.integer_bound(x, node))
     assert np.isfinite(got).all()
     assert (error <= bound).all(), (error - bound).max()
 
