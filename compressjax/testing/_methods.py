@@ -77,9 +77,6 @@ def _partners() -> tuple[Method, Method]:
     return Method("mask", lambda: prune.magnitude(0.5)), Method("grid", quant.rtn)
 
 
-# 1
-
-
 def assert_shape(method: Method, example: Example) -> None:
     """Law 1: materializing an encoded tree restores structure, shapes and dtypes."""
     params = example.params()
@@ -95,9 +92,6 @@ def assert_shape(method: Method, example: Example) -> None:
             ):
                 got, expected = (tuple(x.shape), jnp.dtype(x.dtype)), (leaf.shape, leaf.dtype)
                 require(got == expected, "shape", f"{path} is {expected}, but {what} gives {got} at step {run.step}")
-
-
-# 2
 
 
 def assert_view(method: Method, example: Example) -> None:
@@ -129,9 +123,6 @@ def _unlike(shown: Any, stored: Any) -> str:
     return ""
 
 
-# 3
-
-
 def assert_projection(method: Method, example: Example) -> None:
     """Law 3: encoding a materialized result again changes nothing, up to the tolerance of the method."""
     if method.projection is None:
@@ -154,9 +145,6 @@ def _close(got: Tree, expected: Tree, tolerance: Tolerance, law: str) -> None:
         bound = epsilons * epsilon(x.dtype) * np.abs(x64).max(initial=0.0)
         error = np.abs(y - x64).max(initial=0.0)
         require(error <= bound, law, f"{path} is off by {error:.3g}, where at most {bound:.3g} is allowed")
-
-
-# 4
 
 
 def assert_selection(
@@ -199,9 +187,6 @@ def _untouched(c: core.Compression, params: Tree, selected: set[str], method: Me
             if path not in selected:
                 same = same_bits(core.nodes(tree)[path], leaf)
                 require(same, "selection", f"{what} changed {path}, which is not selected")
-
-
-# 6
 
 
 def shard(x: jax.Array) -> jax.Array:
@@ -279,9 +264,6 @@ def _two_devices(method: Method, params: Tree, stats: Any, place: Callable[[jax.
     _close(two, one, method.devices, "stability")
 
 
-# 9
-
-
 def assert_zero_limit(method: Method, example: Example) -> None:
     """Law 9: neutral settings do not change the input."""
     if method.neutral is None:
@@ -291,9 +273,6 @@ def assert_zero_limit(method: Method, example: Example) -> None:
     for _ in range(2):
         _, state = c.after_step(params, state, method.stats(params))
     _close(core.materialize(c.encode(params, state)), params, method.zero, "zero limit")
-
-
-# 10
 
 
 def assert_composition(first: Method, second: Method, example: Example, combine: Combine = core.chain) -> bool:
