@@ -2,6 +2,7 @@
 
 from compressjax.interpret.coupling._couplings import Group, Member, couplings
 from compressjax.interpret.jaxpr._weight import Row
+from compressjax.interpret.lifting._bound import integer_bound
 from compressjax.interpret.lifting._lift import FallbackWarning, explain, lift
 from compressjax.interpret.lifting._prepare import prepare
 from compressjax.interpret.narrowing._flops import predict_flops
@@ -11,6 +12,6 @@ from compressjax.interpret.observing._observe import observe
 from compressjax.interpret.observing._statistics import Statistics, merge
 
 __all__ = [
-    "FallbackWarning", "Group", "Member", "Row", "Statistics", "couplings", "explain", "lift", "merge", "narrow",
-    "observe", "predict_flops", "prepare", "without",
+    "FallbackWarning", "Group", "Member", "Row", "Statistics", "couplings", "explain", "integer_bound", "lift", "merge",
+    "narrow", "observe", "predict_flops", "prepare", "without",
 ]  # fmt: skip
