@@ -1,1 +1,1 @@
-"""Configs: data only. The head of each file says paper, command, time and the number to expect."""
+"""Configs: data only. The docstring of each file has the paper, the command, the time and the expected result."""

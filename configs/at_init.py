@@ -1,7 +1,7 @@
 """Pruning before training: SNIP (Lee et al., arXiv:1810.02340) against random masks, magnitudes, GraSP and SynFlow.
 
-LeNet-300-100, masks from 128 examples (GraSP: ten a class), 15 epochs of Adam along a cosine, three seeds. On MNIST,
-SNIP and random masks alone, by SGD with momentum as in the paper, 25,000 steps along a cosine; LeNet-5, 10,000 steps.
+LeNet-300-100, masks from 128 examples (GraSP: ten per class), 15 epochs of Adam along a cosine, three seeds. On MNIST,
+only SNIP and random masks, with SGD and momentum as in the paper, 25,000 steps along a cosine; LeNet-5, 10,000 steps.
 
     python -m experiments.reproduce --config=configs/at_init.py --workdir=runs/at_init
     DATA=--config.data.path=package/data
@@ -9,10 +9,10 @@ SNIP and random masks alone, by SGD with momentum as in the paper, 25,000 steps 
     python -m experiments.reproduce --config=configs/at_init.py:mnist,lenet5 $DATA --workdir=runs/at_init_lenet5
 
 63 trainings (27 on MNIST) of about a minute each on two cores, 15 of LeNet-5 of a quarter of an hour; a run that was
-stopped goes on.
+interrupted resumes.
 
-Asked: SNIP below random masks at every sparsity. On Fashion-MNIST it may lose 2.8, 4 and 6 points at 90, 95 and 98 %,
-and has to stay 8 points below chance at 98 %; errors of earlier runs of these settings (two seeds) stand beside ours.
+Target: SNIP below random masks at every sparsity. On Fashion-MNIST it may lose 2.8, 4 and 6 points at 90, 95 and 98 %,
+and has to stay 8 points below chance at 98 %; the table also has errors of earlier runs (two seeds).
 On MNIST, errors near the paper's (dense 1.7 %, LeNet-5 0.9 %).
 """
 
@@ -20,7 +20,7 @@ from ml_collections import ConfigDict
 
 from configs.common import arguments, pruned
 
-# Rows of setting, what to compare it with, least and greatest value, and a known error in per cent.
+# Rows of setting, setting to compare with, least and greatest value, and a known error in percent.
 FASHION_MNIST = (
     ("snip 0.9", "dense", None, 2.8), ("snip 0.95", "dense", None, 4.0), ("snip 0.98", "dense", None, 6.0),
     ("random 0.98", "snip 0.98", 8.0),
@@ -51,9 +51,9 @@ def get_config(text: str = "") -> ConfigDict:
         config.methods = tuple(row for row in _methods() if row[0] in ("random", "snip"))
     if "lenet5" in words:
         config.model = {"name": "lenet5", "settings": {}}
-        config.scan = False  # XLA runs convolutions in loops slowly on a CPU
+        config.scan = False  # slow for convolutions on a CPU
         config.sparsities, config.steps, config.chunk = (0.98, 0.99), 10_000, 1000
-        config.learning_rate = 0.02  # at 0.1 the weights become no numbers
+        config.learning_rate = 0.02  # at 0.1 the weights become NaN
     if "smoke" in words:
         known = ()
         pruned("digits", config)
@@ -66,7 +66,7 @@ def get_config(text: str = "") -> ConfigDict:
 
 
 def _methods(examples: int = 128, steps: int = 100) -> tuple:
-    """Random masks and magnitudes within each layer, the others over all; magnitudes would empty the first layer."""
+    """Random masks and magnitudes per layer, other methods globally; global magnitudes would empty the first layer."""
     saliencies = {
         "random": ("saliency.random", {"key": "random"}),
         "magnitude": ("saliency.magnitude", {}),

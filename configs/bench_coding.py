@@ -3,7 +3,7 @@
     python -m experiments.bench --config=configs/bench_coding.py
 
 About a minute on two cores. The payload is at most 1 % longer than the empirical entropy; at least 20 million symbols
-are encoded a second.
+are encoded per second.
 """
 
 from ml_collections import ConfigDict

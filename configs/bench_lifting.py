@@ -1,4 +1,4 @@
-"""What `lift` itself costs: time to trace, and time to run a tree in which nothing is compressed.
+"""Overhead of `lift`: time to trace, and time to run a tree without compressed leaves.
 
     python -m experiments.bench --config=configs/bench_lifting.py
 

@@ -2,7 +2,7 @@
 
     python -m experiments.bench --config=configs/bench_low_rank.py
 
-About two minutes on two cores. The speed-up follows the share of weights; by hand and under `lift` run alike.
+About two minutes on two cores. The speed-up follows the fraction of weights, by hand and under `lift`.
 """
 
 from ml_collections import ConfigDict

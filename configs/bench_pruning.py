@@ -1,11 +1,11 @@
-"""What pruning during training adds to it: 100 steps of LeNet-300-100 on 128 images, one update of masks among them.
+"""Overhead of pruning during training: 100 steps of LeNet-300-100 on 128 images, with one update of masks.
 
     python -m experiments.bench --config=configs/bench_pruning.py
 
 About four minutes on two cores. On average a step under a mask, updates included, takes at most 1.10 times as long as a
 dense one; STE, movement and the nuclear norm, which by default rank or decompose at every step, do it once as well.
 Methods that learn scores, gates or variances, or shrink weights, do so at every step, and have no bar: this step is the
-smallest that anything here takes, and what they add is passes over the weights.
+smallest one here, and these methods add passes over the weights.
 """
 
 from ml_collections import ConfigDict

@@ -2,7 +2,7 @@
 
     python -m experiments.bench --config=configs/bench_splitting.py
 
-Asked: in two blocks, 64 rows at least 1.3 times as fast; an input that leaves at the first of four branches at least
+Target: in two blocks, 64 rows at least 1.3 times as fast; an input that leaves at the first of four branches at least
 twice as fast as without branches.
 """
 

@@ -1,4 +1,4 @@
-"""What masks and fake quantization add to a training step of a convolutional network on Fashion-MNIST's shapes.
+"""Overhead of masks and fake quantization in a training step of a convolutional network on Fashion-MNIST's shapes.
 
     python -m experiments.bench --config=configs/bench_training.py
 
@@ -19,9 +19,9 @@ def get_config(text: str = "") -> ConfigDict:
     config.timing = {"warmup": 3, "rounds": 30}
     config.model = {"name": "cnn", "settings": {"filters": (32, 64), "width": 256}}
     config.shape = (128, 28, 28, 1)
-    config.steps = 10_000  # long enough that the masks' schedule is under way during the whole measurement
-    # Masks are taken anew every 100 steps, which a median does not see; every step is the most that they can cost.
-    config.methods = ("masked", "masked anew every step", "rigl", "qat 4 bits", "qat 8 bits")
+    config.steps = 10_000  # so that the schedule runs during the whole measurement
+    # A median hides masks updated every 100 steps; every step is the upper bound.
+    config.methods = ("masked", "masks updated every step", "rigl", "qat 4 bits", "qat 8 bits")
     config.bars = (
         ("step .*", "masked", "ratio", ">=", 1 / 1.15),
         ("step .*", "rigl", "ratio", ">=", 1 / 1.10),

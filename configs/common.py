@@ -7,7 +7,7 @@ from ml_collections import ConfigDict
 
 
 def shrink(config: ConfigDict, **limits: Any) -> ConfigDict:
-    """The smoke variant of a config: the same stages, hardly any steps.
+    """The smoke variant of a config: the same stages with few steps.
 
     Args:
         config: the whole config.
@@ -33,9 +33,9 @@ def deep_compression(
     distill: dict[str, Any],
     tolerance: float = 2.0,
 ) -> tuple[Any, ...]:
-    """Stages after Han et al. (arXiv:1510.00149): pruned, factorized where it pays, 5 bits, tables of 16, taught.
+    """Stages after Han et al. (arXiv:1510.00149): pruning, factors, 5 bits, codebooks of 16, distillation.
 
-    Labels name the order of the data and the cache: other labels, other figures.
+    Labels determine the order of the data and the cache keys, so new labels change the figures.
 
     Args:
         teacher: training of the dense network.
@@ -50,7 +50,7 @@ def deep_compression(
         The stages.
     """
     masks = tuple((pattern, {"sparsity": zeros}) for pattern, zeros in sparsity.items())
-    # Zeros of masked kernels have no say in their tables; those of factors and other kernels are values like any other.
+    # Masked zeros do not enter codebooks; zeros of factors and other kernels do.
     tables = (*((pattern, {}) for pattern in sparsity), (".*kernel.*", {"ignore_zeros": False}))
     return (
         ("train", {"label": "teacher", **teacher}),
@@ -71,8 +71,8 @@ def arguments(text: str | None, choices: Mapping[str, str]) -> set[str]:
     """Words of a config's argument, `configs/mnist.py:lenet5,smoke`.
 
     Args:
-        text: what stands after the colon.
-        choices: the words that exist, with what they do.
+        text: the text after the colon.
+        choices: the allowed words, with their effects.
 
     Returns:
         The words.
@@ -91,14 +91,14 @@ def arguments(text: str | None, choices: Mapping[str, str]) -> set[str]:
 
 
 def pruned(data: str, config: ConfigDict | None = None) -> ConfigDict:
-    """Settings of a study that trains LeNet-300-100 from scratch under one method after another.
+    """Settings of a study that trains LeNet-300-100 from scratch under several methods.
 
     Args:
-        data: `"fashion_mnist"`, `"mnist"`, or `"digits"`, which trains hardly any steps with one seed.
+        data: `"fashion_mnist"`, `"mnist"`, or `"digits"`, with few steps and one seed.
         config: to change; a new one when None.
 
     Returns:
-        The config, without `methods`, `sparsities`, `asked` and what the methods read.
+        The config, without `methods`, `sparsities`, `asked` and the methods' own fields.
     """
     config = ConfigDict() if config is None else config
     small = data == "digits"

@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from configs.common import arguments, shrink
 
-# Labels name the order of the data and the cache: other labels, other figures.
+# Labels determine the order of the data and the cache keys, so new labels change the figures.
 BIASES = ("encode", {"rules": ((".*bias", ("quant.rtn", {"bits": 8, "granularity": "tensor"})),)})
 
 
@@ -32,13 +32,13 @@ def get_config(text: str = "") -> ConfigDict:
 
 
 def _mlp(config: ConfigDict) -> None:
-    """Input and output layers are pruned, the square one in between becomes two thin ones, which run faster."""
+    """Prunes the input and output layers and factorizes the square one in between, which is then faster."""
     every = {"batch": 64, "chunk": 19, "save_every": 190}
     taught = {"soft": 0.5, **every}
     config.model = {"name": "mlp", "settings": {"widths": (512, 512)}}
     sparsity = (("Dense_0/kernel", {"sparsity": 0.75}), ("Dense_2/kernel", {"sparsity": 0.5}))
     grids = {"select": ".*kernel.*", "bits": 5, "granularity": "tensor"}
-    # Zeros of the masked kernels have no say in their tables; those of the others are values like any other.
+    # Masked zeros do not enter codebooks; zeros of other kernels do.
     tables = ((".*Dense_1/kernel.*", {"ignore_zeros": False}), (".*kernel", {}))
     factorize = {"select": "Dense_1/kernel", "budgets": (0.03125, 0.0625, 0.125), "tolerance": 10.0}
     config.stages = (
@@ -55,7 +55,7 @@ def _mlp(config: ConfigDict) -> None:
 
 
 def _cnn(config: ConfigDict) -> None:
-    """The wide dense layer is pruned, the convolution becomes two."""
+    """Prunes the wide dense layer and factorizes the convolution."""
     every = {"batch": 64, "chunk": 19, "save_every": 190, "scan": False}
     taught = {"soft": 0.5, **every}
     config.model = {"name": "cnn", "settings": {"filters": (32, 64), "width": 256}}

@@ -1,6 +1,6 @@
 """LeNet-300-100 on Fashion-MNIST (Xiao et al., arXiv:1708.07747), compressed after Han et al. (arXiv:1510.00149).
 
-The data are Debian's package dataset-fashion-mnist; another folder of idx files is named with --config.data.path.
+The data are Debian's package dataset-fashion-mnist; --config.data.path selects another folder of idx files.
 
     python -m experiments.compress --config=configs/fashion_mnist.py --workdir=runs/fashion_mnist
     python -m experiments.compress --config=configs/fashion_mnist.py:cnn --workdir=runs/fashion_mnist_cnn
@@ -31,7 +31,7 @@ def get_config(text: str = "") -> ConfigDict:
 def _lenet(config: ConfigDict) -> None:
     """784-300-100-10, 266,610 parameters."""
     config.model = {"name": "mlp", "settings": {"widths": (300, 100)}}
-    # Blended images between student and teacher, and masks that are final early, cost nothing in the file.
+    # Mixup in distillation and early final masks cost no bytes in the file.
     taught = {"soft": 0.7, "mixup": 0.5}
     config.stages = deep_compression(
         teacher={"epochs": 15.0, "weight_decay": 0.1},

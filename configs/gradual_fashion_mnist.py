@@ -2,7 +2,7 @@
 
     python -m experiments.reproduce --config=configs/gradual_fashion_mnist.py --workdir=runs/gradual
 
-Asked: at most +0.3, +0.8, +1.3 and +3 points of error over the dense network at 80, 90, 95 and 98 %, three seeds.
+Target: at most +0.3, +0.8, +1.3 and +3 points of error over the dense network at 80, 90, 95 and 98 %, three seeds.
 """
 
 from ml_collections import ConfigDict
@@ -13,7 +13,7 @@ POINTS = {0.8: 0.3, 0.9: 0.8, 0.95: 1.3, 0.98: 3.0}
 
 
 def get_config(text: str = "") -> ConfigDict:
-    """The study; `configs/gradual_fashion_mnist.py:smoke` has hardly any steps and one seed."""
+    """The study; `configs/gradual_fashion_mnist.py:smoke` has few steps and one seed."""
     smoke = "smoke" in arguments(text, {"smoke": "digits, hardly any steps, one seed"})
     config = pruned("fashion_mnist")
     config.sparsities = tuple(POINTS)

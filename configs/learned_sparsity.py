@@ -5,7 +5,7 @@
     python -m experiments.reproduce --config=configs/learned_sparsity.py:mnist $DATA --workdir=runs/learned_mnist
     python -m experiments.reproduce --config=configs/learned_sparsity.py:mnist,lenet5 $DATA --workdir=runs/lenet5
 
-LeNet-300-100 on Fashion-MNIST or MNIST, LeNet-5 on MNIST; three seeds. Asked of variational dropout on Fashion-MNIST:
+LeNet-300-100 on Fashion-MNIST or MNIST, LeNet-5 on MNIST; three seeds. Target of variational dropout on Fashion-MNIST:
 at least 95 % zeros at no more than 1 point over the dense network.
 """
 
@@ -26,21 +26,21 @@ def get_config(text: str = "") -> ConfigDict:
     config.sparsities = ()
     config.units = True
     config.steps = 21060  # 45 epochs
-    # Warm-ups and ends are parts of the training. Where noise ends, the rate falls anew, also for the dense network.
+    # Warm-ups and ends are fractions of the training run. The rate decay restarts at the end of the noise.
     config.restart = 0.7
     config.asked = (("variational", "dense", None, 1.0), ("variational", "", 95.0, None, "", "zeros"))
     if "smoke" in words:
         pruned("digits", config)
     if "lenet5" in words:
         config.model = {"name": "lenet5", "settings": {}}
-        config.scan = False  # XLA runs convolutions in loops slowly on a CPU
+        config.scan = False  # slow for convolutions on a CPU
         config.steps = config.steps if "smoke" in words else 4680  # 10 epochs
     config.methods = _methods(1257 if "smoke" in words else 60_000, "lenet5" in words)
     return config
 
 
 def _methods(examples: int, convolutions: bool) -> tuple:
-    """Noise of its own for every weight; a gate for every filter, and for every input of a dense layer."""
+    """Separate noise for every weight; a gate per filter and per input of a dense layer."""
     filters = (("Conv_.*kernel", {"units": -1, "key": "filters"}),) if convolutions else ()
     gates = (*filters, ("Dense_.*kernel", {"units": 0, "key": "inputs"}))
     noise = {"key": "noise", "end": 0.7, "warmup": 0.17, "optimizer": ("optax:adam", {"learning_rate": 1e-2})}

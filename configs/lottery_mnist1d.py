@@ -2,8 +2,8 @@
 
     python -m experiments.reproduce --config=configs/lottery_mnist1d.py --workdir=runs/lottery
 
-Asked: at 90 and 92 %, tickets with at most 28 % error, 5 points below the dense network and 8 below random masks. The
-figures of the notebook's log (test accuracy of two trials, best of each training) stand beside ours.
+Target: at 90 and 92 %, tickets with at most 28 % error, 5 points below the dense network and 8 below random masks. The
+table also has the notebook's log (test accuracy of two trials, best of each training run).
 """
 
 from ml_collections import ConfigDict
@@ -22,7 +22,7 @@ RANDOM = (
 
 
 def get_config(text: str = "") -> ConfigDict:
-    """The study; `configs/lottery_mnist1d.py:smoke` has hardly any steps, two sparsities and one seed."""
+    """The study; `configs/lottery_mnist1d.py:smoke` has few steps, two sparsities and one seed."""
     smoke = "smoke" in arguments(text, {"smoke": "hardly any steps, two sparsities, one seed"})
     config = ConfigDict()
     config.study = "lottery"

@@ -31,7 +31,7 @@ def get_config(text: str = "") -> ConfigDict:
         teacher = {"epochs": 60.0, "batch": 64, "chunk": 19, "save_every": 190}
     config.stages = (("train", {"label": "teacher", **teacher}),)
     by_sensitivity = {"distribution": ("prune.distributions.by_sensitivity", {})}
-    # The total sparsity, the curves, loss and batches are bound by the report.
+    # The report adds the total sparsity, the curves, the loss and the batches.
     config.methods = (
         ("uniform", ("prune.magnitude", {})),
         ("erk", ("prune.magnitude", {"distribution": "erk"})),

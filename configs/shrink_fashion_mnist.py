@@ -1,4 +1,4 @@
-"""Half the channels of a residual network with BatchNorm, cut and trained further, on Fashion-MNIST.
+"""Removes half the channels of a residual network with BatchNorm and fine-tunes it, on Fashion-MNIST.
 
     python -m experiments.shrink --config=configs/shrink_fashion_mnist.py --workdir=runs/shrink_fashion_mnist
 

@@ -1,11 +1,11 @@
-"""RigL (Evci et al., arXiv:1911.11134) and SET (Mocanu et al., arXiv:1707.04780) against masks that stay.
+"""RigL (Evci et al., arXiv:1911.11134) and SET (Mocanu et al., arXiv:1707.04780) against static masks.
 
 LeNet-300-100 on Fashion-MNIST with 98 % zeros under ERK from the first step on, three seeds, SGD with momentum as in
 the code of RigL's authors for MNIST (which trains 200 epochs, here 15).
 
     python -m experiments.reproduce --config=configs/sparse_training.py --workdir=runs/sparse_training
 
-Asked: RigL at least 0.3 points below SET, SET at least 0.3 points below static masks: the order of the papers.
+Target: RigL at least 0.3 points below SET, SET at least 0.3 points below static masks: the order of the papers.
 """
 
 from ml_collections import ConfigDict
@@ -14,7 +14,7 @@ from configs.common import arguments, pruned
 
 
 def get_config(text: str = "") -> ConfigDict:
-    """The study; `configs/sparse_training.py:smoke` has hardly any steps and one seed."""
+    """The study; `configs/sparse_training.py:smoke` has few steps and one seed."""
     smoke = "smoke" in arguments(text, {"smoke": "digits, hardly any steps, one seed"})
     config = pruned("fashion_mnist")
     config.sparsities = (0.98,)

@@ -1,12 +1,12 @@
-"""One network as several: SplitNet-like blocks (Kim et al., 2017) and early exits (BranchyNet, arXiv:1709.01686).
+"""One network in parts: SplitNet-like blocks (Kim et al., 2017) and early exits (BranchyNet, arXiv:1709.01686).
 
-A network of four hidden layers on Fashion-MNIST, three seeds; operations are those of its products, per cent of the
+A network of four hidden layers on Fashion-MNIST, three seeds; operations are those of its products, percent of the
 dense network's, for exits the mean over the test images.
 
     python -m experiments.reproduce --config=configs/splitting.py --workdir=runs/splitting
 
-Asked: blocks that training draws the weights into lose no more than blocks cut out of the trained network, both after
-the same recovery; exits lose at most half a point.
+Target: learned blocks lose no more than blocks cut out of the trained network, both after the same recovery;
+exits lose at most half a point.
 """
 
 from ml_collections import ConfigDict
@@ -15,7 +15,7 @@ from configs.common import arguments, pruned
 
 
 def get_config(text: str = "") -> ConfigDict:
-    """The study; `configs/splitting.py:smoke` has hardly any steps and one seed."""
+    """The study; `configs/splitting.py:smoke` has few steps and one seed."""
     smoke = "smoke" in arguments(text, {"smoke": "digits, hardly any steps, one seed"})
     config = pruned("fashion_mnist")
     if smoke:

@@ -1,11 +1,11 @@
 """Movement pruning (Sanh et al., arXiv:2005.07683) against magnitudes, on a network that moves to another task.
 
-LeNet-300-100 learns five classes of Fashion-MNIST, then the other five, and is pruned meanwhile; three seeds. The last
-layer is drawn anew and stays dense.
+LeNet-300-100 learns five classes of Fashion-MNIST, then the other five while it is pruned; three seeds. The last
+layer is reinitialized and stays dense.
 
     python -m experiments.reproduce --config=configs/transfer.py --workdir=runs/transfer
 
-Asked: movement at most the error of magnitudes at 5 % density and less, and at least that at 50 %.
+Target: the error of movement is at most that of magnitudes at 5 % density and less, and at least that at 50 %.
 """
 
 from ml_collections import ConfigDict
@@ -14,7 +14,7 @@ from configs.common import arguments
 
 
 def get_config(text: str = "") -> ConfigDict:
-    """The study; `configs/transfer.py:smoke` has hardly any steps and one seed."""
+    """The study; `configs/transfer.py:smoke` has few steps and one seed."""
     smoke = "smoke" in arguments(text, {"smoke": "digits, hardly any steps, one seed"})
     config = ConfigDict()
     config.study = "transfer"

@@ -1,4 +1,4 @@
-"""What every launcher shares: flags, devices, and errors that end with one line instead of a traceback."""
+"""Shared parts of launchers: flags, devices, and one-line errors instead of tracebacks."""
 
 import ast
 import contextlib
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from typing import Any, NamedTuple
 
-# JAX reads these once, at import; on a CPU the only thing it would report is the absence of other devices.
+# JAX reads these once, at import. On a CPU it would only log the absence of other devices.
 os.environ.setdefault("JAX_PLATFORMS", "")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -43,14 +43,14 @@ _DEVICES = flags.DEFINE_integer("devices", 0, "Number of devices to split batche
 
 
 class Launch(NamedTuple):
-    """What a main receives.
+    """Arguments of a main function.
 
     Attributes:
-        config: the fields of the config file, with overrides applied.
-        workdir: folder of the run.
-        cache: folder of the checkpoints.
-        data_cache: folder of data records, or empty.
-        mesh: devices, with the axis `data`.
+        config: The config's fields, with overrides applied.
+        workdir: Folder of the run.
+        cache: Folder of the checkpoints.
+        data_cache: Folder of data records, or empty.
+        mesh: Devices, with the axis `data`.
     """
 
     config: dict[str, Any]
@@ -61,20 +61,12 @@ class Launch(NamedTuple):
 
 
 def launch(main: Callable[[Launch], None]) -> None:
-    """Parses flags, runs `main` on what they say, and ends the process.
-
-    Args:
-        main: the job.
-    """
+    """Parses flags, runs `main` with the parsed launch, and ends the process."""
     simple(lambda: main(_launch()))
 
 
 def simple(main: Callable[[], None]) -> None:
-    """Parses flags, runs `main`, and ends the process: 0 when done, 2 for bad input, 130 when interrupted.
-
-    Args:
-        main: the job.
-    """
+    """Parses flags, runs `main`, and ends the process: 0 for success, 2 for bad input, 130 for an interruption."""
 
     def run(argv: Sequence[str]) -> int:
         try:
@@ -84,11 +76,11 @@ def simple(main: Callable[[], None]) -> None:
         except (ValueError, FileNotFoundError, NotADirectoryError, PermissionError) as error:
             return _complain(error)
         except KeyboardInterrupt:
-            # The bars of a live display end without a newline.
+            # A live progress bar ends without a newline.
             print(f"\nstopped; every checkpoint is on disk. To resume: {command()}", file=sys.stderr)
             sys.stdout.flush()
             sys.stderr.flush()
-            # Not through the interpreter's own end: XLA's threads still compute, and crash when it is gone.
+            # Skip the interpreter's shutdown, during which XLA's running threads would crash.
             os._exit(INTERRUPTED)
         return 0
 
@@ -98,33 +90,18 @@ def simple(main: Callable[[], None]) -> None:
 
 
 def write(folder: str, files: Mapping[str, str | bytes]) -> None:
-    """Writes what a run found, each file whole or not at all.
-
-    Args:
-        folder: of the run.
-        files: contents by name.
-    """
+    """Writes files by name into the run's folder, each one atomically."""
     for name, content in files.items():
         recipe.write_file(os.path.join(folder, name), content)
 
 
 def data_cache() -> str:
-    """Folder of data records that the flag names; empty for the default."""
+    """Folder of data records from the flag; empty for the default."""
     return _DATA_CACHE.value
 
 
 def make_mesh(devices: int = 0) -> jax.sharding.Mesh:
-    """A mesh with one axis, `data`.
-
-    Args:
-        devices: how many; all when 0.
-
-    Returns:
-        The mesh.
-
-    Raises:
-        ValueError: when there are not so many devices.
-    """
+    """A mesh with one axis, `data`, of `devices` devices (all if 0); raises `ValueError` if there are fewer."""
     present = jax.devices()
     if not 0 <= devices <= len(present):
         raise ValueError(
@@ -156,7 +133,7 @@ def _launch() -> Launch:
 
 
 def override(config: dict[str, Any], text: str) -> None:
-    """Changes one setting in `config["stages"]`, or of a study's `config["methods"]`.
+    """Changes one setting in `config["stages"]`, or in a study's `config["methods"]`.
 
     Args:
         config: changed in place.
@@ -193,14 +170,14 @@ def override(config: dict[str, Any], text: str) -> None:
 
 
 def _unshared(value: Any) -> Any:
-    """A copy in which two stages never hold the same dict, as a config may well write them."""
+    """A copy in which no two stages share a dict."""
     if isinstance(value, dict):
         return {key: _unshared(item) for key, item in value.items()}
     return type(value)(map(_unshared, value)) if isinstance(value, (tuple, list)) else value
 
 
 def _parse(argv: Sequence[str]) -> list[str]:
-    """Flags as absl parses them; what is wrong with them fits on one line."""
+    """Flags as absl parses them; errors fit on one line."""
     try:
         return flags.FLAGS(argv)
     except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError, SyntaxError) as error:
@@ -210,7 +187,7 @@ def _parse(argv: Sequence[str]) -> list[str]:
 def _complain(error: Exception) -> int:
     text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
     if "Traceback" in text:
-        # config_flags quotes the whole traceback of a config file that raised; its last line says what was wrong.
+        # config_flags quotes the traceback of a failing config file; its last line is the error.
         text = text.strip().splitlines()[-1].partition(": ")[2]
     elif isinstance(error, AttributeError | KeyError):
         plain = text.replace("\\n", "; ").replace("\\", "").replace("'", "")
@@ -220,14 +197,14 @@ def _complain(error: Exception) -> int:
 
 
 def command() -> str:
-    """The command line of this process, as one would type it."""
+    """The command line of this process, as typed."""
     module = getattr(sys.modules["__main__"], "__spec__", None)
     program = ["-m", module.name.removesuffix(".__main__")] if module else sys.argv[:1]
     return shlex.join(["python", *program, *sys.argv[1:]])
 
 
 def describe_machine() -> dict[str, Any]:
-    """Processor, cores and versions: what figures depend on."""
+    """Processor, cores and versions, on which figures depend."""
     processor = platform.processor() or platform.machine()
     with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
         names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]

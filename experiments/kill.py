@@ -1,7 +1,7 @@
 """Proof of resuming: `python -m experiments.kill --config=configs/digits.py:smoke --workdir=DIR --kills=20`.
 
-Runs the main job once in peace, then once more, killed (SIGKILL) at random moments until it has died `--kills` times,
-and compares what both left behind, byte for byte.
+Runs the main job once without interruption, then once more with `--kills` SIGKILLs at random moments, and compares the
+results of both byte for byte.
 """
 
 import os
@@ -27,10 +27,10 @@ def prove(launch: app.Launch) -> None:
     """Runs the proof.
 
     Args:
-        launch: config and folders; the folder is emptied first.
+        launch: Config and folders; the folder is emptied first.
 
     Raises:
-        ValueError: when the work directory is in use, or the results differ.
+        ValueError: If the work directory is in use, or the results differ.
     """
     whole, killed = (os.path.join(launch.workdir, name) for name in ("whole", "killed"))
     for folder in (whole, killed):
@@ -44,7 +44,7 @@ def prove(launch: app.Launch) -> None:
     while kills < _KILLS.value:
         attempts += 1
         process = _job(killed)
-        # Each life gets a share of the whole job, so that deaths fall all along it, start-up and clean-up included.
+        # Each run lasts a part of the whole job, so that kills hit every phase, including start-up and clean-up.
         try:
             process.wait(draw.uniform(0.05, 0.35) * length)
         except subprocess.TimeoutExpired:
@@ -52,7 +52,7 @@ def prove(launch: app.Launch) -> None:
             process.wait()
             kills += 1
         else:
-            # It got to the end between two deaths: what it made is checked, and the next lives start afresh.
+            # The job finished between two kills: check its results and start again.
             _compare(whole, killed)
             shutil.rmtree(killed)
     if (status := _job(killed).wait()) != 0:

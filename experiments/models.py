@@ -78,17 +78,17 @@ MODELS: dict[str, type[nn.Module]] = {"mlp": MLP, "lenet5": LeNet5, "cnn": CNN, 
 
 
 def create(name: str, settings: Mapping[str, Any]) -> nn.Module:
-    """Network by name.
+    """A network by name.
 
     Args:
-        name: key of `MODELS`.
-        settings: its attributes; lists stand for tuples.
+        name: Key of `MODELS`.
+        settings: Its attributes; lists become tuples.
 
     Returns:
         The module.
 
     Raises:
-        ValueError: when the name or an attribute is unknown.
+        ValueError: If the name or an attribute is unknown.
     """
     if name not in MODELS:
         raise ValueError(f"--config.model.name={name!r} is not a network here; choose one of {', '.join(MODELS)}")
@@ -102,7 +102,7 @@ def create(name: str, settings: Mapping[str, Any]) -> nn.Module:
 
 
 def describe(model: nn.Module) -> dict[str, Any]:
-    """Name and settings that `create` makes a network of, as JSON values.
+    """Name and settings from which `create` builds a network, as JSON values.
 
     Example:
         >>> describe(create("cnn", {"filters": [4], "width": 8}))

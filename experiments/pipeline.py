@@ -1,4 +1,4 @@
-"""The main job: stages in order, then the file, a fresh process that reads it, and the report."""
+"""The main job: stages in order, the file, its evaluation in a new process, and the report."""
 
 import json
 import os
@@ -25,7 +25,7 @@ def compress(launch: Launch) -> None:
     """
     problem = make_problem(launch.config, launch.data_cache, launch.mesh)
     stages, view = build(problem, launch.config), View()
-    # Only now, so that a command with a mistake in it does not take the folder for itself.
+    # After all checks, so that a wrong command does not claim the folder.
     recipe.claim(launch.workdir, launch.config)
     with Writers(launch.workdir) as writers:
         facts, results = execute(stages, launch.cache, problem, view, writers)
@@ -47,17 +47,7 @@ def compress(launch: Launch) -> None:
 def metadata(
     problem: Problem, config: dict[str, Any], stages: list[recipe.Stage], network: dict[str, Any]
 ) -> dict[str, Any]:
-    """What the file says about itself: enough to rebuild the function and to find the data.
-
-    Args:
-        problem: network and data.
-        config: of the run.
-        stages: in order.
-        network: that the last stage left.
-
-    Returns:
-        JSON values.
-    """
+    """Metadata of the file: enough to rebuild the function and find the data."""
     named = {stage.name: stage.settings["name"] for stage in stages}
     return {
         "recipe": {"stages": named, "config": recipe.digest(config)[:16]},
@@ -68,18 +58,18 @@ def metadata(
 
 
 def reload(launch: Launch, model: str, dense: str) -> tuple[dict[str, Any], np.ndarray]:
-    """Evaluates a file in a process of its own.
+    """Evaluates a file in a separate process.
 
     Args:
-        launch: of this run.
-        model: the file.
-        dense: checkpoint of the dense parameters, `root::name`.
+        launch: Launch of this run.
+        model: The file.
+        dense: Checkpoint of the dense parameters, `root::name`.
 
     Returns:
-        What the process found, and its predictions.
+        The results and predictions of the process.
 
     Raises:
-        RuntimeError: when the process fails.
+        RuntimeError: If the process fails.
     """
     output = os.path.join(launch.workdir, "reload")
     flags = [
@@ -89,7 +79,7 @@ def reload(launch: Launch, model: str, dense: str) -> tuple[dict[str, Any], np.n
         f"--data_cache={launch.data_cache}",
         f"--dense={dense}",
     ]
-    # The package is found as it was found here, whatever the current folder is.
+    # Use the same package, whatever the current folder is.
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     done = subprocess.run(
@@ -106,15 +96,7 @@ def reload(launch: Launch, model: str, dense: str) -> tuple[dict[str, Any], np.n
 
 
 def about(problem: Problem, launch: Launch) -> dict[str, Any]:
-    """Further fields of the report: how it came to be.
-
-    Args:
-        problem: network and data.
-        launch: of this run.
-
-    Returns:
-        JSON values.
-    """
+    """Fields of the report that describe how it was made."""
     return {
         "name": f"{problem.data.name}, {launch.config['model']['name']}",
         "command": command(),

@@ -1,4 +1,4 @@
-"""Pictures and tables of pruning reports, as PNG and CSV, and how all pictures are made."""
+"""Plots and tables of pruning reports as PNG and CSV, and shared functions for plots."""
 
 import csv
 import io
@@ -9,15 +9,7 @@ from compressjax import measure, structure
 
 
 def plot_curves(true: measure.Sensitivity, estimated: measure.Sensitivity) -> bytes:
-    """Loss against sparsity, one color a leaf: what was tried as lines, estimates dashed.
-
-    Args:
-        true: by trying.
-        estimated: by gradients.
-
-    Returns:
-        PNG.
-    """
+    """Loss against sparsity as PNG, one color per leaf: measured curves as lines, estimated ones dashed."""
     figure = new_figure(8.0, 4.5)
     axes = figure.add_subplot()
     for i, path in enumerate(true.losses):
@@ -32,10 +24,10 @@ def plot_curves(true: measure.Sensitivity, estimated: measure.Sensitivity) -> by
 
 
 def plot_masks(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    """Densities of the leaves for every method at the highest sparsity, with the accuracy in the label.
+    """Densities of the leaves per method at the highest sparsity as PNG, with the accuracy in the label.
 
     Args:
-        rows: with `method`, `sparsity`, `accuracy` and `masks`.
+        rows: Rows with `method`, `sparsity`, `accuracy` and `masks`.
 
     Returns:
         PNG.
@@ -49,7 +41,7 @@ def plot_masks(rows: Sequence[Mapping[str, Any]]) -> bytes:
     for i, path in enumerate(paths):
         places = [len(shown) - 1 - j + 0.4 - width * (i + 0.5) for j in range(len(shown))]
         axes.barh(places, [100 * row["masks"][path]["density"] for row in shown], width, label=path)
-    axes.set(xlabel=f"weights kept, per cent ({100 * highest:g} % zeros in all)", yticks=range(len(shown) - 1, -1, -1))
+    axes.set(xlabel=f"weights kept, percent ({100 * highest:g} % zeros in all)", yticks=range(len(shown) - 1, -1, -1))
     axes.set_yticklabels([f"{row['method']} ({100 * row['accuracy']:.1f} %)" for row in shown])
     axes.legend(fontsize=8)
     axes.grid(axis="x", alpha=0.3)
@@ -57,14 +49,7 @@ def plot_masks(rows: Sequence[Mapping[str, Any]]) -> bytes:
 
 
 def plot_groups(cuts: Sequence[structure.Cut]) -> bytes:
-    """Units of every group before and after a cut, groups that stayed whole left out.
-
-    Args:
-        cuts: from `structure.shrink`.
-
-    Returns:
-        PNG.
-    """
+    """Units of every changed group before and after shrinking, as PNG."""
     shown = [row for row in cuts if not row.reason]
     figure = new_figure(8.0, 1.0 + 0.35 * len(shown))
     axes = figure.add_subplot()
@@ -79,15 +64,7 @@ def plot_groups(cuts: Sequence[structure.Cut]) -> bytes:
 
 
 def as_csv(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A table as CSV.
-
-    Args:
-        head: names of the columns.
-        rows: their values.
-
-    Returns:
-        The text.
-    """
+    """A table as CSV text."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(head)
@@ -96,30 +73,15 @@ def as_csv(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def new_figure(width: float, height: float) -> Any:
-    """An empty figure.
-
-    Args:
-        width: in inches.
-        height: in inches.
-
-    Returns:
-        A matplotlib `Figure`.
-    """
-    # The object interface needs no display and no global state; the import is slow and wanted at the end only.
+    """An empty matplotlib figure, its sides in inches."""
+    # The object interface needs no display and no global state. Import late, because it is slow.
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained", dpi=110)
 
 
 def as_png(figure: Any) -> bytes:
-    """A figure as a PNG image, the same bytes for the same figure.
-
-    Args:
-        figure: from `new_figure`.
-
-    Returns:
-        The bytes.
-    """
+    """A figure as a PNG image, with the same bytes for the same figure."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()

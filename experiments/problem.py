@@ -1,4 +1,4 @@
-"""A problem: a network, a data set on the device, and what both say about accuracy."""
+"""A problem: a network, a data set on the device, and their accuracy."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -15,15 +15,15 @@ EVALUATION_BATCH = 500
 
 
 class Problem(NamedTuple):
-    """What every stage of a recipe shares.
+    """Network and data that all stages of a recipe share.
 
     Attributes:
-        model: the network.
-        data: arrays on the host.
-        images: training images on the device, uint8.
-        labels: training labels on the device.
-        seed: of the run.
-        mesh: devices; batches are split along its axis `data`.
+        model: The network.
+        data: Arrays on the host.
+        images: Training images on the device, uint8.
+        labels: Training labels on the device.
+        seed: Seed of the run.
+        mesh: Devices; batches are sharded along its axis `data`.
     """
 
     model: nn.Module
@@ -34,24 +34,24 @@ class Problem(NamedTuple):
     mesh: jax.sharding.Mesh
 
     def key(self, stage: str) -> jax.Array:
-        """A PRNG key of the run's seed and a stage's name."""
+        """A PRNG key from the run's seed and a stage's name."""
         number = int.from_bytes(stage.encode()[:8].ljust(8, b"\0"), "little") % (1 << 31)
         return jax.random.fold_in(jax.random.key(self.seed), number)
 
     def initial_params(self) -> dict[str, Any]:
-        """Freshly drawn parameters: a nested dict of arrays; all collections where the network keeps statistics."""
+        """Initial parameters as a nested dict of arrays; all collections if the network keeps statistics."""
         image = jnp.zeros((1, *self.data.train_images.shape[1:]))
-        # The published figures of networks with statistics began with the bare seed.
+        # Published figures of networks with statistics use the plain seed.
         keeps = len(jax.eval_shape(self.model.init, jax.random.key(0), image)) > 1
         found = self.model.init(jax.random.key(self.seed) if keeps else self.key("params"), image)
         return found if keeps else found["params"]
 
     def apply(self, params: Any, images: jax.Array) -> jax.Array:
-        """Logits of uint8 images; standardization included, so that a program needs nothing else."""
+        """Logits of uint8 images, standardization included."""
         return standardized_apply(self.model, self.data.mean, self.data.std)(params, images)
 
     def train_apply(self, params: Any, images: jax.Array) -> tuple[jax.Array, Any]:
-        """Logits in training, and the new values of the network's statistics, `{}` without any."""
+        """Logits in training mode, and the updated statistics of the network, `{}` if it has none."""
         if "batch_stats" not in params:
             return self.apply(params, images), {}
         x = (images.astype(jnp.float32) - self.data.mean) / self.data.std
@@ -98,7 +98,7 @@ def standardized_apply(model: nn.Module, mean: float, std: float) -> Any:
 
 
 def as_variables(params: Any) -> Any:
-    """What a Linen module applies: all collections, or the parameters alone put under their name."""
+    """Variables of a Linen module from all collections or from parameters alone."""
     return params if "params" in params else {"params": params}
 
 

@@ -1,8 +1,8 @@
 """How far layers can be pruned: `python -m experiments.prune_report --config=configs/prune_report.py --workdir=DIR`.
 
-Trains the dense network (or reads it from the cache), prunes every leaf alone at every sparsity and evaluates,
-estimates the same curves from one pass of gradients, and says how far the two rankings agree. Then the whole network is
-pruned by several methods without training; masks, dead units and accuracies are listed. The work directory holds
+Trains the dense network (or reads it from the cache) and measures the accuracy with each leaf pruned alone at every
+sparsity. Estimates the same curves from one pass of gradients and correlates the two rankings. Then prunes the whole
+network by several methods without training and lists masks, dead units and accuracies. The work directory holds
 `sensitivity.csv`, `sensitivity.png`, `masks.csv`, `masks.png` and `prune_report.json`.
 """
 
@@ -84,13 +84,13 @@ def prune_all(
     """Prunes without training, by every method and at every total sparsity.
 
     Args:
-        problem: network and data.
-        config: with `methods` (pairs of a label and what `recipe.make` takes), `examples`, `batch` and `totals`.
-        params: trained.
-        true: curves, for distributions by sensitivity.
+        problem: Network and data.
+        config: `methods` (pairs of a label and a spec for `recipe.make`), `examples`, `batch` and `totals`.
+        params: Trained parameters.
+        true: Measured curves, for distributions by sensitivity.
 
     Returns:
-        One row for every method and sparsity: accuracy, masks by leaf, dead units.
+        One row per method and sparsity: accuracy, masks by leaf, dead units.
     """
     batches = [(problem.images[: config["batch"]], problem.labels[: config["batch"]])]
     stats, rows = observed(problem, {"examples": config["examples"]}, params), []
@@ -156,7 +156,7 @@ def as_text(true: measure.Sensitivity, estimated: measure.Sensitivity, agreed: m
 
 
 def curves_csv(true: measure.Sensitivity, estimated: measure.Sensitivity) -> str:
-    """Both sets of curves, one line a leaf and sparsity.
+    """Both sets of curves, one line per leaf and sparsity.
 
     Args:
         true: by trying.
@@ -174,7 +174,7 @@ def curves_csv(true: measure.Sensitivity, estimated: measure.Sensitivity) -> str
 
 
 def masks_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Mask statistics and dead units, one line a method, sparsity and leaf.
+    """Mask statistics and dead units, one line per method, sparsity and leaf.
 
     Args:
         rows: from `prune_all`.

@@ -1,4 +1,4 @@
-"""The fresh process: reads an artifact from disk and says what it is worth, knowing nothing else of the run.
+"""Reads an artifact from disk in a new process and evaluates it, without other results of the run.
 
 `python -m experiments.reload --artifact=DIR/model.cjx --output=DIR/reload` writes `reload.json` and the predictions.
 """
@@ -56,12 +56,12 @@ def reload() -> None:
 
 
 def compare(dense: Call, compressed: Call, images: np.ndarray) -> dict[str, Any]:
-    """Latency in turn, and the memory of both programs.
+    """Interleaved latency, and memory of both programs.
 
     Args:
-        dense: function and parameters.
-        compressed: the same.
-        images: test images.
+        dense: Function and parameters.
+        compressed: Function and parameters.
+        images: Test images.
 
     Returns:
         `latency_ms` and `speedup` by batch size, and `memory_bytes` of each program at the largest batch.

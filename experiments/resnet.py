@@ -1,4 +1,4 @@
-"""A small residual network with BatchNorm, whose widths are all fields: `structure.shrink` gives it others."""
+"""A small residual network with BatchNorm; all widths are fields, so that `structure.shrink` can change them."""
 
 from collections.abc import Sequence
 
@@ -7,12 +7,12 @@ import jax
 
 
 class Block(nn.Module):
-    """Two 3 x 3 convolutions with BatchNorm and the way around them.
+    """Two 3 x 3 convolutions with BatchNorm and a skip connection.
 
     Attributes:
-        width: channels of the result.
-        inner: channels between the convolutions.
-        stride: of the first convolution.
+        width: Output channels.
+        inner: Channels between the convolutions.
+        stride: Stride of the first convolution.
     """
 
     width: int
@@ -33,12 +33,12 @@ class Block(nn.Module):
 
 
 class ResNet(nn.Module):
-    """A convolution, blocks of which every one but the first halves the sides, and a dense layer on the mean.
+    """A convolution, residual blocks (all but the first halve the sides), and a dense layer on the mean.
 
     Attributes:
-        widths: channels behind each block; the first is also that of the first convolution.
-        inner: channels within each block.
-        classes: outputs.
+        widths: Output channels of each block; the first is also that of the first convolution.
+        inner: Channels within each block.
+        classes: Outputs.
     """
 
     widths: Sequence[int] = (32, 64, 128)

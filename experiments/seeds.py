@@ -1,7 +1,7 @@
 """A job over several seeds: `python -m experiments.seeds --config=configs/digits.py --workdir=DIR --seeds=0,1,2`.
 
-Each seed runs the main job in a process of its own, in `DIR/seed-N`; a run that was stopped continues, one that is done
-is only read. The table says mean and range; `seeds.json` and `seeds.md` keep it.
+Each seed runs the main job in a separate process, in `DIR/seed-N`. Interrupted runs resume, finished ones are read. The
+table of means and ranges is also written to `seeds.json` and `seeds.md`.
 """
 
 import json
@@ -49,7 +49,7 @@ def run_seeds(launch: app.Launch) -> None:
             check=False,
         )
         if done.returncode:
-            raise ValueError(f"seed {seed} ended with status {done.returncode}; its message stands above")
+            raise ValueError(f"seed {seed} ended with status {done.returncode}; see its message above")
         with open(os.path.join(folder, "report.json"), encoding="utf-8") as file:
             reports.append(json.load(file))
     text = table(reports, _SEEDS.value)
@@ -58,14 +58,7 @@ def run_seeds(launch: app.Launch) -> None:
 
 
 def summary(reports: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Each number of `ROWS` over the seeds.
-
-    Args:
-        reports: one a seed.
-
-    Returns:
-        `{name: {"mean", "low", "high", "values"}}`.
-    """
+    """Mean, range and values of each number of `ROWS` over the seeds."""
     found = {}
     for name, get, _ in ROWS:
         values = [get(report) for report in reports]
@@ -95,7 +88,7 @@ def table(reports: list[dict[str, Any]], seeds: list[str]) -> str:
 
 
 def _passed() -> list[str]:
-    """The flags of this process that the main job takes too."""
+    """The flags of this process that the main job also accepts."""
     own = ("--seeds", "--workdir", "--config.seed")
     return [flag for flag in sys.argv[1:] if flag.partition("=")[0] not in own]
 

@@ -1,8 +1,8 @@
-"""Half the channels cut: `python -m experiments.shrink --config=configs/shrink_fashion_mnist.py --workdir=DIR`.
+"""Removes half the channels: `python -m experiments.shrink --config=configs/shrink_fashion_mnist.py --workdir=DIR`.
 
-Trains a residual network with BatchNorm, cuts channels out of every block, checks the cut against zeros in the weights,
-builds the Linen module of the smaller widths, trains it further, and times both in turn. The work directory holds
-`shrink.json`, and what became of every group as `groups.csv` and `groups.png`.
+Trains a residual network with BatchNorm, removes channels from every block and checks the result against zeros in the
+weights. Then builds the Linen module of the smaller widths, fine-tunes it, and times both, interleaved. The work
+directory holds `shrink.json`, and a list of all groups as `groups.csv` and `groups.png`.
 """
 
 import functools
@@ -25,15 +25,15 @@ from experiments.view import View
 def speeds(
     models: Mapping[str, tuple[nn.Module, Any]], shape: tuple[int, ...], config: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Both networks timed in turn, by batch size.
+    """Interleaved timings of both networks by batch size.
 
     Args:
         models: `(module, variables)` by name; the first is the baseline.
-        shape: of an image.
+        shape: Shape of an image.
         config: `batches` and `timing`.
 
     Returns:
-        For each batch size, milliseconds by name and the ratio with its interval.
+        Per batch size, milliseconds by name and the ratio with its interval.
     """
     found = {}
     for batch in config["batches"]:

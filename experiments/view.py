@@ -1,4 +1,4 @@
-"""What the user sees while a recipe runs: bars with time left, and tables of before and after."""
+"""Terminal output of a running recipe: progress bars, and tables of before and after."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ PIPE_WIDTH = 150
 
 
 class Row(NamedTuple):
-    """One line of a before/after table: a name, where the number is, and how it reads."""
+    """One line of a before/after table: a name, the key of the number, and its format."""
 
     name: str
     key: str
@@ -32,7 +32,7 @@ ROWS = (
 
 
 def make_console() -> Console:
-    """Standard output; wide enough for the tables when it is a file or a pipe."""
+    """Standard output; wide enough for the tables if it is a file or a pipe."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
 
@@ -55,8 +55,8 @@ class View:
         if isinstance(event, Began):
             self._open(event)
         elif isinstance(event, Advanced):
-            said = "  ".join(f"{name} {value:.4f}" for name, value in event.metrics.items())
-            self._progress.update(self._task, completed=event.step, said=said)
+            text = "  ".join(f"{name} {value:.4f}" for name, value in event.metrics.items())
+            self._progress.update(self._task, completed=event.step, text=text)
         elif isinstance(event, Finished):
             self.close()
             facts = event.result.facts
@@ -79,7 +79,7 @@ class View:
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[said]}"),
+            TextColumn("{task.fields[text]}"),
         )
         self._progress = Progress(*columns, console=self.console)
         self._progress.start()
@@ -87,18 +87,18 @@ class View:
             event.stage.name,
             total=max(event.stage.steps, 1),
             completed=event.step,
-            said=f"from step {event.step}" if event.step else "",
+            text=f"from step {event.step}" if event.step else "",
         )
 
 
 def before_after(name: str, before: dict[str, Any], after: dict[str, Any], cached: bool) -> Table:
-    """Table of a stage's numbers beside those of the stage before.
+    """Table of a stage's numbers next to those of the previous stage.
 
     Args:
-        name: of the stage.
-        before: facts of the stage before; empty for the first.
-        after: facts of the stage.
-        cached: whether the stage was taken from the cache.
+        name: Name of the stage.
+        before: Facts of the previous stage; empty for the first.
+        after: Facts of the stage.
+        cached: Whether the stage comes from the cache.
 
     Returns:
         The table.

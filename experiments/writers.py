@@ -11,13 +11,13 @@ from compressjax import recipe
 
 
 class Writers:
-    """Writes what stages report.
+    """Writes the metrics of stages.
 
-    `metrics.jsonl` is a function of the recipe alone: a resumed run leaves the same lines as one that was never
-    stopped, because checkpoints carry the history and the file is written from it. Wall time is TensorBoard's.
+    `metrics.jsonl` depends only on the recipe: checkpoints hold the history, so a resumed run writes the same lines as
+    an uninterrupted one. TensorBoard holds the wall time.
 
     Args:
-        workdir: folder.
+        workdir: Folder.
     """
 
     def __init__(self, workdir: str) -> None:
@@ -36,12 +36,12 @@ class Writers:
         self._board.close()
 
     def begin(self, stage: str, history: list[dict[str, float]]) -> None:
-        """A stage starts, or is taken from the cache, with this history."""
+        """Writes the history of a stage that starts, resumes or comes from the cache."""
         self._lines += [_line(stage, record) for record in history]
         recipe.write_file(self._path, "".join(self._lines))
 
     def add(self, stage: str, step: int, metrics: dict[str, float]) -> None:
-        """A chunk of steps is done."""
+        """Writes the metrics of a chunk of steps."""
         self._lines.append(_line(stage, {"step": step, **metrics}))
         with open(self._path, "a", encoding="utf-8") as file:
             file.write(self._lines[-1])
@@ -49,7 +49,7 @@ class Writers:
             self._board.add_scalar(f"train/{name}", value, self._before + step)
 
     def end(self, stage: str, steps: int, facts: dict[str, Any]) -> None:
-        """A stage is done."""
+        """Writes the facts of a finished stage."""
         self._before += steps
         self._lines.append(_line(stage, {"event": "end", **{k: v for k, v in facts.items() if _plain(v)}}))
         recipe.write_file(self._path, "".join(self._lines))

@@ -1,1 +1,1 @@
-"""Peers that compressjax is compared with; no foreign code."""
+"""Adapters of peers for comparisons; no code of theirs."""

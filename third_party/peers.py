@@ -1,4 +1,4 @@
-"""Finds a peer, or says why it cannot take part."""
+"""Finds a peer, or the reason for its absence."""
 
 import importlib
 import importlib.metadata
@@ -6,12 +6,12 @@ import types
 from typing import NamedTuple
 
 NAMES = ("constriction", "jaxpruner", "qwix", "scikit_learn")
-# Peers on no package index, and where a checkout comes from.
+# Peers that are not on a package index, and their repositories.
 CHECKOUTS = {"jaxpruner": "https://github.com/google-research/jaxpruner"}
 
 
 class Peer(NamedTuple):
-    """A peer as it is installed here.
+    """An installed or absent peer.
 
     Attributes:
         name: its folder.

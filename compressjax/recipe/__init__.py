@@ -1,4 +1,4 @@
-"""Recipes: any methods as a list of stages, checked before they run, cached by content, resumable after a kill."""
+"""Recipes: lists of stages, checked before they run, cached by content, resumable after an interruption."""
 
 from compressjax.recipe._identity import canonical, chain_keys, digest, fingerprint
 from compressjax.recipe._names import make
@@ -12,29 +12,7 @@ from compressjax.recipe._work import Part, Work
 from compressjax.recipe._workdir import claim, differences
 
 __all__ = [
-    "Advanced",
-    "Began",
-    "Event",
-    "Finished",
-    "Part",
-    "Planned",
-    "Previous",
-    "Stage",
-    "Store",
-    "Stored",
-    "Work",
-    "canonical",
-    "chain_keys",
-    "claim",
-    "differences",
-    "digest",
-    "fingerprint",
-    "label_of",
-    "make",
-    "open_grids",
-    "pack",
-    "plan",
-    "run",
-    "unpack",
-    "write_file",
-]
+    "Advanced", "Began", "Event", "Finished", "Part", "Planned", "Previous", "Stage", "Store", "Stored", "Work",
+    "canonical", "chain_keys", "claim", "differences", "digest", "fingerprint", "label_of", "make", "open_grids",
+    "pack", "plan", "run", "unpack", "write_file",
+]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Names that follow from content: the same settings on the same data give the same key on every machine."""
+"""Content keys: the same settings and data give the same key on every machine."""
 
 import hashlib
 import json
@@ -9,16 +9,16 @@ import numpy as np
 
 
 def canonical(value: Any) -> str:
-    """One JSON text per value: keys sorted, no spaces, tuples as lists.
+    """Returns the canonical JSON text of a value: sorted keys, no spaces, tuples as lists.
 
     Args:
-        value: nested mappings, sequences, strings, numbers, booleans and `None`.
+        value: Nested mappings, sequences, strings, numbers, booleans and `None`.
 
     Returns:
         The JSON text.
 
     Raises:
-        ValueError: when `value` holds something that JSON cannot say (an array, a function, NaN).
+        ValueError: If JSON cannot represent the value (an array, a function, NaN).
 
     Example:
         >>> canonical({"b": (1, 2), "a": None})
@@ -27,14 +27,11 @@ def canonical(value: Any) -> str:
     try:
         return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"settings must be plain JSON values, got {value!r} ({error}); "
-            "turn arrays and functions into names or numbers first"
-        ) from error
+        raise ValueError(f"settings must be plain JSON, got {value!r} ({error}); use names or numbers") from error
 
 
 def digest(*parts: Any) -> str:
-    """SHA-256 over the canonical JSON of `parts`, in order.
+    """Returns the SHA-256 of the canonical JSON of `parts`, in order.
 
     Args:
         *parts: JSON values; see `canonical`.
@@ -50,10 +47,10 @@ def digest(*parts: Any) -> str:
 
 
 def fingerprint(arrays: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 over named arrays: names, dtypes, shapes and bytes.
+    """Returns the SHA-256 of named arrays: names, dtypes, shapes and bytes.
 
     Args:
-        arrays: name to array; the order of insertion does not matter.
+        arrays: Arrays by name, in any order.
 
     Returns:
         64 hexadecimal digits.
@@ -72,13 +69,13 @@ def fingerprint(arrays: Mapping[str, np.ndarray]) -> str:
 
 
 def chain_keys(data: str, stages: Iterable[tuple[str, Any]]) -> list[str]:
-    """Key of each stage: it changes with the stage's settings, with any earlier stage, and with the data.
+    """Returns a key per stage, which changes with the stage's settings, any earlier stage and the data.
 
     ``key_0 = H(data), key_i = H(key_{i-1}, name_i, settings_i)``
 
     Args:
-        data: fingerprint of what the first stage reads.
-        stages: pairs of name and JSON settings, in order.
+        data: Fingerprint of the data.
+        stages: Pairs of name and JSON settings, in order.
 
     Returns:
         One key of 64 hexadecimal digits per stage.

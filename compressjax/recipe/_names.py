@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 FOLDERS = ("prune", "quant", "lowrank", "share", "saliency", "structure", "distill")
-# A float in one of these arguments is a part of the training: 0.6 of its steps.
+# A float in one of these arguments is a fraction of the training run's steps.
 OF_TRAINING = ("begin", "end", "warmup", "at", "explore_until")
 Makers = Mapping[str, Callable[..., Any]]
 
@@ -17,25 +17,25 @@ Makers = Mapping[str, Callable[..., Any]]
 def make(
     spec: Any, *, given: Makers | None = None, steps: int | None = None, label: str = "", where: str = "method"
 ) -> Any:
-    """Calls the public function that a spec names, so that a mistake shows before anything trains.
+    """Calls the public function that a spec names, with the settings as keywords.
 
-    Values that are specs themselves are made first: a schedule, a pattern, a saliency, an optimizer. What JSON cannot
-    say comes from `given`: makers by argument name, called with what the spec says there (a mapping as keywords, a word
-    as it is), and where it says nothing, without arguments if the maker can do without. The maker of `key` always gets
-    a word: the spec's, or `label`.
+    Values that are specs themselves (a schedule, a pattern, a saliency, an optimizer) are made first. Arguments that
+    JSON cannot hold come from makers in `given`, by argument name. A maker gets the spec's value (a mapping as
+    keywords, a word as its argument). Without a value it is called without arguments if it needs none; the maker of
+    `key` gets `label`.
 
     Args:
         spec: `"prune.nonzero"`, or `("prune.gradual", settings)`; `"mylab.methods:toy"` outside of the package.
         given: Makers: `{"loss": lambda: loss, "key": lambda word: key}`.
-        steps: Length of the training, for arguments such as `end=0.6`.
-        label: Of the stage.
-        where: Begins the messages.
+        steps: Length of the training run, for arguments such as `end=0.6`.
+        label: Label of the stage.
+        where: Prefix of messages.
 
     Returns:
-        What the function returns.
+        The function's result.
 
     Raises:
-        ValueError: If the function or a setting does not exist (names the nearest), or the function refuses a value.
+        ValueError: If the function or a setting does not exist (gives the nearest), or the function refuses a value.
 
     Example:
         >>> make(("prune.gradual", {"sparsity": 0.9, "end": 0.5}), steps=200).name
@@ -71,14 +71,12 @@ def find(name: str, where: str) -> Callable[..., Any]:
         known = public()
         if name in known:
             return known[name]
-        raise ValueError(f"{where} is no public function of compressjax{nearest(name, known)}")
+        raise ValueError(f"{where} is not a public function of compressjax{nearest(name, known)}")
     module, _, attribute = name.partition(":")
     try:
         home = importlib.import_module(module)
     except ImportError as error:
-        raise ValueError(
-            f"{where}: the module {module!r} cannot be imported ({error}); mend the name or the path"
-        ) from error
+        raise ValueError(f"{where}: {module!r} cannot be imported ({error}); fix the name or the path") from error
     if not callable(getattr(home, attribute, None)):
         there = [key for key, value in vars(home).items() if callable(value) and key[0] != "_"]
         raise ValueError(f"{where}: {module} has no function {attribute!r}{nearest(attribute, there)}")
@@ -87,7 +85,7 @@ def find(name: str, where: str) -> Callable[..., Any]:
 
 @functools.cache
 def public() -> dict[str, Callable[..., Any]]:
-    """All functions that a dotted name may mean."""
+    """All functions that a dotted name can refer to."""
     found: dict[str, Callable[..., Any]] = {}
 
     def walk(prefix: str, module: types.ModuleType) -> None:
@@ -109,12 +107,12 @@ def nearest(name: str, known: Iterable[str], *, every: bool = False) -> str:
     alike = difflib.get_close_matches(name, known, 1) or [k for k in known if k.rpartition(".")[2] == last]
     tails = {k.rpartition(".")[2]: k for k in known}
     alike = alike or [tails[tail] for tail in difflib.get_close_matches(last, tails, 1)]
-    said = f"; the nearest is {alike[0]!r}" if alike else ""
-    return said + (f"; there are {', '.join(known)}" if every or not alike else "")
+    hint = f"; the nearest is {alike[0]!r}" if alike else ""
+    return hint + (f"; there are {', '.join(known)}" if every or not alike else "")
 
 
 def check_settings(settings: Iterable[str], parameters: Mapping[str, inspect.Parameter], where: str) -> None:
-    """Refuses settings that are no keyword of a function."""
+    """Refuses settings that are not keywords of a function."""
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return
     known = [k for k, p in parameters.items() if p.kind not in (*_VARIADIC, p.POSITIONAL_ONLY)]
@@ -143,9 +141,7 @@ def _value(key: str, value: Any, given: Makers, steps: int | None, label: str, w
         return _call(given[key], value, here)
     if key in OF_TRAINING and isinstance(value, float):
         if steps is None or not 0.0 <= value <= 1.0:
-            raise ValueError(
-                f"{here}={value} is a part of a training, from 0.0 to 1.0; elsewhere say a number of steps"
-            )
+            raise ValueError(f"{here}={value} is not a fraction of a training run in [0, 1]; give a number of steps")
         return round(value * steps)
     if _is_pair(value) and isinstance(value[0], str) and isinstance(value[1], Mapping):
         return make(value, given=given, steps=steps, label=label, where=here)

@@ -1,4 +1,4 @@
-"""Turns grids back into values, which a later method can then act on."""
+"""Turns integer grids back into values, so that a later method can act on them."""
 
 import dataclasses
 from typing import Any
@@ -12,11 +12,11 @@ from compressjax.tensors import Masked
 
 
 def open_grids(tree: Any, selector: Selector) -> Any:
-    """Turns nodes without value fields (integer grids) back into arrays; what a grid rounded to zero leaves the mask.
+    """Turns integer grids (nodes without value fields) back into arrays; zeros of the grid leave the mask.
 
     Args:
         tree: Parameters with nodes.
-        selector: Of the grids; their paths are those of the values that they took the place of.
+        selector: Selector of the grids, by the paths of the values that they replaced.
 
     Returns:
         The tree.
@@ -48,5 +48,5 @@ def open_grids(tree: Any, selector: Selector) -> Any:
     leaves, structure = jax.tree_util.tree_flatten_with_path(tree, is_leaf=is_node)
     opened = jax.tree.unflatten(structure, [at(path_string(path), leaf) for path, leaf in leaves])
     if not found:
-        raise ValueError(f"open={selector!r} matches none of {sorted(nodes(tree))}; mend or drop it")
+        raise ValueError(f"open={selector!r} matches none of {sorted(nodes(tree))}; fix or remove it")
     return opened

@@ -1,4 +1,4 @@
-"""Any list of methods as stages that were checked: names, settings and order, before anything trains."""
+"""Lists of methods as stages, with names, settings and order checked before anything trains."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -11,25 +11,25 @@ from compressjax.core import Compression, Selector
 from compressjax.recipe._names import Makers, check_settings, find, make, nearest, public, split
 from compressjax.recipe._work import Part, Work, begin, trial
 
-# Settings of a stage that are no settings of its method.
+# Settings of a stage that are not passed to its method.
 _OWN = ("label", "select", "rules", "train", "stats", "open")
 _TRAINERS = ("train", "distill")
-# What a node may append to the path of the value that it took the place of.
+# Suffixes that a node may append to the path of the value that it replaces.
 _INSIDE = ("", "/left", "/right", "/value", "/centroids", "/left/centroids", "/right/centroids")
 
 
 class Planned(NamedTuple):
-    """A stage of which the names, the settings and the place are right.
+    """A checked stage.
 
     Attributes:
-        label: Unique in the list; the last part of the name, where the settings give no `label`.
+        label: Unique in the list; by default the last part of the name.
         name: Dotted name of the method, or of a driver.
-        settings: JSON values, defaults of drivers and of trainings filled in: what the stage depends on.
+        settings: JSON values, including defaults of drivers and training runs: what the result depends on.
         parts: The method by selector; empty for drivers.
-        train: Settings of the training; None for a stage without one.
-        stats: What the config says of the statistics that the method reads.
+        train: Settings of the training run; None for a stage without one.
+        stats: Settings of the statistics that the method reads.
         open: Selector of the grids that become values again first.
-        unsure: Whether a stage before decides which leaves there are.
+        unsure: Whether the leaves depend on the values of an earlier stage.
     """
 
     label: str
@@ -42,7 +42,7 @@ class Planned(NamedTuple):
     unsure: bool = False
 
     def start(self, tree: Any) -> Work:
-        """The stage on a tree: what is trained, and what it is seen through."""
+        """The stage on a tree."""
         return begin(f"stage {self.label}", tree, self.parts, self.open, self.unsure)
 
 
@@ -58,65 +58,41 @@ def plan(
     """Turns a list of `(name, settings)` into stages that a training loop can run.
 
     A name is a public method (`"prune.gradual"`), a function elsewhere (`"mylab.methods:toy"`), `"chain"` or
-    `"sequence"` with a list of such pairs, or a driver: `"train"`, `"distill"` (settings of the training),
-    `"encode"` (`rules` alone; nothing follows), or one of `drivers`. Settings are the method's keywords, and:
+    `"sequence"` with a list of such pairs, or a driver: `"train"`, `"distill"` (with the settings of a training run),
+    `"encode"` (with `rules` only; must be last), or one of `drivers`. Settings are the method's keywords, and:
 
-    - `select`: one selector, or `rules`: pairs `(selector, settings)` or `(selector, (name, settings))`, of which the
-      first that matches a leaf wins; without either the method acts on kernels.
-    - `train`: the method acts during a training with these settings; without it, at once. Methods that read statistics
-      need `stats`, which says what to observe.
-    - `open`: selector of integer grids that become values again first. `label`: another name for the stage.
+    - `select`: a selector; or `rules`: pairs `(selector, settings)` or `(selector, (name, settings))`, of which the
+      first that matches a leaf applies. By default the method acts on kernels.
+    - `train`: the settings of the training run in which the method acts; without it, the method acts at once.
+    - `stats`: what to observe, for methods that read statistics.
+    - `open`: selector of integer grids that become values again first.
+    - `label`: another name for the stage.
 
-    Everything is tried on abstract values in order, so that a method which cannot follow another is refused here.
+    The stages run on abstract values, so a method that cannot follow another is refused here.
 
     Args:
         stages: The list.
         params: The network's parameters, concrete or abstract.
-        train: Settings that a training has, with their defaults.
-        steps: From the settings of a training to its number of steps, for `end=0.6`.
-        drivers: Further drivers by name; their keyword-only arguments are the settings. After `factorize` and drivers
-            of other names it is unknown which leaves there are; `shrink` needs a tree without nodes.
-        given: Makers of what JSON cannot say, see `make`.
+        train: Settings of training runs, with their defaults.
+        steps: Maps settings of a training run to its number of steps, for `end=0.6`.
+        drivers: More drivers by name; their keyword-only arguments are the settings. The leaves are unknown after any
+            driver except `shrink`, which needs a tree without nodes.
+        given: Makers of arguments that JSON cannot hold, see `make`.
 
     Returns:
-        The stages. For each, `work = stage.start(tree)`; then `tree = work.apply(stats)`, or a training of
-        `work.params`.
+        The stages. For each, `work = stage.start(tree)`. Without `train`, `tree = work.apply(stats)`. With it, train
+        `params = work.params` with `core.as_optax(work.compression, optimizer)` on the loss of
+        `work.view(params, state.compression)`; then `tree = work.encode(params, state.compression)`.
 
     Raises:
-        ValueError: If a name, a setting, a selector or the order is wrong; names the place and the nearest right name.
+        ValueError: If a name, a setting, a selector or the order is wrong; gives the place and the nearest right name.
 
     Example:
-        >>> import jax.numpy as jnp, numpy as np, optax
-        >>> from compressjax import artifact, core, recipe
-        >>> def model(params, x):
-        ...     return jnp.tanh(x @ params["w1"]) @ params["w2"]
-        >>> x = np.random.default_rng(0).normal(size=(64, 8)).astype(np.float32)
-        >>> y = x[:, :1] * x[:, 1:2]
-        >>> params = {"w1": jnp.asarray(x[:8] / 3), "w2": jnp.ones((8, 1)) / 3}
-        >>> tree = params
-        >>> stages = [
-        ...     ("train", {"steps": 30}),
-        ...     ("prune.gradual", {"sparsity": 0.5, "end": 0.6, "every": 5, "train": {"steps": 20}}),
-        ...     ("quant.rtn", {"bits": 4}),
-        ... ]
-        >>> for stage in recipe.plan(stages, params, train={"steps": 10, "rate": 1e-2}):
-        ...     work = stage.start(tree)
-        ...     if stage.train is None:
-        ...         tree = work.apply()
-        ...         continue
-        ...     tx = core.as_optax(work.compression, optax.adam(stage.train["rate"]))
-        ...     trained, state = work.params, tx.init(work.params)
-        ...
-        ...     @jax.jit
-        ...     def step(trained, state):
-        ...         loss = lambda p: jnp.mean((model(work.view(p, state.compression), x) - y) ** 2)
-        ...         updates, state = tx.update(jax.grad(loss)(trained), state, trained)
-        ...         return optax.apply_updates(trained, updates), state
-        ...
-        ...     for _ in range(stage.train["steps"]):
-        ...         trained, state = step(trained, state)
-        ...     tree = work.encode(trained, state.compression)
-        >>> type(tree["w1"]).__name__, type(tree["w1"].value).__name__
+        >>> import jax.numpy as jnp
+        >>> tree = {"w": jnp.arange(8.0).reshape(4, 2)}
+        >>> for stage in plan([("prune.magnitude", {"sparsity": 0.5}), ("quant.rtn", {"bits": 4})], tree):
+        ...     tree = stage.start(tree).apply()
+        >>> type(tree["w"]).__name__, type(tree["w"].value).__name__
         ('Masked', 'Quantized')
     """
     planner = _Planner(dict(train or {}), steps, dict(drivers or {}), given or {})
@@ -127,9 +103,8 @@ def plan(
         stage = planner.stage(spec, f"stages[{i}]")
         where = f"stages[{i}] ({stage.label})"
         if stage.label in (labels := [other.label for other in planned]):
-            raise ValueError(
-                f"{where} has the label of stages[{labels.index(stage.label)}]; give one of them a `label`"
-            )
+            other = labels.index(stage.label)
+            raise ValueError(f"{where} has the label of stages[{other}]; give one of them a `label`")
         if planned and planned[-1].name == "encode":
             raise ValueError(f"{where}: nothing can follow encode; put encode last")
         if stage.name == "distill" and not planned:
@@ -143,7 +118,7 @@ def plan(
 
 
 def label_of(spec: Any) -> str:
-    """The label of a stage: the one that its settings give, or the last part of its name.
+    """Returns the label of a stage: its setting `label`, or the last part of its name.
 
     Args:
         spec: `(name, settings)`, or a name.
@@ -166,7 +141,7 @@ class _Planner(NamedTuple):
     given: Makers
 
     def stage(self, spec: Any, where: str) -> Planned:
-        """One stage of the list, without a look at its place."""
+        """One stage of the list, without a check of the order."""
         name, settings = _split(spec, where)
         label = label_of(spec)
         settings.pop("label", None)
@@ -183,7 +158,7 @@ class _Planner(NamedTuple):
                 raise ValueError(f"{where}: {name} needs the settings {', '.join(lacking)}")
             return Planned(label, name, full)
         if name == "encode" and set(settings) != {"rules"}:
-            raise ValueError(f"{where}: encode takes `rules` alone, as in rules=[('.*bias', ('quant.rtn', {{}}))]")
+            raise ValueError(f"{where}: encode takes only `rules`, as in rules=[('.*bias', ('quant.rtn', {{}}))]")
         if name not in ("chain", "sequence", "encode") and ":" not in name and name not in public():
             known = [*_TRAINERS, "encode", "chain", "sequence", *self.drivers, *public()]
             raise ValueError(f"{where}: {name!r} is neither a driver nor a public method{nearest(name, known)}")
@@ -195,7 +170,7 @@ class _Planner(NamedTuple):
         parts = self._parts(name, settings, own, steps, label, where)
         needs = sorted({need for part in parts for need in part.compression.needs})
         if needs and "stats" not in own:
-            raise ValueError(f"{where} reads the statistics {needs}; add `stats`, which says what to observe")
+            raise ValueError(f"{where} reads the statistics {needs}; add `stats`, the settings of what to observe")
         return Planned(label, name, full, parts, full.get("train"), own.get("stats"), own.get("open"))
 
     def _training(self, settings: Any, where: str) -> dict[str, Any]:
@@ -213,11 +188,11 @@ class _Planner(NamedTuple):
             return (Part(own.get("select"), self._method(name, settings, steps, label, where)),)
         rules = own["rules"].items() if isinstance(own["rules"], Mapping) else own["rules"]
         parts: list[Part] = []
-        for i, (selector, said) in enumerate(rules):
+        for i, (selector, rule) in enumerate(rules):
             here = f"{where}.rules[{i}]"
             if selector in [part.selector for part in parts]:
-                raise ValueError(f"{here} has the selector {selector!r} of an earlier rule; drop one of them")
-            other, more = (name, {**settings, **said}) if isinstance(said, Mapping) else split(said, here)
+                raise ValueError(f"{here} has the selector {selector!r} of an earlier rule; remove one of them")
+            other, more = (name, {**settings, **rule}) if isinstance(rule, Mapping) else split(rule, here)
             parts.append(Part(selector, self._method(other, more, steps, label, here)))
         return tuple(parts)
 
@@ -231,48 +206,45 @@ class _Planner(NamedTuple):
                 made = self._method(part, more, steps, label, here)
                 inner.append(made if selector is None else core.only(selector, made))
             if set(settings) != {"of"} or len(inner) < 2 or (name == "sequence" and len(inner) > 2):
-                raise ValueError(
-                    f"{where}: {name} takes a list of {'two' if name == 'sequence' else 'two or more'} methods"
-                )
+                count = "two" if name == "sequence" else "two or more"
+                raise ValueError(f"{where}: {name} takes a list of {count} methods")
             return core.chain(*inner) if name == "chain" else core.sequence(*inner)
         made = make((name, settings), given=self.given, steps=steps, label=label, where=where)
         if not isinstance(made, Compression):
             kind = getattr(find(name, where), "__name__", name)
-            raise ValueError(
-                f"{where}: {kind} gives a {type(made).__name__}, which is no compression; use it as a setting"
-            )
+            raise ValueError(f"{where}: {kind} returns a {type(made).__name__}, not a compression; use it as a setting")
         return made
 
 
 def _split(spec: Any, where: str) -> tuple[str, dict[str, Any]]:
-    """A stage as a pair; a list in the place of settings is that of a chain or sequence."""
+    """A stage as a pair; a list in place of settings holds the methods of a chain or sequence."""
     if isinstance(spec, (tuple, list)) and len(spec) == 2 and isinstance(spec[1], (tuple, list)):
         spec = (spec[0], {"of": spec[1]})
     return split(spec, where)
 
 
 def _after(stage: Planned, where: str, planned: Sequence[Planned], trees: Sequence[Any]) -> tuple[Any, bool]:
-    """The abstract tree that a stage leaves and whether it is known; the one before it, where only values can tell."""
+    """The abstract tree after a stage and True, or the tree before it and False if the new one depends on values."""
     tree = trees[-1]
     if stage.unsure:
         _check_patterns(stage, where, tree)
         return tree, False
     if stage.name == "shrink" and any(core.is_node(leaf) for leaf in core.nodes(tree).values()):
         last = max(j for j in range(len(planned)) if trees[j + 1] is not trees[j])
-        raise ValueError(f"{where}: shrink cuts dense kernels; put it before stages[{last}] ({planned[last].label})")
+        raise ValueError(f"{where}: shrink needs dense kernels; put it before stages[{last}] ({planned[last].label})")
     if not core.values(tree):
-        raise ValueError(f"{where}: the stages before leave no values to act on; put it before {planned[-1].label}")
+        raise ValueError(f"{where}: earlier stages leave no values to act on; put it before {planned[-1].label}")
     if not stage.parts:
         return tree, stage.name in (*_TRAINERS, "shrink")
     try:
         left = trial(stage.start(tree))
         return (tree, False) if left is None else (left, True)
     except ValueError as error:
-        said = str(error).removeprefix(f"stage {stage.label}: ")
+        reason = str(error).removeprefix(f"stage {stage.label}: ")
         for j, other in enumerate(trees[:-1]):
             if _fits(stage, other) and not _fits(stage, trees[j + 1]):
-                raise ValueError(f"{where} cannot follow stages[{j}] ({planned[j].label}): {said}") from error
-        raise ValueError(f"{where}: {said}") from error
+                raise ValueError(f"{where} cannot follow stages[{j}] ({planned[j].label}): {reason}") from error
+        raise ValueError(f"{where}: {reason}") from error
 
 
 def _fits(stage: Planned, tree: Any) -> bool:
@@ -284,10 +256,10 @@ def _fits(stage: Planned, tree: Any) -> bool:
 
 
 def _check_patterns(stage: Planned, where: str, tree: Any) -> None:
-    """What can be said where leaves are unknown: whether a pattern could match any path at all."""
+    """Refuses patterns that cannot match any path, even if the leaves are unknown."""
     known = {**core.nodes(tree), **core.values(tree)}
     for pattern in [part.selector for part in stage.parts] + [stage.open]:
         if isinstance(pattern, str) and not any(
             core.matches(pattern, path + inside, leaf) for path, leaf in known.items() for inside in _INSIDE
         ):
-            raise ValueError(f"{where}: pattern {pattern!r} matches none of {sorted(known)}; mend or drop it")
+            raise ValueError(f"{where}: pattern {pattern!r} matches none of {sorted(known)}; fix or remove it")

@@ -1,4 +1,4 @@
-"""The engine: runs stages in order, from the last checkpoint that is still valid."""
+"""The engine: runs stages in order, from the last valid checkpoint."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ from compressjax.recipe._store import Store, Stored
 
 
 class Began(NamedTuple):
-    """A stage starts, or continues after `step` steps; `history` holds the metrics so far."""
+    """A stage starts or resumes after `step` steps; `history` holds the metrics so far."""
 
     stage: Stage
     step: int
@@ -19,7 +19,7 @@ class Began(NamedTuple):
 
 
 class Advanced(NamedTuple):
-    """`step` steps of the stage are done; `saved` says whether a checkpoint of this moment is on disk."""
+    """`step` steps of the stage are done; `saved` tells whether a checkpoint of this step is on disk."""
 
     stage: Stage
     step: int
@@ -28,7 +28,7 @@ class Advanced(NamedTuple):
 
 
 class Finished(NamedTuple):
-    """The stage's result is on disk; `cached` says that it was there before."""
+    """The stage's result is on disk; `cached` tells whether it was there before."""
 
     stage: Stage
     result: Stored
@@ -40,21 +40,21 @@ Event = Began | Advanced | Finished
 
 
 def run(stages: Sequence[Stage], store: Store, data: str) -> Iterator[Event]:
-    """Runs a recipe as a generator of events; whoever iterates decides what to show and when to stop.
+    """Runs a recipe as a generator of events; the caller decides what to show and when to stop.
 
-    A finished stage whose key is in the store is not run again. A stage that was stopped continues after its last
-    checkpoint, and since chunks are cut at fixed steps, it ends with the same bits as a run that was never stopped.
+    Skips finished stages whose key is in the store. An interrupted stage resumes after its last checkpoint. Chunks have
+    fixed boundaries, so its result has the same bits as that of an uninterrupted run.
 
     Args:
-        stages: in order; names must differ.
-        store: where checkpoints live; several recipes may share one.
-        data: fingerprint of the data.
+        stages: Stages in order, with unique names.
+        store: Store of checkpoints; recipes may share it.
+        data: Fingerprint of the data.
 
     Yields:
-        `Began`, then `Advanced` per chunk, then `Finished`, for each stage; only `Finished` for a cached one.
+        For each stage `Began`, then `Advanced` per chunk, then `Finished`; only `Finished` for a cached stage.
 
     Raises:
-        ValueError: when two stages share a name.
+        ValueError: If two stages share a name.
 
     Example:
         >>> import tempfile
@@ -89,7 +89,7 @@ def _run_stage(stage: Stage, store: Store, folder: str, results: dict[str, Store
         step, history = held.facts["step"], held.facts["history"]
     yield Began(stage, step, list(history))
     for first, count in stage.chunks(step):
-        state, metrics = stage.advance(context, state, first, count)  # type: ignore[misc]  # a stage with steps has it
+        state, metrics = stage.advance(context, state, first, count)  # type: ignore[misc]  # set if there are steps
         step = first + count
         history.append({"step": step, **metrics})
         due = stage.saves_after(step)
@@ -105,20 +105,17 @@ def _run_stage(stage: Stage, store: Store, folder: str, results: dict[str, Store
     for name in store.names(folder):
         if not name.endswith("/final"):
             store.remove(name)
-    # What later stages see is what a resumed run would see: the result as it comes back from disk.
+    # Later stages get the result from disk, as in a resumed run.
     held = store.load(f"{folder}/final")
     results[stage.name] = Stored(held.tree, held.facts["facts"])
     yield Finished(stage, results[stage.name], history, cached=False)
 
 
 def _restore(like: Any, leaves: list[Any]) -> Any:
-    """Puts stored leaves into the structure of a freshly started state, placed where that state lives."""
+    """Puts stored leaves into the structure and placement of a fresh state."""
     fresh, structure = jax.tree.flatten(like)
     if len(fresh) != len(leaves):
-        raise ValueError(
-            f"the checkpoint holds {len(leaves)} arrays, the stage's state {len(fresh)}; "
-            "the code has changed since it was written: delete the checkpoint"
-        )
+        raise ValueError(f"the code has changed since the checkpoint with {len(leaves)} arrays was written; delete it")
     placed = [
         jax.device_put(leaf, new.sharding) if isinstance(new, jax.Array) else leaf
         for leaf, new in zip(leaves, fresh, strict=True)

@@ -1,4 +1,4 @@
-"""A stage: a named, pure step of a recipe, with settings that identify it."""
+"""A stage: a named, pure step of a recipe, identified by its settings."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -10,34 +10,27 @@ Previous = Mapping[str, Stored]
 
 
 class Stage(NamedTuple):
-    """One stage: `context, state = start(previous)`, `advance` per chunk of steps, then `finish`.
+    """A stage: `context, state = start(previous)`, `advance` per chunk of steps, then `finish`.
 
-    The settings must name everything that the functions depend on besides `previous` and the data: the cache key
-    follows from them. Only the state is checkpointed; the context (frozen arrays, a teacher) is started again.
+    The settings must name everything that the functions depend on, besides `previous` and the data, because the cache
+    key follows from them. Only the state is checkpointed; a resumed run rebuilds the context (frozen arrays, a
+    teacher).
 
     Attributes:
-        name: unique within the recipe.
+        name: Unique within the recipe.
         settings: JSON values.
-        start: `previous -> (context, state)`, where `previous` maps names of earlier stages to their results;
-            deterministic.
-        finish: `(context, state) -> result`; deterministic.
-        advance: `(context, state, first, count) -> (state, metrics)`: steps `first .. first + count - 1`; `None` for a
+        start: `previous -> (context, state)`, deterministic; `previous` maps names of earlier stages to their results.
+        finish: `(context, state) -> result`, deterministic.
+        advance: `(context, state, first, count) -> (state, metrics)`, steps `first .. first + count - 1`; `None` for a
             stage without steps.
-        steps: number of steps, at least 0.
-        chunk: steps per call of `advance`.
-        save_every: steps between checkpoints inside the stage; rounded up to whole chunks.
+        steps: Number of steps, at least 0.
+        chunk: Steps per call of `advance`.
+        save_every: Steps between checkpoints inside the stage; rounded up to whole chunks.
 
     Example:
-        >>> count = Stage(
-        ...     "count",
-        ...     {"to": 4},
-        ...     start=lambda _: (None, 0),
-        ...     finish=lambda _, n: Stored(n, {}),
-        ...     advance=lambda _, n, first, count: (n + count, {}),
-        ...     steps=4,
-        ...     chunk=3,
-        ... )
-        >>> count.chunks()
+        >>> start, finish = lambda previous: (None, 0), lambda context, n: Stored(n, {})
+        >>> advance = lambda context, n, first, count: (n + count, {})
+        >>> Stage("count", {"to": 4}, start, finish, advance, steps=4, chunk=3).chunks()
         [(0, 3), (3, 1)]
     """
 
@@ -51,7 +44,7 @@ class Stage(NamedTuple):
     save_every: int = 500
 
     def chunks(self, done: int = 0) -> list[tuple[int, int]]:
-        """First step and length of each chunk not yet done; the cuts never depend on where a run was stopped."""
+        """First step and length of each remaining chunk; chunks do not depend on where a run was interrupted."""
         return [(first, min(self.chunk, self.steps - first)) for first in range(done, self.steps, self.chunk)]
 
     def saves_after(self, step: int) -> bool:

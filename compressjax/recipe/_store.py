@@ -1,4 +1,4 @@
-"""Checkpoints on disk: written beside their place, then renamed, so that a reader never sees half of one."""
+"""Checkpoints on disk, written to a draft and then renamed, so that readers never find a partial one."""
 
 import json
 import os
@@ -20,7 +20,7 @@ _STALE_SECONDS = 3600
 
 
 class Stored(NamedTuple):
-    """What one checkpoint holds: a tree of arrays and nodes, and JSON facts about it."""
+    """Contents of a checkpoint: a tree of arrays and nodes, and JSON facts."""
 
     tree: Any
     facts: dict[str, Any]
@@ -40,15 +40,15 @@ class Store(NamedTuple):
     root: str
 
     def has(self, name: str) -> bool:
-        """Whether a whole checkpoint of that name exists."""
+        """Whether a complete checkpoint of that name exists."""
         return (Path(self.root) / name / _META).exists()
 
     def save(self, name: str, tree: Any, facts: Mapping[str, Any]) -> None:
-        """Writes a checkpoint; one that already stands under that name is kept.
+        """Writes a checkpoint; keeps an existing one of that name.
 
         Args:
-            name: relative path, `key/final` for example.
-            tree: see `compressjax.recipe.pack`.
+            name: Relative path, such as `key/final`.
+            tree: See `compressjax.recipe.pack`.
             facts: JSON values.
         """
         place = Path(self.root) / name
@@ -58,7 +58,7 @@ class Store(NamedTuple):
         draft = place.parent / f".{place.name}.{uuid.uuid4().hex}"
         structure, arrays = pack(tree)
         try:
-            # Orbax refuses arrays without entries; the structure alone restores those.
+            # Orbax refuses empty arrays; the structure restores them.
             filled = {str(i): a for i, a in enumerate(arrays) if a.size}
             if filled:
                 ocp.PyTreeCheckpointer(use_ocdbt=False).save(os.path.abspath(draft / _ARRAYS), filled)
@@ -75,11 +75,7 @@ class Store(NamedTuple):
             shutil.rmtree(draft, ignore_errors=True)
 
     def load(self, name: str) -> Stored:
-        """Reads a checkpoint.
-
-        Raises:
-            ValueError: when there is none of that name.
-        """
+        """Reads a checkpoint; raises `ValueError` if there is none of that name."""
         place = Path(self.root) / name
         if not self.has(name):
             raise ValueError(f"no checkpoint {name!r} under {self.root}; run the stage that writes it first")
@@ -92,19 +88,19 @@ class Store(NamedTuple):
         return Stored(unpack(meta["structure"], arrays), meta["facts"])
 
     def names(self, folder: str) -> list[str]:
-        """The whole checkpoints directly under `folder`, sorted."""
+        """The complete checkpoints directly under `folder`, sorted."""
         inside = Path(self.root) / folder
         found = (p.name for p in inside.iterdir()) if inside.is_dir() else ()
         return sorted(f"{folder}/{name}" for name in found if not name.startswith(".") and self.has(f"{folder}/{name}"))
 
     def remove(self, name: str) -> None:
-        """Deletes a checkpoint; its metadata goes first, so that a torn deletion leaves no half checkpoint."""
+        """Deletes a checkpoint, its metadata first, so that an interrupted deletion leaves no partial checkpoint."""
         place = Path(self.root) / name
         (place / _META).unlink(missing_ok=True)
         shutil.rmtree(place, ignore_errors=True)
 
     def sweep(self, folder: str) -> None:
-        """Deletes what killed runs left behind under `folder`: old drafts and half-deleted checkpoints."""
+        """Deletes what killed runs left under `folder`: old drafts and partly deleted checkpoints."""
         inside = Path(self.root) / folder
         for place in inside.iterdir() if inside.is_dir() else ():
             # A young draft may belong to another process that shares the store.
@@ -114,11 +110,11 @@ class Store(NamedTuple):
 
 
 def write_file(place: str | os.PathLike[str], content: str | bytes) -> None:
-    """Writes a file so that it is either the old one or the new one, never a part.
+    """Writes a file atomically: readers see the old content or the new one.
 
     Args:
-        place: file to write.
-        content: what it will hold; text is written as UTF-8.
+        place: File to write.
+        content: The new content; text is written as UTF-8.
 
     Example:
         >>> import tempfile
@@ -137,7 +133,7 @@ def write_file(place: str | os.PathLike[str], content: str | bytes) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Makes renames inside `folder` survive a power cut, where the system allows it."""
+    """Makes renames inside `folder` survive a power failure, if the system supports it."""
     try:
         handle = os.open(folder, os.O_RDONLY)
     except OSError:

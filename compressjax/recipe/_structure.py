@@ -1,4 +1,4 @@
-"""A tree as plain JSON plus a flat list of arrays, so that a checkpoint describes itself."""
+"""A tree as JSON and a list of arrays, so that checkpoints describe themselves."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,16 +12,16 @@ from compressjax.core._node import node_types
 
 
 def pack(tree: Any) -> tuple[dict[str, Any], list[np.ndarray]]:
-    """Separates the shape of a tree from its arrays.
+    """Separates the structure of a tree from its arrays.
 
     Args:
-        tree: nested dicts, lists, tuples, `None`, strings, numbers, arrays and nodes.
+        tree: Nested dicts, lists, tuples, `None`, strings, numbers, arrays and nodes.
 
     Returns:
         The structure as JSON values, and the arrays that it refers to by position.
 
     Raises:
-        ValueError: when the tree holds another kind of object; the message names its path.
+        ValueError: If the tree holds another kind of object; the message names its path.
 
     Example:
         >>> structure, arrays = pack({"a": np.ones(2), "b": (1, None)})
@@ -33,17 +33,17 @@ def pack(tree: Any) -> tuple[dict[str, Any], list[np.ndarray]]:
 
 
 def unpack(structure: Mapping[str, Any], arrays: Sequence[np.ndarray]) -> Any:
-    """Inverse of `pack`.
+    """Inverts `pack`.
 
     Args:
-        structure: what `pack` returned.
-        arrays: what `pack` returned, in the same order.
+        structure: The structure from `pack`.
+        arrays: The arrays from `pack`, in the same order.
 
     Returns:
         The tree, with NumPy arrays as leaves.
 
     Raises:
-        ValueError: when the structure names a node that nobody declared, or an array does not fit.
+        ValueError: If the structure names an unknown node, or an array does not fit.
 
     Example:
         >>> unpack(*pack([np.arange(3)]))
@@ -54,7 +54,7 @@ def unpack(structure: Mapping[str, Any], arrays: Sequence[np.ndarray]) -> Any:
         array = np.asarray(arrays[structure["index"]], dtype=np.dtype(structure["dtype"]))
         if array.size != int(np.prod(structure["shape"], dtype=np.int64)):
             raise ValueError(
-                f"stored array {structure['index']} has shape {array.shape}, its structure says "
+                f"stored array {structure['index']} has shape {array.shape}, its structure has "
                 f"{structure['shape']}; the checkpoint is damaged, delete it"
             )
         return array.reshape(structure["shape"])
@@ -83,17 +83,11 @@ def _describe(tree: Any, path: str, arrays: list[np.ndarray]) -> dict[str, Any]:
     if isinstance(tree, core.Node):
         fields = {field: _describe(getattr(tree, field), f"{path}/{field}", arrays) for field in tree.roles}
         return {"kind": "node", "name": tree.type_name, "items": fields}
-    raise ValueError(
-        f"cannot store {path or 'the tree'}: a {type(tree).__name__} is neither an array, a plain container nor a "
-        "node; convert it to a dict of arrays in the stage's finish"
-    )
+    raise ValueError(f"cannot store {path or 'the tree'}: {type(tree).__name__}; convert it to a dict of arrays")
 
 
 def _node_class(name: str) -> type:
     found = node_types().get(name)
     if found is None:
-        raise ValueError(
-            f"the checkpoint holds a node {name!r} that nobody declared; import the module that does, or delete the "
-            "checkpoint"
-        )
+        raise ValueError(f"the checkpoint holds an unknown node {name!r}; import the module that declares it")
     return found

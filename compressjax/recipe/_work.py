@@ -1,4 +1,4 @@
-"""A stage at work on a tree: what is trained, what it is seen through, and what it leaves."""
+"""A stage on a tree: what is trained, under which compression, and the result."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from compressjax.recipe._open import open_grids
 
 
 class Part(NamedTuple):
-    """A compression and the selector of the leaves that it acts on; its own choice when None."""
+    """A compression and the selector of its leaves; None for the compression's own choice."""
 
     selector: Selector | None
     compression: Compression
@@ -25,10 +25,10 @@ class Work(NamedTuple):
 
     Attributes:
         stage: Name of the stage, for messages.
-        tree: What the stage got, grids opened.
-        compression: What a training sees its values through; the identity for a plain training.
-        rules: Of which the compression is the partition; empty where it chooses its leaves itself.
-        notes: What a report should say: rules that found nothing.
+        tree: Input of the stage, with grids opened.
+        compression: The compression of a training run; the identity for plain training.
+        rules: Rules that the compression partitions; empty if it selects its leaves itself.
+        notes: Notes for a report: rules that matched no leaf.
     """
 
     stage: str
@@ -39,7 +39,7 @@ class Work(NamedTuple):
 
     @property
     def params(self) -> Any:
-        """What is trained: the tree while it is dense, `{path: array}` once it has nodes or integers."""
+        """The trained parameters: the tree if it is dense, `{path: array}` if it has nodes or integers."""
         return self.tree if self._dense else core.values(self.tree)
 
     @property
@@ -51,7 +51,7 @@ class Work(NamedTuple):
         return core.materialize(self._whole(self.compression.view(params, state)))
 
     def encode(self, params: Any, state: Any) -> Any:
-        """The tree after a training; raises `ValueError` when the training or the method changed nothing."""
+        """The tree after a training run; raises `ValueError` if the training or the method changed nothing."""
         tree = self._whole(self.compression.encode(params, state))
         self._check(self.tree, tree, "its training")
         masked = any(np.size(mask) > np.sum(mask) for mask in map(_mask, core.nodes(tree).values()))
@@ -60,7 +60,7 @@ class Work(NamedTuple):
         return tree
 
     def apply(self, stats: Any = None) -> Any:
-        """The tree after a stage that does not train; raises `ValueError` when it, or one of its rules, did nothing."""
+        """The tree after a stage that does not train; raises `ValueError` if the stage or a rule changed nothing."""
         if self.rules:
             return core.compress(self.tree, self.rules, stats)
         _, state = self.compression.after_step(self.tree, self.compression.init(self.tree), stats)
@@ -73,10 +73,7 @@ class Work(NamedTuple):
 
     def _check(self, before: Any, after: Any, what: str) -> None:
         if len(unchanged(before, after)) == len(core.nodes(before)):
-            raise ValueError(
-                f"{self.stage}: {what} changed no value and saved no bit; check its settings (steps, sparsity, "
-                "selectors), or leave it out"
-            )
+            raise ValueError(f"{self.stage}: {what} changed no value and saved no bit; fix its settings or remove it")
 
 
 def _mask(node: Any) -> Any:
@@ -84,7 +81,7 @@ def _mask(node: Any) -> Any:
 
 
 def begin(stage: str, tree: Any, parts: Sequence[Part], opened: Selector | None, unsure: bool) -> Work:
-    """Opens grids and gives every leaf to the first part that selects it."""
+    """Opens grids and assigns every leaf to the first part that selects it."""
     if opened is not None:
         abstract = any(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(tree))
         tree = jax.eval_shape(lambda t: open_grids(t, opened), tree) if abstract else open_grids(tree, opened)
@@ -100,13 +97,13 @@ def begin(stage: str, tree: Any, parts: Sequence[Part], opened: Selector | None,
     if not parts:
         return Work(stage, tree, core.identity())
     if not rules:
-        raise ValueError(f"{stage}: no rule selects any of {sorted(core.values(tree))}; mend or drop them")
+        raise ValueError(f"{stage}: no rule selects any of {sorted(core.values(tree))}; fix or remove them")
     notes = tuple(f"rule {part.selector!r} found no leaf" for part in parts if part.selector not in rules)
     return Work(stage, tree, core.partition(rules), rules, notes)
 
 
 def trial(work: Work) -> Any:
-    """The abstract tree that a stage leaves; None where shapes follow from the values."""
+    """The abstract tree after a stage; None if shapes depend on values."""
     state = None
     try:
         state = jax.eval_shape(work.compression.init, work.tree)
@@ -114,7 +111,7 @@ def trial(work: Work) -> Any:
     except (jax.errors.JAXTypeError, jax.errors.JAXIndexError):
         return None
     except ValueError as error:
-        # Without statistics nothing more can be said of a method that reads them.
+        # Methods that read statistics cannot be checked further without them.
         unread = state is not None and bool(work.compression.needs)
         if unread or isinstance(error.__cause__, jax.errors.JAXTypeError):
             return None

@@ -1,4 +1,4 @@
-"""A work directory belongs to one configuration; another one is refused by name."""
+"""A work directory belongs to one configuration; another one is refused."""
 
 import json
 from pathlib import Path
@@ -11,15 +11,15 @@ _LONGEST = 60
 
 
 def differences(held: Any, asked: Any, path: str = "") -> list[tuple[str, Any, Any]]:
-    """Fields in which two nested settings differ.
+    """Returns the fields in which two nested settings differ.
 
     Args:
         held: JSON values.
         asked: JSON values.
-        path: prefix of the names.
+        path: Prefix of the names.
 
     Returns:
-        Triples of dotted name, value in `held`, value in `asked`; a missing field shows as `None`.
+        Triples of dotted name, value in `held` and value in `asked`; a missing field is `None`.
 
     Example:
         >>> differences({"a": [{"b": 1}]}, {"a": [{"b": 2}], "c": 3})
@@ -38,14 +38,14 @@ def differences(held: Any, asked: Any, path: str = "") -> list[tuple[str, Any, A
 
 
 def claim(workdir: str, settings: dict[str, Any]) -> None:
-    """Makes `workdir` and writes `config.json`, or checks that the one it has says the same.
+    """Creates `workdir` with a `config.json`, or checks an existing one against the settings.
 
     Args:
-        workdir: folder; made if absent.
+        workdir: Folder; created if absent.
         settings: JSON values.
 
     Raises:
-        ValueError: when the folder was made with other settings; the message names the fields.
+        ValueError: If the folder has other settings; the message names the fields.
 
     Example:
         >>> import tempfile
@@ -55,22 +55,19 @@ def claim(workdir: str, settings: dict[str, Any]) -> None:
     if place.parent.exists() and not place.parent.is_dir():
         raise ValueError(f"--workdir={workdir} is a file; name a folder")
     place.parent.mkdir(parents=True, exist_ok=True)
-    asked = json.loads(canonical(settings))
+    wanted = json.loads(canonical(settings))
     if place.exists():
         try:
             held = json.loads(place.read_text())
         except ValueError as error:
             raise ValueError(f"{place} is not JSON ({error}); delete it or choose another --workdir") from error
-        found = differences(held, asked)
+        found = differences(held, wanted)
         if found:
-            said = "; ".join(f"{name} is {_short(old)} there and {_short(new)} now" for name, old, new in found[:4])
+            fields = "; ".join(f"{name} is {_short(old)} there and {_short(new)} now" for name, old, new in found[:4])
             more = f" and {len(found) - 4} more fields" if len(found) > 4 else ""
-            raise ValueError(
-                f"work directory {workdir} was made with another config: {said}{more}; "
-                "choose another --workdir, or run with the config it was made with"
-            )
+            raise ValueError(f"work directory {workdir} has another config: {fields}{more}; choose another --workdir")
         return
-    write_file(place, json.dumps(asked, indent=2, sort_keys=True) + "\n")
+    write_file(place, json.dumps(wanted, indent=2, sort_keys=True) + "\n")
 
 
 def _short(value: Any) -> str:

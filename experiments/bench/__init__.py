@@ -1,1 +1,1 @@
-"""Measurements: one file a study, all run by one harness that times contenders in turn."""
+"""Measurements: one file per study; one harness times the contenders, interleaved."""

@@ -18,10 +18,10 @@ def cases(config: ml_collections.ConfigDict) -> Iterator[Case]:
     """Encoding and decoding of quantized normal weights, by bits and number.
 
     Args:
-        config: `seed`, `bits`, `counts`, `sparsity` (share of symbols that are the center's).
+        config: `seed`, `bits`, `counts`, `sparsity` (fraction of symbols at the center).
 
     Yields:
-        Cases with the bare coder as the baseline, or ours where it is absent.
+        Cases with the bare coder as the baseline, or ours if it is absent.
     """
     draw = np.random.default_rng(config.seed)
     for bits in config.bits:
@@ -32,7 +32,7 @@ def cases(config: ml_collections.ConfigDict) -> Iterator[Case]:
 
 
 def weights(draw: np.random.Generator, bits: int, count: int) -> np.ndarray:
-    """Normal weights on a uniform grid out to the largest, as round-to-nearest quantization leaves them.
+    """Codes of normal weights after round-to-nearest quantization on a uniform grid.
 
     Args:
         draw: source of randomness.
@@ -48,28 +48,21 @@ def weights(draw: np.random.Generator, bits: int, count: int) -> np.ndarray:
 
 
 def entropy_bytes(symbols: np.ndarray) -> float:
-    """Length that the empirical distribution of the symbols allows a code for single symbols.
-
-    Args:
-        symbols: non-negative integers.
-
-    Returns:
-        Bytes.
-    """
+    """Lower bound in bytes for codes of single symbols, from their empirical distribution."""
     share = np.bincount(symbols) / symbols.size
     share = share[share > 0]
     return float(-(share * np.log2(share)).sum() * symbols.size / 8)
 
 
 def coder_rates(symbols: np.ndarray, repeats: int = 5) -> tuple[float, float]:
-    """Speed of the ANS codec alone, without the choice of a codec and the frame of a file.
+    """Speed of the ANS codec, without codec selection and framing.
 
     Args:
         symbols: non-negative integers below 4096, at least two different ones.
         repeats: how often to time; the fastest counts.
 
     Returns:
-        Symbols encoded a second, counting them included, and symbols decoded a second.
+        Symbols encoded per second, including the counts, and symbols decoded per second.
     """
     codes = symbols.reshape(-1).astype(np.int32)
     size = int(codes.max()) + 1

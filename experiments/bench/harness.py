@@ -1,4 +1,4 @@
-"""Runs the cases of a study: contenders timed in turn, ratios with intervals, bars checked, all of it as plain data."""
+"""Runs the cases of a study: interleaved timings, ratios with intervals, checked bars, as plain data."""
 
 import importlib
 import re
@@ -18,11 +18,11 @@ class Case(NamedTuple):
     """One comparison.
 
     Attributes:
-        name: what bars and readers call it.
-        contenders: thunks by name; the first is the baseline of all ratios.
-        facts: numbers that are not times (errors, bytes), by name.
-        skipped: peers that could not run, with the reason.
-        work: units of work in one call, such as symbols coded; gives rates when positive.
+        name: Name in bars and tables.
+        contenders: Functions without arguments, by name; the first is the baseline of all ratios.
+        facts: Numbers that are not times (errors, bytes), by name.
+        skipped: Peers that could not run, with the reason.
+        work: Units of work per call, such as symbols coded; positive numbers give rates.
     """
 
     name: str
@@ -50,14 +50,14 @@ def study(name: str) -> Callable[[ml_collections.ConfigDict], Iterable[Case]]:
 
 
 def rows(case: Case, timing: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Times the contenders of a case in turn.
+    """Times the contenders of a case, interleaved.
 
     Args:
-        case: the comparison.
+        case: The comparison.
         timing: `warmup`, `rounds`, and `inner` as for `measure.interleaved`.
 
     Returns:
-        One row a contender, the baseline first, then one a skipped peer.
+        One row per contender, the baseline first, then one per skipped peer.
     """
     timings = measure.interleaved(*case.contenders.values(), **timing)
     found: list[dict[str, Any]] = []
@@ -71,19 +71,19 @@ def rows(case: Case, timing: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def bars(wanted: Iterable[tuple], found: list[dict[str, Any]], facts: Mapping[str, Mapping[str, Any]]) -> list[dict]:
-    """Compares what was measured with what was promised.
+    """Compares measurements with their targets.
 
     Args:
         wanted: `(case, contender, quantity, relation, bound)`: a pattern for the case's whole name, a contender ('' for
             facts of the case), a field of the row or a fact, `">="` or `"<="`, and a number.
-        found: the rows of all cases.
-        facts: the facts of each case.
+        found: Rows of all cases.
+        facts: Facts of each case.
 
     Returns:
-        One entry a bar and case that it speaks of: the value and whether the bar is met.
+        One entry per bar and matching case: the value and whether the bar is met.
 
     Raises:
-        ValueError: if a bar speaks of no case, or its relation is unknown.
+        ValueError: If a bar matches no case, or its relation is unknown.
     """
     checked = []
     for pattern, contender, quantity, relation, bound in wanted:
@@ -94,7 +94,7 @@ def bars(wanted: Iterable[tuple], found: list[dict[str, Any]], facts: Mapping[st
             values = {name: numbers[quantity] for name, numbers in facts.items() if quantity in numbers}
         values = {name: value for name, value in values.items() if re.fullmatch(pattern, name)}
         if not values:
-            raise ValueError(f"the bar on {quantity} of {contender!r} speaks of no case: {pattern!r}; mend its pattern")
+            raise ValueError(f"the bar on {quantity} of {contender!r} matches no case: {pattern!r}; fix its pattern")
         for name, value in values.items():
             met = value >= bound if relation == ">=" else value <= bound
             what = {"case": name, "contender": contender, "quantity": quantity, "bar": f"{relation} {bound:g}"}
@@ -103,7 +103,7 @@ def bars(wanted: Iterable[tuple], found: list[dict[str, Any]], facts: Mapping[st
 
 
 def run(config: ml_collections.ConfigDict) -> Iterator[dict[str, Any]]:
-    """Runs a study and yields the report after every case, so that an interrupted run leaves what it has.
+    """Runs a study and yields the report after every case, so that an interrupted run keeps its results.
 
     Args:
         config: `study`, `timing`, `bars`, and the study's own fields.

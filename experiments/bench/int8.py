@@ -17,7 +17,7 @@ Params = dict[str, jax.Array]
 
 
 def dense(params: Params, x: jax.Array) -> jax.Array:
-    """A dense layer as users write it."""
+    """A dense layer."""
     return x @ params["kernel"]
 
 
@@ -63,7 +63,7 @@ def case(
         apply: function of `{"kernel": ...}` and `x`.
         kernel: float32 weights.
         x: float32 input.
-        kind: the peers' function that does the same.
+        kind: the peers' equivalent function.
         config: `peers`.
 
     Returns:
@@ -89,5 +89,5 @@ def case(
 
 
 def thunk(program: Callable, *arguments: Any) -> Callable[[], Any]:
-    """A call with its arguments bound, each to its own program."""
+    """A call with bound arguments, compiled separately."""
     return lambda: program(*arguments)

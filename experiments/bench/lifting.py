@@ -1,4 +1,4 @@
-"""What `lift` itself costs: time to trace, and time to run where nothing is compressed."""
+"""Overhead of `lift`: time to trace, and time to run without compressed leaves."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -74,7 +74,7 @@ def cases(config: ml_collections.ConfigDict) -> Iterator[Case]:
         config: `seed`, `networks` `{name: {width, depth, shape}}`, `compressions`.
 
     Yields:
-        Cases with the function as it is as the baseline.
+        Cases with the plain function as the baseline.
     """
     draw = np.random.default_rng(config.seed)
     for name, sizes in config.networks.items():
@@ -105,7 +105,7 @@ def tracing(size: str, apply: Callable, params: Any, trees: dict[str, Any], x: j
 
     def trace(transform: Callable, tree: Any) -> Callable[[], Any]:
         def run() -> Any:
-            def fresh(tree: Any, x: jax.Array) -> Any:  # a new function object, or JAX would answer from its cache
+            def fresh(tree: Any, x: jax.Array) -> Any:  # a new function object, because JAX caches traces
                 return apply(tree, x)
 
             return jax.jit(transform(fresh)).trace(tree, x)
@@ -119,7 +119,7 @@ def tracing(size: str, apply: Callable, params: Any, trees: dict[str, Any], x: j
 
 
 def running(size: str, apply: Callable, params: Any, label: str, x: jax.Array) -> Case:
-    """Time of a compiled call where the tree has no nodes, and whether the compiled programs are the same.
+    """Time of a compiled call on a tree without nodes, and whether the compiled programs are equal.
 
     Args:
         size: the network in words.
@@ -143,6 +143,6 @@ def body(lowered: Any) -> str:
 
 
 def equations(jaxpr: Any) -> int:
-    """Equations of a jaxpr, those of inner ones included."""
+    """Number of equations of a jaxpr and its inner jaxprs."""
     inner = [p for eqn in jaxpr.eqns for p in jax.tree.leaves(list(eqn.params.values())) if hasattr(p, "jaxpr")]
     return len(jaxpr.eqns) + sum(equations(p.jaxpr) for p in inner)

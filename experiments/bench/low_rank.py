@@ -21,7 +21,7 @@ def cases(config: ml_collections.ConfigDict) -> Iterator[Case]:
             `(side, in, out, kernel)`, `convolution.images`, `convolution.ranks`.
 
     Yields:
-        Cases with dense float32 JAX as the baseline; the factors by hand show what `lift` itself costs.
+        Cases with dense float32 JAX as the baseline; the factors by hand show the overhead of `lift`.
     """
     draw = np.random.default_rng(config.seed)
 
@@ -69,10 +69,10 @@ def case(name: str, apply: Callable, by_hand: Callable, left: jax.Array, right: 
 
 
 def by_hand_dense(left: jax.Array, right: jax.Array, x: jax.Array) -> jax.Array:
-    """Two products."""
+    """The two products of a factorized dense layer."""
     return (x @ left) @ right
 
 
 def by_hand_convolution(left: jax.Array, right: jax.Array, x: jax.Array) -> jax.Array:
-    """A thin convolution and a product over channels."""
+    """The convolution and the product over channels of a factorized convolution."""
     return convolution({"kernel": left}, x) @ right

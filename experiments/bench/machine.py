@@ -1,4 +1,4 @@
-"""What a timing depends on besides the code: processor, its relevant instructions, memory, load, versions."""
+"""The machine of a timing: processor, its relevant instructions, memory, load, versions."""
 
 import importlib.metadata
 import os
@@ -9,13 +9,13 @@ from typing import Any
 
 import jax
 
-# Instruction sets that decide how fast integer and half-precision products are.
+# Instruction sets that determine the speed of integer and half-precision products.
 RELEVANT = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_int8")
 PACKAGES = ("compressjax", "jax", "jaxlib", "flax", "optax", "numpy", "constriction", "qwix", "scikit-learn")
 
 
 def describe() -> dict[str, Any]:
-    """Everything that a reader needs to repeat or doubt a figure.
+    """Facts about the machine that a reader needs to reproduce a figure.
 
     Returns:
         A JSON-able dictionary.
@@ -35,11 +35,7 @@ def describe() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Installed versions of what is measured and of what it stands on.
-
-    Returns:
-        Versions by distribution; absent ones are left out.
-    """
+    """Installed versions of the measured package and its dependencies, absent ones left out."""
     found = {}
     for name in PACKAGES:
         try:
@@ -56,18 +52,14 @@ def instructions(path: pathlib.Path) -> list[str] | None:
         path: a file in the format of Linux's `/proc/cpuinfo`.
 
     Returns:
-        Their names, or None where the system does not say.
+        Their names, or None if the file is absent.
     """
     flags = _field(str(path), r"flags\s*:\s*(.+)")
     return None if flags is None else [name for name in RELEVANT if name in flags.split()]
 
 
 def load() -> float | None:
-    """The load average of the last minute, where the system gives one.
-
-    Returns:
-        Processes that ran or wanted to.
-    """
+    """The load average of the last minute, if the system provides one."""
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 

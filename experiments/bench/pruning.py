@@ -1,4 +1,4 @@
-"""What methods that prune during training add to it, their updates of masks included: whole stretches of steps."""
+"""Overhead of pruning during training, mask updates included, over runs of many steps."""
 
 from collections.abc import Callable, Iterator
 
@@ -37,7 +37,7 @@ METHODS: dict[str, Callable[[int], compressjax.Compression]] = {
 
 
 def cases(config: ml_collections.ConfigDict) -> Iterator[Case]:
-    """One case: a stretch of dense training against the same stretch under each method.
+    """One case: a run of dense training steps against the same run under each method.
 
     Args:
         config: `seed`, `model` `{name, settings}`, `shape` of a batch, `methods`, `every` (steps between two masks),

@@ -1,4 +1,4 @@
-"""What a network in blocks, and an early exit, take of the time of the whole network."""
+"""Time of a network in blocks and of an early exit, relative to the whole network."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from experiments.bench.harness import Case
 
 
 def cases(config: ml_collections.ConfigDict) -> Iterator[Case]:
-    """A chain of products dense and in blocks, by batch size; then one input that leaves at the first branch or late.
+    """A chain of dense or blockwise products by batch size; then one input with an early or a late exit.
 
     Args:
         config: `seed`, `width` and `depth` of the chain, `blocks`, `batches`.
@@ -38,7 +38,7 @@ def cases(config: ml_collections.ConfigDict) -> Iterator[Case]:
 
 
 def _thunk(fn: Callable, chain: Any, *args: Any) -> Callable:
-    # Closed over, as in a program for prediction: the places of units are constants then, and need no sorting.
+    # Closed over, as in a prediction program: the positions of units are then constants.
     compiled = jax.jit(functools.partial(fn, chain))
     return lambda: compiled(*args)
 

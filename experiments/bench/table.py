@@ -1,4 +1,4 @@
-"""A report as text: one line a contender, facts under each case, bars at the end."""
+"""A report as text: one line per contender, facts under each case, bars at the end."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -24,7 +24,7 @@ def render(report: Mapping[str, Any]) -> str:
 
 
 def timings(rows: Sequence[Mapping[str, Any]], facts: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """One line a contender: median, ratio to the baseline with its interval, rate.
+    """One line per contender: median, ratio to the baseline with its interval, rate.
 
     Args:
         rows: the rows of a report.
@@ -56,7 +56,7 @@ def timings(rows: Sequence[Mapping[str, Any]], facts: Mapping[str, Mapping[str, 
 
 
 def verdicts(bars: Sequence[Mapping[str, Any]]) -> list[str]:
-    """One line a bar: what was promised, what was measured.
+    """One line per bar: the target and the measurement.
 
     Args:
         bars: the bars of a report.

@@ -1,4 +1,4 @@
-"""Training as a thunk, dense or through a compression, for studies that time it."""
+"""Training steps as functions without arguments, dense or under a compression, for timing."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -49,12 +49,12 @@ def trainer(
     y: jax.Array,
     steps: int | None = None,
 ) -> Callable:
-    """A thunk that trains on with Adam at every call; buffers are donated, as in a training loop.
+    """A function that continues training with Adam at every call; buffers are donated, as in a training loop.
 
     Args:
         apply: function of parameters and images.
         params: start; copied.
-        compression: what acts in the training; a plain optimizer when None.
+        compression: compression of the training run; None for plain training.
         x: images.
         y: labels.
         steps: of a call, in one compiled loop; one step without a loop when None.

@@ -1,4 +1,4 @@
-"""What masks and fake quantization add to a training step of a small convolutional network."""
+"""Overhead of masks and fake quantization in a training step of a small convolutional network."""
 
 from collections.abc import Callable, Iterator
 
@@ -12,7 +12,7 @@ from experiments.bench.trainer import contenders
 
 METHODS: dict[str, Callable[[int], compressjax.Compression]] = {
     "masked": lambda steps: prune.gradual(0.9, begin=0, end=steps),
-    "masked anew every step": lambda steps: prune.gradual(0.9, begin=0, end=steps, every=1),
+    "masks updated every step": lambda steps: prune.gradual(0.9, begin=0, end=steps, every=1),
     "rigl": lambda steps: prune.rigl(0.9, jax.random.key(0), end=steps),
     "qat 4 bits": lambda steps: quant.fake_quant(bits=4),
     "qat 8 bits": lambda steps: quant.fake_quant(bits=8),

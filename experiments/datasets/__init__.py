@@ -1,4 +1,4 @@
-"""Data sets: tensorflow-datasets builders of our own (TensorFlow is never imported), loaded into plain arrays."""
+"""Data sets: our own tensorflow-datasets builders (TensorFlow is never imported), loaded into plain arrays."""
 
 from experiments.datasets._load import Dataset as Dataset
 from experiments.datasets._load import load as load

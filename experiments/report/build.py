@@ -9,7 +9,7 @@ import numpy as np
 from compressjax import artifact, core, interpret, measure
 from compressjax.recipe import Stored
 
-# What became of a leaf, in the words of the report.
+# Execution of a leaf, in the words of the report.
 RAN = {"dense": "materialized", "fallback": "materialized", "unused": "unused"}
 
 
@@ -28,8 +28,8 @@ def build(
         stages: facts by stage, in order; the first is the dense teacher.
         results: trees and predictions by stage.
         manifest: of the saved file.
-        reloaded: what the fresh process found.
-        predictions: what the fresh process predicted.
+        reloaded: results of the reloading process.
+        predictions: predictions of the reloading process.
         labels: of the test set.
         about: further top-level fields.
 
@@ -46,7 +46,7 @@ def build(
     }
     right = [guesses == labels for guesses in (dense["predictions"], predictions)]
     return {
-        # The dense network's: a stage may have made arrays smaller.
+        # Of the dense network: a stage may shrink arrays.
         "float32_bytes": first["float32_bytes"],
         "file_bytes": ledger.file_bytes,
         "ratio": first["float32_bytes"] / ledger.file_bytes,
@@ -86,7 +86,7 @@ def recovery(stages: Mapping[str, Mapping[str, Any]]) -> dict[str, Any] | None:
 def leaf_rows(
     manifest: artifact.Manifest, dense: Any, compressed: Any, explained: Sequence[Sequence[Any]]
 ) -> list[dict[str, Any]]:
-    """One row a leaf, and one for each part of the file that is no leaf; their bytes add up to the file's length.
+    """One row per leaf and per other part of the file; their bytes add up to the file's length.
 
     Args:
         manifest: of the file.
@@ -106,7 +106,7 @@ def leaf_rows(
         total=False,
     )
     for row in rows:
-        # JSON has no infinity; an exact leaf has no noise to speak of.
+        # JSON has no infinity; an exact leaf has no noise.
         row["sqnr_db"] = None if row["sqnr_db"] is None or math.isinf(row["sqnr_db"]) else row["sqnr_db"]
         row["execution"] = RAN.get(row["execution"], row["execution"])
     return rows

@@ -5,7 +5,7 @@ import html
 from typing import Any
 
 from experiments.plots import as_png, new_figure
-from experiments.report.tables import said, sheets
+from experiments.report.tables import sheets, version_text
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 70em; margin: 2em auto; padding: 0 1em; color: #222; }
@@ -40,7 +40,7 @@ def page(report: dict[str, Any]) -> str:
         parts.append(f"<h2>{sheet.title}</h2><table>{''.join(rows)}</table><p class=note>{html.escape(sheet.note)}</p>")
     parts.append(
         f"<p class=note>Made by <code>{html.escape(report['command'])}</code> with "
-        f"{html.escape(said(report['versions']))} on {html.escape(report['machine'])}.</p>"
+        f"{html.escape(version_text(report['versions']))} on {html.escape(report['machine'])}.</p>"
     )
     return (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(title)}</title>"
@@ -49,7 +49,7 @@ def page(report: dict[str, Any]) -> str:
 
 
 def plot_stages(report: dict[str, Any]) -> bytes:
-    """Test accuracy over file bytes, one point a stage.
+    """Test accuracy over file bytes, one point per stage.
 
     Args:
         report: what `build` returned.
@@ -63,7 +63,7 @@ def plot_stages(report: dict[str, Any]) -> bytes:
     scores = [100 * stage["accuracy"] for stage in report["stages"]]
     axes.plot(sizes, scores, "o-", color="#888", markerfacecolor="#1f6feb", markeredgecolor="#1f6feb")
     for i in range(len(sizes)):
-        # Numbers at changing heights: late stages lie close together.
+        # Numbers at alternating heights, because late stages are close together.
         axes.annotate(str(i + 1), (sizes[i], scores[i]), textcoords="offset points", ha="center",
                       xytext=(0, (8, -16, 20, -28)[i % 4]), fontsize=9)  # fmt: skip
     names = "   ".join(f"{i + 1} {stage['stage']}" for i, stage in enumerate(report["stages"]))

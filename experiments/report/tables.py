@@ -30,7 +30,7 @@ def sheets(report: dict[str, Any]) -> list[Sheet]:
 
 
 def show(report: dict[str, Any], console: Console) -> None:
-    """Prints the tables of leaves and the summary; stages were shown as they went.
+    """Prints the tables of leaves and the summary; stages are shown while they run.
 
     Args:
         report: what `build` returned.
@@ -69,15 +69,15 @@ def as_markdown(report: dict[str, Any]) -> str:
         ]
         lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in sheet.rows]
         parts.append("\n".join(lines) + (f"\n\n{sheet.note}" if sheet.note else "") + "\n")
-    parts.append(f"Made by `{report['command']}` with {said(report['versions'])} on {report['machine']}.\n")
+    parts.append(f"Made by `{report['command']}` with {version_text(report['versions'])} on {report['machine']}.\n")
     return "\n".join(parts)
 
 
-def said(versions: dict[str, str]) -> str:
-    """Versions as a phrase.
+def version_text(versions: dict[str, str]) -> str:
+    """Versions as text.
 
     Example:
-        >>> said({"jax": "1", "numpy": "2"})
+        >>> version_text({"jax": "1", "numpy": "2"})
         'jax 1, numpy 2'
     """
     return ", ".join(f"{name} {version}" for name, version in versions.items())

@@ -1,1 +1,1 @@
-"""Published figures, measured again: grids of trainings over seeds, and the paper's numbers beside ours."""
+"""Reproductions: grids of training runs over seeds, with the paper's figures next to ours."""

@@ -1,7 +1,7 @@
 """Runs a reproduction: `python -m experiments.reproduce --config=configs/gradual_fashion_mnist.py --workdir=DIR`.
 
-Every cell of the grid is a training whose result is written to `DIR/cells`; a run that was stopped goes on with the
-cells that are missing. `table.md` and `results.json` keep what is printed at the end, failures included.
+Every cell of the grid is a training run whose result is written to `DIR/cells`; an interrupted grid resumes with the
+missing cells. `table.md` and `results.json` hold the final table, missed targets included.
 """
 
 from experiments import app

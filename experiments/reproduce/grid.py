@@ -1,4 +1,4 @@
-"""A grid of cells (setting times seed), each run once and kept; then the table."""
+"""A grid of cells (setting times seed), each run once and stored; then the table."""
 
 import json
 import os
@@ -14,41 +14,36 @@ from experiments.view import make_console
 
 
 class Cell(NamedTuple):
-    """One training.
-
-    Attributes:
-        name: of the setting, as in the table: `"sparsity 0.9"`.
-        seed: of the run.
-    """
+    """One training run: the name of its setting, as in the table (`"sparsity 0.9"`), and its seed."""
 
     name: str
     seed: int
 
 
-class LabeledTrace(Protocol):
-    """What a module of this package offers."""
+class Study(Protocol):
+    """Interface of a module of this package."""
 
     def settings(self, config: Mapping[str, Any]) -> list[str]:
-        """Names of the grid's settings, in the order of the table; `dense` comes first where there is one."""
+        """Names of the grid's settings, in the order of the table; `dense`, if any, comes first."""
 
     def prepare(self, launch: app.Launch) -> Any:
-        """What all cells share: data, network."""
+        """Data and network that all cells share."""
 
     def run(self, shared: Any, config: Mapping[str, Any], name: str, seed: int) -> dict[str, float]:
         """Trains one cell and returns its figures, among them `error`, in percent."""
 
     def claims(self, config: Mapping[str, Any]) -> list[Claim]:
-        """What the paper says of the settings, and what is asked of ours."""
+        """The paper's figures and the targets of the settings."""
 
 
-STUDIES: dict[str, LabeledTrace] = {"pruned": pruned, "lottery": lottery, "splitting": splitting, "transfer": transfer}
+STUDIES: dict[str, Study] = {"pruned": pruned, "lottery": lottery, "splitting": splitting, "transfer": transfer}
 
 
 def reproduce(launch: app.Launch) -> None:
     """Runs all cells that are not on disk yet, then prints and writes the table.
 
     Args:
-        launch: config, folders and devices; the config has `study`, `seeds`, and what the study reads.
+        launch: config, folders and devices; the config has `study`, `seeds`, and the fields of the study.
 
     Raises:
         ValueError: when the study does not exist, or the folder holds cells of another config.

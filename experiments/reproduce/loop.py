@@ -1,4 +1,4 @@
-"""A plain training loop on data that lies on the device: Adam or SGD, seen through a compression."""
+"""A plain training loop on data on the device: Adam or SGD under a compression."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -17,14 +17,7 @@ Apply = Callable[[Any, jax.Array], jax.Array]
 
 
 class Data(NamedTuple):
-    """Inputs and labels of both splits.
-
-    Attributes:
-        train: `[n, ...]`.
-        train_labels: `[n]`.
-        test: `[m, ...]`.
-        test_labels: `[m]`.
-    """
+    """Inputs `[n, ...]` and labels `[n]` of the training and the test set."""
 
     train: jax.Array
     train_labels: jax.Array
@@ -33,13 +26,13 @@ class Data(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """Where a training ended.
+    """Result of a training run.
 
     Attributes:
-        params: dense parameters; what the network computes with is their view.
-        state: of the compression.
-        errors: test errors in percent, one an evaluation; the last belongs to `params`.
-        encoded: the tree with nodes.
+        params: Dense parameters; the network computes with their view.
+        state: State of the compression.
+        errors: Test errors in percent, one per evaluation; the last belongs to `params`.
+        encoded: The tree with nodes.
     """
 
     params: Any
@@ -55,16 +48,7 @@ def data_of(problem: Problem) -> Data:
 
 
 def test_error(apply: Apply, params: Any, data: Data) -> jax.Array:
-    """Per cent of the test set that a network gets wrong.
-
-    Args:
-        apply: `(params, inputs) -> logits`.
-        params: what the network computes with.
-        data: on the device.
-
-    Returns:
-        A number from 0 to 100.
-    """
+    """Percent of the test set that a network misclassifies."""
     return 100 * jnp.mean(jnp.argmax(apply(params, data.test), -1) != data.test_labels)
 
 
@@ -78,26 +62,25 @@ def train(
     compression: core.Compression | None = None,
     loss: Callable[[Any, jax.Array, jax.Array], jax.Array] | None = None,
 ) -> Trained:
-    """Trains for a number of steps and measures the test error now and then.
+    """Trains for a number of steps and measures the test error after each chunk.
 
     Args:
         apply: `(params, inputs) -> logits`.
-        params: start.
-        data: on the device.
-        settings: `steps`, `batch`, `learning_rate`, `cosine` (whether the rate falls), `restart` (part
-            of the training after which it falls anew; 0 or no field for never), `momentum` (SGD with that much
-            of it; Adam when 0 or without the field), `weight_decay` (of SGD, added to the gradient), `chunk` (steps
-            between two evaluations), `scan` (whether a chunk is one compiled loop, in which XLA's CPU convolutions are
-            slow).
-        seed: of the order of the data.
-        compression: what acts in the training; none when None.
-        loss: `(params, inputs, labels) -> loss`; the cross-entropy when None.
+        params: Initial parameters.
+        data: Data on the device.
+        settings: `steps`, `batch`, `learning_rate`, `cosine` (whether the rate decays), `restart` (fraction of the
+            training run after which the decay restarts; 0 or absent for never), `momentum` (of SGD; Adam if 0 or
+            absent), `weight_decay` (of SGD, added to the gradient), `chunk` (steps between evaluations), `scan`
+            (whether a chunk is one compiled loop, in which XLA's CPU convolutions are slow).
+        seed: Seed of the order of the data.
+        compression: Compression in the training run; None for plain training.
+        loss: `(params, inputs, labels) -> loss`; the cross-entropy if None.
 
     Returns:
-        The end.
+        The result.
 
     Raises:
-        ValueError: when the number of steps is no multiple of the chunk.
+        ValueError: If `steps` is not a multiple of `chunk`.
     """
     steps, chunk = settings["steps"], settings["chunk"]
     if steps % chunk:
@@ -145,8 +128,8 @@ def _chunk(
 def _step(
     loss: Callable, compression: core.Compression, tx: Any, params: Any, state: Any, x: Any, y: Any, row: Any
 ) -> tuple[Any, Any]:
-    def seen(params: Any) -> jax.Array:
+    def viewed_loss(params: Any) -> jax.Array:
         return loss(compression.view(params, state.compression), x[row], y[row])
 
-    updates, state = tx.update(jax.grad(seen)(params), state, params)
+    updates, state = tx.update(jax.grad(viewed_loss)(params), state, params)
     return optax.apply_updates(params, updates), state

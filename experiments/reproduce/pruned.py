@@ -1,4 +1,4 @@
-"""One network, trained under one method after another at one sparsity after another, beside the dense one."""
+"""One network trained by several methods at several sparsities, next to the dense network."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,13 +15,13 @@ from experiments.stages import makers
 
 
 def settings(config: Mapping[str, Any]) -> list[str]:
-    """`dense`, then every method at every sparsity: `"snip 0.9"`; where there are no sparsities, the methods alone."""
+    """`dense`, then every method at every sparsity: `"snip 0.9"`; without sparsities, the methods."""
     names = [name for name, _ in config["methods"]]
     return ["dense", *([f"{name} {sparsity}" for sparsity in config["sparsities"] for name in names] or names)]
 
 
 def prepare(launch: app.Launch) -> Problem:
-    """Data and network; a method that is not what it should be is refused here."""
+    """Data and network; refuses bad methods."""
     problem = make_problem({**launch.config, "seed": 0}, launch.data_cache, launch.mesh)
     for name in settings(launch.config)[1:]:
         method(problem, launch.config, name)
@@ -29,7 +29,7 @@ def prepare(launch: app.Launch) -> Problem:
 
 
 def method(problem: Problem, config: Mapping[str, Any], name: str) -> recipe.Planned:
-    """The method of a cell; all of its functions that take a `sparsity` get the cell's.
+    """The method of a cell; all its functions with an argument `sparsity` get the cell's.
 
     Args:
         problem: network and data.
@@ -44,15 +44,15 @@ def method(problem: Problem, config: Mapping[str, Any], name: str) -> recipe.Pla
 
 
 def planned(problem: Problem, methods: Any, label: str, sparsity: float | None, steps: int) -> recipe.Planned:
-    """One of a study's methods as a stage of a training with so many steps."""
+    """A method of a study as a stage with a training run of `steps` steps."""
     given = makers(problem) | ({} if sparsity is None else {"sparsity": lambda: sparsity})
-    name, said = dict(methods)[label]
-    stages = [(name, {"label": label, **said, "train": {}})]
+    name, settings = dict(methods)[label]
+    stages = [(name, {"label": label, **settings, "train": {}})]
     return recipe.plan(stages, jax.eval_shape(problem.initial_params), steps=lambda _: steps, given=given)[0]
 
 
 def run(shared: Problem, config: Mapping[str, Any], name: str, seed: int) -> dict[str, float]:
-    """Draws one network and trains it under one method."""
+    """Initializes one network and trains it under one method."""
     problem = shared._replace(seed=seed)
     params = problem.initial_params()
     compression = None if name == "dense" else method(problem, config, name).start(params).compression
@@ -61,7 +61,7 @@ def run(shared: Problem, config: Mapping[str, Any], name: str, seed: int) -> dic
 
 
 def figures(encoded: Any, units: bool) -> dict[str, float]:
-    """Zeros in percent over the masked leaves, what the thinnest of them keeps, and which units are left.
+    """Percent of zeros over the masked leaves, percent kept in the sparsest one, and the remaining units.
 
     Args:
         encoded: the tree with nodes.
@@ -85,6 +85,6 @@ def _units(mask: np.ndarray) -> int:
 
 
 def claims(config: Mapping[str, Any]) -> list[Claim]:
-    """What the config asks of the settings that are run."""
+    """The config's targets for the settings of the grid."""
     names = {*settings(config), ""}
     return [claim for claim in (Claim(*row) for row in config["asked"]) if {claim.name, claim.against} <= names]

@@ -1,4 +1,4 @@
-"""One network turned into several: hidden layers split into blocks, or branches at which easy inputs leave."""
+"""One network split into several: hidden layers in blocks, or branches at which easy inputs exit."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ from experiments.reproduce.table import Claim
 
 
 def settings(config: Mapping[str, Any]) -> list[str]:
-    """`dense`, the network in several blocks, once with a penalty before and once without, and early exits."""
+    """`dense`, the network in blocks with and without a penalty before the split, and early exits."""
     arms = [f"{kind} {blocks}" for blocks in config["blocks"] for kind in ("learned split", "late split")]
     return ["dense", *arms, "exits"]
 
@@ -26,7 +26,7 @@ def prepare(launch: app.Launch) -> Problem:
 
 
 def run(shared: Problem, config: Mapping[str, Any], name: str, seed: int) -> dict[str, float]:
-    """Trains one network, and what becomes of it."""
+    """Trains one network, then splits it or adds exits."""
     problem = shared._replace(seed=seed)
     if name == "exits":
         return _exits(problem, config, seed)
@@ -38,13 +38,13 @@ def run(shared: Problem, config: Mapping[str, Any], name: str, seed: int) -> dic
 
 
 def claims(config: Mapping[str, Any]) -> list[Claim]:
-    """Splits that were learned against those that come too late, and exits against the whole network."""
+    """Learned splits against splits after training, and exits against the whole network."""
     rows = [Claim(f"learned split {b}", f"late split {b}", None, 0.0) for b in config["blocks"]]
     return [*rows, Claim("exits", "dense", None, config["points"])]
 
 
 def _split(problem: Problem, config: Mapping[str, Any], seed: int, blocks: int, strength: float) -> dict[str, float]:
-    """All layers but the last in blocks; trained toward them, cut, and trained further."""
+    """All layers but the last in blocks: trained toward them, split, and fine-tuned."""
     names = [f"Dense_{i}" for i in range(len(config["model"]["settings"]["widths"]))]
     params, data = problem.initial_params(), data_of(problem)
     widths = [params[names[0]]["kernel"].shape[0], *(params[name]["kernel"].shape[1] for name in names)]
@@ -78,7 +78,7 @@ def _inside(part: tensors.BlockDiagonal) -> jax.Array:
 
 
 def _exits(problem: Problem, config: Mapping[str, Any], seed: int) -> dict[str, float]:
-    """A branch after every hidden layer but the last; thresholds are chosen on training images that were held out."""
+    """A branch after every hidden layer but the last; thresholds are chosen on held-out training images."""
     params, data, held = problem.initial_params(), data_of(problem), config["held_out"]
     names, keys = list(params), jax.random.split(problem.key("branches"), len(params))
     classes = problem.data.classes
@@ -88,7 +88,7 @@ def _exits(problem: Problem, config: Mapping[str, Any], seed: int) -> dict[str, 
     }
 
     def outputs(tree: Any, x: jax.Array) -> list[jax.Array]:
-        """Logits of every branch, the last one's being the network's own."""
+        """Logits of every branch; the last branch is the network itself."""
         found, h = [], ((x.astype(jnp.float32) - problem.data.mean) / problem.data.std).reshape(x.shape[0], -1)
         for name in names[:-1]:
             h = jax.nn.relu(h @ tree["net"][name]["kernel"] + tree["net"][name]["bias"])
@@ -103,13 +103,13 @@ def _exits(problem: Problem, config: Mapping[str, Any], seed: int) -> dict[str, 
     start = {"net": params, "branches": branches}
     tree = train(lambda t, x: outputs(t, x)[-1], start, rest, config, seed=seed, loss=loss).params
     sizes = [params[name]["kernel"].size for name in names]
-    # An input has run all branches up to the one where it leaves.
+    # An input runs all branches up to its exit.
     tried = np.cumsum([branch.size for branch in branches.values()])
     costs = [*(np.cumsum(sizes)[: len(tried)] + tried).tolist(), int(sum(sizes) + tried[-1])]
     chosen = structure.choose_exits(jax.jit(outputs)(tree, data.train[:held]), data.train_labels[:held], costs)
-    seen, open_ = jax.jit(outputs)(tree, data.test), np.ones(len(data.test_labels), bool)
+    logits_by_branch, open_ = jax.jit(outputs)(tree, data.test), np.ones(len(data.test_labels), bool)
     wrong, cost = 0, 0.0
-    for logits, threshold, price in zip(seen, chosen.thresholds, costs, strict=True):
+    for logits, threshold, price in zip(logits_by_branch, chosen.thresholds, costs, strict=True):
         leaves = open_ & (np.asarray(jax.nn.softmax(logits).max(-1)) >= threshold)
         wrong += int((np.asarray(logits.argmax(-1)) != np.asarray(data.test_labels))[leaves].sum())
         cost, open_ = cost + float(leaves.mean()) * price, open_ & ~leaves

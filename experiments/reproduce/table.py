@@ -1,4 +1,4 @@
-"""Results of a grid beside what a paper says."""
+"""Results of a grid next to a paper's figures."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -6,15 +6,15 @@ from typing import Any, NamedTuple
 
 
 class Claim(NamedTuple):
-    """What is asked of one setting, or of the difference between two.
+    """A target for one setting, or for the difference between two.
 
     Attributes:
-        name: of the setting.
-        against: of the setting to compare with; empty for the figure itself.
-        low: least value of the mean (of the difference) in points that meets the claim, or None.
-        high: greatest such value, or None.
-        paper: the paper's own figure, as text.
-        figure: which of the figures it speaks of.
+        name: Name of the setting.
+        against: Setting to compare with; empty for the figure itself.
+        low: Least mean (of the difference) in points that meets the target, or None.
+        high: Greatest such mean, or None.
+        paper: The paper's own figure, as text.
+        figure: Name of the figure.
     """
 
     name: str
@@ -29,7 +29,7 @@ Results = Mapping[str, Mapping[int, Mapping[str, float]]]
 
 
 def render(results: Results, claims: Sequence[Claim], about: Mapping[str, Any]) -> str:
-    """Both tables as Markdown: every setting over the seeds, then every claim with what was found.
+    """Both tables as Markdown: every setting over the seeds, then every claim with its result.
 
     Args:
         results: `{setting: {seed: figures}}`; all figures of a setting have the same names.
@@ -49,7 +49,7 @@ def render(results: Results, claims: Sequence[Claim], about: Mapping[str, Any]) 
             row.append(spread(differences(results, name, "dense"), sign=True))
         lines.append(f"| {name} | {' | '.join(row)} |")
     if claims:
-        lines += ["", "| asked | of | ours | paper | |", "|---|---|---:|---:|---|"]
+        lines += ["", "| target | of | ours | paper | |", "|---|---|---:|---:|---|"]
         lines += [judged(results, claim) for claim in claims]
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     seeds = sorted({seed for runs in results.values() for seed in runs})
@@ -58,7 +58,7 @@ def render(results: Results, claims: Sequence[Claim], about: Mapping[str, Any]) 
 
 
 def differences(results: Results, name: str, other: str, figure: str = "error") -> list[float]:
-    """A figure of one setting less that of another, seed by seed."""
+    """Differences of a figure between two settings, per seed."""
     return [run[figure] - results[other][seed][figure] for seed, run in results[name].items()]
 
 
@@ -83,12 +83,12 @@ def judged(results: Results, claim: Claim) -> str:
         values = [run[claim.figure] for run in results[claim.name].values()]
     mean = statistics.fmean(values)
     met = (claim.low is None or mean >= claim.low) and (claim.high is None or mean <= claim.high)
-    asked = " and ".join(
+    target = " and ".join(
         f"{word} {bound:+.1f}" if claim.against else f"{word} {bound:.1f}"
         for word, bound in (("at least", claim.low), ("at most", claim.high))
         if bound is not None
     )
     of = f"{claim.name} - {claim.against}" if claim.against else claim.name
     of = of if claim.figure == "error" else f"{of}, {claim.figure}"
-    verdict = ("met" if met else "**missed**") if asked else ""
-    return f"| {asked or '–'} | {of} | {spread(values, sign=bool(claim.against))} | {claim.paper or '–'} | {verdict} |"
+    verdict = ("met" if met else "**missed**") if target else ""
+    return f"| {target or '–'} | {of} | {spread(values, sign=bool(claim.against))} | {claim.paper or '–'} | {verdict} |"

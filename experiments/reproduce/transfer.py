@@ -1,4 +1,4 @@
-"""Pruning while a network moves to another task: trained on some classes, pruned while it learns others."""
+"""Pruning during transfer: a network trained on some classes is pruned while it learns others."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ from experiments.reproduce.table import Claim
 
 
 class Shared(NamedTuple):
-    """Network, both tasks, and by seed the networks trained on the first one."""
+    """Network, both tasks, and by seed the networks trained on the first task."""
 
     problem: Problem
     apply: Callable
@@ -31,19 +31,19 @@ def settings(config: Mapping[str, Any]) -> list[str]:
 
 
 def prepare(launch: app.Launch) -> Shared:
-    """Data and network, which has one output for each class of a task."""
+    """Data and network, with one output per class of a task."""
     config = launch.config
     problem = make_problem({**config, "seed": 0}, launch.data_cache, launch.mesh)
     tasks = [_of_classes(data_of(problem), config[name]) for name in ("source", "target")]
     own = {**config["model"]["settings"], "classes": len(config["target"])}
     problem = problem._replace(model=models.create(config["model"]["name"], own))
     for name in settings(config)[1:]:
-        method(problem, config, name)  # what is wrong with it shows before anything trains
+        method(problem, config, name)  # refuses bad settings before training
     return Shared(problem, standardized_apply(problem.model, problem.data.mean, problem.data.std), *tasks, {})
 
 
 def run(shared: Shared, config: Mapping[str, Any], name: str, seed: int) -> dict[str, float]:
-    """Goes on from the first task's weights under a fresh last layer."""
+    """Continues from the first task's weights with a new last layer."""
     if seed not in shared.trained:
         start = shared.problem._replace(seed=seed).initial_params()
         shared.trained[seed] = train(shared.apply, start, shared.source, config["pretraining"], seed=seed).params
@@ -55,14 +55,14 @@ def run(shared: Shared, config: Mapping[str, Any], name: str, seed: int) -> dict
 
 
 def claims(config: Mapping[str, Any]) -> list[Claim]:
-    """Movement against magnitude, where the paper has one ahead or the other."""
+    """Movement against magnitude, at densities where the paper ranks them."""
     few = [Claim(f"movement {d}", f"magnitude {d}", None, 0.0) for d in config["densities"] if d <= 0.05]
     many = [Claim(f"movement {d}", f"magnitude {d}", 0.0, None) for d in config["densities"] if d >= 0.5]
     return few + many
 
 
 def method(problem: Problem, config: Mapping[str, Any], name: str) -> recipe.Planned:
-    """The method of a cell, whose name says the density."""
+    """The method of a cell, with the density in its name."""
     label, density = name.split()
     return planned(problem, config["methods"], label, 1 - float(density), config["tuning"]["steps"])
 
@@ -72,7 +72,7 @@ def _last(params: Mapping[str, Any]) -> str:
 
 
 def _of_classes(data: Data, classes: tuple[int, ...]) -> Data:
-    """The examples of some classes, which are counted anew."""
+    """The examples of some classes, relabeled from 0."""
     parts: list[jax.Array] = []
     for x, y in ((data.train, data.train_labels), (data.test, data.test_labels)):
         rows = np.flatnonzero(np.isin(np.asarray(y), classes))

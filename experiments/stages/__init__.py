@@ -1,4 +1,4 @@
-"""The stages of a config as stages that the engine runs: methods by their dotted names, and five drivers."""
+"""The stages of a config as stages for the engine: methods by their dotted names, and five drivers."""
 
 from experiments.stages.build import build, makers
 from experiments.stages.execute import execute

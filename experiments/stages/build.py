@@ -21,7 +21,7 @@ DRIVERS: dict[str, Callable[..., tuple[Any, dict[str, Any]]]] = {"factorize": fa
 
 
 def build(problem: Problem, config: Mapping[str, Any]) -> list[Stage]:
-    """The stages that a config asks for, in order.
+    """The stages of a config, in order.
 
     Args:
         problem: network and data.
@@ -29,7 +29,7 @@ def build(problem: Problem, config: Mapping[str, Any]) -> list[Stage]:
             labels of stages to leave out.
 
     Returns:
-        The stages. Settings, and so places in the cache, name what all of them share.
+        The stages. Their settings, and so their cache keys, include the model, the seed and the devices.
 
     Raises:
         ValueError: when a name, a setting, a selector or the order is wrong.
@@ -60,7 +60,7 @@ def build(problem: Problem, config: Mapping[str, Any]) -> list[Stage]:
 
 
 def makers(problem: Problem) -> dict[str, Callable[..., Any]]:
-    """What methods read that a config cannot hold, see `recipe.make`.
+    """Makers of arguments that a config cannot hold, see `recipe.make`.
 
     Args:
         problem: network and data.
@@ -71,7 +71,7 @@ def makers(problem: Problem) -> dict[str, Callable[..., Any]]:
     labels = problem.data.train_labels
 
     def batches(order: str = "batches", examples: int = 128, per_class: int = 0) -> list[tuple[jax.Array, jax.Array]]:
-        """One batch of training examples, drawn in an order of that name; `per_class` of every class where asked."""
+        """One batch of training examples in the order of that name; if given, `per_class` of every class."""
         count = len(labels) if per_class else examples
         rows = batch_indices(problem.seed, order, 0, 1, count, len(labels))[0]
         if per_class:
@@ -87,7 +87,7 @@ def makers(problem: Problem) -> dict[str, Callable[..., Any]]:
         "key": problem.key,
         "loss": lambda temperature=1.0: cross_entropy(problem.apply, temperature),
         "batches": batches,
-        # Not standardized: ones would not stay ones.
+        # Not standardized, so that ones remain ones.
         "forward": lambda: lambda params, images: problem.model.apply(as_variables(params), images),
         "inputs": inputs,
         "examples": lambda: len(labels),
@@ -102,7 +102,7 @@ def at_once(problem: Problem, stage: recipe.Planned) -> Stage:
         stage: from `recipe.plan`.
 
     Returns:
-        The stage; it raises `ValueError` when it changes nothing, but for drivers that say why.
+        The stage; it raises `ValueError` if it changes nothing (drivers report the reason instead).
     """
 
     def start(previous: Previous) -> tuple[Any, Any]:
@@ -123,6 +123,6 @@ def at_once(problem: Problem, stage: recipe.Planned) -> Stage:
 
 def _check(stage: recipe.Planned) -> None:
     if stage.name == "distill" and not stage.settings["train"]["soft"]:
-        raise ValueError(f"stage {stage.label}: distill learns from the teacher; give `soft`, the weight of its part")
+        raise ValueError(f"stage {stage.label}: distill needs `soft`, the weight of the teacher's loss")
     if stage.stats is not None and (set(stage.stats) != {"examples"} or not stage.stats["examples"] > 0):
         raise ValueError(f"stage {stage.label}: stats={stage.stats!r} must say how many, as in {{'examples': 1024}}")

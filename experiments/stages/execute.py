@@ -1,4 +1,4 @@
-"""Runs stages in order, showing and writing what happens."""
+"""Runs stages in order, and shows and writes their events."""
 
 import time
 from typing import Any
@@ -12,7 +12,7 @@ from experiments.writers import Writers
 def execute(
     stages: list[recipe.Stage], cache: str, problem: Problem, view: View, writers: Writers | None = None
 ) -> tuple[dict[str, dict[str, Any]], dict[str, recipe.Stored]]:
-    """Runs stages from the last checkpoint that is still valid.
+    """Runs stages from the last valid checkpoint.
 
     Args:
         stages: in order.

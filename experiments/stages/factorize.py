@@ -1,4 +1,4 @@
-"""Driver `factorize`: a kernel becomes a product of two factors where that is smaller and the network bears it."""
+"""Driver `factorize`: replaces kernels by two factors if that saves bits and keeps the accuracy."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ import numpy as np
 from compressjax import core, lowrank
 from experiments.problem import Problem, predict
 
-# Training examples that accuracy is asked of; the test set has no say in any choice.
+# Training examples on which accuracy is measured; no choice reads the test set.
 EXAMPLES = 2000
 
 
@@ -24,29 +24,29 @@ def factorize(
     margin: float = 0.75,
     bits: float = 4.0,
 ) -> tuple[Any, dict[str, Any]]:
-    """Tries budgets for each kernel in turn, from the smallest, and takes the first that pays and that is borne.
+    """Tries ascending budgets for each kernel and takes the first that saves enough bits and keeps the accuracy.
 
-    The factors must need at most `margin` of the bits that the kernel needs now, and accuracy on training examples may
-    fall by no more than `tolerance`. Later stages train the factors, so the tolerance may be generous.
+    The factors may need at most `margin` of the kernel's present bits. The accuracy on training examples may fall by at
+    most `tolerance`; later stages train the factors, so it may be generous.
 
     Args:
-        problem: network and data.
-        tree: parameters, with or without nodes.
-        select: pattern of kernels to try.
-        budgets: fractions of the dense parameter count, ascending.
-        tolerance: points of training accuracy.
-        margin: fraction of the bits.
-        bits: what a stored value will take in the file.
+        problem: Network and data.
+        tree: Parameters, with or without nodes.
+        select: Pattern of kernels to try.
+        budgets: Fractions of the dense parameter count, ascending.
+        tolerance: Points of training accuracy.
+        margin: Fraction of the bits.
+        bits: Bits per stored value in the file.
 
     Returns:
-        The tree, with `LowRank` nodes where they pay; and `notes`: what was decided for each kernel.
+        The tree, with `LowRank` nodes where they pay off, and `notes`: the decision for each kernel.
 
     Raises:
-        ValueError: when the pattern matches nothing.
+        ValueError: If the pattern matches nothing.
     """
     chosen = [path for path, x in core.nodes(tree).items() if core.matches(select, path, x)]
     if not chosen:
-        raise ValueError(f"factorize: select={select!r} matches none of {sorted(core.nodes(tree))}; mend it")
+        raise ValueError(f"factorize: select={select!r} matches none of {sorted(core.nodes(tree))}; fix it")
     notes = []
     for path in chosen:
         tree, note = _decide(problem, tree, path, tuple(budgets), tolerance, margin, bits)
@@ -71,10 +71,10 @@ def _decide(
         before = _training_accuracy(problem, tree) if before is None else before
         candidate = replace(tree, path, factors)
         lost = 100 * (before - _training_accuracy(problem, candidate))
-        said = f"rank {factors.rank} takes {needed / 8:,.0f} bytes for {now / 8:,.0f} and costs {lost:.1f} points"
+        result = f"rank {factors.rank} takes {needed / 8:,.0f} bytes for {now / 8:,.0f} and costs {lost:.1f} points"
         if lost <= tolerance:
-            return candidate, f"{path}: {'; '.join([*tried, said])}: factorized"
-        tried.append(said)
+            return candidate, f"{path}: {'; '.join([*tried, result])}: factorized"
+        tried.append(result)
     return tree, f"{path}: {'; '.join(tried)}: kept"
 
 
@@ -85,16 +85,7 @@ def _training_accuracy(problem: Problem, tree: Any) -> float:
 
 
 def stored_bits(dense: np.ndarray, bits: float) -> float:
-    """Bits of a kernel in the file: its non-zero values, and the entropy of where they are.
-
-    .. math:: n_1 b + N h(n_1 / N)
-
-    Args:
-        dense: the kernel.
-        bits: of a stored value.
-
-    Returns:
-        The number of bits.
+    """Bits of a kernel in the file: its nonzero values and the entropy of their positions, `n_1 b + N h(n_1 / N)`.
 
     Example:
         >>> stored_bits(np.array([1.0, 0.0]), 4)
@@ -106,15 +97,7 @@ def stored_bits(dense: np.ndarray, bits: float) -> float:
 
 
 def replace(tree: Any, path: str, node: Any) -> Any:
-    """The tree with another node at a path.
-
-    Args:
-        tree: nested dicts.
-        path: of a leaf.
-        node: what takes its place.
-
-    Returns:
-        A new tree.
+    """The tree, nested dicts, with another node at a path.
 
     Example:
         >>> replace({"a": {"b": 1, "c": 2}}, "a/b", 3)

@@ -1,4 +1,4 @@
-"""What is recorded at the end of every stage, and what stages read of those before them."""
+"""Facts recorded at the end of every stage, and what stages read from earlier ones."""
 
 import os
 import tempfile
@@ -15,12 +15,12 @@ from experiments.problem import Problem, assess, predict
 
 
 def conclude(problem: Problem, tree: Any, **extra: Any) -> Stored:
-    """A stage's result: its tree, the test predictions, and the facts that tables show.
+    """Result of a stage: its tree, the test predictions, and the facts for tables.
 
     Args:
-        problem: network and data.
-        tree: parameters, with or without nodes.
-        **extra: further JSON facts.
+        problem: Network and data.
+        tree: Parameters, with or without nodes.
+        **extra: More JSON facts.
 
     Returns:
         The result; its tree has the keys `params` and `predictions`.
@@ -32,14 +32,7 @@ def conclude(problem: Problem, tree: Any, **extra: Any) -> Stored:
 
 
 def sizes(tree: Any) -> dict[str, Any]:
-    """Bytes of a tree as float32, packed and as a file, and the fraction of its entries that are not zero.
-
-    Args:
-        tree: parameters, with or without nodes.
-
-    Returns:
-        `float32_bytes`, `packed_bytes`, `file_bytes` and `density`.
-    """
+    """Bytes of a tree as float32, packed and as a file, and its fraction of nonzero entries."""
     dense = [np.asarray(x) for x in jax.tree.leaves(core.materialize(tree))]
     entries = sum(x.size for x in dense)
     with tempfile.TemporaryDirectory() as folder:
@@ -55,19 +48,19 @@ def sizes(tree: Any) -> dict[str, Any]:
 
 
 def last_tree(previous: Previous) -> Any:
-    """The tree that the latest stage left."""
+    """The tree after the latest stage."""
     return list(previous.values())[-1].tree["params"]
 
 
 def problem_at(problem: Problem, previous: Previous) -> Problem:
-    """The problem with the network that the latest stage left, which `shrink` makes smaller."""
+    """The problem with the network of the latest stage, which `shrink` changes."""
     if not previous:
         return problem
     return problem._replace(model=models.create(**list(previous.values())[-1].facts["network"]))
 
 
 def observed(problem: Problem, stats: Mapping[str, Any] | None, tree: Any) -> Any:
-    """Statistics of a network on its first training images, as many as a stage's `stats` says; None without."""
+    """Statistics of a network on its first training images, as many as `stats` gives; None without `stats`."""
     if stats is None:
         return None
     return jax.jit(observe(problem.apply))(core.materialize(tree), problem.images[: stats["examples"]])[1]

@@ -1,4 +1,4 @@
-"""Driver `shrink`: channels and units are cut out, and the network is the smaller one from then on."""
+"""Driver `shrink`: removes channels and units; later stages use the smaller network."""
 
 from typing import Any
 
@@ -15,27 +15,27 @@ EXAMPLES = 64
 def shrink(
     problem: Problem, tree: Any, *, keep: float = 0.5, saliency: str = "l1", round_to: int = 1
 ) -> tuple[Any, dict[str, Any]]:
-    """Cuts a network, checked against zeros in its weights, and finds the widths of the module that runs it.
+    """Shrinks a network, checks it against zeros in its weights, and finds the widths of the smaller module.
 
     Args:
-        problem: network and data.
-        tree: dense parameters, or all collections.
-        keep: fraction of the units of every group.
-        saliency: name of what ranks units, see `structure.shrink`.
-        round_to: numbers of units are multiples of this.
+        problem: Network and data.
+        tree: Dense parameters, or all collections.
+        keep: Fraction of the units to keep in every group.
+        saliency: Name of the saliency of units, see `structure.shrink`.
+        round_to: Numbers of units are multiples of this.
 
     Returns:
         Smaller arrays; and facts, among them `network`.
 
     Raises:
-        ValueError: when nothing was cut.
+        ValueError: If nothing was removed.
     """
     images = jnp.asarray(problem.data.train_images[:EXAMPLES], jnp.float32)
     example = (images - problem.data.mean) / problem.data.std
     variables = jax.tree.map(jnp.asarray, as_variables(tree))
     small = structure.shrink(problem.model.apply, variables, example, keep=keep, saliency=saliency, round_to=round_to)
     if small.before.parameters == small.after.parameters:
-        raise ValueError(f"shrink cut nothing with keep={keep} and round_to={round_to}; lower them or leave it out")
+        raise ValueError(f"shrink removed nothing with keep={keep} and round_to={round_to}; lower them or leave it out")
     expected = jax.jit(small.fn)(small.params, example)
     network = modules.resize(problem.model, small.params, example, expected=expected, tolerance=1e-4)
     facts = {

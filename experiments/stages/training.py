@@ -1,4 +1,4 @@
-"""A stage that trains: chunks of steps, in one compiled scan where that is fast, seen through a compression."""
+"""A training stage: chunks of steps under a compression, each in one compiled scan where that is fast."""
 
 import functools
 import math
@@ -16,30 +16,30 @@ from experiments.datasets import batch_indices
 from experiments.problem import Problem
 from experiments.stages.facts import conclude, last_tree, observed, problem_at
 
-# Settings of a training, with what they are where a config says nothing.
+# Settings of a training run with their defaults.
 DEFAULTS: dict[str, Any] = {
     "epochs": 10.0,  # rounded up to whole chunks
     "batch": 128,
-    "learning_rate": 1e-3,  # falls along a cosine
-    "end_rate": 0.0,  # fraction of the rate that is left at the end
+    "learning_rate": 1e-3,  # with cosine decay
+    "end_rate": 0.0,  # fraction of the rate at the end
     "weight_decay": 0.0,  # decoupled, of Adam
     "optimizer": None,  # another optimizer: ("optax:sgd", {"momentum": 0.9}); None is Adam
     "chunk": 234,  # steps per compiled call
     "save_every": 2340,  # steps between checkpoints inside the stage
     "scan": True,  # False for networks with convolutions on a CPU
     "temperature": 4.0,  # of the distillation loss
-    "mixup": 0.0,  # largest weight of another image blended into each; 0 blends nothing
-    "soft": 0.0,  # weight of the teacher's part of the loss; 0 trains on labels alone
+    "mixup": 0.0,  # largest weight of another image blended into each; 0 for none
+    "soft": 0.0,  # weight of the teacher's loss; 0 trains on labels only
 }
 
 
 class Frozen(NamedTuple):
-    """Arrays that a training reads but never changes.
+    """Arrays that a training run reads but never changes.
 
     Attributes:
-        tree: where the trained values live; nodes keep their masks and codes here.
-        teacher: parameters of the first stage; None where nobody learns from them.
-        stats: statistics for methods that read them, or None.
+        tree: The tree of the trained values; nodes keep their masks and codes here.
+        teacher: Parameters of the first stage; None without distillation.
+        stats: Statistics for methods that read them, or None.
     """
 
     tree: Any
@@ -48,7 +48,7 @@ class Frozen(NamedTuple):
 
 
 class Context(NamedTuple):
-    """A training at work: the stage on its tree, the arrays, and the compiled chunk of steps."""
+    """A training run: the stage on its tree, the frozen arrays, and the compiled chunk of steps."""
 
     problem: Problem
     work: recipe.Work
@@ -57,11 +57,11 @@ class Context(NamedTuple):
 
 
 class State(NamedTuple):
-    """What a training changes.
+    """Everything that a training run changes.
 
     Attributes:
-        params: the tree while it is dense, `{value path: array}` once it has nodes.
-        optimizer: state of `core.as_optax`; the compression's state is inside.
+        params: The tree if it is dense, `{value path: array}` if it has nodes.
+        optimizer: State of `core.as_optax`, which holds the compression's state.
     """
 
     params: Any
@@ -80,7 +80,7 @@ def fit(problem: Problem, stage: recipe.Planned) -> Stage:
     """
     name, settings = stage.label, stage.train or {}
     count = count_steps(settings, len(problem.data.train_labels))
-    make_optimizer(settings, count)  # what is wrong with it shows before anything trains
+    make_optimizer(settings, count)  # refuses bad settings before training
 
     def start(previous: Previous) -> tuple[Context, State]:
         now = problem_at(problem, previous)
@@ -92,22 +92,22 @@ def fit(problem: Problem, stage: recipe.Planned) -> Stage:
         run = jax.jit(functools.partial(_scan, learn), donate_argnums=1)
         everywhere = jax.sharding.NamedSharding(problem.mesh, jax.sharding.PartitionSpec())
         frozen = Frozen(work.tree, teacher, observed(now, stage.stats, tree))
-        # Copies: a chunk gives its state's memory back, and the tree is read at every step.
+        # Copies: a chunk donates its state's memory, but the tree is read at every step.
         params = jax.tree.map(jnp.copy, work.params)
         frozen, state = jax.device_put((frozen, State(params, optimizer.init(params))), everywhere)
         return Context(now, work, frozen, run), state
 
     def advance(context: Context, state: State, first: int, count: int) -> tuple[State, dict[str, float]]:
         rows = batch_indices(problem.seed, name, first, count, settings["batch"], len(problem.data.train_labels))
-        # XLA runs convolutions inside loops on a CPU ten times slower than outside: such networks go step by step.
+        # On a CPU, XLA runs convolutions inside loops ten times slower than outside, so run such networks per step.
         steps = np.arange(first, first + count, dtype=np.int32)
         parts = [slice(None)] if settings["scan"] else [slice(i, i + 1) for i in range(count)]
-        seen = []
+        history = []
         for part in parts:
             batches = (steps[part], rows[part])
             state, metrics = context.run(context.frozen, state, batches, problem.images, problem.labels)
-            seen.append(metrics)
-        means = {key: float(np.mean([np.mean(metrics[key]) for metrics in seen])) for key in seen[0]}
+            history.append(metrics)
+        means = {key: float(np.mean([np.mean(metrics[key]) for metrics in history])) for key in history[0]}
         if not math.isfinite(means["loss"]):
             raise ValueError(
                 f"stage {name}: the loss became {means['loss']} between steps {first} and {first + count}; "
@@ -123,11 +123,11 @@ def fit(problem: Problem, stage: recipe.Planned) -> Stage:
 
 
 def count_steps(settings: Mapping[str, Any], examples: int) -> int:
-    """Steps of a stage: its epochs, rounded up to whole chunks so that one program serves them all.
+    """Steps of a stage: its epochs, rounded up to whole chunks, so that one compiled program runs all of them.
 
     Args:
-        settings: with `epochs`, `batch` and `chunk`.
-        examples: size of the training set.
+        settings: `epochs`, `batch` and `chunk`.
+        examples: Size of the training set.
 
     Returns:
         Number of steps.
@@ -141,15 +141,7 @@ def count_steps(settings: Mapping[str, Any], examples: int) -> int:
 
 
 def make_optimizer(settings: Mapping[str, Any], steps: int) -> optax.GradientTransformation:
-    """Adam with decoupled weight decay, or another optimizer, under a cosine schedule.
-
-    Args:
-        settings: with `learning_rate`, `end_rate`, `weight_decay` and `optimizer`.
-        steps: length of the schedule.
-
-    Returns:
-        The transformation.
-    """
+    """Adam with decoupled weight decay, or another optimizer, with a cosine schedule over `steps`."""
     schedule = optax.cosine_decay_schedule(settings["learning_rate"], max(steps, 1), settings["end_rate"])
     if settings["optimizer"]:
         return recipe.make(settings["optimizer"], given={"learning_rate": lambda: schedule}, where="optimizer")
@@ -205,16 +197,16 @@ def _step(
     return State(params, new), metrics
 
 
-def mix(key: jax.Array, images: jax.Array, labels: jax.Array, most: float) -> tuple[jax.Array, jax.Array]:
-    """Blends each example with its neighbor in the batch, so that a student also meets its teacher between the data.
+def mix(key: jax.Array, images: jax.Array, labels: jax.Array, limit: float) -> tuple[jax.Array, jax.Array]:
+    """Blends each example with its neighbor in the batch, so that distillation also covers inputs between the data.
 
-    .. math:: x = (1 - \\lambda) x_i + \\lambda x_{i+1}, \\quad \\lambda \\sim U(0, most)
+    .. math:: x = (1 - \\lambda) x_i + \\lambda x_{i+1}, \\quad \\lambda \\sim U(0, limit)
 
     Args:
         key: PRNG key.
         images: `[batch, height, width, channels]`.
         labels: `[batch, classes]`, probabilities.
-        most: largest weight of the neighbor, in (0, 1].
+        limit: Largest weight of the neighbor, in (0, 1].
 
     Returns:
         Blended images, float32, and labels.
@@ -226,20 +218,20 @@ def mix(key: jax.Array, images: jax.Array, labels: jax.Array, most: float) -> tu
 
     Source: mixup, Zhang et al., arXiv:1710.09412; with a teacher, Beyer et al., arXiv:2106.05237.
     """
-    weight = jax.random.uniform(key, (len(images), 1, 1, 1), maxval=most)
+    weight = jax.random.uniform(key, (len(images), 1, 1, 1), maxval=limit)
     blended = (1 - weight) * images.astype(jnp.float32) + weight * jnp.roll(images, 1, axis=0).astype(jnp.float32)
     flat = weight.reshape(-1, 1)
     return blended, (1 - flat) * labels + flat * jnp.roll(labels, 1, axis=0)
 
 
 def objective(logits: jax.Array, labels: jax.Array, target: jax.Array | None, settings: Mapping[str, Any]) -> jax.Array:
-    """Cross-entropy, mixed with Hinton's distillation loss where there is a teacher.
+    """Cross-entropy, mixed with Hinton's distillation loss if there is a teacher.
 
     Args:
         logits: `[batch, classes]`.
         labels: `[batch]`, or probabilities `[batch, classes]`.
-        target: the teacher's logits, or `None`.
-        settings: with `temperature` and `soft`.
+        target: Logits of the teacher, or `None`.
+        settings: `temperature` and `soft`.
 
     Returns:
         The mean loss.

@@ -117,7 +117,7 @@ def test_the_machine_is_json():
 
 
 def test_configs_of_bars_name_cases_of_the_full_study():
-    """The bars of the int8 study speak of shapes that the study has."""
+    """The bars of the int8 study match its shapes."""
     config = bench_int8.get_config()
     assert (4096, 4096) in config.dense.shapes
     assert {1, 64} <= set(config.dense.rows)

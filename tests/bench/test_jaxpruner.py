@@ -1,4 +1,4 @@
-"""RigL and SET with biases under optimizers that jaxpruner crashes on; the recorded run lies in its folder."""
+"""RigL and SET with biases under optimizers on which jaxpruner crashes; its folder has the recorded run."""
 
 import importlib.util
 import pathlib

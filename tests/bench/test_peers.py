@@ -69,7 +69,7 @@ def test_qwix_has_the_same_codes_and_scales(draw):
 @pytest.mark.loose
 @pytest.mark.parametrize("rows", [1, 8, 33])
 def test_qwix_has_the_same_integer_product(draw, rows):
-    """With its codes and scales in our node, what is left is how activations are rounded."""
+    """With its codes and scales in our node, only the rounding of activations differs."""
     theirs = adapter("qwix")
     kernel = jnp.asarray(draw.normal(size=(256, 48)), jnp.float32)
     x = jnp.asarray(draw.normal(size=(rows, 256)), jnp.float32)

@@ -1,4 +1,4 @@
-"""Every study runs in its smoke form and leaves a complete report."""
+"""Every study runs in its smoke form and writes a complete report."""
 
 import importlib
 import json

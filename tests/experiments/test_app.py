@@ -1,4 +1,4 @@
-"""What launchers share: how they end, and how they name themselves."""
+"""Shared parts of launchers: exit codes and command lines."""
 
 import copy
 import subprocess

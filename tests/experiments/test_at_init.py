@@ -1,4 +1,4 @@
-"""Pruning before training: masks keep what they should, and the study runs end to end on the digits."""
+"""Pruning before training: the right masks, and the study end to end on the digits."""
 
 import jax
 import numpy as np
@@ -61,7 +61,7 @@ def test_runs_and_says_what_was_asked(config, data_cache, tmp_path):
 def test_a_bad_method_is_refused_before_anything_trains(config, data_cache, tmp_path):
     config = {**config, "methods": (("magic", ("prune.one_shot", {"saliency": ("saliency.magic", {})})),)}
     launch = app.Launch(config, str(tmp_path), str(tmp_path / "cache"), data_cache, app.make_mesh(1))
-    with pytest.raises(ValueError, match=r"\(magic\).*saliency.magic is no public function"):
+    with pytest.raises(ValueError, match=r"\(magic\).*saliency.magic is not a public function"):
         pruned.prepare(launch)
 
 

@@ -59,7 +59,7 @@ def test_ledger_adds_up_to_the_byte(report):
 
 
 def test_accuracy_is_that_of_the_file(report, problem, workdir):
-    """The numbers of the fresh process, computed here from the file by dense NumPy arithmetic."""
+    """The results of the reloading process, recomputed from the file with dense NumPy arithmetic."""
     tree = artifact.load(workdir / "model.cjx").tree
     data = problem.data
     dense = {
@@ -121,7 +121,7 @@ def test_another_config_is_refused(workdir, flags):
 
 @pytest.fixture
 def interruptible():
-    """A shell starts what runs in the background with interrupts ignored, which children of the suite would inherit."""
+    """A shell ignores interrupts in background jobs, and child processes of the suite would inherit this."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)

@@ -1,4 +1,4 @@
-"""Networks have the shapes and parameter counts that papers quote."""
+"""Networks have the shapes and parameter counts of the papers."""
 
 import jax
 import jax.numpy as jnp

@@ -30,7 +30,7 @@ def written(data_cache, tmp_path_factory):
 
 
 class Trained:
-    """The network that was pruned, read from the run's own cache, and what NumPy makes of it in double precision."""
+    """The pruned network from the run's cache, in double precision in NumPy."""
 
     def __init__(self, written, data_cache):
         folder, config = written
@@ -47,7 +47,7 @@ class Trained:
         self.y, self.test_y = np.asarray(data.train_labels[:count]), np.asarray(data.test_labels)
 
     def inputs(self, kernels, x):
-        """What every layer reads, and the logits."""
+        """The input of every layer, and the logits."""
         found = [x]
         for i, (w, b) in enumerate(zip(kernels, self.biases, strict=True)):
             x = x @ w + b
@@ -78,7 +78,7 @@ def rows_of(place):
 
 
 def removed(scores, sparsity):
-    """Where the smallest entries lie, as many as the sparsity says."""
+    """Positions of the smallest entries, as many as the sparsity requires."""
     order = np.argsort(np.abs(scores).ravel(), kind="stable")
     gone = np.zeros(scores.size, bool)
     gone[order[: round(sparsity * scores.size)]] = True

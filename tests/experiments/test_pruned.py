@@ -1,4 +1,4 @@
-"""Networks trained under one method after another: methods keep what they should, figures count what is there."""
+"""Networks trained under several methods: the right masks, and the right figures."""
 
 import jax
 import jax.numpy as jnp

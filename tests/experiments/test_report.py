@@ -1,4 +1,4 @@
-"""The report says the same numbers in every form."""
+"""The report has the same numbers in every form."""
 
 import copy
 

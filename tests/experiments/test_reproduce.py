@@ -1,4 +1,4 @@
-"""Grids of trainings: what is claimed is judged, what was trained is read again, tickets are what they should be."""
+"""Grids of training runs: claims, stored cells and tickets."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The residual network: what its fields say is what its arrays have."""
+"""The residual network: its fields are the sizes of its arrays."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""The experiment on the digits: figures that follow from each other."""
+"""The experiment on the digits: consistent figures."""
 
 import csv
 import json

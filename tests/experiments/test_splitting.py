@@ -1,4 +1,4 @@
-"""One network as several: the study runs end to end, and its operations are those of the parts."""
+"""Split networks: the study runs end to end, and its operations are those of the parts."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Stages of a config: each leaves what it promises, and what is wrong is refused before anything trains."""
+"""Stages of a config: their results, and errors before training."""
 
 import numpy as np
 import pytest
@@ -127,7 +127,7 @@ def finished(problem, stages, folder):
         ([("train", {}), ("prune.gradul", {})], r"stages\[1\].*nearest is 'prune.gradual'"),
         ([("train", {"epochs": 1.0, "bach": 64})], "nearest is 'batch'"),
         ([("train", {}), ("factorize", {"selct": "x"})], "nearest is 'select'"),
-        ([("train", {}), ("distill", {})], "give `soft`"),
+        ([("train", {}), ("distill", {})], "distill needs `soft`"),
         ([("train", {"optimizer": ("optax:sdg", {})})], "nearest is 'sgd'"),
         ([("train", {}), ("prune.wanda", {"sparsity": 0.5, "stats": {"rows": 3}})], "'examples': 1024"),
         ([("train", {}), ("quant.rtn", {"select": "Dense_9/kernel"})], "Dense_9.*Dense_0/kernel"),

@@ -36,7 +36,7 @@ def test_scan_and_loop_agree(problem, tmp_path):
 
 
 def test_training_is_a_plain_optax_loop(problem, tmp_path):
-    """The whole machinery against eight lines of JAX."""
+    """The whole pipeline against eight lines of JAX."""
     from experiments.datasets import batch_indices
 
     params = problem.initial_params()

@@ -1,4 +1,4 @@
-"""Pruning on the way to another task: the tasks are what they should be, and the study runs end to end."""
+"""Pruning during transfer: the right tasks, and the study end to end."""
 
 import jax.numpy as jnp
 import numpy as np

@@ -1,4 +1,4 @@
-"""Metrics on disk are a function of the recipe, not of where it was stopped."""
+"""Metrics on disk depend on the recipe, not on interruptions."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Single layers with correlated inputs, and the error that pruning leaves."""
+"""Single layers with correlated inputs, and the error after pruning."""
 
 import jax.numpy as jnp
 import numpy as np

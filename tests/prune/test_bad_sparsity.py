@@ -1,4 +1,4 @@
-"""A sparsity outside [0, 1), or none at all, is refused wherever one is asked for, with its name and value."""
+"""Every argument that takes a sparsity refuses None and values outside [0, 1), with its name and value."""
 
 import jax
 import jax.numpy as jnp

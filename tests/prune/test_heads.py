@@ -1,4 +1,4 @@
-"""Whole heads of Flax's attention: masks by NumPy loops, and a network that computes what the heads left compute."""
+"""Whole heads of Flax's attention: masks by NumPy loops, and outputs equal to those of the remaining heads."""
 
 import flax.linen as nn
 import jax

@@ -1,4 +1,4 @@
-"""Keys follow from content, and from nothing else."""
+"""Keys depend on content only."""
 
 import hashlib
 

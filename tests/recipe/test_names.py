@@ -1,4 +1,4 @@
-"""Names become calls; what is wrong is refused with the nearest right name."""
+"""Names become calls; wrong names are refused with the nearest right one."""
 
 import jax
 import pytest
@@ -45,17 +45,17 @@ def test_a_function_outside_of_the_package():
     [
         (
             "prune.magnitud",
-            r"method: prune.magnitud is no public function of compressjax; the nearest is 'prune.magnitude'",
+            r"method: prune.magnitud is not a public function of compressjax; the nearest is 'prune.magnitude'",
         ),
         ("gradual", "the nearest is 'prune.gradual'"),
-        ("prune.Condition", "is no public function"),
+        ("prune.Condition", "is not a public function"),
         (
             ("prune.gradual", {"sparsty": 0.5}),
             "prune.gradual has no setting 'sparsty'; the nearest is 'sparsity'; there are",
         ),
         (("prune.gradual", {}), "prune.gradual needs the settings sparsity"),
         (("prune.gradual", {"sparsity": 1.5, "end": 3}), r"prune.gradual: sparsity=1.5 is outside \[0, 1\)"),
-        (("prune.gradual", {"sparsity": 0.5, "end": 0.5}), "end=0.5 is a part of a training"),
+        (("prune.gradual", {"sparsity": 0.5, "end": 0.5}), "end=0.5 is not a fraction of a training run"),
         (
             ("prune.gradual", {"sparsity": ("prune.schedules.cubc", {})}),
             r"sparsity: .*nearest is 'prune.schedules.cubic'",

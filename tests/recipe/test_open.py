@@ -1,4 +1,4 @@
-"""Grids become values again, wherever they lie."""
+"""Grids become values again, at any depth."""
 
 import jax.numpy as jnp
 import pytest

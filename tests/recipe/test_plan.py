@@ -1,4 +1,4 @@
-"""A list of stages is checked before anything trains, and then any loop can run it."""
+"""A list of stages is checked before training, and any loop can run it."""
 
 import jax
 import jax.numpy as jnp
@@ -79,7 +79,7 @@ def test_what_is_right_passes(stages):
         ([TRAIN, ("prune.gradual", {**GRADUAL[1], "train": {"rat": 1}})], "nearest is 'rate'"),
         ([TRAIN, ("shrink", {"kep": 0.5})], r"\(shrink\): shrink has no setting 'kep'; the nearest is 'keep'"),
         ([TRAIN, ("factorize", {})], "factorize needs the settings select"),
-        ([TRAIN, ("saliency.lamp", {})], "lamp gives a Saliency, which is no compression"),
+        ([TRAIN, ("saliency.lamp", {})], "lamp returns a Saliency, not a compression"),
         ([TRAIN, ("prune.wanda", {"sparsity": 0.5})], r"reads the statistics \['squares'\]; add `stats`"),
         (
             [TRAIN, ("quant.rtn", {"select": "d9/.*"})],
@@ -89,11 +89,11 @@ def test_what_is_right_passes(stages):
         ([TRAIN, ("chain", [RTN])], "chain takes a list of two or more methods"),
         ([TRAIN, ("chain", [("lowrank.svd", {"rank": 2}), ("prune.magnitude", {"sparsity": 0.5})])], "use sequence"),
         ([TRAIN, BIASES, ("distill", {})], "nothing can follow encode"),
-        ([("encode", {"select": "x"})], "encode takes `rules` alone"),
+        ([("encode", {"select": "x"})], "encode takes only `rules`"),
         ([("distill", {})], "has no teacher"),
         ([TRAIN, TRAIN], r"stages\[1\] \(train\) has the label of stages\[0\]"),
         ([TRAIN, RTN, GRADUAL], r"stages\[2\] \(gradual\) cannot follow stages\[1\] \(rtn\).*selects nothing"),
-        ([TRAIN, RTN, ("shrink", {})], r"cuts dense kernels; put it before stages\[1\] \(rtn\)"),
+        ([TRAIN, RTN, ("shrink", {})], r"needs dense kernels; put it before stages\[1\] \(rtn\)"),
         ([TRAIN, FACTORIZE, ("quant.rtn", {"select": "d9"})], "pattern 'd9' matches none"),
         ([TRAIN, ("quant.rtn", {"select": ".*", "granularity": "tensor"}), ("distill", {})], "no values to act on"),
     ],
@@ -104,7 +104,7 @@ def test_what_is_wrong_is_refused_before_anything_trains(stages, said):
 
 
 def test_a_model_data_and_loop_of_ones_own(tmp_path):
-    """The example of the docstring, to a file, with a method of one's own module in the list."""
+    """A training loop from the first step to a file, with a method from outside the package in the list."""
 
     def model(params, x):
         return jnp.tanh(x @ params["w1"]) @ params["w2"]

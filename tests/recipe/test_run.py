@@ -1,4 +1,4 @@
-"""A recipe that is stopped anywhere ends with the bits of one that was not."""
+"""An interrupted recipe ends with the same bits as an uninterrupted one."""
 
 import os
 import random

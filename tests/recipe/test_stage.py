@@ -1,4 +1,4 @@
-"""Chunks tile the steps, wherever a run was stopped."""
+"""Chunks cover the steps once, wherever a run was interrupted."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A work directory keeps to the settings it was made with."""
+"""A work directory keeps its settings."""
 
 import json
 

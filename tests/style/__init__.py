@@ -1,1 +1,1 @@
-"""What a machine can check of the house rules. Every checker has a test that it rejects a bad sample."""
+"""Automatic checks of the house rules. Every checker has a test that it rejects a bad sample."""

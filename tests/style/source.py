@@ -28,7 +28,7 @@ class Module(NamedTuple):
 
     @property
     def folder(self) -> str:
-        """The folder of the library that the file lies in, or '' for the root."""
+        """The library folder of the file, or '' for the root."""
         parts = self.path.parts
         return parts[1] if len(parts) > 2 else ""
 

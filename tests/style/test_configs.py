@@ -1,4 +1,4 @@
-"""Every config loads, is data only, says how it is run, and has a `smoke` form."""
+"""Every config loads, is data only, documents its command, and has a `smoke` form."""
 
 import ast
 import importlib.util
@@ -23,7 +23,7 @@ def load(path: pathlib.Path) -> types.ModuleType:
 
 
 def wordless(module: Module) -> list[str]:
-    """What the head of a config file lacks: a docstring with the command that runs it."""
+    """Config files whose docstring lacks the command that runs them."""
     text = ast.get_docstring(module.tree) or ""
     return [] if "python -m experiments." in text else [f"{module.path}: its docstring does not say how to run it"]
 

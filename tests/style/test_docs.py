@@ -20,7 +20,7 @@ def exported(package: Module) -> list[str]:
 
 
 def public(files: Sequence[Module]) -> list[tuple[Module, Definition]]:
-    """Definitions that the `__init__` of some folder exports, wherever below it they are."""
+    """Definitions that a folder's `__init__` exports, anywhere below it."""
     found = []
     for package in (m for m in files if m.is_package and m.folder):
         names = set(exported(package))
@@ -60,7 +60,7 @@ def longwinded(module: Module, item: ast.FunctionDef) -> list[str]:
 
 
 def undocumented(module: Module, item: Definition) -> list[str]:
-    """What the docstring of a public definition lacks."""
+    """Missing parts of a public definition's docstring."""
     where = f"{module.path}:{item.lineno}: {item.name}"
     text = ast.get_docstring(item)
     if not text:

@@ -1,4 +1,4 @@
-"""A test draws the same numbers whichever tests ran before it in the process."""
+"""A test draws the same numbers, whichever tests ran before it in the process."""
 
 import ast
 

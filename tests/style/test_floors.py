@@ -1,4 +1,4 @@
-"""Imports go down the floors that docs/architecture.md draws, and nowhere else."""
+"""Imports only go down the floors of docs/architecture.md."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -53,7 +53,7 @@ def climbing(module: Module, table: Mapping[str, Floor]) -> list[str]:
 
 
 def private(module: Module) -> list[str]:
-    """Imports of names that other projects keep private."""
+    """Imports of private names of other projects."""
     return [
         f"{module.path}:{line}: imports {name}, private to {name.partition('.')[0]}"
         for line, name in imports(module)
@@ -63,7 +63,7 @@ def private(module: Module) -> list[str]:
 
 
 def cycles(files: Iterable[Module]) -> list[str]:
-    """Chains of imports that come back to where they started."""
+    """Cyclic imports."""
     files = list(files)
     names = {module.name for module in files}
 

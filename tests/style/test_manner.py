@@ -1,4 +1,4 @@
-"""The library asserts nothing, prints nothing, logs nothing, keeps no state, and leaves nothing for later."""
+"""The library has no asserts, prints, logging, global state or unfinished code."""
 
 import ast
 import re
@@ -11,7 +11,7 @@ LATER = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|NotImplementedError")
 
 
 def unmannered(module: Module) -> list[str]:
-    """Statements that library code has no use for."""
+    """Statements that library code must not contain."""
     talks = module.path.name == "__main__.py"  # the command line is there to print
     found = []
     for item in ast.walk(module.tree):
@@ -33,7 +33,7 @@ def unmannered(module: Module) -> list[str]:
 
 
 def unfinished(module: Module) -> list[str]:
-    """Marks of work put off."""
+    """Marks of unfinished work."""
     return [
         f"{module.path}:{number}: {line.strip()}"
         for number, line in enumerate(module.text.splitlines(), 1)

@@ -10,7 +10,7 @@ METHODS = ("tensors", "prune", "lowrank", "quant", "share", "distill", "measure"
 
 
 def mirror(module: Module) -> pathlib.Path:
-    """Where the test of a module lies: `compressjax/quant/_fake.py` has `tests/quant/test_fake.py`."""
+    """The test file of a module: `tests/quant/test_fake.py` for `compressjax/quant/_fake.py`."""
     inner = module.path.relative_to("compressjax")
     return pathlib.Path("tests") / inner.parent / f"test_{inner.stem.strip('_')}.py"
 

@@ -1,4 +1,4 @@
-"""What the library knows about a node stands with the node: the interpreter and the measures name none."""
+"""All knowledge about a node is in its file: interpreter and measures name no node."""
 
 import ast
 

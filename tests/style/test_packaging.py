@@ -1,4 +1,4 @@
-"""What is imported is required, and every place that states the version states the same."""
+"""Every import is a requirement, and all versions agree."""
 
 import ast
 import re
@@ -22,12 +22,12 @@ def requirements(text: str, group: str) -> set[str]:
 
 
 def canonical(name: str) -> str:
-    """A distribution's name as indices compare it."""
+    """A distribution's normalized name."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def missing(files: Sequence[Module], required: Collection[str]) -> list[str]:
-    """Imports of distributions that nothing requires."""
+    """Imports of distributions that are not required."""
     found = []
     for module in files:
         for line, name in imports(module):

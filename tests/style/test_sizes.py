@@ -10,7 +10,7 @@ FUNCTION_P95, FUNCTION_MOST = 50, 100
 
 
 def oversized(files: Sequence[Module]) -> list[str]:
-    """What breaks the limits on lines, docstrings counted."""
+    """Files and functions beyond the limits on lines, docstrings included."""
     found = []
     lengths = [len(module.text.splitlines()) for module in files]
     if statistics.median(lengths) > FILE_MEDIAN:

@@ -5,7 +5,7 @@ import numpy as np
 
 
 def model(symbols: np.ndarray) -> constriction.stream.model.Categorical:
-    """The empirical distribution of symbols, which the decoder is given for free."""
+    """The empirical distribution of symbols, which the decoder gets for free."""
     counts = np.bincount(symbols).astype(np.float64)
     return constriction.stream.model.Categorical(counts / counts.sum(), perfect=False)
 

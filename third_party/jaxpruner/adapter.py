@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import optax
 
-# On no package index, so nothing can require it; a checkout on the path is what there is.
+# Not on a package index, so it needs a checkout on the path.
 jaxpruner = importlib.import_module("jaxpruner")
 ALGORITHMS = {"rigl": jaxpruner.RigL, "set": jaxpruner.SET}
 
@@ -22,7 +22,7 @@ def train(
     sparsity: float = 0.5,
     every: int = 2,
 ) -> Any:
-    """Parameters after some steps of its updater around an optimizer, as its README has the loop.
+    """Parameters after some steps of its updater around an optimizer, as in the loop of its README.
 
     Args:
         algorithm: `"rigl"` or `"set"`.
@@ -45,12 +45,12 @@ def train(
     tx = updater.wrap_optax(optimizer)
     state = tx.init(params)
     for _ in range(steps):
-        seen = updater.pre_forward_update(params, state)
-        updates, state = tx.update(gradient(seen), state, params)
+        viewed = updater.pre_forward_update(params, state)
+        updates, state = tx.update(gradient(viewed), state, params)
         params = updater.post_gradient_update(optax.apply_updates(params, updates), state)
     return params
 
 
 def with_removed_names() -> None:
-    """Puts back `jax.tree_map`, which JAX 0.6 removed and this peer calls; without it nothing of it runs."""
+    """Restores `jax.tree_map`, which JAX 0.6 removed and this peer needs."""
     jax.tree_map = jax.tree.map  # type: ignore[attr-defined]

@@ -1,8 +1,8 @@
-"""RigL and SET with biases, under optimizers that people use: ours, and jaxpruner's as it stands and repaired.
+"""RigL and SET with biases, under common optimizers: ours, and jaxpruner's as released and patched.
 
     PYTHONPATH=CLONE python -m third_party.jaxpruner.compare
 
-where CLONE is a checkout of the peer, which is on no package index. Prints a Markdown table.
+where CLONE is a checkout of the peer, which is not on a package index. Prints a Markdown table.
 """
 
 import sys
@@ -46,7 +46,7 @@ def problem(biases: bool) -> tuple[Any, Callable[[Any], Any]]:
 
 
 def our_method(name: str) -> core.Compression:
-    """RigL or SET of this library, in the setting that is compared."""
+    """RigL or SET of this library, with the compared settings."""
     make = {"rigl": prune.rigl, "set": prune.set_}[name]
     return make(0.5, jax.random.key(0), end=100, every=2, distribution="uniform")
 

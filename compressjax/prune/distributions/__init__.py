@@ -1,4 +1,4 @@
-"""Distributions: how zeros are shared out among the leaves."""
+"""Distributions: how zeros are distributed among the leaves."""
 
 from compressjax.prune.distributions._by_sensitivity import by_sensitivity
 from compressjax.prune.distributions._densities import densities

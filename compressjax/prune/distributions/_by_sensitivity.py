@@ -1,4 +1,4 @@
-"""A distribution of zeros from measured curves: fragile leaves keep more."""
+"""A distribution of zeros from measured curves: sensitive leaves keep more weights."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -16,35 +16,33 @@ def by_sensitivity(
     *,
     base: float | None = None,
 ) -> dict[str, float]:
-    """The sparsity of each leaf that costs the least loss in all, as far as leaves do not interact.
+    """Returns the sparsity of each leaf that minimizes the summed loss increase, assuming that leaves do not interact.
 
     .. math:: \\min_{s_l} \\sum_l L_l(s_l) \\;\\text{ s.t. }\\; \\sum_l s_l N_l = s \\sum_l N_l
 
-    over the lower convex hulls of the curves, solved exactly: the cheapest segments (loss a removed weight) first.
-
-    Costs one sort; the curves cost an evaluation for every leaf and sparsity (`measure.sensitivity`) or one backward
-    pass an example (`measure.estimated_sensitivity`). Bytes are those of as many zeros elsewhere; no speed-up here.
+    over the lower convex hulls of the curves. The solution is exact: it takes the segments with the least loss per
+    removed weight first. The result has the bytes of any mask of the same sparsity; no speed-up.
 
     Args:
-        sparsities: Where the curves were measured, ascending, in [0, 1).
-        losses: `{path: [sparsities]}`, as `measure.sensitivity` gives; falling curves count as level.
+        sparsities: Sparsities of the curves, ascending, in [0, 1).
+        losses: `{path: [sparsities]}`, as `measure.sensitivity` (one evaluation per leaf and sparsity) or
+            `measure.estimated_sensitivity` (one backward pass per example) return; a falling curve counts as flat.
         sizes: `{path: entries}`.
         sparsity: Fraction of zeros over all leaves, in [0, 1).
-        base: Loss without zeros; where it is missing, the curves must begin at sparsity 0.
+        base: Loss without zeros; required unless the curves begin at sparsity 0.
 
     Returns:
-        `{pattern: sparsity}`, a `distribution` for `gradual`, `magnitude` and `one_shot`; patterns match one path each.
+        `{pattern: sparsity}`, a `distribution` for `gradual`, `magnitude` and `one_shot`; each pattern matches one
+            path.
 
     Raises:
-        ValueError: If a sparsity is outside [0, 1), the curves do not begin at 0, are not ascending, or end before the
-            sparsity that is asked for.
+        ValueError: If a sparsity is out of range, or the `sparsities` do not ascend from 0 to at least `sparsity`.
 
     Example:
         >>> by_sensitivity((0.0, 0.5), {"a": (1.0, 1.0), "b": (1.0, 3.0)}, {"a": 10, "b": 10}, 0.25)
         {'a': 0.5, 'b': 0.0}
 
-    Source: sensitivity scans: Han et al., arXiv:1506.02626 (han2015); the optimization is the greedy one for convex
-    costs.
+    Source: sensitivity scans: Han et al., arXiv:1506.02626 (han2015); the optimization is greedy, for convex costs.
     """
     check_sparsity(sparsity, "sparsity")
     grid = np.asarray(sparsities, np.float64)
@@ -54,7 +52,7 @@ def by_sensitivity(
         raise ValueError(f"sparsities={tuple(sparsities)} must ascend from 0 (or give base=) and stay below 1")
     total = sum(sizes[path] for path in losses)
     if sparsity > grid[-1] + 1e-12:
-        raise ValueError(f"sparsity={sparsity} lies beyond the curves, which end at {grid[-1]:g}; measure further")
+        raise ValueError(f"sparsity={sparsity} exceeds the end of the curves, {grid[-1]:g}; measure higher sparsities")
     segments = [
         (slope / sizes[path], path, width * sizes[path])
         for path, curve in losses.items()

@@ -1,4 +1,4 @@
-"""How the zeros are shared out among the leaves."""
+"""Distributions of zeros among the leaves."""
 
 import math
 from collections.abc import Mapping
@@ -9,33 +9,34 @@ import jax
 from compressjax.core import Selector, matches
 from compressjax.prune.patterns._checks import Distribution, check_distribution, check_sparsity
 
-ALL = "all leaves"  # the pool of distribution "global", in which all weights compete; no path of a leaf
+ALL = "all leaves"  # the pool of distribution "global"; not a leaf's path
 
 
 def densities(
     shapes: Mapping[str, tuple[int, ...]], sparsity: float, distribution: Distribution = "uniform"
 ) -> dict[str, float]:
-    """Fraction of entries that each leaf keeps.
+    """Returns the fraction of entries that each leaf keeps.
 
-    `"uniform"`: the same everywhere. `"erk"` (Erdos-Renyi-kernel): proportional to
+    `"uniform"` gives every leaf the same density. `"erk"` (Erdos-Renyi-kernel) gives a leaf with axes `d_i` a density
+    proportional to
 
     .. math:: \\frac{\\sum_i d_i}{\\prod_i d_i}
 
-    for a leaf with axes `d_i`, so that small leaves stay denser; leaves that would exceed 1 are dense, and the
-    factor is solved anew among the others until the total is exactly `1 - sparsity` of all entries.
+    so that small leaves stay denser. Leaves that would exceed 1 stay dense, and the factor is solved again for the
+    rest, so that the total is exactly `1 - sparsity`.
 
     Args:
-        shapes: `{path: shape}` of the leaves that are pruned.
+        shapes: `{path: shape}` of the leaves to prune.
         sparsity: Fraction of zeros over all leaves, in [0, 1).
-        distribution: `"uniform"`, `"erk"`, or `{pattern: sparsity}`, tried in order; leaves that no pattern matches
-            get `sparsity`.
+        distribution: `"uniform"`, `"erk"`, or `{pattern: sparsity}`, tried in order; leaves that no pattern matches get
+            `sparsity`.
 
     Returns:
         `{path: density}`, each in (0, 1].
 
     Raises:
-        ValueError: If a sparsity is outside [0, 1), the distribution is unknown (or `"global"`, where the ranking of
-            the weights decides), or a pattern matches no leaf.
+        ValueError: If a sparsity is out of range, a pattern matches no leaf, or the distribution is unknown or
+            `"global"`.
 
     Example:
         >>> densities({"a": (10, 10), "b": (10, 10)}, 0.9)["a"]
@@ -59,11 +60,7 @@ def densities(
 def kept_counts(
     shapes: Mapping[str, tuple[int, ...]], sparsity: float, distribution: Distribution, *, whole: bool = True
 ) -> dict[str, Any]:
-    """Number of entries that each pool keeps; a pool is a leaf, or all leaves (key `ALL`) for `"global"`.
-
-    Whole counts add up to `N - round(sparsity N)` for `"erk"` and `"global"`; those that are not whole are for callers
-    that count units, as rounding twice is not rounding to the nearest.
-    """
+    """Entries that each leaf, or all leaves together (`ALL`), keep; fractions for callers that round to units."""
     sizes = {path: math.prod(shape) for path, shape in shapes.items()}
     total = sum(sizes.values())
     if distribution == "global":
@@ -76,7 +73,7 @@ def kept_counts(
         return {path: round(x) for path, x in exact.items()}
     counts = {path: math.floor(x + 1e-9) for path, x in exact.items()}
     short = total - round(sparsity * total) - sum(counts.values())
-    # Largest remainders first, so that the total is met to the entry.
+    # Largest remainders first, so that the total is exact.
     for path in sorted(exact, key=lambda p: counts[p] - exact[p])[: max(short, 0)]:
         counts[path] = min(counts[path] + 1, sizes[path])
     return counts
@@ -87,8 +84,8 @@ def check_removes(shapes: Mapping[str, tuple[int, ...]], sparsity: float, kept: 
     total = sum(math.prod(shape) for shape in shapes.values())
     if sparsity > 0 and total and sum(kept.values()) >= total:
         raise ValueError(
-            f"sparsity={sparsity} removes none of the {total} weights of {list(shapes)[:8]}: it rounds to 0; ask for "
-            "more, or leave these leaves out"
+            f"sparsity={sparsity} removes none of the {total} weights of {list(shapes)[:8]}: it rounds to 0; "
+            "increase it, or leave these leaves out"
         )
 
 
@@ -97,7 +94,7 @@ def _by_pattern(shapes: Mapping[str, tuple[int, ...]], sparsity: float, rules: M
     leaves = {path: jax.ShapeDtypeStruct(shape, "float32") for path, shape in shapes.items()}
     for pattern in rules:
         if not any(matches(pattern, path, leaf) for path, leaf in leaves.items()):
-            raise ValueError(f"distribution: pattern {pattern!r} matches none of {sorted(shapes)}; mend or drop it")
+            raise ValueError(f"distribution: pattern {pattern!r} matches none of {sorted(shapes)}; fix or remove it")
     chosen = {
         path: next((s for pattern, s in rules.items() if matches(pattern, path, leaf)), sparsity)
         for path, leaf in leaves.items()
@@ -117,6 +114,6 @@ def _erk(shapes: Mapping[str, tuple[int, ...]], sparsity: float) -> dict[str, fl
         over = {path for path in rest if factor * raw[path] > 1.0 + 1e-12}
         if not over:
             return {path: 1.0 if path in full else min(factor * raw[path], 1.0) for path in shapes}
-        # Only the worst leaf is made dense at a time: the factor shrinks, and the others may fit again.
+        # Make only the worst leaf dense at a time: the factor shrinks, and the rest may fit again.
         worst = max(raw[path] for path in over)
         full |= {path for path in over if raw[path] == worst}

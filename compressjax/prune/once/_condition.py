@@ -1,4 +1,4 @@
-"""How far the statistics behind a second-order method can be trusted."""
+"""Condition numbers of the statistics behind second-order methods."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -10,12 +10,12 @@ from compressjax.numerics._second_order import inverse_root
 
 
 class Condition(NamedTuple):
-    """Conditioning of the second moments of one leaf's inputs; one entry a layer of a stack.
+    """Conditioning of the second moments of one leaf's inputs, one entry per layer of a stack.
 
     Attributes:
-        number: `[layers]`, condition number as observed; infinite when singular.
+        number: `[layers]`, condition number; infinite if singular.
         damped: `[layers]`, condition number after damping.
-        rank: `[layers]`, eigenvalues above `n eps` times the largest: inputs that vary on their own.
+        rank: `[layers]`, number of eigenvalues above `n eps` times the largest.
         fallback: `[layers]`, whether `sparsegpt` has to clip eigenvalues.
     """
 
@@ -26,7 +26,7 @@ class Condition(NamedTuple):
 
 
 def hessian_condition(stats: Mapping[str, Any], damping: float = 0.01) -> dict[str, Condition]:
-    """Condition numbers of the inputs' second moments, before and after damping.
+    """Returns condition numbers of the inputs' second moments, before and after damping.
 
     .. math:: \\kappa(H) = \\lambda_{max}(H) / \\lambda_{min}(H)
 

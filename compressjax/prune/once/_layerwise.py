@@ -1,4 +1,4 @@
-"""What the layer-by-layer methods share: masks and new weights from the statistics of a layer's inputs."""
+"""Shared parts of layer-by-layer methods: masks and updates from statistics of a layer's inputs."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -15,11 +15,11 @@ from compressjax.prune.training._masking import Arrays, masked_nodes, masking, s
 
 
 class HessianInfo(NamedTuple):
-    """How far the second moments of a leaf's inputs could be trusted when the leaf was pruned.
+    """How reliable the second moments of a leaf's inputs were when the leaf was pruned.
 
     Attributes:
-        condition: A lower bound of their condition number after damping, the largest of a stack's layers; 0 before.
-        fallback: Whether a factorization failed, so that eigenvalues were clipped; see `hessian_condition` for more.
+        condition: Lower bound of the damped condition number, the maximum over a stack's layers; 0 before pruning.
+        fallback: Whether a factorization failed and eigenvalues were clipped; see `hessian_condition`.
     """
 
     condition: jax.Array
@@ -30,11 +30,10 @@ class LayerwiseState(NamedTuple):
     """State of `wanda`, `sparsegpt` and `woodfisher`.
 
     Attributes:
-        masks: `{path: bool array}`, True where the weight is kept; all True before the statistics come.
-        shifts: `{path: float32 array}`, what is added to kept weights to make up for the others; empty for methods that
-            leave them alone.
-        decided: Whether the statistics have come, bool scalar.
-        info: `{path: HessianInfo}` of `sparsegpt`, which inverts second moments; empty for the others.
+        masks: `{path: bool array}`, True where the weight is kept; all True before the statistics arrive.
+        shifts: `{path: float32 array}`, updates added to kept weights; empty for methods that do not update them.
+        decided: Whether the masks are final, bool scalar.
+        info: `{path: HessianInfo}` of `sparsegpt`, which inverts second moments; empty for other methods.
     """
 
     masks: Arrays
@@ -59,7 +58,7 @@ def layerwise(
     """
 
     def init(flat: Arrays) -> LayerwiseState:
-        _sparsities(flat, sparsity, distribution)  # refuses what does not fit, before statistics are taken
+        _sparsities(flat, sparsity, distribution)  # refuses bad settings before statistics are collected
         zeros = {path: jnp.zeros_like(x, jnp.float32) for path, x in flat.items()} if inverts else {}
         info = {path: HessianInfo(jnp.zeros((), jnp.float32), jnp.array(False)) for path in zeros}
         return LayerwiseState(whole_masks(flat), zeros, jnp.array(False), info)
@@ -87,7 +86,7 @@ def layerwise(
 
 
 def shifting(name: str, **parts: Any) -> Compression:
-    """A compression that shows kept weights with their shifts and the others as zeros."""
+    """A compression whose view adds the shifts to kept weights and sets pruned weights to zero."""
 
     def shifted(flat: Arrays, state: LayerwiseState) -> Arrays:
         wide = {p: (x.astype(jnp.float32) + state.shifts[p]).astype(x.dtype) if p in state.shifts else x
@@ -95,10 +94,7 @@ def shifting(name: str, **parts: Any) -> Compression:
         return zero_masked(wide, state.masks)
 
     return masking(
-        name,
-        view=shifted,
-        encode=lambda flat, state: masked_nodes(shifted(flat, state), state.masks),
-        **parts,
+        name, view=shifted, encode=lambda flat, state: masked_nodes(shifted(flat, state), state.masks), **parts
     )
 
 
@@ -110,5 +106,5 @@ def _sparsities(flat: Arrays, sparsity: float | None, distribution: Distribution
 
 
 def decided(flag: jax.Array) -> bool:
-    """Whether a step without statistics is in order: the decision is made, or unknown under a trace."""
+    """Whether a step without statistics is valid: the masks are final, or unknown under a trace."""
     return isinstance(flag, jax.core.Tracer) or bool(flag)

@@ -18,17 +18,17 @@ def magnitude(
 
     .. math:: W \\leftarrow M \\odot W, \\qquad M_i = 1 \\text{ for the } (1 - s) N \\text{ largest } |W_i|
 
-    The masks are those of the parameters given to `init`, and stay: training on with `as_optax` fine-tunes what is
-    kept. Bytes fall with the number of kept weights; nothing runs faster by itself.
+    The masks follow from the parameters passed to `init` and stay fixed; training on with `as_optax` fine-tunes the
+    kept weights. Saves bytes as `gradual`; no speed-up.
 
     Args:
-        sparsity: Fraction of zeros, in [0, 1); left out where the pattern fixes it (N:M).
+        sparsity: Fraction of zeros, in [0, 1); None if the pattern fixes it (N:M).
         distribution: As for `gradual`.
         normalize: As for `gradual`.
-        pattern: What is removed together, see `as_pattern`; units count with their mean magnitude.
+        pattern: See `as_pattern`; units are ranked by their mean magnitude.
 
     Returns:
-        Compression whose nodes are `Masked`; its state is a `GradualState`.
+        Compression with `Masked` nodes and a `GradualState`.
 
     Raises:
         ValueError: As `gradual`.

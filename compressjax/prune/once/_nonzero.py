@@ -1,4 +1,4 @@
-"""Keeping the zeros that are there."""
+"""Pruning that keeps existing zeros."""
 
 from typing import NamedTuple
 
@@ -13,15 +13,15 @@ class NonzeroState(NamedTuple):
 
 
 def nonzero() -> Compression:
-    """Keeps the exact zeros of the parameters given to `init`: the sparsity of an earlier stage, or of another tool.
+    """Keeps the exact zeros of the parameters passed to `init`, from an earlier stage or another tool.
 
     .. math:: M = [W \\neq 0]
 
-    `chain(nonzero(), quant.fake_quant(4))` trains a pruned network on a grid without bringing removed weights back.
-    Bytes as for `gradual`; no speed by itself.
+    `chain(nonzero(), quant.fake_quant(4))` trains a pruned network on a grid and keeps removed weights at zero. Saves
+    bytes as `gradual`; no speed-up.
 
     Returns:
-        Compression whose nodes are `Masked`.
+        Compression with `Masked` nodes.
 
     Example:
         >>> import jax.numpy as jnp

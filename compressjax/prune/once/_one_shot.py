@@ -1,4 +1,4 @@
-"""One-shot pruning by any saliency, in any pattern."""
+"""One-shot pruning by any saliency and pattern."""
 
 from typing import Any, NamedTuple
 
@@ -17,12 +17,7 @@ from compressjax.saliency import Saliency
 
 
 class OneShotState(NamedTuple):
-    """State of `one_shot`.
-
-    Attributes:
-        masks: `{path: bool array}`, True where the weight is kept.
-        decided: Whether the masks are final: a saliency that reads statistics decides at the first step with them.
-    """
+    """State of `one_shot`: `masks`, `{path: bool array}`, True where kept, and `decided`, whether they are final."""
 
     masks: Arrays
     decided: jax.Array
@@ -34,30 +29,27 @@ def one_shot(
     distribution: Distribution = "uniform",
     pattern: str | Pattern = "unstructured",
 ) -> Compression:
-    """Removes at once what a saliency scores lowest.
+    """Removes the weights or units with the lowest saliency at once.
 
     .. math:: W \\leftarrow M \\odot W, \\qquad M = \\mathrm{top}_{1 - s}(S)
 
-    The masks follow from the parameters given to `init` (before training: SNIP, GraSP, SynFlow; after it: magnitudes,
-    Fisher, OBS), or, for a saliency that reads statistics, from the first `after_step` that brings them; then they
-    stay, and training on with `as_optax` fine-tunes what is kept.
-
-    What it buys: bytes. Positions of single weights cost 2 bits a kept weight at half and 4.7 at nine tenths, N:M
-    included; those of 4 x 4 blocks 0.3, those of whole slices next to nothing. No speed-up here: dense products
-    multiply zeros too. To make whole units smaller arrays, cut them.
+    The masks follow from the parameters passed to `init` (before training: SNIP, GraSP, SynFlow; after it: magnitudes,
+    Fisher, OBS) or, for a saliency that reads statistics, from the first `after_step` with `stats`. Then they stay
+    fixed; training on with `as_optax` fine-tunes the kept weights. Saves bytes: positions cost 2 bits per kept weight
+    at 50 % zeros (also for N:M), 4.7 at 90 %, 0.3 for 4 x 4 blocks, and almost nothing for whole slices. No speed-up:
+    to turn removed units into smaller arrays, use `structure.shrink`.
 
     Args:
         saliency: Any of `compressjax.saliency`.
-        sparsity: Fraction of zeros, in [0, 1); left out where the pattern fixes it (N:M).
-        distribution: As for `gradual`; `"global"` is what SNIP, GraSP, SynFlow and LAMP are made for.
+        sparsity: Fraction of zeros, in [0, 1); None if the pattern fixes it (N:M).
+        distribution: As for `gradual`; SNIP, GraSP, SynFlow and LAMP are designed for `"global"`.
         pattern: See `as_pattern`.
 
     Returns:
-        Compression whose nodes are `Masked(W * M, M)`.
+        Compression with `Masked` nodes.
 
     Raises:
-        ValueError: If a sparsity is outside [0, 1), or the pattern or the distribution is unknown; from `init`, if the
-            pattern does not fit a leaf, or the saliency says nothing of it.
+        ValueError: If a setting is out of range; from `init`, if the pattern or the saliency does not fit a leaf.
 
     Example:
         >>> from compressjax.core import compress
@@ -66,11 +58,11 @@ def one_shot(
         >>> compress({"kernel": kernel}, {".*": one_shot(magnitude(), pattern="1:2")})["kernel"].mask.tolist()
         [[True, False], [False, True]]
 
-    Source: Lee et al., arXiv:1810.02340 (lee2019), for pruning before training; each saliency and pattern has its own.
+    Source: Lee et al., arXiv:1810.02340 (lee2019), for pruning before training; see also each saliency and pattern.
     """
     chosen = check_pattern(pattern, sparsity, distribution, "one_shot")
     if saliency.reduce == "squared_sum":
-        raise ValueError(f"one_shot: {saliency.name} gives terms of a sum over units, no scores of weights; use "
+        raise ValueError(f"one_shot: {saliency.name} scores units, not weights; use "
                          "saliency.taylor, or structure.shrink")  # fmt: skip
     zeros = f"sparsity={sparsity}, " if sparsity is not None else ""
     name = f"one_shot({saliency.name}, {zeros}pattern={chosen.name})"
@@ -80,7 +72,7 @@ def one_shot(
     def decide(scores: Arrays) -> Arrays:
         return masks_of(scores, sparsity, distribution, chosen)
 
-    # Scores whole trees: a loss needs the leaves that are not selected too.
+    # The whole tree: a loss needs the unselected leaves too.
     def masks(params: Any, stats: Any) -> Arrays:
         found = saliency.score(whole(params), stats)
         return decide(scores_of(found, tuple(selected(params, name)), saliency.name))

@@ -1,4 +1,4 @@
-"""SparseGPT: one-shot pruning in which later weights make up for removed ones."""
+"""SparseGPT: one-shot pruning with error compensation in later inputs."""
 
 from typing import Any, NamedTuple
 
@@ -23,34 +23,30 @@ def sparsegpt(
     block: int = 128,
     damping: float = 0.01,
 ) -> Compression:
-    """Removes weights input by input and spreads each error over the inputs that are still to come.
+    """Prunes a kernel input by input and compensates each error in the inputs not yet pruned.
 
     .. math:: H = X^\\top X + \\lambda \\overline{h} I = (U^\\top U)^{-1}, \\quad
         S_{ij} = \\frac{W_{ij}^2}{U_{ii}^2}, \\quad
         W_{k\\cdot} \\leftarrow W_{k\\cdot} - \\frac{U_{ik}}{U_{ii}} (W_{i\\cdot} - \\hat W_{i\\cdot}) \\;\\; (k \\ge i)
 
-    for a kernel `[in, out]`. Masks are chosen from the weights as they then are: for `block` inputs at a time over all
-    outputs, or, for N:M, for `M` inputs at a time output by output. Needs the Gram matrix of the inputs (`observe` with
-    `gram=True`), time `in^2 (in + out)` and memory `in^2`. Convolutions are `[h * w * in, out]`; layers of a stack and
-    experts are pruned one by one.
-
-    What it buys: bytes, as `gradual`, without training; no speed-up here. The state's `info` says of every leaf how far
-    its statistics could be trusted, `hessian_condition` says more: with fewer examples than inputs, all depends on the
-    damping. Where a factorization fails, eigenvalues are clipped.
+    for a kernel `[in, out]`. Masks are chosen from the updated weights: for `block` inputs at a time over all outputs,
+    or, for N:M, for `M` inputs at a time per output. Convolutions are matrices `[h * w * in, out]`; layers of a stack
+    and experts are pruned separately. Needs the Gram matrix of the inputs (`observe` with `gram=True`), time
+    `in^2 (in + out)` and memory `in^2`. With fewer examples than inputs the result depends on the damping: see `info`
+    in the state and `hessian_condition`. Saves bytes as `gradual`, without training; no speed-up.
 
     Args:
-        sparsity: Fraction of zeros, in [0, 1); left out for N:M.
+        sparsity: Fraction of zeros, in [0, 1); None for N:M.
         pattern: `"unstructured"`, or `"N:M"` along the inputs.
-        distribution: `"uniform"`, `"erk"` or `{pattern: sparsity}`, as `by_sensitivity` gives.
-        block: Inputs a block, at least 1.
-        damping: Multiple of the mean diagonal that is added to it, at least 0.
+        distribution: `"uniform"`, `"erk"` or `{pattern: sparsity}`, as `by_sensitivity` returns.
+        block: Inputs per block, at least 1.
+        damping: Multiple of the mean diagonal that is added to the diagonal, at least 0.
 
     Returns:
-        Compression whose nodes are `Masked`; pass `stats=` to `compress`, or to the first `after_step`.
+        Compression with `Masked` nodes; pass `stats=` to `compress` or to the first `after_step`.
 
     Raises:
-        ValueError: If a setting is out of range; from `after_step`, if statistics are missing, lack the Gram matrix or
-            do not fit, or M does not divide a leaf's inputs.
+        ValueError: If a setting is out of range; from `after_step`, if the statistics or the pattern do not fit a leaf.
 
     Example:
         >>> from compressjax.core import compress
@@ -73,17 +69,17 @@ def sparsegpt(
     ) -> tuple[jax.Array, jax.Array, HessianInfo]:
         shaped = layout(path, x.shape, stats)
         if stats.gram is None:
-            raise ValueError(f"sparsegpt reads the Gram matrix of {path}, which observe(gram=False) left out")
+            raise ValueError(f"sparsegpt reads the Gram matrix of {path}; collect it with observe(gram=True)")
         wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
         kernel, gram = shaped.matrices(wide), stats.gram.reshape(-1, shaped.inputs, shaped.inputs)
         if chosen.density is not None:
-            chosen.read(path, tuple(kernel.shape[1:]))  # refuses what M does not divide
+            chosen.read(path, tuple(kernel.shape[1:]))  # refuses inputs that M does not divide
 
         def layer(pair: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array, HessianInfo]:
             weights, hessian = pair
             found = inverse_root(hessian, damping)
             root = found.root.astype(wide.dtype)
-            # An input that never occurs costs nothing: an infinite variance makes its scores and errors zero.
+            # Inputs that are always zero get an infinite scale, so that their scores and errors are zero.
             scale = jnp.where(jnp.diagonal(hessian) > 0, jnp.diagonal(root), jnp.inf)
             info = HessianInfo(found.condition.astype(jnp.float32), found.fallback)
             return *prune_matrix(weights, root, scale, zeros, chosen, block), info
@@ -98,11 +94,7 @@ def sparsegpt(
 def prune_matrix(
     kernel: jax.Array, root: jax.Array, scale: jax.Array, sparsity: float | None, pattern: Pattern, block: int
 ) -> tuple[jax.Array, jax.Array]:
-    """The kernel `[in, out]`, zero where pruned, and its mask.
-
-    `root` `[in, in]` is the upper triangular root of the inverse of the inputs' second moments, `scale` its diagonal,
-    infinite for inputs that never occur.
-    """
+    """The pruned kernel `[in, out]` and its mask; `scale` is the diagonal of the inverse root of the second moments."""
     inputs, outputs = kernel.shape
     group = pattern.group
     block = min(block, inputs)
@@ -134,7 +126,7 @@ class _Plan(NamedTuple):
 def _block(
     plan: _Plan, start: jax.Array, root: jax.Array, scale: jax.Array, kernel: jax.Array, mask: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Prunes the inputs of one block and hands their errors to all later ones."""
+    """Prunes the inputs of one block and compensates their errors in all later inputs."""
     size = plan.block
     panel = jax.lax.dynamic_slice_in_dim(kernel, start, size)
     rows = jax.lax.dynamic_slice_in_dim(root, start, size)
@@ -147,20 +139,20 @@ def _block(
         if plan.group:
             keep = jax.lax.cond(i % plan.group == 0, lambda: _keep_group(plan, panel, keep, diagonal, i), lambda: keep)
         error = jnp.where(keep[i], 0.0, panel[i]) / diagonal[i]
-        # Row i of the root is zero before i, so inputs that are done stay as they are.
+        # Row i of the root is zero before i, so finished inputs do not change.
         return panel - jnp.outer(square[i], error), keep, errors.at[i].set(error)
 
     panel, keep, errors = jax.lax.fori_loop(0, size, step, (panel, keep, jnp.zeros_like(panel)))
     later = jnp.arange(root.shape[0]) >= start + size
-    spread = jnp.matmul(jnp.where(later[None], rows, 0.0).T, errors, precision=jax.lax.Precision.HIGHEST)
-    kernel = jax.lax.dynamic_update_slice_in_dim(kernel, panel, start, 0) - spread
+    carried = jnp.matmul(jnp.where(later[None], rows, 0.0).T, errors, precision=jax.lax.Precision.HIGHEST)
+    kernel = jax.lax.dynamic_update_slice_in_dim(kernel, panel, start, 0) - carried
     return kernel, jax.lax.dynamic_update_slice_in_dim(mask, keep, start, 0)
 
 
 def _keep_block(plan: _Plan, panel: jax.Array, diagonal: jax.Array, start: jax.Array) -> jax.Array:
     real = (start + jnp.arange(plan.block) < plan.inputs)[:, None]
     scores = jnp.where(real, jnp.square(panel / diagonal[:, None]), jnp.inf)
-    # Both counts are integers from Python: float32 would not count large layers to the weight.
+    # Python integers, because float32 cannot count the weights of large layers exactly.
     whole, last = plan.block * plan.outputs, (plan.inputs % plan.block or plan.block) * plan.outputs
     removed = jnp.where(start + plan.block > plan.inputs, round(plan.sparsity * last), round(plan.sparsity * whole))
     return top_mask(scores, whole - removed)

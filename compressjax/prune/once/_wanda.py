@@ -1,4 +1,4 @@
-"""Wanda: one-shot pruning by weights and activations, output by output."""
+"""Wanda: one-shot pruning by weights and activations, per output."""
 
 from typing import Any
 
@@ -17,27 +17,25 @@ from compressjax.saliency._layout import layout
 def wanda(
     sparsity: float | None = None, pattern: str = "balanced", *, distribution: Distribution = "uniform"
 ) -> Compression:
-    """Removes, for every output, the inputs that contribute least; nothing is retrained.
+    """Removes, for every output, the inputs that contribute least, without retraining.
 
     .. math:: S_{ij} = |W_{ij}| \\cdot \\|X_i\\|_2, \\qquad M_{\\cdot j} = \\mathrm{top}_{1 - s}(S_{\\cdot j})
 
-    Needs one pass of `observe` over some hundred examples (`gram=False` suffices), and sorts once: the cheapest of the
-    methods that look at data. Kernels are `[in, out]`, convolutions `[h * w * in, out]`; layers of a stack and experts
-    are pruned one by one.
-
-    What it buys: bytes, as `gradual`, without training; no speed-up here. Above 50 % `sparsegpt` loses less.
+    The cheapest method that reads data: one pass of `observe` over a few hundred examples (`gram=False` is enough) and
+    one sort. Kernels are matrices `[in, out]`, convolutions `[h * w * in, out]`; layers of a stack and experts are
+    pruned separately. Saves bytes as `gradual`, without training; no speed-up. Above 50 % `sparsegpt` loses less
+    accuracy.
 
     Args:
-        sparsity: Fraction of zeros, in [0, 1); left out for N:M.
+        sparsity: Fraction of zeros, in [0, 1); None for N:M.
         pattern: `"balanced"`, or `"N:M"` along the inputs.
-        distribution: `"uniform"`, `"erk"` or `{pattern: sparsity}`, as `by_sensitivity` gives.
+        distribution: `"uniform"`, `"erk"` or `{pattern: sparsity}`, as `by_sensitivity` returns.
 
     Returns:
-        Compression whose nodes are `Masked`; pass `stats=` to `compress`, or to the first `after_step`.
+        Compression with `Masked` nodes; pass `stats=` to `compress` or to the first `after_step`.
 
     Raises:
-        ValueError: If the sparsity or the pattern is out of range; from `after_step`, if statistics
-            are missing or do not fit, or M does not divide a leaf's inputs.
+        ValueError: If a setting is out of range; from `after_step`, if the statistics or the pattern do not fit a leaf.
 
     Example:
         >>> from compressjax.core import compress
@@ -55,7 +53,7 @@ def wanda(
     def prune_leaf(path: str, x: jax.Array, stats: Any, zeros: float | None) -> tuple[jax.Array, None, None]:
         shaped = layout(path, x.shape, stats)
         scores = shaped.matrices(score({path: x}, {path: stats})[path])
-        # Every output of every layer is a column of its own.
+        # One column per output and layer.
         columns = jnp.moveaxis(scores, 0, 1).reshape(shaped.inputs, -1)
         mask = pattern_mask(columns, None if zeros is None else 1 - zeros, chosen, path=path)
         return shaped.leaf(jnp.moveaxis(mask.reshape(shaped.inputs, len(scores), -1), 1, 0)), None, None
@@ -68,11 +66,11 @@ def checked(
 ) -> tuple[Pattern, str]:
     """The pattern of a layer-by-layer method and the method's name in manifests."""
     if not isinstance(pattern, str):
-        raise ValueError(f"{method}: give the pattern by name, as '2:4'; statistics say which axes are inputs")
+        raise ValueError(f"{method}: give the pattern by name, as '2:4'; the statistics give the input axes")
     chosen = check_pattern(pattern, sparsity, distribution, method)
     if distribution == "global":
         raise ValueError(f"{method}: distribution 'global' has no meaning layer by layer; use 'uniform' or 'erk'")
     free = "balanced" if method == "wanda" else "unstructured"
     if chosen.density is None and chosen.name != free:
-        raise ValueError(f"{method}: pattern {pattern!r} is not for single layers; use {free!r} or 'N:M'")
+        raise ValueError(f"{method}: pattern {pattern!r} is not supported layer by layer; use {free!r} or 'N:M'")
     return chosen, f"{method}(sparsity={sparsity})" if chosen.density is None else f"{method}({chosen.name})"

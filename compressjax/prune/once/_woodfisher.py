@@ -1,4 +1,4 @@
-"""WoodFisher: Optimal Brain Surgeon on blocks; what is kept makes up for what is removed."""
+"""WoodFisher: blockwise Optimal Brain Surgeon; kept weights compensate removed ones."""
 
 import math
 from collections.abc import Sequence
@@ -29,30 +29,28 @@ def woodfisher(
     damping: float = 1e-5,
     rounds: int = 1,
 ) -> Compression:
-    """Removes the weights whose loss the others can make up for, and moves the others.
+    """Removes the weights whose removal the kept weights can best compensate, and updates the kept weights.
 
     .. math:: s_q = \\frac{w_q^2}{2 [F^{-1}]_{qq}}, \\qquad
         w \\leftarrow w - F^{-1}_{:Q} (F^{-1}_{QQ})^{-1} w_Q, \\qquad
         F^{-1} \\leftarrow F^{-1} - F^{-1}_{:Q} (F^{-1}_{QQ})^{-1} F^{-1}_{Q:}
 
-    with the empirical Fisher matrix `F` of the parameters given to `init`, damped, on blocks of successive weights of a
-    leaf, inverted one gradient at a time. The removed weights `Q` of a round are chosen together; with as many rounds
-    as removed weights this is Optimal Brain Surgeon. Exact on a quadratic loss whose Hessian is `F`.
-
-    What it buys: bytes, as `gradual`, without training; no speed-up here. Memory: the gradients of all examples at
-    once, and `block` numbers a weight.
+    where `F` is the damped empirical Fisher matrix at the parameters passed to `init`, in blocks of successive weights
+    of a leaf. Each round chooses its removed weights `Q` together; one weight per round is Optimal Brain Surgeon. Exact
+    on a quadratic loss with Hessian `F`. Memory: the gradients of all examples, and `block` numbers per weight. Saves
+    bytes as `gradual`, without training; no speed-up.
 
     Args:
-        loss: `(params, batch) -> scalar`, the mean over the batch's examples; it is called with batches of one.
-        batches: List of batches, pytrees of arrays `[examples, ...]`; some hundred examples.
+        loss: `(params, batch) -> scalar`, the mean over the batch's examples; called with batches of one.
+        batches: List of batches, pytrees of arrays `[examples, ...]`; a few hundred examples.
         sparsity: Fraction of zeros, in [0, 1).
         distribution: As for `gradual`.
-        block: Weights a block, at least 1.
-        damping: Positive `lambda`.
-        rounds: In how many rounds the weights go, at least 1.
+        block: Weights per block, at least 1.
+        damping: The damping added to the diagonal, positive.
+        rounds: Number of rounds, at least 1.
 
     Returns:
-        Compression whose nodes are `Masked`; its state is a `LayerwiseState`, decided at `init`.
+        Compression with `Masked` nodes; its state is a `LayerwiseState`, decided at `init`.
 
     Raises:
         ValueError: If a setting is out of range; from `init`, if there are no batches.
@@ -71,16 +69,13 @@ def woodfisher(
     check_sparsity(sparsity, "sparsity")
     check_distribution(distribution)
     if block < 1 or not 0 < damping < math.inf or rounds < 1:
-        raise ValueError(
-            f"woodfisher: block={block} and rounds={rounds} must be at least 1 and damping={damping} positive; "
-            "the paper has 1e-5"
-        )
+        raise ValueError(f"woodfisher: block={block} and rounds={rounds} must be at least 1, damping={damping} > 0")
 
     base = shifting(f"woodfisher(sparsity={sparsity})")
 
     def init(params: Any) -> LayerwiseState:
         chosen = selected(params, base.name)
-        # From the whole tree: the loss needs the leaves that are not selected too.
+        # The whole tree: the loss needs the unselected leaves too.
         grads = stacked_gradients(loss, whole(params), batches, "woodfisher")
         rows = {path: grads[path].astype(jnp.float32) for path in chosen}
         like = LayerwiseState(chosen, chosen, jnp.array(True), {})
@@ -88,7 +83,7 @@ def woodfisher(
 
     def solve(flat: Arrays, rows: Arrays) -> LayerwiseState:
         paths = tuple(flat)
-        # The largest parts first: inverses of each leaf's blocks, [blocks, block, block].
+        # Inverses of each leaf's blocks, [blocks, block, block].
         parts = {path: _Blocks(flat[path], block) for path in paths}
         inverses = {path: jax.lax.map(lambda g: woodbury_inverse(g, damping), parts[path].rows(rows[path]))
                     for path in paths}  # fmt: skip
@@ -109,7 +104,7 @@ def woodfisher(
 
 
 class _Blocks:
-    """A leaf as blocks of successive weights, the last one filled up."""
+    """A leaf as blocks of successive weights, the last one padded."""
 
     def __init__(self, x: jax.Array, block: int) -> None:
         self.shape, self.size = x.shape, x.size
@@ -133,7 +128,7 @@ def _scores(weights: jax.Array, inverse: jax.Array) -> jax.Array:
 
 
 def _cut(block: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-    """Removes weights of one block: the others move, and the inverse forgets the removed."""
+    """Removes weights of one block, updates the kept ones, and removes their rows and columns from the inverse."""
     weights, inverse, gone = block
     change, _ = constrained_step(weights, inverse, gone)
     out = gone.astype(weights.dtype)

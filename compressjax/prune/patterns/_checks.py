@@ -1,4 +1,4 @@
-"""Refusals of settings that are out of range, before any leaf is seen."""
+"""Checks of settings before any leaf is known."""
 
 import math
 from collections.abc import Mapping
@@ -12,13 +12,13 @@ DISTRIBUTIONS = ("uniform", "global", "erk")
 
 
 def check_strength(who: str, name: str, value: Any, hint: str = "") -> None:
-    """Refuses penalties, decays and dampings that are negative, infinite or no number; functions of the step pass."""
+    """Refuses penalties, decays and dampings that are negative, infinite or NaN; functions of the step pass."""
     if not callable(value) and not 0 <= value < math.inf:
         raise ValueError(f"{who}: {name}={value} must be finite and at least 0" + (hint and f"; {hint}"))
 
 
 def check_sparsity(sparsity: float | None, name: str = "sparsity") -> None:
-    """Refuses sparsities outside [0, 1), and none at all."""
+    """Refuses sparsities outside [0, 1), and None."""
     if sparsity is None:
         raise ValueError(f"{name} is missing; give the fraction of zeros in [0, 1), or a pattern 'N:M', which fixes it")
     if not 0.0 <= sparsity < 1.0:
@@ -26,7 +26,7 @@ def check_sparsity(sparsity: float | None, name: str = "sparsity") -> None:
 
 
 def check_distribution(distribution: Any, who: str = "", *, ranks: bool = True) -> None:
-    """Refuses unknown distributions, and `"global"` for methods that rank no weights."""
+    """Refuses unknown distributions, and `"global"` for methods that do not rank weights."""
     prefix = who and f"{who}: "
     if isinstance(distribution, Mapping):
         for pattern, sparsity in distribution.items():
@@ -35,23 +35,17 @@ def check_distribution(distribution: Any, who: str = "", *, ranks: bool = True) 
         raise ValueError(f"{prefix}unknown distribution {distribution!r}; use one of {DISTRIBUTIONS} or "
                          "{pattern: sparsity}")  # fmt: skip
     elif distribution == "global" and not ranks:
-        raise ValueError(f"{prefix}distribution 'global' needs a ranking of weights; use 'erk', 'uniform' or patterns")
+        raise ValueError(f"{prefix}distribution 'global' needs a ranking of weights; use 'erk' or 'uniform'")
 
 
 def check_pattern(
     pattern: str | Pattern, sparsity: float | None, distribution: Distribution, who: str = "", *, fixed: bool = True
 ) -> Pattern:
-    """The pattern by which zeros are placed, if it can give the sparsity under the distribution.
-
-    Methods that remove a share of what is left take no pattern whose density is fixed.
-    """
+    """The pattern, checked against sparsity and distribution; with `fixed=False` it must not fix its density."""
     chosen, prefix = as_pattern(pattern), who and f"{who}: "
     check_distribution(distribution, who)
     if chosen.density is not None and not fixed:
-        raise ValueError(
-            f"{prefix}pattern {chosen.name} itself fixes how many weights of a group stay, which leaves no share to "
-            "choose; use gradual, ste, sr_ste or one_shot"
-        )
+        raise ValueError(f"{prefix}pattern {chosen.name} fixes the number of kept weights; use gradual or one_shot")
     if sparsity is not None or chosen.density is None:
         check_sparsity(sparsity, f"{prefix}sparsity")
     if chosen.density is not None:
@@ -60,17 +54,14 @@ def check_pattern(
         if distribution != "uniform" or (sparsity is not None and abs(sparsity - zeros) > 1e-3):
             raise ValueError(
                 f"{prefix}pattern {chosen.name} leaves {zeros:g} of every leaf zero, but sparsity={sparsity} and "
-                f"distribution={distribution!r} were given; ask for sparsity {zeros:g} under 'uniform'"
+                f"distribution={distribution!r} were given; use sparsity {zeros:g} under 'uniform'"
             )
     if chosen.whole and distribution != "global":
-        raise ValueError(
-            f"{prefix}pattern {chosen.name} removes whole leaves, so under distribution={distribution!r} each would "
-            'keep itself; let them compete under distribution="global"'
-        )
+        raise ValueError(f'{prefix}pattern {chosen.name} removes whole leaves; use distribution="global"')
     return chosen
 
 
 def own_sparsity(sparsity: Any, pattern: str | Pattern) -> Any:
-    """The given sparsity or schedule, or that of the pattern where none is given."""
+    """The given sparsity or schedule, or the pattern's own if it is None."""
     own = as_pattern(pattern).density
     return 1.0 - own if sparsity is None and own is not None else sparsity

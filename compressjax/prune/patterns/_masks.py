@@ -17,20 +17,20 @@ from compressjax.prune.training._masking import Arrays, shapes_of
 def pattern_mask(
     scores: jax.Array, density: float | None = None, pattern: str | Pattern = "unstructured", *, path: str = "the leaf"
 ) -> jax.Array:
-    """Mask of one leaf: the units with the largest mean score, in every group equally many.
+    """Returns the mask of one leaf: the same number of units with the largest mean score in every group.
 
     Args:
         scores: Array of the leaf's shape; higher means keep.
-        density: Fraction of units to keep, in [0, 1]; None where the pattern fixes it. Of a group with several weights
-            a unit, at least one unit stays.
+        density: Fraction of units to keep, in [0, 1]; None if the pattern fixes it. Units of several weights keep at
+            least one per group.
         pattern: Name or pattern, see `as_pattern`.
-        path: Of the leaf, for messages.
+        path: Path of the leaf, for messages.
 
     Returns:
         Bool array of the leaf's shape.
 
     Raises:
-        ValueError: If there is no density, another than the pattern's, or the pattern does not fit the leaf.
+        ValueError: If the density is missing, out of range or not the pattern's, or the pattern does not fit the leaf.
 
     Example:
         >>> import jax.numpy as jnp
@@ -59,13 +59,13 @@ def masks_of(
     pattern: str | Pattern = "unstructured",
     final: bool = True,
 ) -> Arrays:
-    """Masks of several leaves.
+    """Returns the masks of several leaves.
 
     Args:
         scores: `{path: array of the leaf's shape}`.
-        sparsity: Fraction of zeros over all leaves, in [0, 1); None where the pattern fixes it.
-        distribution: As for `densities`, or `"global"`: units of all leaves compete by their mean score, and are kept
-            in this order up to the first whose weights no longer fit, at least one.
+        sparsity: Fraction of zeros over all leaves, in [0, 1); None if the pattern fixes it.
+        distribution: As for `densities`, or `"global"`: units of all leaves are ranked together by their mean score and
+            kept in this order until the next one exceeds the budget; at least one.
         pattern: Name or pattern.
         final: Whether the sparsity must remove something; False for the first of several rounds.
 
@@ -73,8 +73,8 @@ def masks_of(
         `{path: bool array}`.
 
     Raises:
-        ValueError: If the sparsity is missing or not the pattern's, the pattern's groups cannot compete across leaves,
-            it rounds to no weight, a score is NaN, or as `densities` and `pattern_mask`.
+        ValueError: If a setting is out of range or rounds to no removed weight, a score is NaN, or the pattern does not
+            fit a leaf or the distribution.
 
     Example:
         >>> import jax.numpy as jnp
@@ -90,16 +90,13 @@ def masks_of(
     with jax.ensure_compile_time_eval():
         lost = [path for path, x in scores.items() if is_concrete(x) and bool(jnp.isnan(x).any())]
     if lost:
-        raise ValueError(f"prune: scores of {lost[:8]} are NaN, and nothing ranks them; mend the weights or the loss")
+        raise ValueError(f"prune: scores of {lost[:8]} are NaN, which cannot be ranked; fix the weights or the loss")
     return ranked(scores, counts, chosen)
 
 
 def scores_of(found: Mapping[str, Any], paths: tuple[str, ...], name: str) -> Arrays:
-    """The scores of the selected leaves; raises if the saliency says nothing of one of them."""
+    """The scores of the selected leaves; raises if the saliency lacks one of them."""
     missing = [path for path in paths if path not in found]
     if missing:
-        raise ValueError(
-            f"saliency {name} says nothing of {missing[:8]}, only of {sorted(found)[:8]}; "
-            "select what it scores with only()"
-        )
+        raise ValueError(f"saliency {name} has no scores of {missing[:8]}, only of {sorted(found)[:8]}; use only()")
     return {path: found[path] for path in paths}

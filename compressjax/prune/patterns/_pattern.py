@@ -1,4 +1,4 @@
-"""Patterns: what is removed together."""
+"""Patterns: which weights are removed together."""
 
 import math
 import re
@@ -9,21 +9,20 @@ Shape = tuple[int, ...]
 
 
 class Pattern(NamedTuple):
-    """How a leaf falls into units that are kept or removed whole, and in which groups units compete.
+    """How a leaf is divided into units that are kept or removed whole, and into groups within which units compete.
 
-    Nothing is rearranged: the leaf is read in longer shape, and every axis of it has a role. So masks lie in memory as
-    the leaf does, which the compiler would not give them by itself if they came out of a transposition, and reading
-    both together would be slow at every step.
+    A pattern reshapes a leaf and gives each axis a role. It never transposes: the compiler would store transposed masks
+    in another layout than the leaf, and reading both together would be slow at every step.
 
     Attributes:
-        name: As it is written in manifests.
-        read: `read(path, shape) -> (sizes, roles)`: the leaf's shape, axes split into successive factors where needed,
-            and a letter for each: `g` runs over groups, `u` over the units of a group, `w` over the weights of a unit.
-            Where there are groups, one axis runs over units.
-        density: Fraction that the pattern itself fixes, or None where the sparsity decides.
+        name: Name in manifests.
+        read: `read(path, shape) -> (sizes, roles)`: the leaf's shape, with axes split into factors where needed, and a
+            letter per axis: `g` for groups, `u` for the units of a group, `w` for the weights of a unit. If there are
+            groups, exactly one axis is `u`.
+        density: Fraction that the pattern fixes, or None if the sparsity decides.
         group: M of N:M, the successive weights that share a fixed number of zeros; 0 for other patterns.
-        single: Whether weights are ranked one by one, all with all, so that nothing has to be regrouped or rounded.
-        whole: Whether a unit is a whole leaf, so that units compete only under the distribution `"global"`.
+        single: Whether all weights are ranked together one by one, without regrouping or rounding.
+        whole: Whether a unit is a whole leaf; such units compete only under the distribution `"global"`.
     """
 
     name: str
@@ -35,7 +34,7 @@ class Pattern(NamedTuple):
 
 
 def unstructured() -> Pattern:
-    """Every weight for itself.
+    """Returns the pattern in which each weight is a unit.
 
     Returns:
         The pattern.
@@ -48,7 +47,7 @@ def unstructured() -> Pattern:
 
 
 def balanced() -> Pattern:
-    """Every output (last axis) keeps equally many weights; they compete only with each other.
+    """Returns the pattern in which every output (last axis) keeps the same number of weights.
 
     Returns:
         The pattern.
@@ -68,16 +67,16 @@ def balanced() -> Pattern:
 
 
 def nm(n: int, m: int, *, axis: int = -2) -> Pattern:
-    """At most `n` of every `m` successive weights along an axis: what sparse tensor cores run (2:4).
+    """Returns the pattern that keeps `n` of every `m` successive weights along an axis; sparse tensor cores run 2:4.
 
-    The pattern fixes the density at `n / m`, in every leaf alike. A shape does not tell which of its axes are inputs:
-    the name `"2:4"` takes the last but one, as in kernels of dense layers and convolutions. In query, key and value
-    kernels `[features, heads, size]` that is the heads; for them, use `only(".*(query|key|value)/kernel",
-    ste(pattern=nm(2, 4, axis=0)))`. `wanda` and `sparsegpt` know the inputs from their statistics.
+    The density is `n / m` in every leaf. A shape does not tell which axes are inputs: the name `"2:4"` uses the second
+    last axis, as in kernels of dense layers and convolutions. Query, key and value kernels `[features, heads, size]`
+    need `only(".*(query|key|value)/kernel", ste(pattern=nm(2, 4, axis=0)))`. `wanda` and `sparsegpt` read the inputs
+    from their statistics.
 
     Args:
-        n: Weights kept, 1 to `m`.
-        m: Weights a group.
+        n: Weights kept per group, 1 to `m`.
+        m: Weights per group.
         axis: The input axis; -2 in kernels `[..., in, out]`, 0 in `[features, heads, size]`.
 
     Returns:
@@ -109,11 +108,11 @@ def nm(n: int, m: int, *, axis: int = -2) -> Pattern:
 
 
 def block(rows: int, columns: int) -> Pattern:
-    """Whole blocks of the last two axes.
+    """Returns the pattern of whole blocks in the last two axes.
 
     Args:
-        rows: Inputs a block.
-        columns: Outputs a block.
+        rows: Inputs per block.
+        columns: Outputs per block.
 
     Returns:
         The pattern; it refuses leaves whose axes the block does not divide.
@@ -141,12 +140,12 @@ def block(rows: int, columns: int) -> Pattern:
 
 
 def slices(axis: int, name: str = "") -> Pattern:
-    """Whole slices along one axis: channels, filters, heads, neurons.
+    """Returns the pattern of whole slices along one axis: channels, filters, heads, neurons.
 
     Args:
-        axis: The axis along which the units lie: -1 for the outputs of a kernel, -2 for its inputs, 1 for the heads of
-            a query kernel `[features, heads, size]`.
-        name: For manifests and messages.
+        axis: The axis of the units: -1 for the outputs of a kernel, -2 for its inputs, 1 for the heads of a query
+            kernel `[features, heads, size]`.
+        name: Name in manifests and messages.
 
     Returns:
         The pattern.
@@ -167,7 +166,7 @@ def slices(axis: int, name: str = "") -> Pattern:
 
 
 def layer() -> Pattern:
-    """Whole leaves; they compete under the distribution `"global"`.
+    """Returns the pattern of whole leaves, which compete under the distribution `"global"`.
 
     Returns:
         The pattern.
@@ -180,19 +179,19 @@ def layer() -> Pattern:
 
 
 def as_pattern(pattern: str | Pattern) -> Pattern:
-    """A pattern by name.
+    """Returns a pattern by name.
 
     Args:
-        pattern: `"unstructured"`, `"balanced"`, `"N:M"` as in `"2:4"`, `"block RxC"` as in `"block 4x4"`, `"filter"`
-            and `"neuron"` (outputs, the last axis), `"channel"` (inputs, the last but one), `"head"` (the last axis but
-            one of `[features, heads, size]`; use `slices(0)` for `[heads, size, features]`), `"layer"`; or a
-            `Pattern`.
+        pattern: A `Pattern`, `"unstructured"`, `"balanced"`, `"layer"`, `"N:M"` as in `"2:4"`, `"block RxC"` as in
+            `"block 4x4"`, `"filter"` and `"neuron"` (outputs, the last axis), `"channel"` (inputs, the second last
+            axis), or `"head"` (the second last axis of `[features, heads, size]`; use `slices(0)` for
+            `[heads, size, features]`).
 
     Returns:
         The pattern.
 
     Raises:
-        ValueError: If the name is unknown, or its numbers make no pattern.
+        ValueError: If the name is unknown or its numbers are out of range.
 
     Example:
         >>> as_pattern("2:4").density
@@ -209,13 +208,11 @@ def as_pattern(pattern: str | Pattern) -> Pattern:
     if pattern in axes:
         return slices(axes[pattern], pattern)
     if pattern not in names:
-        raise ValueError(
-            f"unknown pattern {pattern!r}; use one of {sorted([*names, *axes])}, 'N:M', 'block RxC', or a Pattern"
-        )
+        raise ValueError(f"unknown pattern {pattern!r}; use one of {sorted([*names, *axes])}, 'N:M' or 'block RxC'")
     return names[pattern]()
 
 
 def _axis(name: str, path: str, shape: Shape, axis: int) -> int:
     if not -len(shape) <= axis < len(shape) or len(shape) < 2:
-        raise ValueError(f"pattern {name}: {path} {tuple(shape)} has no axis {axis} of units; leave it out with only()")
+        raise ValueError(f"pattern {name}: {path} {tuple(shape)} has no axis {axis}; leave it out with only()")
     return axis % len(shape)

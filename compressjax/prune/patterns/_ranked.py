@@ -1,4 +1,4 @@
-"""Masks by counts that a schedule gives, under a pattern: what methods that rank again and again share."""
+"""Masks from scores, a pattern and traced counts."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -16,11 +16,7 @@ from compressjax.prune.training._masking import Arrays
 
 
 def ranked(scores: Arrays, kept: Mapping[str, Any], pattern: Pattern) -> Arrays:
-    """Masks of the units with the largest mean scores, as many as fit into the entries `kept` of every pool.
-
-    Units are whole: of a leaf the nearest number of them stays, at least one where they have several weights; of one
-    ranking of all leaves, the best in their order up to the first that no longer fits, at least one.
-    """
+    """Masks of the best whole units by mean score: the nearest number per leaf, or the best that fit `ALL`."""
     together = ALL in kept
     if pattern.single:
         return (
@@ -51,7 +47,7 @@ def best_units(
 
 
 def _means(scores: jax.Array, sizes: tuple[int, ...], roles: str) -> jax.Array:
-    """Mean score of every unit, ones in place of the axes of its weights."""
+    """Mean score of every unit, with size 1 on the axes of its weights."""
     axes = tuple(i for i, x in enumerate(roles) if x == "w")
     return jnp.mean(scores.reshape(sizes), axis=axes, keepdims=True) if axes else scores.reshape(sizes)
 
@@ -61,14 +57,11 @@ def _sizes_of(role: str, sizes: tuple[int, ...], roles: str) -> int:
 
 
 def _pooled(scores: Arrays, budget: jax.Array | int, pattern: Pattern) -> Arrays:
-    """The units of all leaves in the order of their mean scores up to the first beyond the budget, at least one."""
+    """Keeps the best units of all leaves until the next one exceeds the budget, at least one."""
     read = {path: pattern.read(path, tuple(x.shape)) for path, x in scores.items()}
     grouped = sorted(path for path, (_, roles) in read.items() if "g" in roles)
     if grouped:
-        raise ValueError(
-            f"pattern {pattern.name} compares weights within groups of {grouped}, so distribution 'global' has no "
-            "meaning; use 'uniform'"
-        )
+        raise ValueError(f"pattern {pattern.name} compares weights within groups of {grouped}; use 'uniform'")
     means = {path: _means(x, *read[path]) for path, x in scores.items()}
     pool = jnp.concatenate([x.ravel() for x in means.values()])
     weights = jnp.concatenate([jnp.full(x.size, _sizes_of("w", *read[path]), jnp.int32) for path, x in means.items()])

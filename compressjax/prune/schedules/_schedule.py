@@ -1,4 +1,4 @@
-"""Schedules: functions from the number of steps to the sparsity, with what methods must know of them."""
+"""Schedules: functions from the step to the sparsity."""
 
 import dataclasses
 import math
@@ -12,16 +12,16 @@ from compressjax.prune.patterns._checks import check_sparsity
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Schedule:
-    """A schedule; `schedule(step)` is the sparsity after `step` steps, 0 before `begin`.
+    """A sparsity schedule: `schedule(step)` is the sparsity after `step` steps, 0 before `begin`.
 
     Attributes:
-        name: As it is written in manifests.
+        name: Name in manifests.
         sparsity: Final fraction of zeros.
         begin: First step with zeros.
         end: Step from which the sparsity is final.
         initial: Fraction of zeros at `begin`.
-        progress: `step -> fraction of the way` from `initial` to `sparsity`, in [0, 1], 1 from `end` on.
-        every: Steps between changes, or None where it changes all the time.
+        progress: `step -> fraction` in [0, 1]: 0 at `initial`, 1 at `sparsity` and from `end` on.
+        every: Steps between changes; None if the sparsity changes at every step.
         rises: Whether the sparsity never falls.
 
     Example:
@@ -40,19 +40,18 @@ class Schedule:
 
     def __call__(self, step: jax.Array | int) -> jax.Array:
         """Sparsity after `step` steps, float32; any integer shape, may be traced."""
-        return jnp.where(
-            jnp.asarray(step) < self.begin, 0.0, self.initial + (self.sparsity - self.initial) * self.progress(step)
-        )
+        level = self.initial + (self.sparsity - self.initial) * self.progress(step)
+        return jnp.where(jnp.asarray(step) < self.begin, 0.0, level)
 
 
 def progress(step: jax.Array | int, begin: int, end: int, power: float) -> jax.Array:
-    """Fraction of the way from the first to the last sparsity, `1 - (1 - (t - t_0) / (t_1 - t_0))^p`."""
+    """Fraction of the change from the initial to the final sparsity, `1 - (1 - (t - t_0) / (t_1 - t_0))^p`."""
     if end < begin:
-        raise ValueError(f"pruning would end at step {end}, before it begins at {begin}; give end >= begin")
+        raise ValueError(f"pruning ends at step {end}, before it begins at {begin}; give end >= begin")
     if not 0 < power < math.inf:
-        raise ValueError(f"power={power} must be positive and finite; the paper has 3")
+        raise ValueError(f"power={power} must be positive and finite; 3 in the paper")
     left = jnp.clip((end - jnp.asarray(step, jnp.float32)) / max(end - begin, 1), 0.0, 1.0)
-    # With end == begin the schedule is a jump; the division above cannot tell the step itself from the one before.
+    # With end == begin the schedule is a jump, which the division above cannot represent.
     left = jnp.where(jnp.asarray(step) >= end, 0.0, left)
     return 1.0 - left**power
 
@@ -60,23 +59,23 @@ def progress(step: jax.Array | int, begin: int, end: int, power: float) -> jax.A
 def polynomial(
     sparsity: float, *, end: int, begin: int = 0, initial: float = 0.0, power: float = 3, name: str = ""
 ) -> Schedule:
-    """Fast while there is much to remove, slow at the end.
+    """Returns a polynomial schedule: it removes weights fast at first and slowly at the end.
 
     .. math:: s_t = s_f + (s_i - s_f)(1 - \\tfrac{t - t_0}{t_1 - t_0})^p
 
     Args:
         sparsity: Final fraction of zeros, in [0, 1).
-        end: Step `t_1`.
+        end: Step `t_1`, at least `begin`.
         begin: Step `t_0`, at least 0.
         initial: Fraction of zeros at `begin`, at most `sparsity`.
         power: Exponent, positive.
-        name: For manifests.
+        name: Name in manifests.
 
     Returns:
         The schedule.
 
     Raises:
-        ValueError: If a sparsity is outside [0, 1), `initial` exceeds `sparsity`, or `end` comes before `begin`.
+        ValueError: If an argument is out of range.
 
     Example:
         >>> polynomial(0.8, end=10, power=2)(jnp.array([0, 5, 10])).tolist()
@@ -91,21 +90,16 @@ def polynomial(
 
 
 def cubic(sparsity: float, *, end: int, begin: int = 0, initial: float = 0.0) -> Schedule:
-    """The polynomial of power 3, the usual choice.
-
-    .. math:: s_t = s_f + (s_i - s_f)(1 - \\tfrac{t - t_0}{t_1 - t_0})^3
+    """Returns the `polynomial` schedule of power 3, the usual choice.
 
     Args:
-        sparsity: Final fraction of zeros, in [0, 1).
-        end: Step `t_1`.
-        begin: Step `t_0`.
-        initial: Fraction of zeros at `begin`.
+        sparsity: As for `polynomial`.
+        end: As for `polynomial`.
+        begin: As for `polynomial`.
+        initial: As for `polynomial`.
 
     Returns:
         The schedule.
-
-    Raises:
-        ValueError: As `polynomial`.
 
     Example:
         >>> cubic(0.8, end=100)(jnp.array([0, 50, 100])).tolist()
@@ -117,53 +111,45 @@ def cubic(sparsity: float, *, end: int, begin: int = 0, initial: float = 0.0) ->
 
 
 def linear(sparsity: float, *, end: int, begin: int = 0, initial: float = 0.0) -> Schedule:
-    """Equally many weights go at every step.
-
-    .. math:: s_t = s_i + (s_f - s_i) \\tfrac{t - t_0}{t_1 - t_0}
+    """Returns the `polynomial` schedule of power 1, which removes the same number of weights at every step.
 
     Args:
-        sparsity: Final fraction of zeros, in [0, 1).
-        end: Step `t_1`.
-        begin: Step `t_0`.
-        initial: Fraction of zeros at `begin`.
+        sparsity: As for `polynomial`.
+        end: As for `polynomial`.
+        begin: As for `polynomial`.
+        initial: As for `polynomial`.
 
     Returns:
         The schedule.
-
-    Raises:
-        ValueError: As `polynomial`.
 
     Example:
         >>> linear(0.5, end=4)(jnp.arange(5)).tolist()
         [0.0, 0.125, 0.25, 0.375, 0.5]
 
-    Source: power 1 of the schedule of Zhu and Gupta, arXiv:1710.01878 (zhu2017).
+    Source: Zhu and Gupta, arXiv:1710.01878 (zhu2017), with power 1.
     """
     return polynomial(sparsity, end=end, begin=begin, initial=initial, power=1, name="linear")
 
 
 def exponential(sparsity: float, *, end: int, begin: int = 0, initial: float = 0.0) -> Schedule:
-    """The same fraction of the weights that are left goes at every step.
+    """Returns a schedule that removes the same fraction of the remaining weights at every step.
 
     .. math:: 1 - s_t = (1 - s_i)\\left(\\frac{1 - s_f}{1 - s_i}\\right)^{(t - t_0) / (t_1 - t_0)}
 
     Args:
-        sparsity: Final fraction of zeros, in [0, 1).
-        end: Step `t_1`.
-        begin: Step `t_0`.
-        initial: Fraction of zeros at `begin`.
+        sparsity: As for `polynomial`.
+        end: As for `polynomial`.
+        begin: As for `polynomial`.
+        initial: As for `polynomial`.
 
     Returns:
         The schedule.
-
-    Raises:
-        ValueError: As `polynomial`.
 
     Example:
         >>> exponential(0.75, end=2)(jnp.arange(3)).tolist()
         [0.0, 0.5, 0.75]
 
-    Source: the rounds of Tanaka et al., arXiv:2006.05467 (tanaka2020), one a step.
+    Source: the rounds of Tanaka et al., arXiv:2006.05467 (tanaka2020), one per step.
     """
     _check(sparsity, begin, end, initial)
     ratio = (1 - sparsity) / (1 - initial)
@@ -178,19 +164,16 @@ def exponential(sparsity: float, *, end: int, begin: int = 0, initial: float = 0
 
 
 def at_once(sparsity: float, *, at: int = 0) -> Schedule:
-    """Everything goes at one step.
+    """Returns a schedule that removes everything at one step.
 
     .. math:: s_t = s_f\\,[t \\ge t_0]
 
     Args:
-        sparsity: Fraction of zeros, in [0, 1).
-        at: The step `t_0`, at least 0.
+        sparsity: As for `polynomial`.
+        at: Step `t_0`, at least 0.
 
     Returns:
         The schedule.
-
-    Raises:
-        ValueError: If the sparsity is outside [0, 1) or the step negative.
 
     Example:
         >>> at_once(0.5, at=2)(jnp.arange(4)).tolist()
@@ -202,14 +185,14 @@ def at_once(sparsity: float, *, at: int = 0) -> Schedule:
 
 
 def iterative(sparsity: float, *, rounds: int, end: int, begin: int = 0) -> Schedule:
-    """The same fraction of the weights that are left goes at the start of every round, with training in between.
+    """Returns a schedule that removes the same fraction of the remaining weights at the start of every round.
 
     .. math:: 1 - s_t = (1 - s_f)^{k / n}, \\qquad k = \\lfloor n (t - t_0) / (t_1 - t_0) \\rfloor + 1
 
-    so the first of `n` rounds begins at `t_0` and the last at `t_1`. `lottery_ticket` does the same and rewinds.
+    The first of the `n` rounds begins at `t_0`, the last at `t_1`. `lottery_ticket` does the same and rewinds.
 
     Args:
-        sparsity: Final fraction of zeros, in [0, 1).
+        sparsity: As for `polynomial`.
         rounds: Number of rounds `n`, at least 1; above 1, `rounds - 1` must divide `end - begin`.
         end: Step `t_1`, at which the last round begins.
         begin: Step `t_0`, at which the first round begins.
@@ -218,7 +201,7 @@ def iterative(sparsity: float, *, rounds: int, end: int, begin: int = 0) -> Sche
         The schedule.
 
     Raises:
-        ValueError: As `polynomial`, or if the rounds do not divide the steps.
+        ValueError: If an argument is out of range, or the rounds do not divide the steps.
 
     Example:
         >>> iterative(0.75, rounds=2, end=4)(jnp.array([0, 3, 4])).tolist()
@@ -226,15 +209,12 @@ def iterative(sparsity: float, *, rounds: int, end: int, begin: int = 0) -> Sche
 
     Source: Han et al., arXiv:1506.02626 (han2015).
     """
-    check_sparsity(sparsity, "sparsity")  # above 1, the root below is no real number
+    check_sparsity(sparsity, "sparsity")  # before the root below, which needs at most 1
     first = 1 - (1 - sparsity) ** (1 / max(rounds, 1))
     _check(sparsity, begin, end, min(first, sparsity))
     gaps = max(rounds - 1, 1)
     if rounds < 1 or (end - begin) % gaps or (rounds > 1) != (end > begin):
-        raise ValueError(
-            f"iterative: rounds={rounds} need rounds - 1 equal gaps between begin={begin} and end={end}; with one "
-            "round begin and end agree"
-        )
+        raise ValueError(f"iterative: rounds={rounds} must split begin={begin} to end={end} into rounds - 1 equal gaps")
     every = max((end - begin) // gaps, 1)
 
     def done(step: jax.Array | int) -> jax.Array:
@@ -248,25 +228,25 @@ def iterative(sparsity: float, *, rounds: int, end: int, begin: int = 0) -> Sche
 
 
 def periodic(sparsity: float, *, periods: int, end: int, begin: int = 0, initial: float = 0.0) -> Schedule:
-    """Rises as `cubic` does, again and again, so that weights which were removed too early get another chance.
+    """Returns a schedule that repeats `cubic`, so that weights removed too early get another chance.
 
     .. math:: s_t = s_f + (s_i - s_f)(1 - u)^3, \\qquad u = \\frac{(t - t_0) \\bmod T}{T - 1}, \\quad
         T = \\lfloor (t_1 - t_0) / n \\rfloor
 
-    and `s_f` from `t_1` on. For methods whose masks may come back (`movement`); `gradual` refuses it.
+    and `s_f` from `t_1` on. For methods whose masks can regrow (`movement`); `gradual` refuses it.
 
     Args:
-        sparsity: Final fraction of zeros, in [0, 1).
+        sparsity: As for `polynomial`.
         periods: Number of periods `n`, at least 1, of at least two steps each.
-        end: Step `t_1`.
-        begin: Step `t_0`.
+        end: As for `polynomial`.
+        begin: As for `polynomial`.
         initial: Fraction of zeros at the start of every period.
 
     Returns:
         The schedule.
 
     Raises:
-        ValueError: As `polynomial`, or if the periods are too short.
+        ValueError: If an argument is out of range, or the periods are too short.
 
     Example:
         >>> periodic(0.5, periods=2, end=6)(jnp.arange(7)).tolist()
@@ -276,7 +256,7 @@ def periodic(sparsity: float, *, periods: int, end: int, begin: int = 0, initial
     """
     _check(sparsity, begin, end, initial)
     if periods < 1 or (end - begin) // max(periods, 1) < 2:
-        raise ValueError(f"periodic: periods={periods} between begin={begin} and end={end} have less than two steps")
+        raise ValueError(f"periodic: periods={periods} in begin={begin} to end={end} need at least two steps each")
     length = (end - begin) // periods
 
     def done(step: jax.Array | int) -> jax.Array:

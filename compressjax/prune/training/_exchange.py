@@ -1,4 +1,4 @@
-"""Dropping the weakest connections and growing others, at a constant count: what SET and RigL share."""
+"""Exchanges of connections at a constant count, for SET and RigL."""
 
 import functools
 from collections.abc import Callable
@@ -14,13 +14,9 @@ from compressjax.prune.training._masking import Arrays
 
 
 def drop_fraction(step: jax.Array | int, alpha: float, end: int) -> jax.Array:
-    """Fraction of the kept weights that is exchanged at a step.
-
-    .. math:: f_t = \\tfrac{\\alpha}{2}\\,(1 + \\cos(\\pi t / T_{end})),
-        \\qquad f_t = 0 \\text{ from } T_{end} \\text{ on}
-    """
-    way = jnp.clip(jnp.asarray(step, jnp.float32) / max(end, 1), 0.0, 1.0)
-    return jnp.where(jnp.asarray(step) >= end, 0.0, alpha / 2 * (1 + jnp.cos(jnp.pi * way)))
+    """Fraction of the kept weights exchanged at a step, `alpha / 2 (1 + cos(pi t / T_end))`, and 0 from `T_end` on."""
+    progress = jnp.clip(jnp.asarray(step, jnp.float32) / max(end, 1), 0.0, 1.0)
+    return jnp.where(jnp.asarray(step) >= end, 0.0, alpha / 2 * (1 + jnp.cos(jnp.pi * progress)))
 
 
 def exchange(
@@ -31,19 +27,12 @@ def exchange(
     pattern: Pattern = unstructured(),  # noqa: B008  # a constant
     path: str = "the leaf",
 ) -> jax.Array:
-    """The mask after dropping the smallest kept weights and growing as many that were out.
-
-    .. math:: k = \\min(\\lfloor f\\,|M| \\rfloor,\\ N - |M|), \\quad
-        M' = (M \\setminus \\text{k smallest } |w|) \\cup (\\text{k largest growth scores outside } M)
-
-    What was dropped just now cannot grow back at once. Units of a pattern move whole, by their means, and in every
-    group equally many.
-    """
+    """The mask after exchanging the smallest kept weights for as many masked ones of the largest growth scores."""
     active = jnp.sum(mask)
 
     def moved(groups: int, units: int, weights: int) -> jax.Array:
         kept = active // (groups * weights)
-        # Half of 10 must be 5 also where a half is 0.49999997.
+        # Tolerate rounding: half of 10 is 5 even if the half is 0.49999997.
         wanted = jnp.floor(fraction * kept.astype(jnp.float32) + 1e-4).astype(jnp.int32)
         return jnp.minimum(wanted, units - kept)
 
@@ -57,8 +46,8 @@ def exchange(
 
 
 def due(step: jax.Array, every: int, end: int) -> jax.Array:
-    """Whether connections move at a step: every so many, and before the end."""
-    return (step % every == 0) & (step < end) & (step > 1)  # the first step puts zeros where masks are
+    """Whether an exchange is due: every `every` steps, before `end`."""
+    return (step % every == 0) & (step < end) & (step > 1)  # the first step only applies the masks
 
 
 def exchanged(
@@ -69,7 +58,7 @@ def exchanged(
     when: jax.Array,
     pattern: Pattern = unstructured(),  # noqa: B008  # a constant
 ) -> Arrays:
-    """Masks of a step: the old ones, or, when an exchange is due, those of `exchange`, with as many kept weights."""
+    """The masks after `exchange` if one is due, otherwise the old masks."""
 
     def moved() -> Arrays:
         part, found = share(), {}
@@ -90,12 +79,10 @@ def check_exchange(
     distribution: Distribution,
     pattern: str | Pattern = "unstructured",
 ) -> Pattern:
-    """Refuses settings of an exchange of connections that are out of range."""
+    """Refuses settings of an exchange that are out of range."""
     check_distribution(distribution, who, ranks=False)
     if end < 0 or every < 1:
         raise ValueError(f"{who}: end={end} must be at least 0 and every={every} at least 1")
     if not 0.0 < fraction < 1.0:
-        raise ValueError(
-            f"{who}: fraction={fraction} is outside (0, 1): it is the share of kept weights exchanged, 0.3"
-        )
+        raise ValueError(f"{who}: fraction={fraction} of kept weights to exchange is outside (0, 1); 0.3 is usual")
     return check_pattern(pattern, sparsity, distribution, who, fixed=False)

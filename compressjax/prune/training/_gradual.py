@@ -1,4 +1,4 @@
-"""Gradual magnitude pruning: zeros grow during training."""
+"""Gradual magnitude pruning: the sparsity grows during training."""
 
 from typing import Any, NamedTuple
 
@@ -15,12 +15,7 @@ from compressjax.prune.training._masking import Arrays, masking, shapes_of, whol
 
 
 class GradualState(NamedTuple):
-    """State of `gradual`.
-
-    Attributes:
-        count: Steps done, int32 scalar.
-        masks: `{path: bool array}`, True where the weight is kept.
-    """
+    """State of `gradual`: `count`, steps done, int32 scalar, and `masks`, `{path: bool array}`, True where kept."""
 
     count: jax.Array  # type: ignore[assignment]  # hides tuple.count, as optax's states do
     masks: Arrays
@@ -38,38 +33,34 @@ def gradual(
     normalize: bool = False,
     pattern: str | Pattern = "unstructured",
 ) -> Compression:
-    """Removes the smallest weights bit by bit while the others are trained.
+    """Removes the smallest weights step by step while the rest train.
 
     .. math:: s_t = s_f + (s_i - s_f)(1 - \\tfrac{t - t_0}{t_1 - t_0})^3, \\qquad W_t = M_t \\odot W,
 
-    where `M_t` keeps exactly the `(1 - s_t) N` largest magnitudes. Masks are taken anew every `every` steps from
-    `begin`, and at `end`; they only lose entries. Under a pattern whole units are ranked by their mean magnitude; an
-    N:M pattern goes from M of M to N of M. A weight under a False mask gets no gradient and, through
-    `as_optax`, never moves again, momentum and weight decay included.
-
-    What it buys: bytes. At 90 % zeros, positions cost 4.7 bits a kept weight (the binary entropy of the mask), so a
-    float32 leaf shrinks by about 8.7. By itself nothing runs faster: dense products multiply zeros too.
+    `M_t` keeps exactly the `(1 - s_t) N` largest magnitudes and changes every `every` steps from `begin`, and at `end`.
+    It only loses entries. Under a pattern, whole units are ranked by their mean magnitude; an N:M pattern goes from M
+    of M to N of M. A masked weight gets no gradient and, through `as_optax`, never moves again, not even by momentum or
+    weight decay. Saves bytes: at 90 % zeros positions cost 4.7 bits per kept weight (the entropy of the mask), so a
+    float32 leaf becomes about 8.7 times smaller. No speed-up: dense products multiply zeros too.
 
     Args:
-        sparsity: Final fraction of zeros, in [0, 1); or a schedule (`linear`, `exponential`, `iterative`, ...), which
-            then says also `begin`, `end` and `initial`.
+        sparsity: Final fraction of zeros, in [0, 1), or a schedule (`linear`, `exponential`, `iterative`, ...), which
+            replaces `begin`, `end` and `initial`; None if the pattern fixes it (N:M).
         begin: Step of the first mask; before it nothing is masked.
         end: Step of the last mask, at least `begin`.
-        every: Steps between masks, at least 1; the schedule's own, or 100, when None.
+        every: Steps between masks, at least 1; if None, the schedule's own, or 100.
         initial: Fraction of zeros at `begin`, at most `sparsity`.
         distribution: `"uniform"`; `"global"`, one ranking over all leaves; `"erk"` (see `densities`); or
             `{pattern: sparsity}`.
         power: Exponent of the schedule.
-        normalize: For `"global"`: rank magnitudes in units of the root mean square of each leaf's kept weights.
-        pattern: What is removed together, see `as_pattern`; of N:M patterns `sparsity` is their own, or None.
+        normalize: For `"global"`: divide magnitudes by the root mean square of each leaf's kept weights.
+        pattern: See `as_pattern`.
 
     Returns:
-        Compression whose nodes are `Masked(W * M, M)`.
+        Compression with `Masked` nodes.
 
     Raises:
-        ValueError: If a sparsity is outside [0, 1), `initial` exceeds `sparsity`, `end` is before `begin`, `every` is
-            below 1, the distribution is unknown, or the pattern fixes another sparsity; from `init`, if a pattern
-            matches nothing or does not fit a leaf.
+        ValueError: If a setting is out of range; from `init`, if a pattern matches no leaf or does not fit one.
 
     Example:
         >>> prune = gradual(0.5, end=1, every=1)
@@ -92,13 +83,12 @@ def gradual(
 
     def init(flat: Arrays) -> GradualState:
         masks = whole_masks(flat)
-        jax.eval_shape(lambda: masks_at(0, flat, masks))  # refuses what does not fit before training begins
+        jax.eval_shape(lambda: masks_at(0, flat, masks))  # refuses bad settings before training starts
         if begin == 0 and (schedule.initial > 0 or last == 0):
             masks = masks_at(0, flat, masks)
         return GradualState(jnp.zeros((), jnp.int32), masks)
 
     def after_step(flat: Arrays, state: GradualState, stats: Any) -> tuple[Arrays, GradualState]:
-        del stats
         step = state.count + 1
         due = (step >= begin) & (step <= last) & (((step - begin) % steps == 0) | (step == last))
         masks = jax.lax.cond(due, lambda: masks_at(step, flat, state.masks), lambda: state.masks)
@@ -115,7 +105,7 @@ def as_schedule(who: str, sparsity: Any, begin: int, end: int | None, initial: f
             raise ValueError(f"{who}: give end=, the step from which sparsity={sparsity} is reached, or a schedule")
         return polynomial(sparsity, begin=begin, end=end, initial=initial, power=power)
     if end is not None or begin or initial:
-        raise ValueError(f"{who}: the schedule says when and from where (begin, end, initial); leave them out")
+        raise ValueError(f"{who}: a schedule replaces begin, end and initial; leave them out")
     return sparsity
 
 
@@ -125,12 +115,12 @@ def counts_at(
     """Number of entries that every pool keeps after `step` steps, `begin` or later."""
     last = kept_counts(shapes, schedule.sparsity, distribution, whole=whole)
     check_removes(shapes, schedule.sparsity, last)
-    # Patterns give final sparsities, so every leaf starts from `initial` alike.
+    # Patterns give final sparsities; every leaf starts at `initial`.
     everywhere = distribution if isinstance(distribution, str) else "uniform"
     first = kept_counts(shapes, schedule.initial, everywhere, whole=whole)
     progress, kept = schedule.progress(step), {}
     for pool, n in last.items():
-        # Interpolated in float32, which is exact enough on the way; the final count is an integer from the start.
+        # Interpolate in float32; the final count is an exact integer.
         between, final = first[pool] + (n - first[pool]) * progress, jnp.float32(n)
         if isinstance(n, int):
             between, final = jnp.round(between).astype(jnp.int32), jnp.int32(n)
@@ -143,7 +133,7 @@ def largest(flat: Arrays, masks: Arrays, kept: dict[str, Any], normalize: bool, 
     scores = {path: jnp.abs(x).astype(jnp.float32) for path, x in flat.items()}
     if normalize:
         scores = {path: x / _rms(x, masks[path]) for path, x in scores.items()}
-    # Entries that are out stay out: every magnitude ranks above -1.
+    # Masked entries stay masked: every magnitude ranks above -1.
     scores = {path: jnp.where(masks[path], x, -1.0) for path, x in scores.items()}
     return ranked(scores, kept, pattern)
 

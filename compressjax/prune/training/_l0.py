@@ -1,7 +1,6 @@
-"""L0 regularization: gates that are exactly zero or one with some probability, and learn it."""
+"""L0 regularization: gates that learn the probability of being exactly zero."""
 
 import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -10,25 +9,16 @@ import optax
 
 from compressjax.core import Compression, Masks, dense_gradient, on_values, zero_masked
 from compressjax.prune.patterns._checks import check_strength
-from compressjax.prune.training._learn import at_step, learn
+from compressjax.prune.training._learn import Strength, at_step, learn
 from compressjax.prune.training._masking import Arrays, masked_nodes
 from compressjax.prune.training._random import key_data, stream
 from compressjax.tensors import Masked
 
-Penalty = float | Callable[[jax.Array], jax.Array]
 BETA, GAMMA, ZETA = 2 / 3, -0.1, 1.1
 
 
 class L0State(NamedTuple):
-    """State of `l0`.
-
-    Attributes:
-        count: Steps done, int32 scalar.
-        key: Data of the PRNG key, uint32.
-        log_alpha: `{path: float32 array}` of the leaf's shape, or with ones in place of the axes that share a gate.
-        gates: `{path: float32 array}` of the same shapes: the gates of test time.
-        inner: State of the gates' optimizer.
-    """
+    """State of `l0`: `log_alpha` and the test-time `gates` by path, with size 1 on axes that share a gate."""
 
     count: jax.Array  # type: ignore[assignment]  # hides tuple.count, as optax's states do
     key: jax.Array
@@ -38,7 +28,7 @@ class L0State(NamedTuple):
 
 
 def l0(
-    penalty: Penalty,
+    penalty: Strength,
     key: jax.Array,
     *,
     end: int,
@@ -46,34 +36,32 @@ def l0(
     keep: float = 0.5,
     optimizer: optax.GradientTransformation | None = None,
 ) -> Compression:
-    """Multiplies every weight, or every unit, by a hard-concrete gate, and pays for gates that are open.
+    """Multiplies every weight or unit by a hard-concrete gate, and penalizes open gates (L0 regularization).
 
     .. math:: s = \\sigma((\\log u - \\log(1 - u) + \\log\\alpha) / \\beta), \\quad z = clip(s\\,(\\zeta - \\gamma)
         + \\gamma,\\ 0,\\ 1), \\quad \\hat W = z \\odot W, \\quad
         R = \\lambda \\sum_g |g|\\,\\sigma(\\log\\alpha_g - \\beta \\log(-\\gamma / \\zeta))
 
-    with `u` uniform, `beta = 2/3`, `gamma = -0.1`, `zeta = 1.1`; `R` is the expected number of weights that are used,
-    times `lambda`. Gradients flow through the gates exactly; every step draws new ones. From `end` on the gates are
-    those of test time, `clip(sigmoid(log alpha) (zeta - gamma) + gamma, 0, 1)`, and stay: what is stored is what is
-    trained from there.
-
-    Bytes as for `gradual`, with zeros in whole units when `units` is given: `structure` can then cut them out, which
-    is faster; by itself nothing is.
+    with `u` uniform, `beta = 2/3`, `gamma = -0.1`, `zeta = 1.1`; `R` is `lambda` times the expected number of used
+    weights. Every step draws new gates, and gradients flow through them exactly. From `end` on the gates are fixed at
+    `clip(sigmoid(log alpha) (zeta - gamma) + gamma, 0, 1)`, the values that are stored. Saves bytes as `gradual`; no
+    speed-up, but `structure` can remove the units that `units` sets to zero.
 
     Args:
-        penalty: The factor `lambda` of one weight, at least 0, or a function of the step; the paper has `0.1 / N` and
-            less, with `N` training examples and the mean loss.
-        key: PRNG key of the gates' noise and start.
+        penalty: The factor `lambda` per weight, at least 0, or a function of the step; at most `0.1 / N` in the paper,
+            with `N` training examples and the mean loss.
+        key: PRNG key of the gates' noise and initial values.
         end: Step from which gates are deterministic.
-        units: Axis whose entries have one gate each (0: inputs of a dense kernel, -1: outputs); None for one a weight.
-        keep: Probability of the sigmoid with which gates start, in (0, 1).
-        optimizer: Of the gates; `optax.adam(1e-3)` when None, as in the paper.
+        units: Axis whose entries have one gate each (0: inputs of a dense kernel, -1: outputs); None for a gate per
+            weight.
+        keep: Initial value of `sigmoid(log alpha)`, in (0, 1).
+        optimizer: Optimizer of the gates; `optax.adam(1e-3)`, as in the paper, if None.
 
     Returns:
-        Compression whose nodes are `Masked(z W, z > 0)`.
+        Compression with nodes `Masked(z W, z > 0)`.
 
     Raises:
-        ValueError: If a setting is out of its range; from `init`, if a leaf has no such axis.
+        ValueError: If a setting is out of range; from `init`, if a leaf lacks the axis `units`.
 
     Example:
         >>> gated = l0(0.0, jax.random.key(0), end=0, keep=0.999)
@@ -90,17 +78,15 @@ def l0(
 
 
 def _gated(
-    penalty: Penalty, data: jax.Array, end: int, units: int | None, keep: float, moves: optax.GradientTransformation
+    penalty: Strength, data: jax.Array, end: int, units: int | None, keep: float, moves: optax.GradientTransformation
 ) -> Compression:
     def init(flat: Arrays) -> L0State:
         start = math.log(keep) - math.log1p(-keep)
         log_alpha = {}
         for path, x in flat.items():
-            # A little noise, so that equal gates do not stay equal.
-            noise = jax.random.normal(
-                stream(data, path, 2**31 - 1), gate_shape(path, tuple(x.shape), units), jnp.float32
-            )
-            log_alpha[path] = start + 0.01 * noise
+            # A little noise breaks the symmetry of equal gates.
+            shape = gate_shape(path, tuple(x.shape), units)
+            log_alpha[path] = start + 0.01 * jax.random.normal(stream(data, path, 2**31 - 1), shape, jnp.float32)
         gates = {path: final_gate(a) for path, a in log_alpha.items()}
         return L0State(jnp.zeros((), jnp.int32), data, log_alpha, gates, moves.init(log_alpha))
 
@@ -140,7 +126,6 @@ def _gated(
         return dense_gradient(flat, zero_masked(_times(flat, drawn(state)), masks(flat, state).used))
 
     def after_step(flat: Arrays, state: L0State, stats: Any) -> tuple[Arrays, L0State]:
-        del stats
         step = state.count + 1
         gates = {path: jnp.where(step <= end, final_gate(a), state.gates[path]) for path, a in state.log_alpha.items()}
         return flat, state._replace(count=step, gates=gates)
@@ -174,7 +159,7 @@ def expected_l0(log_alpha: jax.Array) -> jax.Array:
 
 
 def gate_shape(path: str, shape: tuple[int, ...], units: int | None) -> tuple[int, ...]:
-    """Shape of a leaf's gates: one an entry, or one for each unit of an axis."""
+    """Shape of a leaf's gates: one per entry, or one per unit of an axis."""
     if units is None:
         return shape
     if not -len(shape) <= units < len(shape):

@@ -1,16 +1,19 @@
-"""What methods learn themselves (scores, gates, thresholds): one step of an optimizer that survives bad gradients."""
+"""Optimizer steps for scores, gates and thresholds, robust to bad gradients."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 
+Strength = float | Callable[[jax.Array], jax.Array]  # a number, or a function of the step
+
 
 def learn(
     optimizer: optax.GradientTransformation, grads: dict[str, jax.Array], inner: Any, learned: dict[str, jax.Array]
 ) -> tuple[dict[str, jax.Array], Any]:
-    """One step; a step with a gradient that is not finite is skipped whole, as `optax.apply_if_finite` does."""
+    """One optimizer step; skipped if a gradient is not finite, as in `optax.apply_if_finite`."""
     finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(g)) for g in grads.values()]))
     updates, after = optimizer.update(grads, inner, learned)
     moved = optax.apply_updates(learned, updates)

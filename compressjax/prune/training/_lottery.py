@@ -1,4 +1,4 @@
-"""The lottery ticket: train, prune, go back to early weights, and train what is left again."""
+"""The lottery ticket: train, prune, rewind to early weights, and train again."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,9 +24,9 @@ class Ticket(NamedTuple):
     """One round of `lottery_ticket`.
 
     Attributes:
-        masks: `{path: bool array}` that the round trained under.
+        masks: `{path: bool array}` of the round's training.
         start: Parameters at the start of the round: the early weights.
-        trained: Parameters at its end.
+        trained: Parameters at the end of the round.
         sparsity: Fraction of zeros over the masked leaves.
     """
 
@@ -49,38 +49,35 @@ def lottery_ticket(
     early: Callable[[Any], Any] | None = None,
     selector: Selector | None = None,
 ) -> Iterator[Ticket]:
-    """Iterative magnitude pruning with rewinding, one round at a time.
+    """Runs iterative magnitude pruning with rewinding, one round at a time.
 
     .. math:: \\theta^{(r)} = train(\\theta_k \\odot M_r), \\qquad
         M_{r+1} = M_r \\odot [|\\theta^{(r)}| \\text{ among the } (1 - p) |M_r| \\text{ largest kept}]
 
-    The first round is dense. Every later one starts from the same early weights `theta_k`: those at the start, or
-    after `k` steps, which deep networks need. The caller trains, evaluates and stops when it likes.
-
-    Bytes as for `gradual`; no speed-up by itself, and `rounds` trainings to get there.
+    The first round is dense. Every later round starts from the same early weights `theta_k`: the initial ones or, as
+    deep networks need, those after `k` steps. The caller trains, evaluates and decides when to stop. Saves bytes as
+    `gradual`; no speed-up, and every round is a training run.
 
     Args:
-        train: `train(params, compression) -> params`; the compression holds the masks (`static`), for `as_optax` and
-            for the view. From `theta_k` it takes the remaining steps.
-        params: Parameters at the start.
+        train: `train(params, compression) -> params`, the training run from `theta_k` on; the compression (`static`)
+            holds the masks, for `as_optax` and for the view.
+        params: Initial parameters.
         rounds: Rounds after the dense one, at least 0; None with `sparsities`.
         rate: Fraction of the kept weights that every round removes, in (0, 1).
-        rates: `{pattern: rate}` for some leaves, tried in order; `{".*head/kernel": 0.1}` for the paper's half rate at
-            the output. With `scope="layer"` only.
-        sparsities: Fractions of zeros of the rounds after the dense one, rising, in place of `rounds` and `rate`; as
-            the MNIST-1D notebook has them.
-        scope: `"layer"`: every leaf by itself; `"global"`: one ranking over all.
-        pattern: What is removed together, by its mean size: whole neurons, blocks. A round that would remove less than
-            half a unit of a leaf removes none of it.
-        early: `params -> theta_k`, the first `k` steps of dense training; the identity when None.
-        selector: Leaves to prune; kernels when None.
+        rates: `{pattern: rate}`, tried in order, for `scope="layer"`; `{".*head/kernel": 0.1}` for the paper's half
+            rate at the output.
+        sparsities: Ascending fractions of zeros of the rounds after the dense one, in place of `rounds` and `rate`.
+        scope: `"layer"`: one ranking per leaf; `"global"`: one ranking over all leaves.
+        pattern: Whole neurons or blocks, ranked by their mean magnitude. A round that would remove less than half a
+            unit of a leaf removes none of it.
+        early: `params -> theta_k`, the first `k` steps of dense training; the identity if None.
+        selector: Leaves to prune; kernels if None.
 
     Yields:
-        A `Ticket` for every round, the dense one first.
+        A `Ticket` per round, the dense one first.
 
     Raises:
-        ValueError: If the settings contradict each other or are out of their range, or the pattern does not fit a leaf
-            or fixes a density of its own.
+        ValueError: If a setting is out of range or contradicts another, or the pattern does not fit a leaf.
 
     Example:
         >>> def train(params, compression):
@@ -97,7 +94,7 @@ def lottery_ticket(
     units = check_pattern(pattern, 0.0, "global" if scope == "global" else "uniform", "lottery_ticket", fixed=False)
     every = values(params)
     flat = {path: every[path] for path in select(every, selector or kernels, "lottery_ticket")}
-    # What does not fit is told before the first training, not after it.
+    # Refuse a bad pattern before the first training run.
     jax.eval_shape(lambda: ranked(flat, {ALL: 1} if scope == "global" else dict.fromkeys(flat, 1), units))
 
     prune = partial(_prune, rate=rate, rates=dict(rates or {}), scope=scope, pattern=units)
@@ -114,7 +111,6 @@ def _rounds(
     early: Callable[[Any], Any] | None,
 ) -> Iterator[Ticket]:
     chosen = set(masks)
-    # The early weights are those of a dense training, once for all rounds.
     start = params if early is None else early(params)
     trained = train(start, identity())
     yield Ticket(masks, start, trained, 0.0)
@@ -165,13 +161,13 @@ def _targets(
         raise ValueError("lottery_ticket: rates by pattern need scope='layer' and rounds")
     for name, number in [("rate", rate), *((f"rates[{pattern!r}]", r) for pattern, r in (rates or {}).items())]:
         if not 0.0 < number < 1.0:
-            raise ValueError(f"lottery_ticket: {name}={number} is outside (0, 1): the share that a round removes")
+            raise ValueError(f"lottery_ticket: {name}={number} is outside (0, 1): the fraction that a round removes")
     if sparsities is None:
         if (rounds or 0) < 0:
-            raise ValueError(f"lottery_ticket: rounds={rounds} is negative; give 0 for the dense training alone")
+            raise ValueError(f"lottery_ticket: rounds={rounds} is negative; give 0 for the dense training run only")
         return [None] * (rounds or 0)
     for sparsity in sparsities:
         check_sparsity(sparsity, "sparsities")
     if list(sparsities) != sorted(sparsities):
-        raise ValueError(f"lottery_ticket: sparsities={list(sparsities)} must rise; masks only lose entries")
+        raise ValueError(f"lottery_ticket: sparsities={list(sparsities)} must ascend; masks only lose entries")
     return list(sparsities)

@@ -1,4 +1,4 @@
-"""Compressions whose state holds masks: what is masked is seen as zero, stored under its mask, and does not move."""
+"""Compressions with masks: masked weights are zero in the view and in the file, and do not move."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,7 +16,7 @@ Arrays = dict[str, jax.Array]
 def masking(
     name: str, *, masks: Callable[[Arrays, Any], Masks] = lambda flat, state: Masks(state.masks), **parts: Any
 ) -> Compression:
-    """`on_values` for a method of masks: what they keep is stored as `Masked` nodes."""
+    """`on_values` for a method with masks: stores `Masked` nodes."""
 
     def encode(flat: Arrays, state: Any) -> dict[str, Masked]:
         return masked_nodes(flat, masks(flat, state).used or {})
@@ -25,13 +25,12 @@ def masking(
 
 
 def count_and_zero(flat: Arrays, state: Any, stats: Any) -> tuple[Arrays, Any]:
-    """`after_step` of methods whose masks move before the step: dropped weights go to exactly 0."""
-    del stats
+    """`after_step` of methods that change masks in `before_step`: sets dropped weights to exactly 0."""
     return zero_masked(flat, state.masks), state._replace(count=state.count + 1)
 
 
 def masked_nodes(flat: Arrays, masks: Mapping[str, jax.Array]) -> dict[str, Masked]:
-    """The nodes of masked leaves."""
+    """The leaves as `Masked` nodes."""
     for path, x in flat.items():  # a mask would hide a NaN behind a clean zero
         check_finite("prune", path, x)
     return {path: Masked(x, masks[path]) for path, x in zero_masked(flat, masks).items()}

@@ -1,4 +1,4 @@
-"""Movement pruning: what moves away from zero stays."""
+"""Movement pruning: weights that move away from zero are kept."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -13,21 +13,12 @@ from compressjax.prune.patterns._pattern import Pattern
 from compressjax.prune.patterns._ranked import ranked
 from compressjax.prune.schedules._schedule import Schedule
 from compressjax.prune.training._gradual import as_schedule, counts_at
-from compressjax.prune.training._learn import at_step, learn
+from compressjax.prune.training._learn import Strength, at_step, learn
 from compressjax.prune.training._masking import Arrays, masking, shapes_of, whole_masks
-
-Penalty = float | Callable[[jax.Array], jax.Array]
 
 
 class MovementState(NamedTuple):
-    """State of `movement` and `soft_movement`.
-
-    Attributes:
-        count: Steps done, int32 scalar.
-        scores: `{path: float32 array}`, one score a weight; larger stays.
-        masks: `{path: bool array}`, True where the weight is used.
-        inner: State of the scores' optimizer.
-    """
+    """State of `movement` and `soft_movement`: a float32 score per weight and the masks of used weights."""
 
     count: jax.Array  # type: ignore[assignment]  # hides tuple.count, as optax's states do
     scores: Arrays
@@ -46,35 +37,32 @@ def movement(
     distribution: Distribution = "uniform",
     pattern: str | Pattern = "unstructured",
 ) -> Compression:
-    """Learns a score for every weight, and uses the weights with the largest scores (hard movement pruning).
+    """Learns a score for every weight and keeps the weights with the largest scores (hard movement pruning).
 
     .. math:: \\hat W = top_{(1 - s_t) N}(S) \\odot W, \\qquad
         \\frac{\\partial L}{\\partial S} := \\frac{\\partial L}{\\partial \\hat W} \\odot W
 
-    with the gradient passed straight through the ranking, and `s_t` cubic from `begin` to `end`. A score grows while
-    its weight moves away from zero, whatever its size: this is what matters when a pretrained model is fine-tuned to
-    high sparsity. Weights that are out do not move, but their scores do, so they may come back until the last ranking.
-
-    Bytes as for `gradual`; no speed-up by itself. While training, the scores and their moments take as much memory as
-    the weights and theirs.
+    with a straight-through gradient, and `s_t` cubic from `begin` to `end`. A score grows while its weight moves away
+    from zero, which matters more than magnitude when a pretrained model is fine-tuned to high sparsity. Masked weights
+    do not move, but their scores do, so they can return until the last ranking. The scores and their moments take as
+    much memory as the weights and theirs. Saves bytes as `gradual`; no speed-up.
 
     Args:
-        sparsity: Final fraction of zeros, in [0, 1); or a schedule, which then says also `begin`, `end` and
-            `initial`, and may fall again (`periodic`).
-        end: Step from which the sparsity is final; scores go on learning, masks follow them.
+        sparsity: Final fraction of zeros, in [0, 1), or a schedule, which replaces `begin`, `end` and `initial` and may
+            fall again (`periodic`); None if the pattern fixes it (N:M).
+        end: Step from which the sparsity is final; scores still learn, and masks follow them.
         begin: Step of the first mask.
         every: Steps between rankings, at least 1.
         initial: Fraction of zeros at `begin`.
-        optimizer: Of the scores; `optax.adam(1e-2)` when None, as in the paper.
+        optimizer: Optimizer of the scores; `optax.adam(1e-2)`, as in the paper, if None.
         distribution: `"uniform"`, `"global"`, `"erk"` or `{pattern: sparsity}`.
-        pattern: What is used together, by the mean of its scores, see `as_pattern`; of N:M patterns `sparsity` is
-            their own, or None.
+        pattern: See `as_pattern`; units are ranked by their mean score.
 
     Returns:
-        Compression whose nodes are `Masked`.
+        Compression with `Masked` nodes.
 
     Raises:
-        ValueError: If a setting is out of its range, or the pattern fixes another sparsity.
+        ValueError: If a setting is out of range.
 
     Example:
         >>> method = movement(0.5, end=1, optimizer=optax.sgd(1.0))
@@ -106,28 +94,23 @@ def movement(
 
 
 def soft_movement(
-    threshold: float = 0.1,
-    *,
-    penalty: Penalty,
-    optimizer: optax.GradientTransformation | None = None,
+    threshold: float = 0.1, *, penalty: Strength, optimizer: optax.GradientTransformation | None = None
 ) -> Compression:
-    """Learns a score for every weight, and uses the weights whose score exceeds a threshold.
+    """Learns a score for every weight and keeps the weights whose score exceeds a threshold.
 
     .. math:: \\hat W = [\\sigma(S) > \\tau] \\odot W, \\qquad
         g_S = \\frac{\\partial L}{\\partial \\hat W} \\odot W + \\lambda_t\\,\\sigma'(S)
 
-    the second term being the derivative of the penalty `lambda * sum(sigmoid(S))`, which pushes all scores down; the
-    loss holds up those it needs. The sparsity follows from `lambda`, and settles where it costs least: layers differ.
-    Bytes, speed and memory as for `movement`.
+    where the second term is the gradient of the penalty `lambda * sum(sigmoid(S))`, which lowers all scores. The
+    sparsity of each layer follows from `lambda`. Bytes, speed and memory as for `movement`.
 
     Args:
-        threshold: The bound on the score's sigmoid, in (0, 1). Scores start at 0, so below 0.5 all weights are used
-            at first.
-        penalty: The factor `lambda`, or a function of the step (a warm-up, say).
-        optimizer: Of the scores; `optax.adam(1e-2)` when None.
+        threshold: Bound on the sigmoid of the score, in (0, 1). Scores start at 0, so below 0.5 training starts dense.
+        penalty: The factor `lambda`, or a function of the step, such as a warm-up.
+        optimizer: Optimizer of the scores; `optax.adam(1e-2)` if None.
 
     Returns:
-        Compression whose nodes are `Masked`.
+        Compression with `Masked` nodes.
 
     Raises:
         ValueError: If the threshold is outside (0, 1) or the penalty negative.
@@ -162,14 +145,13 @@ def _movement(
     advance: Callable[[MovementState], MovementState],
     pull: Callable[[jax.Array, jax.Array], Any],
 ) -> Compression:
-    """Both kinds: scores that learn from the dense gradient times the weight, plus `pull(step, score)`."""
+    """Both methods: the gradient of a score is the dense gradient times the weight, plus `pull(step, score)`."""
     optimizer = optax.adam(1e-2) if optimizer is None else optimizer
 
     def init(flat: Arrays) -> MovementState:
         scores = {path: jnp.zeros_like(x, jnp.float32) for path, x in flat.items()}
         state = MovementState(jnp.full((), -1, jnp.int32), scores, whole_masks(flat), optimizer.init(scores))
-        # The masks of step 0 are those that the step before would choose.
-        return advance(state)
+        return advance(state)  # chooses the masks of step 0
 
     def before_step(grads: Arrays, flat: Arrays, state: MovementState) -> tuple[Arrays, MovementState]:
         slopes = {
@@ -180,7 +162,6 @@ def _movement(
         return zero_masked(grads, state.masks), state._replace(scores=scores, inner=inner)
 
     def after_step(flat: Arrays, state: MovementState, stats: Any) -> tuple[Arrays, MovementState]:
-        del stats
         return flat, advance(state)
 
     return masking(name, learns=True, init=init, before_step=before_step, after_step=after_step)

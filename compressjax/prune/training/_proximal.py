@@ -1,4 +1,4 @@
-"""Proximal steps: after the optimizer's step, weights move to the minimum of a penalty plus a distance."""
+"""Proximal steps: each step ends with the proximal operator of a penalty."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -9,12 +9,10 @@ import jax.numpy as jnp
 from compressjax.core import Compression, Masks, dense_gradient, on_values
 from compressjax.numerics import with_auto_axes
 from compressjax.prune.patterns._checks import check_strength
-from compressjax.prune.training._learn import at_step
+from compressjax.prune.training._learn import Strength, at_step
 from compressjax.prune.training._masking import Arrays
 from compressjax.prune.training._soft_threshold import shrink
 from compressjax.tensors import Masked
-
-Strength = float | Callable[[jax.Array], jax.Array]
 
 
 class ProximalState(NamedTuple):
@@ -28,15 +26,15 @@ def proximal_l1(strength: Strength) -> Compression:
 
     .. math:: W \\leftarrow sign(W) \\odot relu(|W| - t), \\qquad t = \\eta \\lambda
 
-    With plain SGD of rate `eta` this is ISTA, which converges to exact zeros where a gradient of the penalty would only
-    hover around them. Biases are left alone. Bytes as for `gradual`; no speed-up by itself.
+    With SGD of learning rate `eta` this is ISTA. It reaches exact zeros, whereas the gradient of an l1 penalty only
+    oscillates around them. Does not change biases. Saves bytes as `gradual`; no speed-up.
 
     Args:
-        strength: The threshold `t` of one step, the learning rate times the penalty's factor; a number at least 0 or
-            a function of the step (a schedule of the learning rate, times the factor).
+        strength: Threshold `t` per step, at least 0: the learning rate times the penalty's factor; a number or a
+            function of the step.
 
     Returns:
-        Compression whose nodes are `Masked`, with the zeros that the steps left.
+        Compression with `Masked` nodes.
 
     Raises:
         ValueError: If the strength is negative.
@@ -57,21 +55,18 @@ def proximal_group(strength: Strength, *, axis: int = -1) -> Compression:
 
     .. math:: W_g \\leftarrow relu\\left(1 - \\frac{t \\sqrt{|g|}}{\\|W_g\\|_2}\\right) W_g
 
-    A group `g` is all weights with one index along `axis`: an output unit or filter for -1, an input for -2. Groups
-    reach zero whole, so units can be cut out of the network; then it is also faster, by itself it is not.
-
-    Costs one pass over the weights a step. Bytes fall with the groups that are zero, whose positions cost next to
-    nothing.
+    A group `g` is all weights with one index along `axis`. Saves the bytes of the groups that become zero, whose
+    positions cost almost nothing. No speed-up until `structure` removes these units from the network.
 
     Args:
-        strength: As for `proximal_l1`; the root of the group's size makes it comparable between leaves.
-        axis: The axis whose entries are kept or removed whole.
+        strength: As for `proximal_l1`; the root of the group size makes it comparable between leaves.
+        axis: The axis of the groups: -1 for output units or filters, -2 for inputs.
 
     Returns:
-        Compression whose nodes are `Masked`.
+        Compression with `Masked` nodes.
 
     Raises:
-        ValueError: If the strength is negative; from `after_step`, if a leaf has no such axis.
+        ValueError: If the strength is negative; from `after_step`, if a leaf lacks the axis.
 
     Example:
         >>> method = proximal_group(1.0, axis=0)
@@ -84,7 +79,7 @@ def proximal_group(strength: Strength, *, axis: int = -1) -> Compression:
 
     def step(x: jax.Array, t: jax.Array) -> jax.Array:
         if not -x.ndim <= axis < x.ndim:
-            raise ValueError(f"proximal_group: axis={axis}, but a leaf has shape {x.shape}; select others with only")
+            raise ValueError(f"proximal_group: axis={axis}, but a leaf has shape {x.shape}; leave it out with only()")
         others = tuple(i for i in range(x.ndim) if i != axis % x.ndim)
         wide = x.astype(jnp.float32)
         norm = jnp.sqrt(jnp.sum(jnp.square(wide), axis=others, keepdims=True))
@@ -100,12 +95,12 @@ def proximal_nuclear(strength: Strength, *, every: int = 1) -> Compression:
 
     .. math:: W = U \\Sigma V^T \\leftarrow U\\,relu(\\Sigma - t)\\,V^T
 
-    Leaves with more than two axes are matrices `[all other axes, out]`. The weights stay dense arrays of low rank:
-    store them with `sequence(proximal_nuclear(...), lowrank.svd(energy=...))` or `lowrank.svd` afterwards, which is
-    where bytes and speed come from. A step costs a decomposition, so larger leaves want `every` above 1.
+    Leaves with more than two axes are matrices `[all other axes, out]`. The weights stay dense arrays of low rank: for
+    smaller and faster factors, use `sequence(proximal_nuclear(...), lowrank.svd(energy=...))`, or `lowrank.svd`
+    afterwards. A step costs an SVD, so use `every` above 1 for large leaves.
 
     Args:
-        strength: The threshold `t`, as for `proximal_l1`, of the steps since the last one together.
+        strength: Threshold `t`, as for `proximal_l1`, for `every` steps together.
         every: Steps between decompositions, at least 1.
 
     Returns:
@@ -139,7 +134,6 @@ def _proximal(
         raise ValueError(f"{name}: every={every} must be at least 1")
 
     def after_step(flat: Arrays, state: ProximalState, stats: Any) -> tuple[Arrays, ProximalState]:
-        del stats
         count = state.count + 1
         t = at_step(strength, count)
 
@@ -150,12 +144,10 @@ def _proximal(
         return new, ProximalState(count)
 
     def view(flat: Arrays, state: ProximalState) -> Arrays:
-        del state
-        # A zero keeps its gradient, or it could never leave; minus zero is stored as zero.
+        # A zero keeps its gradient, otherwise it could never grow; -0 becomes +0.
         return dense_gradient(flat, {path: jnp.where(x == 0, jnp.zeros((), x.dtype), x) for path, x in flat.items()})
 
     def masks(flat: Arrays, state: ProximalState) -> Masks:
-        del state
         return Masks({path: x != 0 for path, x in flat.items()}, {})
 
     def nodes(flat: Arrays, state: ProximalState) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Random numbers of methods: keys are arguments, states hold them as arrays, every leaf has its own stream."""
+"""Random numbers of methods: states hold keys as arrays, and every leaf has its own stream."""
 
 import zlib
 
@@ -13,33 +13,29 @@ from compressjax.prune.training._masking import Arrays, shapes_of
 
 
 def key_data(key: jax.Array) -> jax.Array:
-    """The array that a state holds for a key: files, counters and devices know no key types."""
+    """The array that a state holds for a key: plain data that files and devices can hold."""
     if not isinstance(key, jax.Array):
-        raise ValueError(f"key={key!r} is no PRNG key; pass jax.random.key(seed)")
+        raise ValueError(f"key={key!r} is not a PRNG key; pass jax.random.key(seed)")
     typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
     if key.ndim != (0 if typed else 1):
-        raise ValueError(f"key has shape {key.shape}; pass a single one, jax.random.key(seed)")
+        raise ValueError(f"key has shape {key.shape}; pass a single key, jax.random.key(seed)")
     data = jax.random.key_data(key) if typed else key
     if data.shape != (2,):
-        raise ValueError(f"key holds {data.size} numbers; methods draw with the default, jax.random.key(seed)")
+        raise ValueError(f"key holds {data.size} numbers; pass a default key, jax.random.key(seed)")
     return data
 
 
 def stream(data: jax.Array, path: str, step: jax.Array | int = 0) -> jax.Array:
-    """The key of one leaf at one step; it depends on the leaf's path alone, not on which other leaves there are."""
-    # Neither secret nor stored: a checksum is as good as any number that the path alone decides.
+    """The key of one leaf at one step; it depends on the leaf's path, not on which other leaves exist."""
+    # A checksum of the path is enough: the number needs no secrecy.
     number = jnp.uint32(zlib.crc32(path.encode()))
     return jax.random.fold_in(jax.random.fold_in(jax.random.wrap_key_data(data), number), step)
 
 
 def drawn_masks(
-    data: jax.Array,
-    flat: Arrays,
-    sparsity: float,
-    distribution: Distribution,
-    pattern: str | Pattern = "unstructured",
+    data: jax.Array, flat: Arrays, sparsity: float, distribution: Distribution, pattern: str | Pattern = "unstructured"
 ) -> Arrays:
-    """Random masks of a sparsity: where trainings that are sparse from the first step begin."""
+    """Random masks of a sparsity, the start of methods that are sparse from the first step."""
     shapes = shapes_of(flat)
 
     def draw(data: jax.Array) -> Arrays:

@@ -1,4 +1,4 @@
-"""Sparse evolutionary training: weak connections die, random ones are born."""
+"""Sparse evolutionary training: drops weak connections and grows random ones."""
 
 from typing import NamedTuple
 
@@ -14,13 +14,7 @@ from compressjax.prune.training._random import drawn_masks, key_data, stream
 
 
 class SetState(NamedTuple):
-    """State of `set_`.
-
-    Attributes:
-        count: Steps done, int32 scalar.
-        key: Data of the PRNG key, uint32.
-        masks: `{path: bool array}`, True where the weight is kept.
-    """
+    """State of `set_`: `count`, steps done, `key`, data of the PRNG key, and `masks`, True where the weight is kept."""
 
     count: jax.Array  # type: ignore[assignment]  # hides tuple.count, as optax's states do
     key: jax.Array
@@ -38,40 +32,36 @@ def set_(
     distribution: Distribution = "erk",
     pattern: str | Pattern = "unstructured",
 ) -> Compression:
-    """Trains sparse from the start, and moves connections at random (SET).
+    """Trains sparse from the start and moves connections at random (SET).
 
     .. math:: M' = (M \\setminus \\text{k smallest } |w|) \\cup (\\text{k random outside } M), \\qquad k = f_t |M|
 
-    Every `every` steps and before `end`, each leaf drops the fraction `f_t` of its kept weights and grows as many
-    elsewhere, in `before_step`, before the step. Grown weights start at exactly 0 and take their first step at once;
-    dropped ones are exactly 0 after it, moments included. The number kept never changes. The paper drops the smallest
-    positive and the largest negative weights, which are those nearest to zero.
-
-    What it buys: bytes as `gradual`, and training state that is as sparse as the result; no speed-up by itself.
+    Every `every` steps, before `end`, `before_step` drops the fraction `f_t` of each leaf's kept weights and grows the
+    same number elsewhere. Grown weights start at exactly 0 and take their first step at once. Dropped weights are
+    exactly 0 after the step, moments included. The number of kept weights is constant. The paper drops the smallest
+    positive and the largest negative weights; these are the ones nearest to zero. Saves bytes as `gradual`; no
+    speed-up.
 
     Args:
         sparsity: Fraction of zeros over all leaves, in [0, 1).
-        key: PRNG key of the first masks and of what grows.
-        end: Step from which masks stay, about three quarters of the training.
-        every: Steps between exchanges, at least 1; the paper has one epoch.
-        fraction: Share of the kept weights that is exchanged, in (0, 1); 0.3 in the paper.
-        anneal: Whether the share falls to 0 along a half cosine, as RigL has it; the paper keeps it constant.
+        key: PRNG key of the first masks and of growth.
+        end: Step from which masks are fixed, about three quarters of the training run.
+        every: Steps between exchanges, at least 1; one epoch in the paper.
+        fraction: Fraction of the kept weights that is exchanged, in (0, 1); 0.3 in the paper.
+        anneal: Whether the fraction falls to 0 along a half cosine, as in RigL; the paper keeps it constant.
         distribution: `"erk"`, `"uniform"` or `{pattern: sparsity}`.
-        pattern: What is dropped and grown together, as for `rigl`.
+        pattern: As for `rigl`.
 
     Returns:
-        Compression whose nodes are `Masked`.
+        Compression with `Masked` nodes.
 
     Raises:
-        ValueError: If a setting is out of its range, or the pattern fixes a density.
+        ValueError: If a setting is out of range, or the pattern fixes a density.
 
     Example:
-        >>> params = {"kernel": jnp.arange(20.0).reshape(4, 5)}
-        >>> evolve = set_(0.5, jax.random.key(0), end=10, every=1)
-        >>> params, before = evolve.after_step(params, evolve.init(params))
-        >>> _, after = evolve.before_step(params, params, before)
-        >>> int(after.masks["kernel"].sum()), int((after.masks["kernel"] & ~before.masks["kernel"]).sum())
-        (10, 2)
+        >>> method = set_(0.5, jax.random.key(0), end=10)
+        >>> int(method.init({"kernel": jnp.ones((4, 5))}).masks["kernel"].sum())
+        10
 
     Source: Mocanu et al., arXiv:1707.04780 (mocanu2018); schedule: Evci et al., arXiv:1911.11134 (evci2020).
     """
@@ -85,8 +75,8 @@ def set_(
         step = state.count + 1
 
         def growth(path: str) -> jax.Array:
-            # Reading the gradient orders the exchange after the last use of the old masks, which the compiler would
-            # otherwise copy at every step; and a weight whose gradient is NaN must not grow.
+            # Reading the gradient orders the exchange after the last use of the old masks, so that the compiler need
+            # not copy them at every step. Never grow a weight whose gradient is NaN.
             chance = jax.random.uniform(stream(state.key, path, step), flat[path].shape, jnp.float32)
             return jnp.where(jnp.isnan(grads[path]), -1.0, chance)
 
@@ -96,10 +86,5 @@ def set_(
         masks = exchanged(flat, state.masks, growth, share, due(step, every, end), units)
         return zero_masked(grads, masks), state._replace(masks=masks)
 
-    return masking(
-        f"set_(sparsity={sparsity}, end={end})",
-        learns=True,
-        init=init,
-        before_step=before_step,
-        after_step=count_and_zero,
-    )
+    name = f"set_(sparsity={sparsity}, end={end})"
+    return masking(name, learns=True, init=init, before_step=before_step, after_step=count_and_zero)

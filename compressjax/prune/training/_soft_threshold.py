@@ -1,4 +1,4 @@
-"""Soft threshold reparametrization (STR): every layer learns how far its weights are pulled in."""
+"""Soft threshold reparametrization (STR): every leaf learns its threshold."""
 
 import math
 from typing import Any, NamedTuple
@@ -14,13 +14,7 @@ from compressjax.tensors import Masked
 
 
 class SoftThresholdState(NamedTuple):
-    """State of `soft_threshold`.
-
-    Attributes:
-        logits: `{path: float32 scalar}`, the learned `s`.
-        thresholds: `{path: float32 scalar}`, their sigmoids.
-        inner: State of the thresholds' optimizer.
-    """
+    """State of `soft_threshold`: a learned scalar `s` per leaf (`logits`) and its sigmoid (`thresholds`)."""
 
     logits: Arrays
     thresholds: Arrays
@@ -30,27 +24,25 @@ class SoftThresholdState(NamedTuple):
 def soft_threshold(
     *, initial: float = -10.0, decay: float = 3e-5, optimizer: optax.GradientTransformation | None = None
 ) -> Compression:
-    """Pulls all weights toward zero by a threshold that every leaf learns (STR).
+    """Soft-thresholds all weights, with a threshold that every leaf learns (STR).
 
     .. math:: \\hat W = sign(W) \\odot relu(|W| - \\sigma(s)), \\qquad
         g_s = -\\sigma'(s) \\sum_{|W_i| > \\sigma(s)} sign(W_i) \\frac{\\partial L}{\\partial \\hat W_i} + \\lambda s
 
-    The decay draws `s` from its negative start toward 0, so the threshold grows until the loss objects: the sparsity
-    and its share for every layer are learned, and follow from `decay`. Gradients are exact; the weight decay of the
-    paper, with the same factor, belongs into the optimizer of the weights.
-
-    Bytes as for `gradual`; no speed-up by itself.
+    The decay moves `s` from its negative start toward 0, so the threshold grows until the loss resists: `decay` decides
+    the sparsity, and training its distribution over layers. Gradients are exact; the paper's weight decay, with the
+    same factor, belongs in the optimizer of the weights. Saves bytes as `gradual`; no speed-up.
 
     Args:
-        initial: `s` at the start, negative; the paper has -3200 to -10.
-        decay: The factor `lambda`, at least 0; larger gives more zeros.
-        optimizer: Of `s`; `optax.sgd(0.1, momentum=0.875)` when None, the paper's.
+        initial: Initial `s`, negative; -3200 to -10 in the paper.
+        decay: The factor `lambda`, at least 0; a larger one gives more zeros.
+        optimizer: Optimizer of `s`; `optax.sgd(0.1, momentum=0.875)`, as in the paper, if None.
 
     Returns:
-        Compression whose nodes are `Masked`.
+        Compression with `Masked` nodes.
 
     Raises:
-        ValueError: If `decay` is negative, or a setting not finite.
+        ValueError: If a setting is out of range.
 
     Example:
         >>> method = soft_threshold(initial=0.0)
@@ -61,15 +53,13 @@ def soft_threshold(
     Source: Kusupati et al., arXiv:2002.03231 (kusupati2020).
     """
     if not 0 <= decay < math.inf:
-        raise ValueError(
-            f"soft_threshold: decay={decay} must be finite and at least 0, as below it every threshold would go to zero"
-        )
+        raise ValueError(f"soft_threshold: decay={decay} must be finite and at least 0; larger gives more zeros")
     if not math.isfinite(initial):
         raise ValueError(f"soft_threshold: initial={initial} must be finite; -10 is a threshold near zero")
     moves = optax.sgd(0.1, momentum=0.875) if optimizer is None else optimizer
 
     def sigmoids(logits: Arrays) -> Arrays:
-        # Kept in the state: computed in two programs, they might be rounded in two ways.
+        # Kept in the state, because two programs may round the same sigmoid differently.
         return {path: jax.nn.sigmoid(s) for path, s in logits.items()}
 
     def init(flat: Arrays) -> SoftThresholdState:
@@ -96,7 +86,6 @@ def soft_threshold(
         return {path: Masked(x, x != 0) for path, x in pulled(flat, state).items()}
 
     def after_step(flat: Arrays, state: SoftThresholdState, stats: Any) -> tuple[Arrays, SoftThresholdState]:
-        del stats
         return flat, state._replace(thresholds=sigmoids(state.logits))
 
     return on_values(
@@ -115,5 +104,5 @@ def shrink(x: jax.Array, threshold: jax.Array | float) -> jax.Array:
     """Soft thresholding, `sign(x) max(|x| - threshold, 0)`, computed in float32."""
     wide = x.astype(jnp.float32)
     out = jnp.where(jnp.abs(wide) > threshold, wide - jnp.sign(wide) * threshold, 0.0).astype(x.dtype)
-    # What rounds to -0 in 16 bits is zero like the others.
+    # Values that round to -0 in 16 bits become +0.
     return jnp.where(out == 0, jnp.zeros((), x.dtype), out)

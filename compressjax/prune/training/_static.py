@@ -1,4 +1,4 @@
-"""Sparse from the first step to the last, at fixed places."""
+"""Training under fixed masks."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -27,28 +27,27 @@ def static(
     pattern: str | Pattern = "unstructured",
     masks: Mapping[str, jax.Array] | None = None,
 ) -> Compression:
-    """Trains a network whose zeros were chosen before the first step: at random, or as given.
+    """Trains a network with fixed masks from the first step on: random ones or given ones.
 
     .. math:: W \\leftarrow M \\odot W, \\qquad M \\text{ uniform among masks with } (1 - s_l) N_l \\text{ ones}
 
-    The baseline that every other sparse training has to beat; with `masks`, the tickets of `lottery_ticket` or the
-    masks of another tool. Bytes as for `gradual`; no speed-up by itself.
+    The baseline of sparse training; with `masks`, the tickets of `lottery_ticket` or the masks of another tool. Saves
+    bytes as `gradual`; no speed-up.
 
     Args:
         sparsity: Fraction of zeros over all leaves, in [0, 1); with `key`, for random masks.
         key: PRNG key of the random masks.
         distribution: `"erk"`, `"uniform"` or `{pattern: sparsity}`; see `densities`.
-        pattern: What of the random masks is kept together, see `as_pattern`; for `"N:M"`, with their sparsity and
+        pattern: Pattern of the random masks, see `as_pattern`; `"N:M"` needs its own sparsity and
             `distribution="uniform"`.
-        masks: `{value path: bool array}` in place of `sparsity` and `key`; leaves that are not named are kept whole.
+        masks: `{value path: bool array}` in place of `sparsity` and `key`; leaves without a mask stay dense.
 
     Returns:
-        Compression whose nodes are `Masked`.
+        Compression with `Masked` nodes.
 
     Raises:
-        ValueError: If neither or both ways to choose are given, or the sparsity is outside [0, 1) or not
-            the pattern's; from `init`, if a
-            given mask has another shape than its leaf, or no leaf.
+        ValueError: If a setting is out of range, or both or neither of `masks` and `sparsity` are given; from `init`,
+            if a mask does not fit its leaf.
 
     Example:
         >>> params = {"kernel": jnp.ones((4, 5))}
@@ -82,8 +81,6 @@ def _given(masks: Mapping[str, jax.Array], flat: Arrays) -> Arrays:
     for path, x in flat.items():
         mask = jnp.asarray(masks[path], bool) if path in masks else jnp.ones(x.shape, bool)
         if mask.shape != x.shape:
-            raise ValueError(
-                f"static: the mask of {path!r} has shape {mask.shape}, the leaf {x.shape}; they must agree"
-            )
+            raise ValueError(f"static: the mask of {path!r} has shape {mask.shape}, but the leaf has {x.shape}")
         found[path] = mask
     return found

@@ -1,6 +1,6 @@
-"""Masks that are chosen anew at every step, while all weights keep learning."""
+"""Straight-through pruning: masks change at every step, while all weights learn."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,19 +9,8 @@ from compressjax.core import Compression, Masks
 from compressjax.prune.patterns._checks import Distribution, check_pattern, check_strength
 from compressjax.prune.patterns._masks import masks_of
 from compressjax.prune.patterns._pattern import Pattern
+from compressjax.prune.training._gradual import GradualState
 from compressjax.prune.training._masking import Arrays, masking
-
-
-class SteState(NamedTuple):
-    """State of `ste` and `sr_ste`.
-
-    Attributes:
-        count: Steps done, int32 scalar.
-        masks: `{path: bool array}`, True where the weight is used at present.
-    """
-
-    count: jax.Array  # type: ignore[assignment]  # hides tuple.count, as optax's states do
-    masks: Arrays
 
 
 def ste(
@@ -37,25 +26,23 @@ def ste(
     .. math:: \\hat W = M(W) \\odot W, \\qquad \\frac{\\partial L}{\\partial W} :=
         \\frac{\\partial L}{\\partial \\hat W}
 
-    Masks follow the magnitudes, so a weight that was out comes back with the value it has learned meanwhile. Nothing is
-    frozen: moments and weight decay act on all weights.
-
-    Bytes as for `gradual`; of N:M patterns, the positions cost less than a bit a weight. No speed-up on a CPU: dense
-    products multiply zeros too; accelerators with sparse units run 2:4.
+    Masks follow the magnitudes, so a masked weight can return with the value it has learned. Moments and weight decay
+    act on all weights. Saves bytes as `gradual`; positions of N:M patterns cost less than a bit per weight. No speed-up
+    on a CPU; accelerators with sparse units run 2:4.
 
     Args:
-        sparsity: Fraction of zeros, in [0, 1); None for patterns that fix it, such as `"2:4"`.
-        pattern: `"unstructured"`, `"2:4"` (the 2 largest of each 4 along the input axis), or any other pattern of
+        sparsity: Fraction of zeros, in [0, 1); None if the pattern fixes it, such as `"2:4"`.
+        pattern: `"unstructured"`, `"2:4"` (the 2 largest of each 4 along the input axis), or any other, see
             `as_pattern`.
         distribution: `"uniform"`, `"erk"`, `"global"` or `{pattern: sparsity}`.
         every: Steps between masks, at least 1.
-        end: Step from which masks stay; None for never.
+        end: Step from which masks are fixed; None for never.
 
     Returns:
-        Compression whose nodes are `Masked`.
+        Compression with `Masked` nodes.
 
     Raises:
-        ValueError: If a setting is out of its range; from `init`, if the pattern does not fit a leaf.
+        ValueError: If a setting is out of range; from `init`, if the pattern does not fit a leaf.
 
     Example:
         >>> method = ste(pattern="1:2")
@@ -77,11 +64,11 @@ def sr_ste(
     every: int = 1,
     end: int | None = None,
 ) -> Compression:
-    """As `ste`, and pulls the weights that are out toward zero, so that masks settle.
+    """Acts as `ste` and decays the masked weights toward zero, so that masks become stable.
 
     .. math:: g = \\frac{\\partial L}{\\partial \\hat W} + \\lambda\\,(1 - M) \\odot W
 
-    The term enters the gradient before the optimizer, as in the paper. Bytes and speed as for `ste`.
+    The decay enters the gradient before the optimizer, as in the paper. Bytes and speed as for `ste`.
 
     Args:
         sparsity: As for `ste`.
@@ -92,7 +79,7 @@ def sr_ste(
         end: As for `ste`.
 
     Returns:
-        Compression whose nodes are `Masked`.
+        Compression with `Masked` nodes.
 
     Raises:
         ValueError: As `ste`, or if `decay` is negative.
@@ -106,7 +93,7 @@ def sr_ste(
 
     Source: Zhou et al., arXiv:2102.04010 (zhou2021).
     """
-    check_strength("sr_ste", "decay", decay, "below, weights that are out would be pushed away from zero")
+    check_strength("sr_ste", "decay", decay, "a negative one moves masked weights away from zero")
     return _ste("sr_ste", decay, sparsity, pattern, distribution, every, end)
 
 
@@ -127,17 +114,16 @@ def _ste(
         sizes = {path: jnp.abs(x).astype(jnp.float32) for path, x in flat.items()}
         return masks_of(sizes, sparsity, distribution, shape)
 
-    def after_step(flat: Arrays, state: SteState, stats: Any) -> tuple[Arrays, SteState]:
-        del stats
+    def after_step(flat: Arrays, state: GradualState, stats: Any) -> tuple[Arrays, GradualState]:
         step = state.count + 1
         if every == 1 and end is None:
-            return flat, SteState(step, choose(flat))
+            return flat, GradualState(step, choose(flat))
         due = step % every == 0
         if end is not None:
             due = due & (step <= end)
-        return flat, SteState(step, jax.lax.cond(due, lambda: choose(flat), lambda: state.masks))
+        return flat, GradualState(step, jax.lax.cond(due, lambda: choose(flat), lambda: state.masks))
 
-    def before_step(grads: Arrays, flat: Arrays, state: SteState) -> tuple[Arrays, SteState]:
+    def before_step(grads: Arrays, flat: Arrays, state: GradualState) -> tuple[Arrays, GradualState]:
         if not decay:
             return grads, state
         pulled = {}
@@ -146,11 +132,11 @@ def _ste(
             pulled[path] = g + jnp.asarray(decay, g.dtype) * out
         return pulled, state
 
-    return masking(
-        f"{name}({shape.name if sparsity is None else f'sparsity={sparsity}'})",
-        learns=True,
-        init=lambda flat: SteState(jnp.zeros((), jnp.int32), choose(flat)),
-        masks=lambda flat, state: Masks(state.masks, {}),
-        before_step=before_step,
-        after_step=after_step,
-    )
+    def init(flat: Arrays) -> GradualState:
+        return GradualState(jnp.zeros((), jnp.int32), choose(flat))
+
+    def masks(flat: Arrays, state: GradualState) -> Masks:
+        return Masks(state.masks, {})
+
+    name = f"{name}({shape.name if sparsity is None else f'sparsity={sparsity}'})"
+    return masking(name, learns=True, init=init, masks=masks, before_step=before_step, after_step=after_step)

@@ -15,13 +15,7 @@ from compressjax.prune.training._masking import Arrays, masking, shapes_of, whol
 
 
 class TopkastState(NamedTuple):
-    """State of `topkast`.
-
-    Attributes:
-        count: Steps done, int32 scalar.
-        forward: `{path: bool array}`, True where the weight is used.
-        backward: `{path: bool array}`, True where it learns; holds `forward`.
-    """
+    """State of `topkast`: masks of the used weights (`forward`) and of the learning ones (`backward`, a superset)."""
 
     count: jax.Array  # type: ignore[assignment]  # hides tuple.count, as optax's states do
     forward: Arrays
@@ -45,30 +39,26 @@ def topkast(
         g = B \\odot \\frac{\\partial L}{\\partial \\hat W}
         + \\lambda\\,(A + \\tfrac{1}{D} (B \\setminus A)) \\odot R'(W)
 
-    The second term is the exploration penalty, `R(w) = |w|` or `w^2 / 2`: used weights shrink slowly, learning ones
-    that are not used shrink `1 / D` times as fast, so the two change places until the best are in. What is outside `B`
-    does not move.
-
-    Bytes as for `gradual`; gradients and moments are needed on `B` alone. No speed-up by itself.
+    The second term is the exploration penalty, `R(w) = |w|` or `w^2 / 2`. Unused weights in `B` shrink `1 / D` times as
+    fast as used ones, so the two swap until the best are in use. Weights outside `B` do not move, and only `B` needs
+    gradients and moments. Saves bytes as `gradual`; no speed-up.
 
     Args:
-        sparsity: Fraction of weights that are not used, in [0, 1); `D` is one minus it. None for that of an N:M
-            pattern.
+        sparsity: Fraction of unused weights, in [0, 1); `D` is one minus it. None if the pattern fixes it (N:M).
         backward_sparsity: Fraction that does not learn, in [0, `sparsity`].
         every: Steps between rankings, at least 1.
         penalty: The factor `lambda`, at least 0.
-        norm: 1 or 2, as written above.
-        explore_until: Step from which `B` is `A`, at least 0, so that only used weights are refined; None for never.
-        distribution: `"uniform"`, `"erk"`, `"global"` or `{pattern: sparsity}` (then `backward_sparsity` holds
-            everywhere).
-        pattern: What is used and learns together, see `as_pattern`; of an N:M pattern, weights that learn are M times
-            one minus `backward_sparsity` of M.
+        norm: 1 or 2, for `R` above.
+        explore_until: Step from which `B = A`, at least 0, so that only used weights train; None for never.
+        distribution: `"uniform"`, `"erk"`, `"global"` or `{pattern: sparsity}` (then `backward_sparsity` applies to
+            every leaf).
+        pattern: See `as_pattern`; of an N:M pattern, M times one minus `backward_sparsity` weights of M learn.
 
     Returns:
-        Compression whose nodes are `Masked`.
+        Compression with `Masked` nodes.
 
     Raises:
-        ValueError: If a setting is out of its range.
+        ValueError: If a setting is out of range.
 
     Example:
         >>> method = topkast(0.75, 0.5)
@@ -82,17 +72,14 @@ def topkast(
     units = check_pattern(pattern, zeros, distribution, "topkast")
     _check(zeros, backward_sparsity, every, penalty, norm)
     if explore_until is not None and explore_until < 0:
-        raise ValueError(
-            f"topkast: explore_until={explore_until} is before the first step; give 0 to train used weights alone, or "
-            "None to explore to the end"
-        )
+        raise ValueError(f"topkast: explore_until={explore_until} must be at least 0, or None to explore to the end")
 
     def choose(flat: Arrays, step: Any) -> tuple[Arrays, Arrays]:
         everything = whole_masks(flat)
         counts = partial(kept_counts, shapes_of(flat), whole=units.single)
         used = counts(zeros, distribution)
         wide = distribution if isinstance(distribution, str) else "uniform"
-        # Densities of a distribution are not nested by themselves where leaves are full, so the larger count holds.
+        # With full leaves the densities of a distribution may not be nested, so take the larger count.
         learns: dict[str, Any] = {pool: max(n, used[pool]) for pool, n in counts(backward_sparsity, wide).items()}
         if explore_until is not None:
             learns = {pool: jnp.where(step >= explore_until, used[pool], n) for pool, n in learns.items()}
@@ -102,7 +89,6 @@ def topkast(
         return TopkastState(jnp.zeros((), jnp.int32), *choose(flat, 0))
 
     def after_step(flat: Arrays, state: TopkastState, stats: Any) -> tuple[Arrays, TopkastState]:
-        del stats
         step = state.count + 1
         due = step % every == 0
         masks = jax.lax.cond(due, lambda: choose(flat, step), lambda: (state.forward, state.backward))
@@ -115,14 +101,11 @@ def topkast(
         }
         return zero_masked(explored, state.backward), state
 
-    return masking(
-        f"topkast(sparsity={zeros}, backward_sparsity={backward_sparsity})",
-        learns=True,
-        init=init,
-        masks=lambda flat, state: Masks(state.forward, state.backward),
-        before_step=before_step,
-        after_step=after_step,
-    )
+    def masks(flat: Arrays, state: TopkastState) -> Masks:
+        return Masks(state.forward, state.backward)
+
+    name = f"topkast(sparsity={zeros}, backward_sparsity={backward_sparsity})"
+    return masking(name, learns=True, init=init, masks=masks, before_step=before_step, after_step=after_step)
 
 
 def _slope(x: jax.Array, used: jax.Array, penalty: float, norm: int, density: float) -> jax.Array:

@@ -1,4 +1,4 @@
-"""Sparse variational dropout: noise that grows until a weight says nothing."""
+"""Sparse variational dropout: weights with more noise than signal are removed."""
 
 import math
 from typing import Any, NamedTuple
@@ -16,15 +16,7 @@ K1, K2, K3 = 0.63576, 1.87320, 1.48695
 
 
 class VariationalState(NamedTuple):
-    """State of `variational`.
-
-    Attributes:
-        count: Steps done, int32 scalar.
-        key: Data of the PRNG key, uint32.
-        log_sigma2: `{path: float32 array}`, logarithm of every weight's variance.
-        masks: `{path: bool array}`, True where `log alpha` is at most the threshold.
-        inner: State of the variances' optimizer.
-    """
+    """State of `variational`: `log_sigma2`, the log variance per weight, and masks, True where `log alpha` is small."""
 
     count: jax.Array  # type: ignore[assignment]  # hides tuple.count, as optax's states do
     key: jax.Array
@@ -44,35 +36,33 @@ def variational(
     strength: float = 1.0,
     optimizer: optax.GradientTransformation | None = None,
 ) -> Compression:
-    """Learns a variance for every weight, and removes weights that are mostly noise (sparse variational dropout).
+    """Learns a variance for every weight and removes weights that are mostly noise (sparse variational dropout).
 
     .. math:: \\hat W = W + \\sigma \\odot \\epsilon, \\qquad \\log\\alpha = \\log\\sigma^2 - \\log W^2, \\qquad
         R = \\frac{\\beta_t}{N} \\sum k_1 + \\tfrac{1}{2} \\log(1 + \\alpha^{-1})
         - k_1\\,\\sigma(k_2 + k_3 \\log\\alpha)
 
-    `R` approximates the divergence from the log-uniform prior, with `k = 0.63576, 1.87320, 1.48695`; its weight
-    `beta_t` rises from 0 to `strength` over `warmup` steps, and it adds to the gradients of both `W` and
-    `log sigma^2`. Every step draws new noise. From `end` on the weights with `log alpha` above the threshold are zero,
-    the others are without noise, and masks stay: what is stored is what is trained from there.
-
-    The paper draws noise for activations; here it is drawn for weights, once a step, which suits any function at a
-    higher variance of the gradient. Bytes as for `gradual`; no speed-up by itself.
+    `R` approximates the divergence from the log-uniform prior, with `k = 0.63576, 1.87320, 1.48695`. Its weight
+    `beta_t` rises from 0 to `strength` over `warmup` steps, and it adds to the gradients of `W` and `log sigma^2`. From
+    `end` on, weights with `log alpha` above the threshold are zero, the rest have no noise, and masks are fixed. The
+    paper draws noise for activations; here each step draws it for weights, which suits any function but raises the
+    variance of the gradient. Saves bytes as `gradual`; no speed-up.
 
     Args:
-        examples: Size `N` of the training set, when the loss is a mean over examples.
+        examples: Size `N` of the training set, if the loss is a mean over examples.
         key: PRNG key of the noise.
         end: Step from which weights have no noise.
-        warmup: Steps over which the divergence comes in, in [0, `end`].
-        threshold: Largest `log alpha` of a weight that stays; 3 in the paper, where 95 % of the noisy weight is noise.
-        initial: `log sigma^2` at the start.
+        warmup: Steps over which the divergence is phased in, in [0, `end`].
+        threshold: Largest `log alpha` of a kept weight; 3 in the paper, where 95 % of the noisy weight is noise.
+        initial: Initial `log sigma^2`.
         strength: Final `beta`; 1 is the variational bound.
-        optimizer: Of `log sigma^2`; `optax.adam(1e-3)` when None.
+        optimizer: Optimizer of `log sigma^2`; `optax.adam(1e-3)` if None.
 
     Returns:
-        Compression whose nodes are `Masked`.
+        Compression with `Masked` nodes.
 
     Raises:
-        ValueError: If a setting is out of its range.
+        ValueError: If a setting is out of range.
 
     Example:
         >>> noisy = variational(1000, jax.random.key(0), end=0, initial=0.0)
@@ -82,21 +72,12 @@ def variational(
 
     Source: Molchanov et al., arXiv:1701.05369 (molchanov2017).
     """
-    if examples < 1 or end < 0 or warmup < 0 or not 0 <= strength < math.inf:
-        raise ValueError(
-            f"variational: examples={examples} must be at least 1, end={end}, warmup={warmup} and strength={strength} "
-            "at least 0 and finite"
-        )
-    if warmup > end:
-        raise ValueError(
-            f"variational: warmup={warmup} goes on after end={end}, so the divergence would never have its full "
-            "weight; give warmup <= end"
-        )
+    if examples < 1 or not 0 <= strength < math.inf:
+        raise ValueError(f"variational: examples={examples} must be at least 1, strength={strength} in [0, inf)")
+    if not 0 <= warmup <= end:
+        raise ValueError(f"variational: warmup={warmup} and end={end} must satisfy 0 <= warmup <= end")
     if not math.isfinite(initial) or math.isnan(threshold):
-        raise ValueError(
-            f"variational: initial={initial} must be a finite log sigma^2, as -10, and threshold={threshold} a number, "
-            "as 3"
-        )
+        raise ValueError(f"variational: initial={initial} must be finite and threshold={threshold} a number, as 3")
     moves = optax.adam(1e-3) if optimizer is None else optimizer
     return _noisy(examples, key_data(key), end, warmup, threshold, initial, strength, moves)
 
@@ -119,7 +100,6 @@ def _noisy(
         return VariationalState(jnp.zeros((), jnp.int32), data, start, masks_of(flat, start), moves.init(start))
 
     def after_step(flat: Arrays, state: VariationalState, stats: Any) -> tuple[Arrays, VariationalState]:
-        del stats
         step = state.count + 1
         fresh = masks_of(flat, state.log_sigma2)
         masks = {path: jnp.where(step <= end, fresh[path], old) for path, old in state.masks.items()}
@@ -137,9 +117,8 @@ def _noisy(
 
     def before_step(grads: Arrays, flat: Arrays, state: VariationalState) -> tuple[Arrays, VariationalState]:
         sampling = state.count < end
-        weight = (
-            strength / examples * jnp.where(state.count < warmup, state.count.astype(jnp.float32) / max(warmup, 1), 1.0)
-        )
+        ramp = jnp.where(state.count < warmup, state.count.astype(jnp.float32) / max(warmup, 1), 1.0)
+        weight = strength / examples * ramp
         received, slopes = {}, {}
         for path, g in grads.items():
             x, wide = flat[path].astype(jnp.float32), g.astype(jnp.float32)
@@ -166,7 +145,7 @@ def _noisy(
 
 
 def log_alpha(weight: jax.Array, log_sigma2: jax.Array) -> jax.Array:
-    """Logarithm of the noise-to-signal ratio, cut to [-8, 8], where its gradient would run away."""
+    """Logarithm of the noise-to-signal ratio, clipped to [-8, 8] to keep its gradient finite."""
     return jnp.clip(log_sigma2 - jnp.log(jnp.square(weight) + 1e-16), -8.0, 8.0)
 
 

@@ -1,3 +1,3 @@
-"""The handwritten digits that scikit-learn carries inside its wheel."""
+"""The handwritten digits in scikit-learn's wheel."""
 
 from experiments.datasets.digits.builder import Digits as Digits

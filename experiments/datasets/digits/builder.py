@@ -1,4 +1,4 @@
-"""Builder of the digits: 1,797 images of 8 x 8 pixels, split once and for all."""
+"""Builder of the digits: 1,797 images of 8 x 8 pixels, with a fixed split."""
 
 from collections.abc import Iterator
 
@@ -31,7 +31,7 @@ class Digits(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         )
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator]:
-        # scikit-learn takes a second to import; once the records are written it is not needed again.
+        # Import late: scikit-learn takes a second to import and is needed only to write the records.
         from sklearn.datasets import load_digits
         from sklearn.model_selection import train_test_split
 

@@ -12,8 +12,8 @@ class IdxImages(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """MNIST (LeCun et al., 1998), Fashion-MNIST (Xiao et al., arXiv:1708.07747) or any other set in their format.
 
     Args:
-        folder: where the four idx files lie.
-        remedy: what the user can type to get them.
+        folder: folder of the four idx files.
+        remedy: command that installs them, for messages.
         **kwargs: passed on; `config` is the name under which the records are kept.
     """
 

@@ -15,8 +15,8 @@ def find_files(folder: str, remedy: str) -> dict[str, tuple[Path, Path]]:
     """Paths of the four idx files of a data set.
 
     Args:
-        folder: where they lie, gzipped (`.gz`) or not.
-        remedy: what the user can type to get them; ends the message.
+        folder: their folder, gzipped (`.gz`) or not.
+        remedy: command that installs them, for messages.
 
     Returns:
         For `train` and `test`, the paths of images and labels.
@@ -44,7 +44,7 @@ def read_idx(place: Path) -> np.ndarray:
         place: the file; a name that ends in `.gz` is decompressed.
 
     Returns:
-        uint8 array with the shape that the header says.
+        uint8 array with the shape from the header.
 
     Raises:
         ValueError: when the header is not one of an idx file of bytes, or the length does not fit it.

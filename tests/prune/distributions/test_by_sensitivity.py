@@ -51,5 +51,5 @@ def test_bad_curves():
     for grid in ((0.5, 0.9), (0.0, 0.5, 0.5), (0.0, 1.0), ()):
         with pytest.raises(ValueError, match="must ascend from 0"):
             prune.distributions.by_sensitivity(grid, {"a": [1.0] * len(grid)}, sizes, 0.3)
-    with pytest.raises(ValueError, match="beyond the curves, which end at 0.5"):
+    with pytest.raises(ValueError, match="exceeds the end of the curves, 0.5"):
         prune.distributions.by_sensitivity((0.0, 0.5), {"a": (1, 2)}, sizes, 0.7)

@@ -1,4 +1,4 @@
-"""What layer-by-layer methods share: the decision is made once, shifts make up, training goes on."""
+"""Layer-by-layer methods: one decision, shifts that compensate, further training."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""One-shot pruning: whole trees are scored, masks stay, statistics decide once."""
+"""One-shot pruning: scores of whole trees, fixed masks, one decision from statistics."""
 
 import jax
 import jax.numpy as jnp
@@ -73,12 +73,12 @@ def test_statistics_decide_once(params):
 
 
 def test_terms_of_units_are_no_scores():
-    with pytest.raises(ValueError, match="group_taylor gives terms of a sum over units"):
+    with pytest.raises(ValueError, match="group_taylor scores units, not weights"):
         prune.one_shot(saliency.group_taylor({}), 0.5)
 
 
 def test_what_a_saliency_does_not_score_is_named(params):
-    with pytest.raises(ValueError, match="fpgm says nothing of .*bias"):
+    with pytest.raises(ValueError, match="fpgm has no scores of .*bias"):
         core.only(".*", prune.one_shot(saliency.fpgm(), 0.5, pattern="neuron")).init(params)
 
 

@@ -1,4 +1,4 @@
-"""SparseGPT against a NumPy loop from the definition, against magnitude, and against what it must beat."""
+"""SparseGPT against a NumPy loop from the definition, and its error below that of Wanda and magnitude."""
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ from tests.prune.layers import correlated, error, pruned
 
 
 def by_definition(w, gram, sparsity, block, damping, nm=None, inverse=np.linalg.inv):
-    """Column by column as the paper has it, the inverse taken directly: no root, no deferred updates."""
+    """Column by column as in the paper, with direct inverses: no root, no deferred updates."""
     w, (inputs, outputs) = w.astype(np.float64).copy(), w.shape
     h = gram.astype(np.float64) + damping * np.mean(np.diagonal(gram)) * np.eye(inputs)
     # (H_{j:, j:})^-1 for every j: what is left to choose from when the inputs before j are fixed.
@@ -113,7 +113,7 @@ def test_the_state_says_how_far_the_statistics_could_be_trusted():
 
 
 def pseudo_inverse(h):
-    """The limit of small damping: what is never seen moves freely, the rest by the pseudo-inverse."""
+    """The limit of small damping: unobserved directions move freely, the rest by the pseudo-inverse."""
     values, vectors = np.linalg.eigh(h)
     free = vectors[:, values < 1e-9 * values[-1]]
     return np.linalg.pinv(h, rcond=1e-9, hermitian=True) + 1e9 * free @ free.T
@@ -121,7 +121,7 @@ def pseudo_inverse(h):
 
 @pytest.mark.parametrize(("sparsity", "block", "pattern"), [(0.5, 128, None), (0.3, 5, None), (None, 128, (2, 4))])
 def test_a_singular_hessian_without_damping_is_the_limit(sparsity, block, pattern, draw):
-    """With fewer rows than inputs the factorization fails, and eigenvalues are raised: too little to be seen."""
+    """With fewer rows than inputs the factorization fails, and eigenvalues are clipped, with a negligible effect."""
     x, w = draw.normal(size=(4, 12)), draw.normal(size=(12, 5))
     params, rows = {"kernel": jnp.asarray(w, jnp.float32)}, jnp.asarray(x, jnp.float32)
     stats = {"kernel": of_rows(rows, gram=True)}
@@ -174,7 +174,7 @@ def test_bad_settings():
     x, params = correlated(0)
     with pytest.raises(ValueError, match="2:7: axis 0 of kernel .* not divisible by 7"):
         pruned(prune.sparsegpt(pattern="2:7"), params, x)
-    with pytest.raises(ValueError, match=r"Gram matrix of kernel, which observe\(gram=False\) left out"):
+    with pytest.raises(ValueError, match=r"Gram matrix of kernel; collect it with observe\(gram=True\)"):
         core.compress(params, {".*": prune.sparsegpt(0.5)}, {"kernel": of_rows(x, gram=False)})
 
 

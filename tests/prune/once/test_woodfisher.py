@@ -1,4 +1,4 @@
-"""WoodFisher on least squares, where it is exact: against refits and against Optimal Brain Surgeon one by one."""
+"""WoodFisher on least squares, where it is exact: against refits and against Optimal Brain Surgeon per weight."""
 
 import jax
 import jax.numpy as jnp

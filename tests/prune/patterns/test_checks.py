@@ -1,4 +1,4 @@
-"""Settings that are no numbers, or negative, in every method that has such a one."""
+"""NaN, infinite and negative settings are refused by every method."""
 
 import jax
 import jax.numpy as jnp
@@ -38,5 +38,5 @@ def test_a_small_number_is_not(name):
 
 def test_functions_of_the_step_pass():
     check_strength("mine", "penalty", lambda step: -step)
-    with pytest.raises(ValueError, match="mine: penalty=-1 must be finite and at least 0; mend it"):
-        check_strength("mine", "penalty", -1, "mend it")
+    with pytest.raises(ValueError, match="mine: penalty=-1 must be finite and at least 0; fix it"):
+        check_strength("mine", "penalty", -1, "fix it")

@@ -1,4 +1,4 @@
-"""Patterns: what falls into a unit and a group, which of them stay, names, and what does not fit."""
+"""Patterns: units and groups, kept units, names, and leaves that do not fit."""
 
 from functools import partial
 
@@ -65,7 +65,7 @@ def test_the_best_half_of_every_group_stays(name, shape, draw):
 
 @pytest.mark.parametrize("name", ["2:4", "neuron", "channel", "block 2x2"])
 def test_masks_lie_in_memory_as_their_weights(name):
-    """In a loop the compiler chooses the layout, and a transposed mask would be read across at every step."""
+    """In a loop the compiler chooses the layout, and a transposed mask would be slow to read at every step."""
 
     def train(x):
         def step(i, carry):
@@ -92,7 +92,7 @@ def test_what_does_not_fit():
         prune.patterns.as_pattern("2:4").read("a/kernel", x.shape)
     with pytest.raises(ValueError, match=r"block 4x4 does not divide a/kernel \(6, 4\)"):
         prune.patterns.as_pattern("block 4x4").read("a/kernel", x.shape)
-    with pytest.raises(ValueError, match=r"neuron: bias \(4,\) has no axis -1 of units"):
+    with pytest.raises(ValueError, match=r"neuron: bias \(4,\) has no axis -1;"):
         prune.patterns.as_pattern("neuron").read("bias", (4,))
     with pytest.raises(ValueError, match=r"slices\(3\)"):
         prune.patterns.slices(3).read("w", x.shape)

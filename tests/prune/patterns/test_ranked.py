@@ -1,4 +1,4 @@
-"""Patterns in training: whole units by their mean, at the pace of the schedule, against sorts in NumPy."""
+"""Patterns in training: whole units by their mean, on schedule, against sorts in NumPy."""
 
 import jax
 import jax.numpy as jnp
@@ -98,7 +98,7 @@ def test_training_leaves_whole_units_at_zero():
 @pytest.mark.parametrize("shape", [(2, 2), (3, 3), (4, 6)])
 @pytest.mark.parametrize("pattern", ["neuron", "balanced", "channel"])
 def test_units_are_rounded_once(pattern, shape):
-    """To the nearest number of them, by a schedule as at once; of 30 % of 2 neurons nearly 1 goes, not 0."""
+    """Rounds to the nearest number of units, on a schedule as at once: 30 % of 2 neurons is 1, not 0."""
     params = {"kernel": helpers.array(3, shape)}
     units = {"neuron": shape[1], "channel": shape[0], "balanced": shape[0]}[pattern]
     for sparsity in (0.1, 0.3, 0.5, 0.7, 0.9):
@@ -117,7 +117,7 @@ def test_units_are_rounded_once(pattern, shape):
 
 
 def test_a_global_ranking_of_units_ends_before_the_first_that_does_not_fit():
-    """As `ranked` says: nothing is skipped for the sake of what comes later, and the best stays whatever it weighs."""
+    """The ranking never skips a unit for a later one, and always keeps the best unit."""
     sizes = {"a": 1, "b": 10, "c": 1}
     scores = {name: jnp.full((1, n), 9.0 - i) for i, (name, n) in enumerate(sizes.items())}
     kept = {
@@ -130,7 +130,7 @@ def test_a_global_ranking_of_units_ends_before_the_first_that_does_not_fit():
 
 
 def test_n_of_m_needs_no_number():
-    """As `ste`, `one_shot` and `magnitude` have it; and two thirds need not be written to the last digit."""
+    """As for `ste`, `one_shot` and `magnitude`; rounded input such as 0.667 for 2/3 is accepted."""
     params = {"kernel": helpers.array(3, (12, 4))}
     for method in (
         prune.gradual(None, end=0, pattern="1:3"),

@@ -1,4 +1,4 @@
-"""AC/DC: which steps are sparse, what they keep, and what the zeros do afterwards."""
+"""AC/DC: sparse and dense steps, their masks, and the zeros afterwards."""
 
 import jax
 import jax.numpy as jnp

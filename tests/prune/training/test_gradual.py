@@ -1,4 +1,4 @@
-"""Gradual pruning: counts, nesting, frozen weights, and everything it is combined with."""
+"""Gradual pruning: counts, nesting, frozen weights, and combinations with other methods."""
 
 import itertools
 import math

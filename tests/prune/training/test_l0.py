@@ -1,4 +1,4 @@
-"""Hard-concrete gates: SciPy's closed forms, Monte Carlo, gradients by hand, and what is left when the noise ends."""
+"""Hard-concrete gates: SciPy's closed forms, Monte Carlo, gradients by hand, and the gates after the noise ends."""
 
 import jax
 import jax.numpy as jnp
@@ -32,7 +32,7 @@ def mean_gate(log_alpha):
 
 @pytest.mark.parametrize("where", [-3.0, 0.0, 1.5])
 def test_the_penalty_is_the_probability_of_an_open_gate(where, draw):
-    """In closed form, and as the share of open gates among many that NumPy draws."""
+    """In closed form, and as the fraction of open gates in NumPy samples."""
     want = above(0.0, where)
     np.testing.assert_allclose(_l0.expected_l0(jnp.array([where])), want, rtol=1e-6)
     s = special.expit((draw.logistic(size=200_000) + where) / BETA)
@@ -42,13 +42,13 @@ def test_the_penalty_is_the_probability_of_an_open_gate(where, draw):
 
 
 def gates_of(method, kernel, state):
-    """What the view multiplies a kernel with."""
+    """The factors of a kernel in the view."""
     return helpers.float64(method.view({"k": kernel}, state)["k"]) / helpers.float64(kernel)
 
 
 @pytest.mark.parametrize("keep", [0.2, 0.5, 0.8])
 def test_gates_are_drawn_from_the_distribution(key, keep):
-    """Shares of closed, open and full gates among 40,000, and their mean; noise of the start is too small to show."""
+    """Fractions of closed, open and full gates among 40,000, and their mean; the initial noise is negligible."""
     kernel = jnp.ones((200, 200))
     method = prune.l0(0.0, key, end=10, keep=keep)
     found = gates_of(method, kernel, method.init({"k": kernel}))

@@ -1,4 +1,4 @@
-"""Steps of what methods learn."""
+"""Optimizer steps of learned scores and gates."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Rounds of train, prune, rewind: what is kept, from where training starts, and counts by hand."""
+"""Rounds of train, prune, rewind: kept weights, initial weights, and counts by hand."""
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ PARAMS = {
 
 
 class Trainer:
-    """Adds fixed numbers to what the masks leave, and remembers from where it started."""
+    """Adds fixed numbers to the kept weights, and records its initial parameters."""
 
     def __init__(self):
         self.starts = []
@@ -88,7 +88,7 @@ def test_rounds_are_made_when_they_are_asked_for():
         ({"rounds": 1, "rates": {"a": 0.0}}, r"rates\['a'\]=0.0"),
         ({"rounds": 1, "rates": {"a": 0.1}, "scope": "global"}, "need scope='layer'"),
         ({"rounds": 1, "scope": "all"}, "scope='all'"),
-        ({"sparsities": [0.5, 0.4]}, "must rise"),
+        ({"sparsities": [0.5, 0.4]}, "must ascend"),
         ({"sparsities": [1.0]}, "sparsities=1.0"),
         ({"rounds": -1}, "rounds=-1 is negative; give 0"),
     ],
@@ -132,7 +132,7 @@ def test_whole_neurons_go_by_their_mean(scope):
 
 def test_patterns_that_do_not_fit_are_told_before_any_training():
     for settings, message in (
-        ({"pattern": "2:4"}, "lottery_ticket: pattern 2:4 itself fixes how many"),
+        ({"pattern": "2:4"}, "lottery_ticket: pattern 2:4 fixes the number of kept"),
         ({"pattern": "layer"}, "pattern layer removes whole leaves"),
         ({"pattern": "balanced", "scope": "global"}, "balanced compares weights within groups"),
         ({"pattern": "block 4x4"}, "block 4x4 does not divide body/kernel"),

@@ -1,4 +1,4 @@
-"""What the builder makes of masks, against values worked out by hand."""
+"""The builder of masked methods, against values computed by hand."""
 
 from typing import NamedTuple
 
@@ -73,7 +73,7 @@ def test_parts_come_first():
 
 
 def test_a_step_lands_on_zero():
-    """0.5 of the gradient goes off kept weights; the masked 9 lands on 0."""
+    """Kept weights move by 0.5 of the gradient; the masked 9 becomes 0."""
     params = {"kernel": jnp.array([[3.0, 9.0], [9.0, 2.0]])}
     made = masking(
         "mine",

@@ -1,4 +1,4 @@
-"""Proximal steps: minimizers found by SciPy and scikit-learn, and zeros that are exact."""
+"""Proximal steps: against minimizers from SciPy and scikit-learn, with exact zeros."""
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +22,7 @@ PENALTIES = {
 
 @pytest.mark.parametrize("name", PENALTIES)
 def test_a_step_is_the_minimum_of_penalty_and_distance(name):
-    """prox(x) minimizes t R(w) + |w - x|^2 / 2: no direction, and no solver, finds less."""
+    """prox(x) minimizes t R(w) + |w - x|^2 / 2: no direction and no solver finds a smaller value."""
     method, penalty = PENALTIES[name]
     x = np.asarray(helpers.array(0, (5, 4)), np.float64)
     got = np.asarray(method.after_step({"k": jnp.asarray(x, jnp.float32)}, method.init({"k": x}))[0]["k"], np.float64)
@@ -39,7 +39,7 @@ def test_a_step_is_the_minimum_of_penalty_and_distance(name):
 
 
 def test_training_is_lasso():
-    """ISTA ends on scikit-learn's coefficients, zeros exactly zero."""
+    """ISTA converges to scikit-learn's coefficients, with exact zeros."""
     x, noise = helpers.array(1, (60, 12)), helpers.array(2, (60, 1), scale=0.3)
     y = x[:, :3] @ jnp.array([[2.0], [-1.0], [0.5]]) + noise
     method = prune.proximal_l1(0.1 * 0.2)
@@ -63,7 +63,7 @@ def test_training_is_lasso():
 
 
 def test_zeros_may_leave():
-    """The view does not cut the gradient where a weight is zero."""
+    """The view passes the gradient of zero weights."""
     method = prune.proximal_l1(0.0)
     grad = jax.grad(lambda p: jnp.sum(3 * method.view(p, method.init(p))["k"]))({"k": jnp.zeros((2, 2))})
     np.testing.assert_array_equal(grad["k"], np.full((2, 2), 3.0))

@@ -1,4 +1,4 @@
-"""Keys in states, streams by path, counts to the entry."""
+"""Keys in states, streams by path, exact counts."""
 
 import jax
 import jax.numpy as jnp

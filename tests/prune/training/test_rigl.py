@@ -1,4 +1,4 @@
-"""RigL in training: dense gradients decide, grown weights start at zero, biases and any optimizer are welcome."""
+"""RigL in training: growth by dense gradients, grown weights from zero, biases and any optimizer."""
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +23,7 @@ def loss(params):
 
 
 def history(method, optimizer, steps):
-    """Parameters, gradients and states of a training, step by step."""
+    """Parameters, gradients and states of a training run, per step."""
     tx = core.as_optax(method, optimizer)
     traces = []
 

@@ -1,4 +1,4 @@
-"""SET: what is weak goes, what comes is random, what comes is zero."""
+"""SET: drops weak weights and grows random ones from zero."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""STR: exact gradients, and a threshold that the decay raises until the loss objects."""
+"""STR: exact gradients, and a threshold that the decay raises until the loss resists."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""STE and SR-STE against the paper's step, written out in NumPy."""
+"""STE and SR-STE against the paper's step in NumPy."""
 
 import jax
 import jax.numpy as jnp

@@ -69,7 +69,7 @@ def test_weights_change_places_and_exploration_ends():
         ({"sparsity": 1.5, "backward_sparsity": 0.6}, "sparsity=1.5"),
         ({"sparsity": 0.5, "backward_sparsity": 0.1, "norm": 3}, "norm=3"),
         ({"sparsity": 0.5, "backward_sparsity": 0.1, "penalty": float("nan")}, "penalty=nan"),
-        ({"sparsity": 0.5, "backward_sparsity": 0.1, "explore_until": -3}, "explore_until=-3 is before .* or None"),
+        ({"sparsity": 0.5, "backward_sparsity": 0.1, "explore_until": -3}, "explore_until=-3 must be at least 0"),
     ],
 )
 def test_bad_settings(settings, message):
