@@ -42,8 +42,8 @@ def svd(
         always: Whether to factorize even if the factors have more entries than the dense kernel.
 
     Returns:
-        Compression whose nodes are `LowRank`, with straight-through gradients; kernels that would not shrink (see
-        `pays`) stay dense.
+        Compression whose nodes are `LowRank`, with straight-through gradients; kernels that would not shrink
+        stay dense.
 
     Raises:
         ValueError: Unless exactly one of `rank`, `energy`, `budget` is given and in range; from `encode`, when a

@@ -2,7 +2,7 @@
 
 from compressjax.measure._accuracy import accuracy_interval, changed_predictions
 from compressjax.measure._cost import MultiplyAdds, flops, multiply_adds
-from compressjax.measure._interval import Proportion, wilson
+from compressjax.measure._interval import Proportion
 from compressjax.measure._latency import Ratio, Timings, interleaved
 from compressjax.measure._leaves import leaves
 from compressjax.measure._ledger import LeafRow, ledger
@@ -20,5 +20,5 @@ __all__ = [
     "Sensitivity", "Sparsity", "Summary", "Timings", "accuracy_interval", "agreement", "changed_predictions",
     "dead_units", "estimated_sensitivity", "flops", "html", "interleaved", "jsonable", "leaves", "ledger", "markdown",
     "mask_statistics", "multiply_adds", "paired_difference", "peak_memory", "sensitivity", "sparsity", "sqnr",
-    "summary", "table", "temp_bytes", "wilson",
+    "summary", "table", "temp_bytes",
 ]  # fmt: skip

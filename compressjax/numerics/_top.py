@@ -58,8 +58,7 @@ def top_masks(scores: Mapping[str, jax.Array], count: jax.Array | int) -> dict[s
 
     .. math:: \\sum_l |\\{i : s_{li} > t\\}| < n \\le \\sum_l |\\{i : s_{li} \\ge t\\}|
 
-    Nothing is concatenated or reshaped, so arrays stay sharded. Devices exchange at most 115 numbers per array, for
-    arrays of any size.
+    Nothing is concatenated or reshaped: arrays stay sharded, and devices exchange at most 115 numbers per array.
     """
     return dict(zip(scores, _top_masks(list(scores.values()), count), strict=True))
 

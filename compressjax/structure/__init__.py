@@ -4,13 +4,7 @@ from compressjax.structure._budget import Budget, flops, latency, parameters, si
 from compressjax.structure._exits import Exits, branch_loss, choose_exits, run_exits
 from compressjax.structure._layers import Dropped, drop_blocks, drop_layers
 from compressjax.structure._shrink import Costs, Cut, Shrunk, shrink
-from compressjax.structure._split import (
-    Assignment,
-    assignment,
-    split,
-    split_chain,
-    split_penalty,
-)
+from compressjax.structure._split import Assignment, assignment, split, split_chain, split_penalty
 
 __all__ = [
     "Assignment", "Budget", "Costs", "Cut", "Dropped", "Exits", "Shrunk", "assignment", "branch_loss", "choose_exits",

@@ -15,7 +15,6 @@ def alive(groups: Sequence[Group], params: Any) -> dict[str, list[int]]:
     """Returns the units with a nonzero weight in every kernel; at least one per group.
 
     A unit is dead if its column in the kernel that computes it, or its rows in a kernel that reads it, are zero.
-    `shrink(..., keep="alive")` removes dead units and checks that no result changes.
     """
     sizes = {path: jnp.abs(x) for path, x in values(params).items() if kernels(path, x)}
     owned = unit_scores(sizes, {(g.name, m[:2]): [m] for g in groups for m in g.members if m.path in sizes})

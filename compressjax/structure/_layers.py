@@ -9,9 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from compressjax.core import nodes
-from compressjax.interpret import Group, couplings, narrow, without
+from compressjax.interpret import Group, couplings, narrow
 from compressjax.interpret.coupling._label_flow import LOOP_AXIS
 from compressjax.interpret.jaxpr._used import used
+from compressjax.interpret.narrowing._without import without
 from compressjax.structure._allocate import best
 from compressjax.structure._saliency import named, score_units
 
