@@ -19,6 +19,8 @@ WORKER_BYTES = 2_500_000_000
 # A worker drops its compiled programs above this size, and again only when it has grown by `STEP` since.
 FULL, STEP = 1_200_000_000, 250_000_000
 SLOWEST = 10
+# A file to which every test adds a line with its CPU seconds: where to look for what can go.
+COSTS = os.environ.get("TEST_COSTS", "")
 
 
 def cores() -> int:
@@ -99,6 +101,9 @@ class Accounts:
         start = cpu()
         outcome = yield
         self._tests.append((cpu() - start, item.nodeid))
+        if COSTS:
+            with open(COSTS, "a", encoding="utf-8") as file:
+                file.write(f"{self._tests[-1][0]:.3f}\t{item.nodeid}\n")
         if resident() > self._full:
             release()
             self._full = max(float(FULL), resident() + STEP)
