@@ -6,7 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compressjax import core, numerics, tensors
+from compressjax import core, tensors
+from compressjax.numerics._numerics import straight_through
+from compressjax.numerics._top import top_mask
 
 
 class MaskState(NamedTuple):
@@ -20,7 +22,7 @@ def mask(fraction: float = 0.5) -> core.Compression:
 
     def after_step(flat: dict[str, Any], state: MaskState, stats: Any) -> tuple[dict[str, Any], MaskState]:
         del state, stats
-        kept = {path: numerics.top_mask(jnp.abs(x), round(x.size * fraction)) for path, x in flat.items()}
+        kept = {path: top_mask(jnp.abs(x), round(x.size * fraction)) for path, x in flat.items()}
         return flat, MaskState(kept)
 
     return core.on_values(
@@ -92,7 +94,7 @@ class Ranged(core.Node):
     def dot(self, x: jax.Array, product: core.Product) -> jax.Array:
         """The product with rounded activations; what the range cuts off is what it learns from."""
         inside, step = jnp.clip(x, -self.range, self.range), self.range / 127
-        return product.dense(numerics.straight_through(inside, jnp.round(inside / step) * step), self.materialize())
+        return product.dense(straight_through(inside, jnp.round(inside / step) * step), self.materialize())
 
 
 def ranged(start: float = 1.0, rate: float = 0.1) -> core.Compression:

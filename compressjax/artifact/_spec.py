@@ -14,13 +14,14 @@ import compressjax.tensors  # noqa: F401 - registers the nodes of compressjax
 from compressjax import core
 from compressjax.coding import ArtifactError, Bits, UnknownNode
 from compressjax.coding._leaf import stored
+from compressjax.core._node import node_types
 
 
 def to_spec(leaf: Any) -> Any:
     """Spec of a node, an array or a Python number: an array, or `{"node", "meta", "fields", "shape"}`."""
     if isinstance(leaf, core.Node):
         cls = type(leaf)
-        if core.node_types().get(cls.type_name) is not cls:
+        if node_types().get(cls.type_name) is not cls:
             raise ArtifactError(
                 f"{cls.__name__} is not the class that is registered as {cls.type_name!r}; decorate the class with "
                 "core.node, and create the leaf again if its class was redefined"
@@ -48,7 +49,7 @@ def to_spec(leaf: Any) -> Any:
 def from_spec(spec: Any) -> Any:
     """Inverse of `to_spec`: JAX arrays, or NumPy arrays if JAX would change the dtype (float64 without x64)."""
     if isinstance(spec, dict):
-        cls = core.node_types().get(spec["node"])
+        cls = node_types().get(spec["node"])
         if cls is None:
             raise UnknownNode(f"unknown node type {spec['node']!r}; {_remedy(spec['node'])}, before loading")
         roles = cls.roles

@@ -10,6 +10,7 @@ import numpy as np
 
 from compressjax import core
 from compressjax.coding import ArtifactError
+from compressjax.core._tree import path_string
 
 _LEAF = 1  # means "the next leaf" in a description
 _DEPTH = 200
@@ -64,7 +65,7 @@ def _children(item: Any, path: str) -> list[tuple[str | int, Any]] | None:
     flat, _ = jax.tree_util.tree_flatten_with_path(item, is_leaf=lambda part: part is not item)
     if len(flat) == 1 and not flat[0][0]:
         return None
-    return [(core.path_string(keys) or jax.tree_util.keystr(keys, simple=True), child) for keys, child in flat]
+    return [(path_string(keys) or jax.tree_util.keystr(keys, simple=True), child) for keys, child in flat]
 
 
 def _join(path: str, key: str | int) -> str:

@@ -9,37 +9,12 @@ import numpy as np
 
 
 def is_concrete(x: Any) -> bool:
-    """Whether `x` is an array with known values.
-
-    Args:
-        x: Anything.
-
-    Returns:
-        False for abstract arrays, traced arrays and anything else.
-
-    Example:
-        >>> is_concrete(np.zeros(2)), is_concrete(jax.ShapeDtypeStruct((2,), float))
-        (True, False)
-    """
+    """Whether `x` is an array with known values."""
     return isinstance(x, np.ndarray | np.generic | jax.Array) and not isinstance(x, jax.core.Tracer)
 
 
 def check_finite(who: str, path: str, x: Any, what: str = "weights", remedy: str = "fix the training first") -> None:
-    """Raises on infinities and NaN, where the values are known.
-
-    Args:
-        who: Name of the method.
-        path: Path of the leaf.
-        x: Its array; abstract and traced arrays pass.
-        what: Name of the entries, for the message.
-        remedy: Remedy, for the message.
-
-    Raises:
-        ValueError: If an entry is not finite.
-
-    Example:
-        >>> check_finite("rtn", "kernel", np.ones(2))
-    """
+    """Raises on infinities and NaN, where the values are known."""
     if not is_concrete(x):
         return
     with jax.ensure_compile_time_eval():  # a constant inside a traced function is still known
@@ -49,21 +24,7 @@ def check_finite(who: str, path: str, x: Any, what: str = "weights", remedy: str
 
 
 def check_statistics(who: str, stats: Mapping[str, Any], *, rows: bool = True, zeros: bool = False) -> None:
-    """Raises on unusable statistics: of no rows, of zeros only, or of rows that are not finite.
-
-    Args:
-        who: Name of the method.
-        stats: `{path: Statistics}`; traced or absent `count` and `squares` pass.
-        rows: Whether every leaf needs at least one row; False for one batch of several.
-        zeros: Whether inputs that are all zero pass.
-
-    Raises:
-        ValueError: If the values are known and unusable.
-
-    Example:
-        >>> from types import SimpleNamespace
-        >>> check_statistics("wanda", {"kernel": SimpleNamespace(squares=np.ones(2))})
-    """
+    """Raises on unusable statistics: of no rows, of zeros only, or of rows that are not finite."""
     for path, s in stats.items():
         count, squares = getattr(s, "count", None), getattr(s, "squares", None)
         check_finite(who, path, squares, "sums of squared inputs", "find the data or the layer that produces them")

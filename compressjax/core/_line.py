@@ -53,18 +53,7 @@ def line(node: Any, *, bits: bool = False) -> str:
 
 
 def count_nonzero(x: Any) -> int | None:
-    """Counts the nonzero entries of an array, where that is cheap.
-
-    Args:
-        x: An array, concrete or not.
-
-    Returns:
-        The number; None for abstract and traced arrays, those on accelerators or other hosts, and very large ones.
-
-    Example:
-        >>> count_nonzero(np.array([True, False])), count_nonzero(jax.ShapeDtypeStruct((2,), bool))
-        (1, None)
-    """
+    """Number of nonzero entries; None for abstract or large arrays and those on accelerators or other hosts."""
     if isinstance(x, jax.core.Tracer) or not isinstance(x, np.ndarray | jax.Array) or x.size > _COUNTED:
         return None
     if isinstance(x, jax.Array) and (x.is_deleted() or any(d.platform != "cpu" for d in x.devices())):

@@ -193,7 +193,7 @@ class Node:
 
 @dataclass_transform(frozen_default=True, field_specifiers=(value, buffer, meta))
 def node(cls: T) -> T:
-    """Turns a class with role-annotated fields into a frozen pytree dataclass, and registers it in `node_types`.
+    """Turns a class with role-annotated fields into a frozen pytree dataclass, and registers its name.
 
     The type name is the class name inside compressjax, and `"module:QualName"` elsewhere. A later class of the same
     name replaces the earlier one, so a notebook cell can run again.
@@ -235,16 +235,7 @@ def node(cls: T) -> T:
 
 
 def node_types() -> dict[str, type[Node]]:
-    """Returns every node type declared so far with `node`, by the name that files store.
-
-    Returns:
-        `{name: class}`.
-
-    Example:
-        >>> import compressjax.tensors
-        >>> node_types()["Masked"]
-        <class 'compressjax.tensors._masked.Masked'>
-    """
+    """Returns every node type declared so far with `node`, by the name that files store."""
     return dict(_TYPES)
 
 

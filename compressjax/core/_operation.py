@@ -70,18 +70,7 @@ class Product:
 
 @dataclasses.dataclass(frozen=True)
 class Convolution:
-    """The parameters of `jax.lax.conv_general_dilated`, with a node as the kernel.
-
-    Attributes:
-        window_strides: One stride per axis.
-        padding: `(low, high)` per axis.
-        lhs_dilation: Dilation of the image per axis.
-        rhs_dilation: Dilation of the kernel per axis.
-        dimension_numbers: `jax.lax.ConvDimensionNumbers`.
-        feature_group_count: Number of groups of channels.
-        batch_group_count: Number of groups of images.
-        precision: As for `jax.lax.conv_general_dilated`.
-        dtype: Result dtype, or None.
+    """The parameters of `jax.lax.conv_general_dilated`, with a node as the kernel; `dtype` is that of the result.
 
     Example:
         >>> numbers = jax.lax.conv_dimension_numbers((1, 1, 3), (1, 1, 3), None)

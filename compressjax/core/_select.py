@@ -56,46 +56,12 @@ def matches(selector: Selector, path: str, leaf: Any) -> bool:
 
 
 def select(tree: Any, selector: Selector = kernels, who: str = "select") -> tuple[str, ...]:
-    """Returns the paths of the values that a selector matches.
-
-    Args:
-        tree: A tree of arrays and nodes, or a flat `{path: array}` dict.
-        selector: Regular expression for the whole path, or `(path, leaf) -> bool`.
-        who: Name for the error message.
-
-    Returns:
-        Paths in tree order.
-
-    Raises:
-        ValueError: If the selector matches nothing.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> select({"kernel": jnp.zeros((2, 2)), "bias": jnp.zeros(2)})
-        ('kernel',)
-    """
+    """Returns the paths of the values that a selector matches."""
     return tuple(_selected(values(tree), who, selector))
 
 
 def selected(tree: Any, who: str, selector: Selector = kernels) -> dict[str, Any]:
-    """Returns the values that a method acts on: those chosen by a rule of `partition`, or by its own selector.
-
-    Args:
-        tree: A tree of arrays and nodes.
-        who: Name for the error message.
-        selector: Selector of the method.
-
-    Returns:
-        `{path: array}`.
-
-    Raises:
-        ValueError: If there are none.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> list(selected({"kernel": jnp.zeros((2, 2)), "bias": jnp.zeros(2)}, "prune"))
-        ['kernel']
-    """
+    """Returns the values that a method acts on: those chosen by a rule of `partition`, or by its own selector."""
     return _selected(values(tree), who, (lambda path, leaf: True) if isinstance(tree, Chosen) else selector)
 
 

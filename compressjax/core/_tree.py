@@ -15,37 +15,14 @@ def _key(entry: Any) -> str:
 
 
 def path_string(path: tuple[Any, ...]) -> str:
-    """Returns the value path of a JAX key path, joined by `/`, without the `.value` that NNX variables add.
-
-    Args:
-        path: Key path as given by `jax.tree_util.tree_flatten_with_path`.
-
-    Returns:
-        The path as a string; empty for a bare array.
-
-    Example:
-        >>> leaves, _ = jax.tree_util.tree_flatten_with_path({"Dense_0": {"kernel": 1.0}})
-        >>> path_string(leaves[0][0])
-        'Dense_0/kernel'
-    """
+    """Returns the value path of a JAX key path, joined by `/`, without the `.value` that NNX variables add."""
     if path and isinstance(path[-1], jax.tree_util.GetAttrKey) and path[-1].name in ("value", "raw_value"):
         path = path[:-1]
     return "/".join(_key(entry) for entry in path)
 
 
 def is_value(leaf: Any) -> bool:
-    """Whether a leaf is a floating-point array, concrete or abstract.
-
-    Args:
-        leaf: Any tree leaf.
-
-    Returns:
-        True when it has a floating dtype.
-
-    Example:
-        >>> is_value(jnp.zeros(3)), is_value(jnp.zeros(3, int))
-        (True, False)
-    """
+    """Whether a leaf is a floating-point array, concrete or abstract."""
     return hasattr(leaf, "dtype") and hasattr(leaf, "shape") and jnp.issubdtype(leaf.dtype, jnp.floating)
 
 
@@ -73,18 +50,7 @@ class Chosen(dict[str, Any]):
 
 
 def whole(tree: Any) -> Any:
-    """Returns the whole tree from which a rule chose values, with those values in it.
-
-    Args:
-        tree: The tree or the chosen values that a compression received.
-
-    Returns:
-        The tree itself, unless a rule chose from a larger one.
-
-    Example:
-        >>> whole(Chosen({"a": jnp.ones(1)}, {"a": jnp.zeros(1), "b": jnp.zeros(1)}))["a"].tolist()
-        [1.0]
-    """
+    """The whole tree from which a rule chose values, with those values in it; otherwise the tree itself."""
     if not isinstance(tree, Chosen) or tree.within is None:
         return tree
     return whole(with_values(tree.within, tree))

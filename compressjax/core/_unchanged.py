@@ -17,21 +17,7 @@ class UnchangedWarning(UserWarning):
 
 
 def unchanged(before: Any, after: Any) -> frozenset[str]:
-    """Returns the leaves where a compression changed no value and saved no byte.
-
-    Args:
-        before: A tree of arrays and nodes.
-        after: The result of `encode`.
-
-    Returns:
-        Paths of leaves that are the same object, or, where values are known, have the same dense array in at least as
-        many bits (such as a mask that masks nothing).
-
-    Example:
-        >>> x = jnp.array([[1.0, 2.0]])
-        >>> unchanged({"a": x, "b": x}, {"a": x, "b": 2 * x})
-        frozenset({'a'})
-    """
+    """Leaves that are the same object, or, where values are known, have the same values in no fewer bits."""
     old, new = nodes(before), nodes(after)
     return frozenset(path for path, leaf in old.items() if path in new and _same(leaf, new[path]))
 

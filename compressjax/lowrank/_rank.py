@@ -19,22 +19,6 @@ def pays(shape: tuple[int, ...], rank: int, *, inputs: int | None = None, batch:
     """Whether factors of this rank have fewer entries than the dense kernel.
 
     .. math:: r\\,(in + out) < in \\cdot out
-
-    Args:
-        shape: `[*batch, *in, *out]`.
-        rank: Inner dimension.
-        inputs: Number of input axes; all but the last when None.
-        batch: Number of leading batch axes.
-
-    Returns:
-        True if the factors are smaller.
-
-    Raises:
-        ValueError: If there is no input axis or no output axis.
-
-    Example:
-        >>> pays((784, 300), 32), pays((100, 10), 10)
-        (True, False)
     """
     _, rows, columns = split(shape, inputs, batch)
     return rank * (rows + columns) < rows * columns
@@ -44,22 +28,6 @@ def affordable(shape: tuple[int, ...], budget: float, *, inputs: int | None = No
     """Returns the largest rank with at most a fraction `budget` of the dense parameters, at least 1.
 
     .. math:: r = \\lfloor budget \\cdot \\frac{in \\cdot out}{in + out} \\rfloor
-
-    Args:
-        shape: `[*batch, *in, *out]`.
-        budget: Fraction of the dense parameters, above 0.
-        inputs: Number of input axes; all but the last when None.
-        batch: Number of leading batch axes.
-
-    Returns:
-        The rank, between 1 and `min(in, out)`.
-
-    Raises:
-        ValueError: If there is no input axis or no output axis.
-
-    Example:
-        >>> affordable((100, 100), 0.5)
-        25
     """
     _, rows, columns = split(shape, inputs, batch)
     return max(1, min(rows, columns, math.floor(budget * rows * columns / (rows + columns) + 1e-9)))

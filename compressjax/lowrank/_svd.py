@@ -6,7 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression, check_finite, from_encode
+from compressjax.core import Compression, from_encode
+from compressjax.core._checks import check_finite
 from compressjax.lowrank._rank import affordable, pays, rank_by_energy, split
 from compressjax.tensors import LowRank
 
@@ -41,8 +42,8 @@ def svd(
         always: Whether to factorize even if the factors have more entries than the dense kernel.
 
     Returns:
-        Compression whose nodes are `LowRank`, with straight-through gradients; kernels that would not shrink (see
-        `pays`) stay dense.
+        Compression whose nodes are `LowRank`, with straight-through gradients; kernels that would not shrink
+        stay dense.
 
     Raises:
         ValueError: Unless exactly one of `rank`, `energy`, `budget` is given and in range; from `encode`, when a

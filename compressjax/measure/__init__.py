@@ -2,14 +2,13 @@
 
 from compressjax.measure._accuracy import accuracy_interval, changed_predictions
 from compressjax.measure._cost import MultiplyAdds, flops, multiply_adds
-from compressjax.measure._interval import Proportion, wilson
-from compressjax.measure._latency import Ratio, Timings, interleaved, speedups
+from compressjax.measure._interval import Proportion
+from compressjax.measure._latency import Ratio, Timings, interleaved
 from compressjax.measure._leaves import leaves
-from compressjax.measure._ledger import LeafRow, ledger, totals
+from compressjax.measure._ledger import LeafRow, ledger
 from compressjax.measure._masks import DeadUnits, MaskStatistics, dead_units, mask_statistics
 from compressjax.measure._memory import peak_memory, temp_bytes
 from compressjax.measure._paired import PairedDifference, paired_difference
-from compressjax.measure._ranks import rank_correlation
 from compressjax.measure._sensitivity import Agreement, Sensitivity, agreement, estimated_sensitivity, sensitivity
 from compressjax.measure._sparsity import Sparsity, sparsity
 from compressjax.measure._sqnr import sqnr
@@ -20,6 +19,6 @@ __all__ = [
     "Agreement", "DeadUnits", "LeafRow", "MaskStatistics", "MultiplyAdds", "PairedDifference", "Proportion", "Ratio",
     "Sensitivity", "Sparsity", "Summary", "Timings", "accuracy_interval", "agreement", "changed_predictions",
     "dead_units", "estimated_sensitivity", "flops", "html", "interleaved", "jsonable", "leaves", "ledger", "markdown",
-    "mask_statistics", "multiply_adds", "paired_difference", "peak_memory", "rank_correlation", "sensitivity",
-    "sparsity", "speedups", "sqnr", "summary", "table", "temp_bytes", "totals", "wilson",
+    "mask_statistics", "multiply_adds", "paired_difference", "peak_memory", "sensitivity", "sparsity", "sqnr",
+    "summary", "table", "temp_bytes",
 ]  # fmt: skip

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import jax
 
-from compressjax.core import is_value, nodes, ops
+from compressjax.core import nodes, ops
+from compressjax.core._tree import is_value
 
 
 class MultiplyAdds(NamedTuple):

@@ -23,21 +23,6 @@ def wilson(successes: int, trials: int, level: float = 0.95) -> Proportion:
 
     .. math:: \\{p : |\\hat p - p| \\le z \\sqrt{p (1 - p) / n}\\}
 
-    Args:
-        successes: Number of successes, in [0, trials].
-        trials: Number of trials, at least 1.
-        level: Coverage, in (0, 1).
-
-    Returns:
-        The proportion and its interval.
-
-    Raises:
-        ValueError: If a count or the level is out of range.
-
-    Example:
-        >>> [round(x, 4) for x in wilson(90, 100)]
-        [0.9, 0.8256, 0.9448]
-
     Source: Wilson, Probable inference, the law of succession, and statistical inference, JASA 22 (1927) (wilson1927).
     """
     if not 0 <= successes <= trials or trials < 1:

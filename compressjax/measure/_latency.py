@@ -113,22 +113,6 @@ def speedups(seconds: np.ndarray, *, level: float = 0.95, resamples: int = 2000,
     The interval of `median(x_0) / median(x_i)` runs from the `(1 - level) / 2` to the `(1 + level) / 2` quantile of the
     same ratio over resampled columns.
 
-    Args:
-        seconds: Positive array `[functions, rounds]`.
-        level: Coverage of the interval, in (0, 1).
-        resamples: Draws of the bootstrap, at least 1.
-        seed: Seed of the draws.
-
-    Returns:
-        One `Ratio` per row; the first is exactly 1.
-
-    Raises:
-        ValueError: If `seconds` does not have two axes, has a value that is not positive, or `level` is out of range.
-
-    Example:
-        >>> speedups(np.array([[2.0, 2.0, 2.0], [1.0, 1.0, 1.0]]))[1]
-        Ratio(value=2.0, low=2.0, high=2.0)
-
     Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
     """
     seconds = np.asarray(seconds, np.float64)

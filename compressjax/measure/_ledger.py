@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from compressjax.coding import Ledger, Manifest
-from compressjax.core import Node, entry_bits, is_value, nodes
-from compressjax.interpret import describe
+from compressjax.core import Node, entry_bits, nodes
+from compressjax.core._tree import is_value
+from compressjax.interpret.lifting._lift import describe
 
 
 class LeafRow(NamedTuple):
@@ -45,7 +46,7 @@ def ledger(tree: Any, manifest: Manifest | Ledger | None = None) -> list[LeafRow
         manifest: Result of `artifact.save` or `artifact.inspect` for this tree, or its ledger.
 
     Returns:
-        Rows in tree order, overhead last; `totals` adds them up.
+        Rows in tree order, overhead last; `leaves` adds a row with the sums.
 
     Raises:
         ValueError: If the file and the tree have different leaves.
@@ -68,18 +69,7 @@ def ledger(tree: Any, manifest: Manifest | Ledger | None = None) -> list[LeafRow
 
 
 def totals(rows: Iterable[LeafRow]) -> LeafRow:
-    """Adds up rows.
-
-    Args:
-        rows: From `ledger`.
-
-    Returns:
-        One row with path `"total"`; its `file_bytes` is None when a row has none.
-
-    Example:
-        >>> totals(ledger({"a": np.zeros(3, np.float32), "b": np.zeros(1, np.int8)})).packed_bytes
-        13
-    """
+    """The sum of rows; its `file_bytes` is None if a row has none."""
     rows = list(rows)
     entries = sum(row.entries for row in rows)
     bits = sum((row.bits_per_weight or 0) * row.entries for row in rows)

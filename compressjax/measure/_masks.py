@@ -5,7 +5,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from compressjax.core import Selector, check_statistics, dense, is_value, kernels, matches, nodes
+from compressjax.core import Selector, dense, kernels, matches, nodes
+from compressjax.core._checks import check_statistics
+from compressjax.core._tree import is_value
 
 GROUPS = ((1, 2), (2, 4), (1, 4), (4, 8))
 

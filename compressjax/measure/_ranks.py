@@ -7,20 +7,6 @@ def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
     """Returns Spearman's rank correlation; equal values share their mean rank.
 
     .. math:: \\rho = \\mathrm{corr}(\\mathrm{rank}(a), \\mathrm{rank}(b))
-
-    Args:
-        a: `[n]`.
-        b: `[n]`.
-
-    Returns:
-        A number in [-1, 1]; NaN when all values of one are equal.
-
-    Raises:
-        ValueError: If the shapes differ.
-
-    Example:
-        >>> rank_correlation(np.array([1.0, 2.0, 3.0]), np.array([1.0, 10.0, 100.0]))
-        1.0
     """
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if a.shape != b.shape or a.ndim != 1:

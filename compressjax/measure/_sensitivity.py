@@ -10,7 +10,7 @@ import numpy as np
 
 from compressjax.core import Selector, kernels, matches, values, with_values
 from compressjax.measure._ranks import rank_correlation
-from compressjax.numerics import top_mask
+from compressjax.numerics._top import top_mask
 
 Loss = Callable[[Any, Any], jax.Array]
 

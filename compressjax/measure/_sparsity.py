@@ -4,7 +4,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from compressjax.core import Selector, dense, is_value, kernels, matches, nodes
+from compressjax.core import Selector, dense, kernels, matches, nodes
+from compressjax.core._tree import is_value
 
 
 class Sparsity(NamedTuple):

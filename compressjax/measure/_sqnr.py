@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from compressjax.core import dense, is_value, nodes
+from compressjax.core import dense, nodes
+from compressjax.core._tree import is_value
 
 
 def sqnr(original: Any, compressed: Any) -> dict[str, float]:

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from compressjax.core import is_value
+from compressjax.core._tree import is_value
 
 
 def jsonable(x: Any) -> Any:

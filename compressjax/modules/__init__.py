@@ -7,15 +7,6 @@ from compressjax.modules._resize_nnx import resize_nnx
 from compressjax.modules._variables import COLLECTION, attach, encode, state_of, with_state
 
 __all__ = [
-    "COLLECTION",
-    "Compressed",
-    "CompressionState",
-    "NNXCompressed",
-    "attach",
-    "encode",
-    "functional",
-    "resize",
-    "resize_nnx",
-    "state_of",
-    "with_state",
-]
+    "COLLECTION", "Compressed", "CompressionState", "NNXCompressed", "attach", "encode", "functional", "resize",
+    "resize_nnx", "state_of", "with_state",
+]  # fmt: skip

@@ -74,19 +74,9 @@ class Compressed(nn.Module):
         return self.call_viewed(_forward, *args, update=update, **kwargs)
 
     def call_viewed(self, fn: Callable[..., Any], *args: Any, update: bool = False, **kwargs: Any) -> Any:
-        """Calls a function of the inner module on the viewed parameters.
+        """Calls `fn(module, *args, **kwargs)` on the inner module with the viewed parameters.
 
-        Args:
-            fn: `fn(module, *args, **kwargs)`.
-            *args: Passed to `fn`.
-            update: Whether to call `after_step` first; needs `mutable=["compression"]`.
-            **kwargs: Passed to `fn`.
-
-        Returns:
-            The result of `fn`.
-
-        Raises:
-            ValueError: If the state is missing, or should be updated but is not mutable.
+        `update=True` calls `after_step` first, and needs `mutable=["compression"]`.
         """
         if self.is_initializing():
             out = fn(self.module, *args, **kwargs)
@@ -125,32 +115,18 @@ class Compressed(nn.Module):
     def before_step(self, grads: Any, slopes: Any = None) -> Any:
         """Turns gradients through the view into gradients for the optimizer, and updates what the method learns.
 
-        Args:
-            grads: Gradients in the structure of the parameters, taken at these parameters.
-            slopes: Gradients with respect to the state, for methods that learn from them.
-
-        Returns:
-            Gradients for the optimizer; the new state is written to the collection `compression`. `as_optax` already
-            calls this.
-
-        Raises:
-            ValueError: If the collection is not mutable.
+        `grads` are taken at the held parameters, `slopes` with respect to the state, for methods that learn from them.
+        The new state is written to the collection `compression`, which must be mutable. `as_optax` already calls this.
         """
         received, state = self.compression.before_step(grads, self._params(), self._writable(), slopes)
         self._put(state)
         return received
 
     def after_step(self, stats: Any = None) -> Any:
-        """Updates the state for the parameters after the optimizer step.
+        """Updates the state for the parameters after the optimizer step, and returns these, which some methods change.
 
-        Args:
-            stats: Statistics by path, for methods that read them.
-
-        Returns:
-            The parameters, changed if the method does so; the new state is written to the collection `compression`.
-
-        Raises:
-            ValueError: If the collection is not mutable, or the structure of the state changes.
+        `stats` are statistics by path, for methods that read them. The new state is written to the collection
+        `compression`, which must be mutable.
         """
         before = self._writable()
         params, state = self.compression.after_step(self._params(), before, stats)

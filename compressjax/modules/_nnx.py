@@ -72,16 +72,7 @@ class NNXCompressed(nnx.Module):
         return self.call_viewed(_forward, *args, **kwargs)
 
     def call_viewed(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Calls a function of the inner module on the viewed parameters.
-
-        Args:
-            fn: `fn(module, *args, **kwargs)`; it receives a copy that holds the viewed parameters.
-            *args: Passed to `fn`.
-            **kwargs: Passed to `fn`.
-
-        Returns:
-            The result of `fn`.
-        """
+        """Calls `fn(module, *args, **kwargs)` on a copy of the inner module that holds the viewed parameters."""
         graph, params, rest = _split(self.module, nnx.Param, ...)
         viewed = self.compression.view(params, self.compression_state.get_value())
 
@@ -104,12 +95,8 @@ class NNXCompressed(nnx.Module):
     def before_step(self, grads: Any, slopes: Any = None) -> Any:
         """Turns gradients through the view into gradients for the optimizer, and updates what the method learns.
 
-        Args:
-            grads: Gradients of the inner module, taken at its current parameters.
-            slopes: Gradients with respect to the state, for methods that learn from them.
-
-        Returns:
-            Gradients for the optimizer; `as_optax` already calls this.
+        `grads` are taken at the current parameters of the inner module, `slopes` with respect to the state, for methods
+        that learn from them. `as_optax` already calls this.
         """
         state, params = self.compression_state.get_value(), nnx.state(self.module, nnx.Param)
         received, after = self.compression.before_step(grads, params, state, slopes)
@@ -119,8 +106,7 @@ class NNXCompressed(nnx.Module):
     def after_step(self, stats: Any = None) -> None:
         """Updates the state for the parameters after the optimizer step, and the parameters if the method changes them.
 
-        Args:
-            stats: Statistics by path, for methods that read them.
+        `stats` are statistics by path, for methods that read them.
         """
         before = nnx.state(self.module, nnx.Param)
         params, state = self.compression.after_step(before, self.compression_state.get_value(), stats)
@@ -129,21 +115,15 @@ class NNXCompressed(nnx.Module):
             nnx.update(self.module, params)
 
     def set_compression(self, state: Any) -> None:
-        """Sets the state, for example to that of `as_optax`.
-
-        Args:
-            state: `optimizer.opt_state.compression`, or any state of the compression.
-        """
+        """Sets the state, for example to that of `as_optax`, `optimizer.opt_state.compression`."""
         self.compression_state.set_value(_unwrap(state))
 
     def encode(self) -> dict[str, Any]:
-        """Returns the form to store after training.
+        """Returns the form to store after training, `{"params": tree of arrays and nodes, "rest": other variables}`.
 
         .. math:: lift(functional(module))(encode(), x) = model(x)
 
-        Returns:
-            `{"params": tree of arrays and nodes, "rest": other variables}`, both nested dicts; `rest` has running
-            statistics, but no random keys and no state of the compression.
+        Both are nested dicts; `rest` has running statistics, but no random keys and no state of the compression.
         """
         _, params, rest, _ = _split(self.module, nnx.Param, STORED, ...)
         pure = nnx.to_pure_dict(params)

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 from flax import nnx
 
-from compressjax.core import path_string
+from compressjax.core._tree import path_string
 from compressjax.modules._resize import difference, disagrees
 
 _FALLBACK = "use the function that shrink returned"

@@ -7,18 +7,7 @@ import jax
 
 
 def explicit(aval: Any) -> Any:
-    """Returns the sharding of an abstract array, if its mesh has explicit axes.
-
-    Args:
-        aval: Abstract array, as `jax.typeof` returns it.
-
-    Returns:
-        `NamedSharding`, or None.
-
-    Example:
-        >>> explicit(jax.typeof(jax.numpy.ones(2))) is None
-        True
-    """
+    """Returns the sharding of an abstract array, if its mesh has explicit axes."""
     sharding = getattr(aval, "sharding", None)
     kinds = getattr(getattr(sharding, "mesh", None), "axis_types", None) or ()
     return sharding if jax.sharding.AxisType.Explicit in kinds else None

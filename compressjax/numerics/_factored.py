@@ -5,19 +5,7 @@ from collections.abc import Sequence
 
 
 def factored(old: Sequence[int], new: Sequence[int]) -> list[tuple[list[int], list[int]]]:
-    """Returns the smallest groups of old axes that become groups of new axes under a reshape.
-
-    Args:
-        old: Old shape.
-        new: New shape with the same positive size.
-
-    Returns:
-        Pairs of old and new axes, in order; one side is empty if an axis of length 1 is removed or added.
-
-    Example:
-        >>> factored((6, 8), (6, 2, 4))
-        [([0], [0]), ([1], [1, 2])]
-    """
+    """Smallest groups of old axes that become groups of new axes under a reshape of the same positive size."""
     groups: list[tuple[list[int], list[int]]] = []
     i = j = 0
     while i < len(old) or j < len(new):

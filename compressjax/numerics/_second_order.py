@@ -31,20 +31,6 @@ def inverse_root(hessian: jax.Array, damping: float = 0.01) -> InverseRoot:
     indefinite matrix), eigenvalues are clipped from below at `n eps` times the largest, and a QR decomposition gives
     the root. A zero on the diagonal (an input that is always zero) counts as the mean of the diagonal.
 
-    Args:
-        hessian: `[n, n]`, symmetric; the computation uses at least float32.
-        damping: Multiple of the mean diagonal to add to the diagonal, at least 0.
-
-    Returns:
-        The root and its diagnostics.
-
-    Raises:
-        ValueError: If the matrix is not square or the damping is negative.
-
-    Example:
-        >>> inverse_root(jnp.array([[4.0, 0.0], [0.0, 1.0]]), 0.0).root.tolist()
-        [[0.5, 0.0], [0.0, 1.0]]
-
     Source: the Cholesky form of Frantar and Alistarh, arXiv:2301.00774 (frantar2023); the fallback is ours.
     """
     if hessian.ndim != 2 or hessian.shape[0] != hessian.shape[1] or damping < 0:

@@ -22,19 +22,7 @@ def top_mask(scores: jax.Array, count: jax.Array | int) -> jax.Array:
     Floats are mapped to integers of the same order. A search by false position finds the threshold among these, and a
     second search the index up to which ties are kept. Each takes at most 56 counts, and stops as soon as exactly
     `count` scores reach the threshold. On CPUs this is faster than sorting. On sharded arrays every count is one small
-    sum.
-
-    Args:
-        scores: Any shape, floating, fewer than 2^31 entries; compared in float32, where numbers below 1.2e-38 may
-            count as zero. NaN is smaller than minus infinity.
-        count: How many to keep, 0 to `scores.size`; may be traced.
-
-    Returns:
-        Bool array of the scores' shape with exactly `count` True entries.
-
-    Example:
-        >>> top_mask(jnp.array([1.0, 3.0, 3.0]), 1).tolist()
-        [False, True, False]
+    sum. Scores compare in float32, where numbers below 1.2e-38 may count as zero; NaN is smaller than minus infinity.
     """
     return top_masks({"": scores}, count)[""]
 
@@ -45,18 +33,6 @@ def top_along(scores: jax.Array, count: jax.Array | int, axis: int) -> jax.Array
     On a short axis, as for N:M patterns, an entry is kept if fewer than `count` entries rank before it:
 
     .. math:: |\\{j : s_j > s_i\\} \\cup \\{j < i : s_j = s_i\\}| < count
-
-    Args:
-        scores: Any shape, floating.
-        count: How many to keep, 0 to the length of the axis; may be traced.
-        axis: Axis along which scores are compared.
-
-    Returns:
-        Bool array of the scores' shape with exactly `count` True entries along the axis.
-
-    Example:
-        >>> top_along(jnp.array([[1.0, 3.0, 3.0], [0.0, -1.0, -2.0]]), 1, 1).tolist()
-        [[False, True, False], [True, False, False]]
     """
     length = scores.shape[axis]
     if length == scores.size:
@@ -82,20 +58,7 @@ def top_masks(scores: Mapping[str, jax.Array], count: jax.Array | int) -> dict[s
 
     .. math:: \\sum_l |\\{i : s_{li} > t\\}| < n \\le \\sum_l |\\{i : s_{li} \\ge t\\}|
 
-    Nothing is concatenated or reshaped, so arrays stay sharded. Devices exchange at most 115 numbers per array, for
-    arrays of any size.
-
-    Args:
-        scores: `{name: array}`, each as for `top_mask`; fewer than 2^31 entries in total.
-        count: How many to keep in total, 0 to the number of entries; may be traced.
-
-    Returns:
-        `{name: bool array}`.
-
-    Example:
-        >>> masks = top_masks({"a": jnp.array([1.0, 3.0]), "b": jnp.array([3.0, 2.0])}, 2)
-        >>> {name: mask.tolist() for name, mask in masks.items()}
-        {'a': [False, True], 'b': [True, False]}
+    Nothing is concatenated or reshaped: arrays stay sharded, and devices exchange at most 115 numbers per array.
     """
     return dict(zip(scores, _top_masks(list(scores.values()), count), strict=True))
 

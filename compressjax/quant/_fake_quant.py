@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression, on_values
-from compressjax.numerics import straight_through
+from compressjax.numerics._numerics import straight_through
 from compressjax.quant._grid import best_ratio, check_range, make_grid, quantize
 from compressjax.tensors import Quantized
 

@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compressjax.core import check_finite, is_concrete
-from compressjax.tensors import Quantized, expand_blocks, storage_order
+from compressjax.core._checks import check_finite, is_concrete
+from compressjax.tensors import Quantized
+from compressjax.tensors.quantized._grid import expand_blocks, storage_order
 
 # Blocks with a largest magnitude below this become zero, because their scale is not a normal float32.
 SMALLEST = 1e-30
@@ -16,17 +17,7 @@ RATIOS = np.linspace(1.0, 0.4, 25, dtype=np.float32)
 
 
 class Grid(NamedTuple):
-    """Static description of a grid.
-
-    Attributes:
-        bits: 2 to 8.
-        granularity: `"channel"`, `"tensor"`, or a group size.
-        symmetric: Whether zero has code 0, without a zero point.
-        axis: Axes with separate scales per index.
-        order: Stored axis order, or None for the default.
-        activation: None, `"dynamic"` or `"static"`.
-        clip: `"absmax"` or `"mse"`.
-    """
+    """Static description of a grid, with the settings of `rtn`."""
 
     bits: int
     granularity: str | int
@@ -126,10 +117,7 @@ def _shorten(scale: jax.Array) -> jax.Array:
 def round_codes(
     x: jax.Array, scale: jax.Array, zero_point: jax.Array | None, grid: Grid
 ) -> tuple[jax.Array, jax.Array]:
-    """Nearest codes, and a mask of entries within the grid.
-
-    .. math:: q = clip(round(x / s) + z)
-    """
+    """Nearest codes `clip(round(x / s) + z)`, and a mask of entries within the grid."""
     exact = jnp.round(x.astype(jnp.float32) / expand_blocks(scale, x.shape))
     steps = _steps(grid)
     if zero_point is None:
@@ -170,10 +158,7 @@ def check_range(who: str, path: str, absmax: jax.Array | None) -> None:
 
 
 def activation_scale(absmax: jax.Array) -> jax.Array:
-    """The scale of int8 activations with a largest magnitude of `absmax`.
-
-    .. math:: s = absmax / 127
-    """
+    """The scale of int8 activations with a largest magnitude of `absmax`: `absmax / 127`."""
     absmax = jnp.asarray(absmax, jnp.float32)
     return jnp.where(absmax > SMALLEST, absmax * np.float32(1.0 / 127.0), 1.0)
 

@@ -6,7 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Selector, is_node, matches, nodes, path_string
+from compressjax.core import Selector, is_node, matches, nodes
+from compressjax.core._tree import path_string
 from compressjax.tensors import Masked
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 import compressjax.tensors  # noqa: F401 - registers the nodes of compressjax
 from compressjax import core
+from compressjax.core._node import node_types
 
 
 def pack(tree: Any) -> tuple[dict[str, Any], list[np.ndarray]]:
@@ -86,7 +87,7 @@ def _describe(tree: Any, path: str, arrays: list[np.ndarray]) -> dict[str, Any]:
 
 
 def _node_class(name: str) -> type:
-    found = core.node_types().get(name)
+    found = node_types().get(name)
     if found is None:
         raise ValueError(f"the checkpoint holds an unknown node {name!r}; import the module that declares it")
     return found

@@ -8,6 +8,8 @@ import numpy as np
 
 from compressjax import core
 from compressjax.core import Compression, Selector
+from compressjax.core._tree import is_value
+from compressjax.core._unchanged import unchanged
 from compressjax.recipe._open import open_grids
 
 
@@ -42,7 +44,7 @@ class Work(NamedTuple):
 
     @property
     def _dense(self) -> bool:
-        return all(core.is_value(x) and not core.is_node(x) for x in jax.tree.leaves(self.tree, is_leaf=core.is_node))
+        return all(is_value(x) and not core.is_node(x) for x in jax.tree.leaves(self.tree, is_leaf=core.is_node))
 
     def view(self, params: Any, state: Any) -> Any:
         """The dense tree that the network computes with."""
@@ -70,7 +72,7 @@ class Work(NamedTuple):
         return params if self._dense else core.with_values(self.tree, core.nodes(params))
 
     def _check(self, before: Any, after: Any, what: str) -> None:
-        if len(core.unchanged(before, after)) == len(core.nodes(before)):
+        if len(unchanged(before, after)) == len(core.nodes(before)):
             raise ValueError(f"{self.stage}: {what} changed no value and saved no bit; fix its settings or remove it")
 
 

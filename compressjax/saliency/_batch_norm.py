@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from compressjax.core import Selector, matches, values
-from compressjax.saliency._contract import Saliency, Scores, wide
+from compressjax.saliency._contract import Saliency, Scores, from_params, wide
 
 
 def batch_norm(follows: Mapping[str, str] | None = None, *, select: Selector = r".*\bscale") -> Saliency:
@@ -36,8 +36,7 @@ def batch_norm(follows: Mapping[str, str] | None = None, *, select: Selector = r
     """
     pairs = dict(follows or {})
 
-    def score(params: Any, stats: Any = None) -> Scores:
-        del stats
+    def score(params: Any) -> Scores:
         flat = values(params)
         scales = {path: jnp.abs(wide(x)) for path, x in flat.items() if matches(select, path, x)}
         if not scales:
@@ -53,4 +52,4 @@ def batch_norm(follows: Mapping[str, str] | None = None, *, select: Selector = r
             found[kernel] = jnp.broadcast_to(scales[scale].reshape((1,) * (len(shape) - 1) + (-1,)), shape)
         return found
 
-    return Saliency(score, "batch_norm", comparable=True)
+    return from_params("batch_norm", score, comparable=True)

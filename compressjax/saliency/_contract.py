@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import check_statistics, kernels, values
+from compressjax.core import kernels, values
+from compressjax.core._checks import check_statistics
 from compressjax.numerics import with_auto_axes
 
 Scores = dict[str, jax.Array]
@@ -33,6 +34,11 @@ class Saliency(NamedTuple):
     comparable: bool = False
 
 
+def from_params(name: str, score: Callable[[Any], Scores], **fields: Any) -> Saliency:
+    """A saliency that reads no statistics."""
+    return Saliency(lambda params, stats=None: score(params), name, **fields)
+
+
 def on_leaves(name: str, score_leaf: Callable[[str, jax.Array], jax.Array]) -> Saliency:
     """Builds a saliency from a function of one array.
 
@@ -48,12 +54,7 @@ def on_leaves(name: str, score_leaf: Callable[[str, jax.Array], jax.Array]) -> S
         >>> square.score({"kernel": jnp.array([[3.0, -1.0]])})["kernel"].tolist()
         [[9.0, 1.0]]
     """
-
-    def score(params: Any, stats: Any = None) -> Scores:
-        del stats
-        return {path: score_leaf(path, wide(x)) for path, x in values(params).items()}
-
-    return Saliency(score, name)
+    return from_params(name, lambda params: {path: score_leaf(path, wide(x)) for path, x in values(params).items()})
 
 
 def on_inputs(name: str, needs: tuple[str, ...], score_leaf: Callable[[str, jax.Array, Any], jax.Array]) -> Saliency:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import values
-from compressjax.saliency._contract import Saliency, Scores, wide
+from compressjax.saliency._contract import Saliency, Scores, from_params, wide
 from compressjax.saliency._gradients import Loss, example_gradients, sum_over
 
 
@@ -38,9 +38,7 @@ def fisher(loss: Loss, batches: Sequence[Any]) -> Saliency:
     Source: Theis et al., arXiv:1801.05787 (theis2018).
     """
 
-    def score(params: Any, stats: Any = None) -> Scores:
-        del stats
-
+    def score(params: Any) -> Scores:
         def squares(batch: Any) -> Scores:
             return {path: jnp.sum(g * g, axis=0) for path, g in example_gradients(loss, params, batch).items()}
 
@@ -48,4 +46,4 @@ def fisher(loss: Loss, batches: Sequence[Any]) -> Saliency:
         count = sum(jax.tree.leaves(batch)[0].shape[0] for batch in batches)
         return {path: wide(x) ** 2 * total[path] / (2 * count) for path, x in values(params).items()}
 
-    return Saliency(score, "fisher")
+    return from_params("fisher", score)

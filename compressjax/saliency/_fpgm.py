@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from compressjax.core import values
 from compressjax.numerics import with_auto_axes
-from compressjax.saliency._contract import Saliency, Scores, wide
+from compressjax.saliency._contract import Saliency, Scores, from_params, wide
 
 
 def fpgm() -> Saliency:
@@ -28,11 +28,10 @@ def fpgm() -> Saliency:
     Source: He et al., arXiv:1811.00250 (he2019).
     """
 
-    def score(params: Any, stats: Any = None) -> Scores:
-        del stats
+    def score(params: Any) -> Scores:
         return {path: with_auto_axes(_distances, x)(wide(x)) for path, x in values(params).items() if x.ndim > 1}
 
-    return Saliency(score, "fpgm")
+    return from_params("fpgm", score)
 
 
 def _distances(x: jax.Array) -> jax.Array:

@@ -5,8 +5,8 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from compressjax.saliency._contract import Saliency, Scores
-from compressjax.saliency._gradients import Loss, gradients, mean_over
+from compressjax.saliency._contract import Saliency
+from compressjax.saliency._gradients import Loss, on_gradients
 
 
 def gradient(loss: Loss, batches: Sequence[Any]) -> Saliency:
@@ -33,10 +33,4 @@ def gradient(loss: Loss, batches: Sequence[Any]) -> Saliency:
 
     Source: Evci et al., arXiv:1911.11134 (evci2020).
     """
-
-    def score(params: Any, stats: Any = None) -> Scores:
-        del stats
-        mean = mean_over(batches, lambda batch: gradients(loss, params, batch), "gradient")
-        return {path: jnp.abs(g) for path, g in mean.items()}
-
-    return Saliency(score, "gradient")
+    return on_gradients("gradient", loss, batches, lambda w, g: jnp.abs(g))

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import values, with_values
-from compressjax.saliency._contract import Scores, wide
+from compressjax.saliency._contract import Saliency, Scores, from_params, wide
 
 Loss = Callable[[Any, Any], jax.Array]
 
@@ -36,63 +36,30 @@ def mean_over(batches: Sequence[Any], f: Callable[[Any], Any], who: str = "salie
 
 
 def gradients(loss: Loss, params: Any, batch: Any) -> Scores:
-    """Gradient of a loss with respect to every value, also inside nodes.
-
-    Args:
-        loss: `(params, batch) -> scalar`.
-        params: A tree of arrays and nodes.
-        batch: Batch for the loss.
-
-    Returns:
-        `{path: gradient}`, in at least float32.
-
-    Example:
-        >>> gradients(lambda p, b: jnp.sum(p["w"] * b), {"w": jnp.ones(2)}, 3.0)["w"].tolist()
-        [3.0, 3.0]
-    """
+    """Gradient of a loss with respect to every value, also inside nodes, in at least float32."""
     grads = jax.grad(lambda flat: loss(with_values(params, flat), batch))(values(params))
     return {path: wide(g) for path, g in grads.items()}
 
 
+def on_gradients(
+    name: str, loss: Loss, batches: Sequence[Any], score: Callable[[jax.Array, jax.Array], jax.Array]
+) -> Saliency:
+    """The saliency of every value from the value and its gradient, averaged over the batches."""
+
+    def scores(params: Any) -> Scores:
+        mean = mean_over(batches, lambda batch: gradients(loss, params, batch), name)
+        return {path: score(wide(x), mean[path]) for path, x in values(params).items()}
+
+    return from_params(name, scores)
+
+
 def example_gradients(loss: Loss, params: Any, batch: Any) -> Scores:
-    """Gradient of the loss of every example.
-
-    Args:
-        loss: `(params, batch) -> scalar`; called with batches of one example.
-        params: A tree of arrays and nodes.
-        batch: Pytree of arrays `[examples, ...]`.
-
-    Returns:
-        `{path: [examples, *shape]}`.
-
-    Example:
-        >>> loss = lambda p, b: jnp.mean(b @ p["w"])
-        >>> example_gradients(loss, {"w": jnp.ones(1)}, jnp.array([[1.0], [2.0]]))["w"].tolist()
-        [[1.0], [2.0]]
-    """
+    """Gradient of the loss of every example, `{path: [examples, *shape]}`; calls the loss on batches of one."""
     return jax.vmap(lambda one: gradients(loss, params, jax.tree.map(lambda x: x[None], one)))(batch)
 
 
 def stacked_gradients(loss: Loss, params: Any, batches: Sequence[Any], who: str = "saliency") -> Scores:
-    """Gradient of the loss of every example of all batches.
-
-    Args:
-        loss: `(params, batch) -> scalar`; called with batches of one example.
-        params: A tree of arrays and nodes.
-        batches: Pytrees of arrays `[examples, ...]`.
-        who: Name of the method, for messages.
-
-    Returns:
-        `{path: [examples of all batches, *shape]}`.
-
-    Raises:
-        ValueError: If there are no batches.
-
-    Example:
-        >>> loss = lambda p, b: jnp.mean(b @ p["w"])
-        >>> stacked_gradients(loss, {"w": jnp.ones(1)}, [jnp.ones((2, 1)), jnp.zeros((1, 1))])["w"].tolist()
-        [[1.0], [1.0], [0.0]]
-    """
+    """Gradient of the loss of every example of all batches, `{path: [examples, *shape]}`."""
     check_batches(batches, who)
     each = jax.jit(lambda batch: example_gradients(loss, params, batch))
     parts = [each(batch) for batch in batches]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from compressjax.core import values
-from compressjax.saliency._contract import Saliency, Scores, wide
+from compressjax.saliency._contract import Saliency, Scores, from_params, wide
 from compressjax.saliency._gradients import Loss, gradients, hessian_product, mean_over
 
 
@@ -36,11 +36,10 @@ def grasp(loss: Loss, batches: Sequence[Any]) -> Saliency:
     Source: Wang et al., arXiv:2002.07376 (wang2020).
     """
 
-    def score(params: Any, stats: Any = None) -> Scores:
-        del stats
+    def score(params: Any) -> Scores:
         flat = values(params)
         g = mean_over(batches, lambda batch: gradients(loss, params, batch), "grasp")
         curved = mean_over(batches, lambda batch: hessian_product(loss, params, batch, g), "grasp")
         return {path: wide(flat[path]) * x for path, x in curved.items()}
 
-    return Saliency(score, "grasp")
+    return from_params("grasp", score)

@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from compressjax.core import values
-from compressjax.saliency._contract import Saliency, Scores, wide
+from compressjax.saliency._contract import Saliency, Scores, from_params, wide
 
 
 def group_taylor(grads: Any) -> Saliency:
@@ -30,9 +30,8 @@ def group_taylor(grads: Any) -> Saliency:
     """
     by_path = values(grads)
 
-    def score(params: Any, stats: Any = None) -> Scores:
-        del stats
+    def score(params: Any) -> Scores:
         flat = {p: x for p, x in values(params).items() if getattr(by_path.get(p), "shape", None) == x.shape}
         return {path: wide(x) * jnp.asarray(by_path[path]) for path, x in flat.items()}
 
-    return Saliency(score, "group_taylor", reduce="squared_sum", comparable=True)
+    return from_params("group_taylor", score, reduce="squared_sum", comparable=True)

@@ -35,28 +35,11 @@ class Layout(NamedTuple):
 
 
 def layout(path: str, shape: tuple[int, ...], stats: Any) -> Layout:
-    """Finds the input axes of a leaf from its statistics.
+    """Finds the input axes of a leaf from its statistics, with `squares` `[*batch, in]`.
 
     Leading axes of the statistics are batch axes. The next axes whose sizes multiply to the number of inputs are input
     axes, such as `[h, w, in]` of a convolution. Otherwise the last axes are, as for an embedding `[tokens, features]`
     that is also the last layer.
-
-    Args:
-        path: Path of the leaf, for the message.
-        shape: Shape of the leaf.
-        stats: Statistics of the inputs of the leaf, with `squares` `[*batch, in]`.
-
-    Returns:
-        The layout.
-
-    Raises:
-        ValueError: If no axes match.
-
-    Example:
-        >>> from types import SimpleNamespace
-        >>> found = layout("conv/kernel", (3, 3, 2, 8), SimpleNamespace(squares=jnp.zeros(18)))
-        >>> found.matrices(jnp.ones((3, 3, 2, 8))).shape
-        (1, 18, 8)
     """
     *lead, inputs = stats.squares.shape
     batch = len(lead)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from compressjax.core import values, with_values
-from compressjax.saliency._contract import Saliency, Scores, wide
+from compressjax.saliency._contract import Saliency, Scores, from_params, wide
 from compressjax.saliency._gradients import Loss, check_batches, gradients
 
 
@@ -40,8 +40,7 @@ def movement(loss: Loss, batches: Sequence[Any], optimizer: optax.GradientTransf
     Source: Sanh et al., arXiv:2005.07683 (sanh2020).
     """
 
-    def score(params: Any, stats: Any = None) -> Scores:
-        del stats
+    def score(params: Any) -> Scores:
         check_batches(batches, "movement")
 
         @jax.jit
@@ -58,4 +57,4 @@ def movement(loss: Loss, batches: Sequence[Any], optimizer: optax.GradientTransf
             flat, state, total = step(flat, state, total, batch)
         return total
 
-    return Saliency(score, "movement")
+    return from_params("movement", score)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from compressjax.core import values
 from compressjax.numerics import with_auto_axes
-from compressjax.saliency._contract import Saliency, Scores, wide
+from compressjax.saliency._contract import Saliency, Scores, from_params, wide
 from compressjax.saliency._gradients import Loss, hessian_product, mean_over
 
 
@@ -44,8 +44,7 @@ def obd(loss: Loss, batches: Sequence[Any], *, probes: int = 0, key: jax.Array |
     if probes < 0 or (probes and key is None):
         raise ValueError(f"probes={probes}, key={key}: give at least 0 probes, and a key if there are any")
 
-    def score(params: Any, stats: Any = None) -> Scores:
-        del stats
+    def score(params: Any) -> Scores:
         flat = {path: wide(x) for path, x in values(params).items()}
         size = sum(x.size for x in flat.values())
 
@@ -76,4 +75,4 @@ def obd(loss: Loss, batches: Sequence[Any], *, probes: int = 0, key: jax.Array |
         diagonal = mean_over(batches, estimate if probes else exact, "obd")
         return {path: diagonal[path] * x * x / 2 for path, x in flat.items()}
 
-    return Saliency(score, f"obd(probes={probes})")
+    return from_params(f"obd(probes={probes})", score)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from compressjax.core import values
 from compressjax.numerics import with_auto_axes
-from compressjax.saliency._contract import Saliency, Scores, wide
+from compressjax.saliency._contract import Saliency, Scores, from_params, wide
 from compressjax.saliency._gradients import Loss, stacked_gradients
 from compressjax.saliency._woodbury import woodbury_inverse
 
@@ -44,8 +44,7 @@ def obs(loss: Loss, batches: Sequence[Any], *, block: int = 64, damping: float =
     if block < 1 or damping <= 0:
         raise ValueError(f"block={block} must be at least 1 and damping={damping} positive; the paper uses 1e-5")
 
-    def score(params: Any, stats: Any = None) -> Scores:
-        del stats
+    def score(params: Any) -> Scores:
         grads, found = stacked_gradients(loss, params, batches, "obs"), {}
         for path, x in values(params).items():
             found[path] = with_auto_axes(costs, x)(wide(x), grads[path])
@@ -55,7 +54,7 @@ def obs(loss: Loss, batches: Sequence[Any], *, block: int = 64, damping: float =
         inverse = _diagonals(grads.reshape(-1, x.size), min(block, x.size), damping)
         return x**2 / (2 * inverse.reshape(x.shape))
 
-    return Saliency(score, f"obs(block={block})")
+    return from_params(f"obs(block={block})", score)
 
 
 def _diagonals(rows: jax.Array, block: int, damping: float) -> jax.Array:

@@ -5,9 +5,8 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from compressjax.core import values
-from compressjax.saliency._contract import Saliency, Scores, wide
-from compressjax.saliency._gradients import Loss, gradients, mean_over
+from compressjax.saliency._contract import Saliency
+from compressjax.saliency._gradients import Loss, on_gradients
 
 
 def snip(loss: Loss, batches: Sequence[Any]) -> Saliency:
@@ -36,11 +35,4 @@ def snip(loss: Loss, batches: Sequence[Any]) -> Saliency:
 
     Source: Lee et al., arXiv:1810.02340 (lee2019).
     """
-
-    def score(params: Any, stats: Any = None) -> Scores:
-        del stats
-        flat = values(params)
-        mean = mean_over(batches, lambda batch: gradients(loss, params, batch), "snip")
-        return {path: jnp.abs(wide(flat[path]) * g) for path, g in mean.items()}
-
-    return Saliency(score, "snip")
+    return on_gradients("snip", loss, batches, lambda w, g: jnp.abs(w * g))

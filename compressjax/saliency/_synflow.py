@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Selector, kernels, matches, values, with_values
-from compressjax.numerics import top_masks
-from compressjax.saliency._contract import Saliency, Scores, wide
+from compressjax.numerics._top import top_masks
+from compressjax.saliency._contract import Saliency, Scores, from_params, wide
 
 
 def synflow(
@@ -55,8 +55,7 @@ def synflow(
     if not 0.0 <= sparsity < 1.0 or steps < 1:
         raise ValueError(f"sparsity={sparsity} must be in [0, 1), and steps={steps} at least 1")
 
-    def score(params: Any, stats: Any = None) -> Scores:
-        del stats
+    def score(params: Any) -> Scores:
         flat = {path: jnp.abs(wide(x)) for path, x in values(params).items()}
         chosen = {path: x for path, x in flat.items() if matches(select, path, x)}
         if not chosen:
@@ -79,7 +78,7 @@ def synflow(
             masks = jax.lax.fori_loop(1, steps, lambda k, masks: _top(scored(masks), masks, counts[k]), masks)
         return scored(masks)
 
-    return Saliency(score, f"synflow(sparsity={sparsity}, steps={steps})")
+    return from_params(f"synflow(sparsity={sparsity}, steps={steps})", score)
 
 
 def _level(x: jax.Array) -> jax.Array:

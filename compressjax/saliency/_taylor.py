@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from compressjax.core import values
-from compressjax.saliency._contract import Saliency, Scores, wide
+from compressjax.saliency._contract import Saliency, Scores, from_params, wide
 from compressjax.saliency._gradients import Loss, gradients, mean_over
 
 
@@ -36,8 +36,7 @@ def taylor(loss: Loss, batches: Sequence[Any]) -> Saliency:
     Source: Molchanov et al., arXiv:1906.10771 (molchanov2019).
     """
 
-    def score(params: Any, stats: Any = None) -> Scores:
-        del stats
+    def score(params: Any) -> Scores:
         flat = {path: wide(x) for path, x in values(params).items()}
 
         def squared(batch: Any) -> Scores:
@@ -45,4 +44,4 @@ def taylor(loss: Loss, batches: Sequence[Any]) -> Saliency:
 
         return mean_over(batches, squared, "taylor")
 
-    return Saliency(score, "taylor")
+    return from_params("taylor", score)

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression, check_finite, on_values
+from compressjax.core import Compression, on_values
+from compressjax.core._checks import check_finite
 from compressjax.share._lloyd import cluster_means, lloyd
 from compressjax.share._start import INITS
 from compressjax.tensors import Codebook

@@ -17,22 +17,6 @@ def lloyd(
 
     Centroids stay sorted, so that each assignment is a binary search without a distance matrix.
 
-    Args:
-        x: Floating-point array of any shape; computed in float32.
-        clusters: k, at least 2.
-        init: `"linear"`, equal steps from the smallest to the largest value; `"quantile"`, equal counts; `"optimal"`,
-            the least squared error over 1024 bins, by dynamic programming.
-        iterations: Maximum number of steps.
-        ignore_zeros: Whether centroids ignore exact zeros, which still get the code of the nearest centroid.
-
-    Returns:
-        `(centroids, codes)`: `[k]` float32 ascending, and int32 of the shape of `x`. A centroid without members does
-        not move.
-
-    Example:
-        >>> lloyd(jnp.array([0.9, 1.1, 5.0, 0.0]), 2)[0].round(3).tolist()
-        [1.0, 5.0]
-
     Source: linear start: Han et al., arXiv:1510.00149 (han2016).
     """
     flat = x.astype(jnp.float32).ravel()

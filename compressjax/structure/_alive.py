@@ -15,21 +15,6 @@ def alive(groups: Sequence[Group], params: Any) -> dict[str, list[int]]:
     """Returns the units with a nonzero weight in every kernel; at least one per group.
 
     A unit is dead if its column in the kernel that computes it, or its rows in a kernel that reads it, are zero.
-    `shrink(..., keep="alive")` removes dead units and checks that no result changes.
-
-    Args:
-        groups: Groups of `couplings`.
-        params: The weights.
-
-    Returns:
-        `{group: indices}` for the groups with a dead unit.
-
-    Example:
-        >>> from compressjax.interpret import couplings
-        >>> p = {"a": jnp.array([[1.0, 0.0]]), "b": jnp.array([[1.0], [1.0]])}
-        >>> groups = [g for g in couplings(lambda p, x: x @ p["a"] @ p["b"])(p, jnp.ones((1, 1))) if not g.frozen]
-        >>> alive(groups, p)
-        {'a:1': [0]}
     """
     sizes = {path: jnp.abs(x) for path, x in values(params).items() if kernels(path, x)}
     owned = unit_scores(sizes, {(g.name, m[:2]): [m] for g in groups for m in g.members if m.path in sizes})

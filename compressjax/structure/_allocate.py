@@ -48,31 +48,8 @@ def allocate(
 ) -> dict[str, list[int]]:  # fmt: skip
     """Removes the units of the lowest scores until the model is within the budget.
 
-    The number of removed units is found by bisection.
-
-    Args:
-        model: The model to shrink; all of its groups with scores may lose units.
-        scores: `{group: [units]}`.
-        budget: Cost and limit.
-        ranking: `"global"` ranks all units together, with scores divided by their mean per group unless `comparable`;
-            `"uniform"` removes the same share of every group.
-        round_to: The kept units of a group are a multiple of this, or all.
-        comparable: Whether scores of different groups have the same scale.
-
-    Returns:
-        `{group: indices of the units to keep}`.
-
-    Raises:
-        ValueError: If even the smallest model costs more than the budget, or the ranking is unknown.
-
-    Example:
-        >>> from compressjax.interpret import couplings
-        >>> from compressjax.structure._budget import parameters
-        >>> p, x = {"a": np.ones((2, 4)), "b": np.ones((4, 1))}, np.ones((1, 2))
-        >>> fn = lambda p, x: x @ p["a"] @ p["b"]
-        >>> model = Model(fn, p, (x,), couplings(fn)(p, x))
-        >>> allocate(model, {"a:1": np.array([3.0, 1.0, 2.0, 4.0])}, parameters(0.5))
-        {'a:1': [0, 3]}
+    The number of removed units is found by bisection. Scores are divided by their mean per group unless `comparable`;
+    `uniform` removes the same share of every group.
     """
     if ranking not in RANKINGS:
         raise ValueError(f"ranking={ranking!r} is unknown; use one of {RANKINGS}")

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import jax
 
 from compressjax.core import nodes, storage
-from compressjax.interpret import Group, narrow, predict_flops, shapes
+from compressjax.interpret import Group, narrow, predict_flops
+from compressjax.interpret.jaxpr._shapes import shapes
 from compressjax.measure import interleaved
 from compressjax.structure._units import Kept, cut
 

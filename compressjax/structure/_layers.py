@@ -9,7 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from compressjax.core import nodes
-from compressjax.interpret import LOOP_AXIS, Group, couplings, narrow, used, without
+from compressjax.interpret import Group, couplings, narrow
+from compressjax.interpret.coupling._label_flow import LOOP_AXIS
+from compressjax.interpret.jaxpr._used import used
+from compressjax.interpret.narrowing._without import without
 from compressjax.structure._allocate import best
 from compressjax.structure._saliency import named, score_units
 
@@ -32,22 +35,7 @@ class Dropped(NamedTuple):
 
 
 def blocks(params: Any, pattern: str) -> dict[str, list[str]]:
-    """Groups the paths of weights by block.
-
-    Args:
-        params: The weights.
-        pattern: Regular expression for paths, with the name of the block in its first group.
-
-    Returns:
-        `{block: paths}`, in tree order.
-
-    Raises:
-        ValueError: If no path matches, or the pattern has no group.
-
-    Example:
-        >>> blocks({"b_0": {"w": jnp.ones(1)}, "out": jnp.ones(1)}, r"(b_[0-9]+)/.*")
-        {'b_0': ['b_0/w']}
-    """
+    """Groups the paths of weights by block."""
     if re.compile(pattern).groups < 1:
         raise ValueError(f"pattern {pattern!r} has no group; put the name of the block in parentheses")
     found: dict[str, list[str]] = {}
@@ -130,19 +118,7 @@ def drop_blocks(
 
 
 def stacks(groups: Sequence[Group]) -> list[Group]:
-    """Returns the groups whose units are layers of a stack that a scan runs over.
-
-    Args:
-        groups: Groups of `couplings`.
-
-    Returns:
-        The groups of layers.
-
-    Example:
-        >>> fn = lambda p, x: jax.lax.scan(lambda h, w: (h + h @ w, None), x, p)[0]
-        >>> [group.units for group in stacks(couplings(fn)(jnp.ones((3, 2, 2)), jnp.ones((1, 2))))]
-        [3]
-    """
+    """Returns the groups whose units are layers of a stack that a scan runs over."""
     return [group for group in groups if group.frozen == LOOP_AXIS]
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from compressjax.core import check_finite, values
+from compressjax.core import values
+from compressjax.core._checks import check_finite
 from compressjax.interpret import Group
 from compressjax.saliency import Saliency, batch_norm, magnitude, unit_scores
 

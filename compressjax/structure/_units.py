@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compressjax.core import path_string
-from compressjax.interpret import Group, lost_units
+from compressjax.core._tree import path_string
+from compressjax.interpret import Group
+from compressjax.interpret.coupling._lost import lost_units
 
 Kept = Mapping[str, Sequence[int]]  # units to keep by group name; other groups keep all units
 
@@ -25,26 +26,7 @@ def removed(groups: Sequence[Group], kept: Kept) -> dict[str, dict[int, np.ndarr
 
 
 def cut(params: Any, groups: Sequence[Group], kept: Kept) -> Any:
-    """Removes units from all their weights, which leaves smaller arrays.
-
-    Args:
-        params: Tree of arrays, or of `jax.ShapeDtypeStruct` for the smaller shapes.
-        groups: Groups of `couplings` for this tree.
-        kept: Indices of the units to keep, by group.
-
-    Returns:
-        The tree with smaller arrays.
-
-    Raises:
-        ValueError: If a group cannot lose these units.
-
-    Example:
-        >>> from compressjax.interpret import couplings
-        >>> p = {"a": np.ones((2, 4)), "b": np.ones((4, 1))}
-        >>> groups = couplings(lambda p, x: x @ p["a"] @ p["b"])(p, np.ones((1, 2)))
-        >>> jax.tree.map(np.shape, cut(p, groups, {"a:1": [0, 3]}))
-        {'a': (2, 2), 'b': (2, 1)}
-    """
+    """Removes units from all their weights, which leaves smaller arrays."""
     gone = removed(groups, kept)
 
     def smaller(path: str, leaf: Any) -> Any:
@@ -71,26 +53,8 @@ def _changed(params: Any, gone: Mapping[str, Any], change: Callable[[str, Any], 
 def mask(params: Any, groups: Sequence[Group], kept: Kept, *, factor: float = 0.0) -> Any:
     """Sets units to zero in all their weights; the reference for `cut`.
 
-    Biases and statistics of BatchNorm are weights too, so a masked unit is exactly zero after a norm.
-
-    Args:
-        params: Tree of arrays.
-        groups: Groups of `couplings` for this tree.
-        kept: Indices of the units to keep, by group.
-        factor: Factor of the removed entries; use a tiny one where zeros would be divided by zeros.
-
-    Returns:
-        The tree with zeros.
-
-    Raises:
-        ValueError: If a group cannot lose these units.
-
-    Example:
-        >>> from compressjax.interpret import couplings
-        >>> p = {"a": np.ones((1, 2)), "b": np.ones((2, 1))}
-        >>> groups = couplings(lambda p, x: x @ p["a"] @ p["b"])(p, np.ones((1, 1)))
-        >>> mask(p, groups, {"a:1": [1]})["a"].tolist()
-        [[0.0, 1.0]]
+    Biases and statistics of BatchNorm are weights too, so a masked unit is exactly zero after a norm. A tiny `factor`
+    helps where zeros would be divided by zeros.
     """
     gone = removed(groups, kept)
 

@@ -5,15 +5,6 @@ from compressjax.tensors._codebook import Codebook
 from compressjax.tensors._low_rank import LowRank
 from compressjax.tensors._masked import Masked
 from compressjax.tensors._sum import Sum
-from compressjax.tensors.quantized import Quantized, expand_blocks, storage_order
+from compressjax.tensors.quantized import Quantized
 
-__all__ = [
-    "BlockDiagonal",
-    "Codebook",
-    "LowRank",
-    "Masked",
-    "Quantized",
-    "Sum",
-    "expand_blocks",
-    "storage_order",
-]
+__all__ = ["BlockDiagonal", "Codebook", "LowRank", "Masked", "Quantized", "Sum"]

@@ -9,19 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compressjax.core import (
-    Convolution,
-    Dense,
-    Node,
-    Product,
-    Window,
-    dense,
-    entry_bits,
-    meta,
-    node,
-    ops,
-    value,
-)
+from compressjax.core import Convolution, Dense, Node, Product, Window, dense, entry_bits, meta, node, ops, value
 
 
 @node

@@ -14,7 +14,6 @@ from compressjax.core import (
     Product,
     Window,
     buffer,
-    count_nonzero,
     dense,
     entry_bits,
     node,
@@ -22,6 +21,7 @@ from compressjax.core import (
     value,
     zero_masked,
 )
+from compressjax.core._line import count_nonzero
 
 
 @node

@@ -39,19 +39,7 @@ def same_bits(a: Any, b: Any) -> bool:
 
 
 def difference(a: Any, b: Any) -> str:
-    """Describes where two trees differ in structure or bits.
-
-    Args:
-        a: Tree of arrays and nodes.
-        b: Tree of arrays and nodes.
-
-    Returns:
-        A sentence that names the first different leaf; empty if there is none.
-
-    Example:
-        >>> difference({"w": np.zeros(2)}, {"w": np.zeros(2)})
-        ''
-    """
+    """Describes where two trees differ in structure or bits."""
     ours: Any = jax.tree.structure(a)
     theirs: Any = jax.tree.structure(b)
     if ours != theirs:

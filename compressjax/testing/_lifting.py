@@ -54,20 +54,7 @@ def native(f: Function) -> Function:
 
 
 def assert_lifted(node: core.Node, seed: int, lift: Lift = native) -> None:
-    """Law 5 for one node, under `jit`: outputs, the first also under `vmap`, gradients of values and input.
-
-    Args:
-        node: Node to check.
-        seed: Seed of the inputs.
-        lift: The transformation, `compressjax.lift` by default.
-
-    Raises:
-        Broken: If a result differs from that of the dense tensor by more than rounding errors.
-
-    Example:
-        >>> from compressjax import tensors
-        >>> assert_lifted(tensors.Codebook(jnp.ones(2), jnp.zeros(4, jnp.uint8)), seed=0)
-    """
+    """Law 5 for one node, under `jit`: outputs, the first also under `vmap`, gradients of values and input."""
     shape = tuple(node.shape)
     table, x_shape = functions(shape)
     x = array(seed, x_shape, str(jnp.dtype(node.dtype)))
@@ -90,21 +77,7 @@ def assert_lifted(node: core.Node, seed: int, lift: Lift = native) -> None:
 
 
 def assert_sharded(node: core.Node, seed: int, lift: Lift = native, devices: int = 2) -> None:
-    """Law 5 with the rows of `x` on several devices.
-
-    Args:
-        node: Node to check.
-        seed: Seed of the inputs.
-        lift: The transformation, `compressjax.lift` by default.
-        devices: Number of devices; each holds the same number of rows.
-
-    Raises:
-        Broken: If a result differs from that of the dense tensor by more than rounding errors.
-
-    Example:
-        >>> from compressjax import tensors
-        >>> assert_sharded(tensors.Codebook(jnp.ones(2), jnp.zeros(4, jnp.uint8)), seed=0, devices=1)
-    """
+    """Law 5 with the rows of `x` on several devices."""
     shape = tuple(node.shape)
     table, x_shape = functions(shape)
     x = array(seed, x_shape, str(jnp.dtype(node.dtype)))

@@ -77,22 +77,8 @@ def _partners() -> tuple[Method, Method]:
     return Method("mask", lambda: prune.magnitude(0.5)), Method("grid", quant.rtn)
 
 
-# 1
-
-
 def assert_shape(method: Method, example: Example) -> None:
-    """Law 1: materializing an encoded tree restores structure, shapes and dtypes.
-
-    Args:
-        method: Method to check.
-        example: Tree to check it on.
-
-    Raises:
-        Broken: If a structure, a shape or a dtype differs.
-
-    Example:
-        >>> assert_shape(Method("identity", core.identity), Example())
-    """
+    """Law 1: materializing an encoded tree restores structure, shapes and dtypes."""
     params = example.params()
     for run in method.runs(example):
         dense, viewed = core.materialize(run.tree), core.materialize(run.view)
@@ -108,22 +94,8 @@ def assert_shape(method: Method, example: Example) -> None:
                 require(got == expected, "shape", f"{path} is {expected}, but {what} gives {got} at step {run.step}")
 
 
-# 2
-
-
 def assert_view(method: Method, example: Example) -> None:
-    """Law 2: the trained view equals the stored tree, bit for bit, including other fields of nodes.
-
-    Args:
-        method: Method to check.
-        example: Tree to check it on.
-
-    Raises:
-        Broken: If the view and the stored tree differ.
-
-    Example:
-        >>> assert_view(Method("identity", core.identity), Example())
-    """
+    """Law 2: the trained view equals the stored tree, bit for bit, including other fields of nodes."""
     for run in method.runs(example):
         problem = _unlike_view(run.view, run.tree)
         require(not problem, "view", f"at step {run.step}, view and materialize(encode): {problem}")
@@ -151,22 +123,8 @@ def _unlike(shown: Any, stored: Any) -> str:
     return ""
 
 
-# 3
-
-
 def assert_projection(method: Method, example: Example) -> None:
-    """Law 3: encoding a materialized result again changes nothing, up to the tolerance of the method.
-
-    Args:
-        method: Method to check; passes when its `projection` is None.
-        example: Tree to check it on.
-
-    Raises:
-        Broken: If a value changes by more.
-
-    Example:
-        >>> assert_projection(Method("identity", core.identity), Example())
-    """
+    """Law 3: encoding a materialized result again changes nothing, up to the tolerance of the method."""
     if method.projection is None:
         return
     for run in method.runs(example, (3,)):
@@ -189,25 +147,10 @@ def _close(got: Tree, expected: Tree, tolerance: Tolerance, law: str) -> None:
         require(error <= bound, law, f"{path} is off by {error:.3g}, where at most {bound:.3g} is allowed")
 
 
-# 4
-
-
 def assert_selection(
     method: Method, example: Example, only: Callable[[core.Selector, core.Compression], core.Compression] = core.only
 ) -> None:
-    """Law 4: leaves that are not selected do not change, bit for bit; a selector that matches nothing raises.
-
-    Args:
-        method: Method to check.
-        example: Tree to check it on.
-        only: Restricts a compression, `core.only` by default.
-
-    Raises:
-        Broken: If another leaf changes, or a selector that matches nothing is accepted.
-
-    Example:
-        >>> assert_selection(Method("grid", quant.rtn), Example())
-    """
+    """Law 4: leaves that are not selected do not change, bit for bit; a selector that matches nothing raises."""
     params, free = example.params(), method.compression
     own = {path for path, x in core.values(params).items() if core.matches(method.select, path, x)}
     _untouched(method.compiled, params, own, method)
@@ -246,9 +189,6 @@ def _untouched(c: core.Compression, params: Tree, selected: set[str], method: Me
                 require(same, "selection", f"{what} changed {path}, which is not selected")
 
 
-# 6
-
-
 def shard(x: jax.Array) -> jax.Array:
     """Shards the longest even axis of a matrix over two devices; replicates vectors and scalars."""
     mesh = jax.sharding.Mesh(np.array(jax.devices()[:2]), ("model",))
@@ -261,20 +201,7 @@ def shard(x: jax.Array) -> jax.Array:
 def assert_stability(
     method: Method, example: Example, steps: int = 4, place: Callable[[jax.Array], jax.Array] = shard
 ) -> None:
-    """Law 6: one trace for n steps, `init` on abstract values, and equal results on one device and two, if available.
-
-    Args:
-        method: Method to check.
-        example: Tree to check it on.
-        steps: Number of training steps.
-        place: Puts a leaf on two devices.
-
-    Raises:
-        Broken: If a step is traced again, `init` reads values, or a value differs on two devices.
-
-    Example:
-        >>> assert_stability(Method("identity", core.identity), Example(), steps=2)
-    """
+    """Law 6: one trace for n steps, `init` on abstract values, and equal results on one device and two, if there."""
     params = example.params()
     stats = method.stats(params)
     _abstract_init(method, params)
@@ -337,22 +264,8 @@ def _two_devices(method: Method, params: Tree, stats: Any, place: Callable[[jax.
     _close(two, one, method.devices, "stability")
 
 
-# 9
-
-
 def assert_zero_limit(method: Method, example: Example) -> None:
-    """Law 9: neutral settings do not change the input.
-
-    Args:
-        method: Method to check; passes when its `neutral` is None.
-        example: Tree to check it on.
-
-    Raises:
-        Broken: If a value changes by more than the tolerance `zero` of the method.
-
-    Example:
-        >>> assert_zero_limit(Method("identity", core.identity, neutral=core.identity), Example())
-    """
+    """Law 9: neutral settings do not change the input."""
     if method.neutral is None:
         return
     c, params = method.compiled_neutral, method.snap(example.params())
@@ -360,9 +273,6 @@ def assert_zero_limit(method: Method, example: Example) -> None:
     for _ in range(2):
         _, state = c.after_step(params, state, method.stats(params))
     _close(core.materialize(c.encode(params, state)), params, method.zero, "zero limit")
-
-
-# 10
 
 
 def assert_composition(first: Method, second: Method, example: Example, combine: Combine = core.chain) -> bool:

@@ -55,18 +55,7 @@ def check_node(*nodes: core.Node) -> tuple[str, ...]:
 
 
 def assert_node_shape(node: core.Node) -> None:
-    """Law 1 for nodes: their attributes agree with the dense tensor, concrete and abstract.
-
-    Args:
-        node: Node to check.
-
-    Raises:
-        Broken: If shape, dtype, `ndim` or `size` differ.
-
-    Example:
-        >>> from compressjax import tensors
-        >>> assert_node_shape(tensors.Codebook(jnp.ones(2), jnp.zeros((3, 4), jnp.uint8)))
-    """
+    """Law 1 for nodes: their attributes agree with the dense tensor, concrete and abstract."""
     dense = node.materialize()
     abstract = jax.eval_shape(lambda n: n.materialize(), node)
     for what, x in (("materialize", dense), ("abstract materialize", abstract)):
@@ -85,18 +74,6 @@ def assert_size(
 
     A node has at least the bits of its floating-point fields that are not aligned, and at most those of all fields.
     Fewer stored entries never take more bits.
-
-    Args:
-        tree: Tree of arrays and nodes.
-        folder: Folder for a file.
-        save: Writes the file.
-        bits: Reference for the packed bits of a leaf.
-
-    Raises:
-        Broken: If a size is wrong.
-
-    Example:
-        >>> assert_size({"w": jnp.ones(3)}, tempfile.mkdtemp())
     """
     sizes = core.storage(tree)
     for path, leaf in core.nodes(tree).items():
@@ -146,21 +123,7 @@ def assert_lossless(
     load: Callable[..., Any] = artifact.load,
     seed: int = 0,
 ) -> None:
-    """Law 8: loading restores the saved tree, bit for bit, and raises for altered or truncated files.
-
-    Args:
-        tree: Tree of arrays and nodes.
-        folder: Folder for files.
-        save: Writes a file.
-        load: Reads a file.
-        seed: Seed of the altered bytes.
-
-    Raises:
-        Broken: If anything differs, or a damaged file is loaded.
-
-    Example:
-        >>> assert_lossless({"w": jnp.ones(3)}, tempfile.mkdtemp())
-    """
+    """Law 8: loading restores the saved tree, bit for bit, and raises for altered or truncated files."""
     file = pathlib.Path(folder) / "lossless.cjx"
     save(file, tree)
     back = load(file).tree
@@ -214,23 +177,7 @@ def _refuses_damage(file: pathlib.Path, load: Callable[..., Any], rng: np.random
 
 
 def assert_decoded(tree: Tree, folder: Folder, materialize: Callable[[Any], np.ndarray] = coding.materialize) -> bool:
-    """NumPy decodes a file to the dense tensors of the nodes, up to rounding; skips types without a decoder.
-
-    Args:
-        tree: Tree of arrays and nodes.
-        folder: Folder for a file.
-        materialize: Decodes a spec.
-
-    Returns:
-        Whether every type has a decoder.
-
-    Raises:
-        Broken: If shapes or entries differ.
-
-    Example:
-        >>> assert_decoded({"w": jnp.ones(3)}, tempfile.mkdtemp())
-        True
-    """
+    """NumPy decodes a file to the dense tensors of the nodes, up to rounding; skips types without a decoder."""
     file = pathlib.Path(folder) / "decoded.cjx"
     artifact.save(file, tree)
     specs, complete = coding.read(file).leaves, True

@@ -41,7 +41,7 @@ def build(
     dense = results[names[0]].tree
     first = stages[names[0]]
     intervals = {
-        name: list(measure.wilson(facts["correct"], facts["examples"])[1:])
+        name: list(measure.accuracy_interval(facts["correct"], facts["examples"])[1:])
         for name, facts in (("dense", first), ("compressed", reloaded))
     }
     right = [guesses == labels for guesses in (dense["predictions"], predictions)]

@@ -6,9 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from compressjax import coding, compress, lift, quant, share, tensors
+from compressjax import coding, compress, lift, quant, tensors
+from compressjax.share._lloyd import lloyd
 from experiments.bench import int8
 from experiments.bench.coding import entropy_bytes, weights
+from tests.share.optimal import optimal
 from tests.style.source import ROOT
 from third_party import peers
 
@@ -102,7 +104,7 @@ def test_scikit_learn_has_the_same_centroids_from_the_same_start(draw, clusters)
     theirs = adapter("scikit_learn")
     # Without gaps no cluster of the start is empty; scikit-learn moves empty ones, ours stay.
     values = draw.beta(2, 2, size=3000).astype(np.float32)
-    centroids, codes = share.lloyd(jnp.asarray(values), clusters, init="linear", iterations=300, ignore_zeros=False)
+    centroids, codes = lloyd(jnp.asarray(values), clusters, init="linear", iterations=300, ignore_zeros=False)
     peer, labels = theirs.kmeans(values, np.linspace(values.min(), values.max(), clusters), 300)
     order = np.argsort(peer)
     np.testing.assert_allclose(centroids, peer[order], atol=2e-3)
@@ -115,7 +117,7 @@ def test_scikit_learn_has_the_same_centroids_from_the_same_start(draw, clusters)
 def test_scikit_learn_finds_nothing_better_than_the_optimum(draw, clusters):
     theirs = adapter("scikit_learn")
     values = draw.standard_t(3, size=400)
-    centroids, least = share.optimal(values, clusters)
+    centroids, least = optimal(values, clusters)
     reached = np.min((values[:, None] - centroids) ** 2, axis=1).sum()
     assert reached == pytest.approx(least)
     assert least <= theirs.distortion(values, clusters, seed=0) * (1 + 1e-6)

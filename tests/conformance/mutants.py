@@ -9,7 +9,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compressjax import artifact, coding, core, interpret, numerics, tensors, testing
+from compressjax import artifact, coding, core, interpret, tensors, testing
+from compressjax.numerics._numerics import straight_through
+from compressjax.numerics._top import top_mask
+from compressjax.testing._lifting import assert_lifted
+from compressjax.testing._methods import (
+    assert_projection,
+    assert_selection,
+    assert_shape,
+    assert_stability,
+    assert_view,
+    assert_zero_limit,
+)
+from compressjax.testing._nodes import assert_decoded, assert_lossless, assert_node_shape, assert_size
 from tests import helpers, toys
 from tests.conformance import nodes
 
@@ -95,7 +107,7 @@ def _half_of_what_is_left() -> core.Compression:
     """Prunes half of the non-zero entries, every time."""
 
     def encode(x: jax.Array) -> tensors.Masked:
-        return tensors.Masked(x, numerics.top_mask(jnp.abs(x), jnp.sum(x != 0) // 2))
+        return tensors.Masked(x, top_mask(jnp.abs(x), jnp.sum(x != 0) // 2))
 
     return _per_leaf(encode)
 
@@ -165,7 +177,7 @@ def _coarse(f: Callable[..., Any]) -> Callable[..., Any]:
 
     def run(w: core.Node, x: jax.Array) -> jax.Array:
         scale = jnp.max(jnp.abs(x)) / 7
-        return f(w.materialize(), numerics.straight_through(x, jnp.round(x / scale) * scale))
+        return f(w.materialize(), straight_through(x, jnp.round(x / scale) * scale))
 
     return run
 
@@ -222,7 +234,7 @@ class _FreeUnderMasks(tensors.LowRank):
 
 
 def _judge_size(folder: pathlib.Path, node: core.Node, **more: Any) -> None:
-    testing.assert_size({"w": node}, folder, **more)
+    assert_size({"w": node}, folder, **more)
 
 
 def _coarse_decoder(spec: Any) -> np.ndarray:
@@ -235,7 +247,7 @@ def _flat_decoder(spec: Any) -> np.ndarray:
 
 
 def _judge_decoder(folder: pathlib.Path, materialize: Callable[[Any], np.ndarray]) -> None:
-    testing.assert_decoded({"w": _node("low rank")}, folder, materialize)
+    assert_decoded({"w": _node("low rank")}, folder, materialize)
 
 
 def _padded(path: pathlib.Path, tree: Any) -> artifact.Manifest:
@@ -271,7 +283,7 @@ def _careless(path: pathlib.Path) -> artifact.Artifact:
 
 
 def _judge_files(folder: pathlib.Path, **replaced: Any) -> None:
-    testing.assert_lossless({"w": _node("low rank"), "b": jnp.ones(3)}, folder, **replaced)
+    assert_lossless({"w": _node("low rank"), "b": jnp.ones(3)}, folder, **replaced)
 
 
 # 10: composition
@@ -311,53 +323,53 @@ _MASK, _GRID, _FACTOR = (_row(make()) for make in (toys.mask, toys.grid, toys.fa
 MUTANTS = [
     Mutant(
         1, "stores every dtype as float32",
-        lambda _: testing.assert_shape(_row(_always_float32()), SPEC._replace(dtype="bfloat16")), "float32",
+        lambda _: assert_shape(_row(_always_float32()), SPEC._replace(dtype="bfloat16")), "float32",
     ),
     Mutant(
-        1, "drops an axis", lambda _: testing.assert_shape(_row(_per_leaf(lambda x: x.ravel())), SPEC), "first/kernel",
+        1, "drops an axis", lambda _: assert_shape(_row(_per_leaf(lambda x: x.ravel())), SPEC), "first/kernel",
     ),
     Mutant(
         1, "node with its axes reversed",
-        lambda _: testing.assert_node_shape(_Transposed(jnp.ones((4, 2)), jnp.ones((2, 3)))), "the node says",
+        lambda _: assert_node_shape(_Transposed(jnp.ones((4, 2)), jnp.ones((2, 3)))), "the node says",
     ),
     Mutant(
         1, "node of another dtype",
-        lambda _: testing.assert_node_shape(_Float32(_ONES[0].astype("bfloat16"), _ONES.astype("uint8"))), "bfloat16",
+        lambda _: assert_node_shape(_Float32(_ONES[0].astype("bfloat16"), _ONES.astype("uint8"))), "bfloat16",
     ),
-    Mutant(2, "views an old mask", lambda _: testing.assert_view(_row(_stale_view()), SPEC), "at step 1"),
+    Mutant(2, "views an old mask", lambda _: assert_view(_row(_stale_view()), SPEC), "at step 1"),
     Mutant(
-        2, "rounds in its straight-through formula", lambda _: testing.assert_view(_row(_one_ulp()), WIDE), "differs",
+        2, "rounds in its straight-through formula", lambda _: assert_view(_row(_one_ulp()), WIDE), "differs",
     ),
-    Mutant(2, "stores another range", lambda _: testing.assert_view(_row(_another_range()), SPEC), "kernel/range: "),
-    Mutant(3, "shrinks", lambda _: testing.assert_projection(_row(_per_leaf(lambda x: 0.999 * x)), SPEC), "off by"),
-    Mutant(3, "prunes again", lambda _: testing.assert_projection(_row(_half_of_what_is_left()), SPEC), "off by"),
-    Mutant(4, "touches biases", lambda _: testing.assert_selection(_row(_touches_biases()), SPEC), "view changed"),
-    Mutant(4, "deaf to selectors", lambda _: testing.assert_selection(_MASK, SPEC, _deaf_to_selectors), "expected"),
+    Mutant(2, "stores another range", lambda _: assert_view(_row(_another_range()), SPEC), "kernel/range: "),
+    Mutant(3, "shrinks", lambda _: assert_projection(_row(_per_leaf(lambda x: 0.999 * x)), SPEC), "off by"),
+    Mutant(3, "prunes again", lambda _: assert_projection(_row(_half_of_what_is_left()), SPEC), "off by"),
+    Mutant(4, "touches biases", lambda _: assert_selection(_row(_touches_biases()), SPEC), "view changed"),
+    Mutant(4, "deaf to selectors", lambda _: assert_selection(_MASK, SPEC, _deaf_to_selectors), "expected"),
     Mutant(
-        4, "content with nothing", lambda _: testing.assert_selection(_MASK, SPEC, _content_with_nothing),
+        4, "content with nothing", lambda _: assert_selection(_MASK, SPEC, _content_with_nothing),
         "was accepted",
     ),
     Mutant(
-        5, "two percent off", lambda _: testing.assert_lifted(_node("codebook"), 0, _dense(lambda w: 1.02 * w)),
+        5, "two percent off", lambda _: assert_lifted(_node("codebook"), 0, _dense(lambda w: 1.02 * w)),
         "off by",
     ),
-    Mutant(5, "forgets the mask", lambda _: testing.assert_lifted(_node("masked"), 0, _forgets_the_mask), "is off by"),
-    Mutant(5, "gives no gradient", lambda _: testing.assert_lifted(_node("low rank"), 0, _no_gradient), "gradient"),
-    Mutant(5, "leaves the device", lambda _: testing.assert_lifted(_node("masked"), 0, _on_the_host), "under jit"),
+    Mutant(5, "forgets the mask", lambda _: assert_lifted(_node("masked"), 0, _forgets_the_mask), "is off by"),
+    Mutant(5, "gives no gradient", lambda _: assert_lifted(_node("low rank"), 0, _no_gradient), "gradient"),
+    Mutant(5, "leaves the device", lambda _: assert_lifted(_node("masked"), 0, _on_the_host), "under jit"),
     Mutant(
-        5, "another dtype", lambda _: testing.assert_lifted(_node("low rank", "bfloat16"), 0, _drifting_output),
+        5, "another dtype", lambda _: assert_lifted(_node("low rank", "bfloat16"), 0, _drifting_output),
         "float32",
     ),
     Mutant(
-        5, "4 bits for 8", lambda _: testing.assert_lifted(_node("grid, dynamic activations"), 0, _coarse),
+        5, "4 bits for 8", lambda _: assert_lifted(_node("grid, dynamic activations"), 0, _coarse),
         "is off by",
     ),
-    Mutant(6, "state that drifts", lambda _: testing.assert_stability(_row(_drifting_state()), SPEC), "traces"),
+    Mutant(6, "state that drifts", lambda _: assert_stability(_row(_drifting_state()), SPEC), "traces"),
     Mutant(
-        6, "init that reads values", lambda _: testing.assert_stability(_row(_reads_values()), SPEC),
+        6, "init that reads values", lambda _: assert_stability(_row(_reads_values()), SPEC),
         "init reads values",
     ),
-    Mutant(6, "a lost shard", lambda _: testing.assert_stability(_GRID, SPEC, place=_loses_a_shard), "off by"),
+    Mutant(6, "a lost shard", lambda _: assert_stability(_GRID, SPEC, place=_loses_a_shard), "off by"),
     Mutant(
         7, "node that counts no mask",
         lambda folder: _judge_size(folder, _FreeMask(_ONES, _ONES > 0), bits=helpers.brute_bits), "bits and holds",
@@ -371,22 +383,22 @@ MUTANTS = [
         "half and all",
     ),
     Mutant(
-        7, "file longer than its ledger", lambda folder: testing.assert_size({"w": jnp.ones(3)}, folder, _padded),
+        7, "file longer than its ledger", lambda folder: assert_size({"w": jnp.ones(3)}, folder, _padded),
         "adds up",
     ),
-    Mutant(7, "header for free", lambda folder: testing.assert_size({"w": _ONES}, folder, _free_header), "adds up"),
+    Mutant(7, "header for free", lambda folder: assert_size({"w": _ONES}, folder, _free_header), "adds up"),
     Mutant(8, "half precision", lambda folder: _judge_files(folder, save=_half_precision), "differ"),
     Mutant(8, "trusts damaged files", lambda folder: _judge_files(folder, load=_trusting), "was loaded"),
     Mutant(8, "error of another kind", lambda folder: _judge_files(folder, load=_careless), "instead of Artifact"),
     Mutant(8, "NumPy rounds", lambda folder: _judge_decoder(folder, _coarse_decoder), "other entries"),
     Mutant(8, "NumPy drops an axis", lambda folder: _judge_decoder(folder, _flat_decoder), "decodes to shape"),
     Mutant(
-        9, "prunes at sparsity zero", lambda _: testing.assert_zero_limit(_row(toys.mask(), neutral=toys.mask), SPEC),
+        9, "prunes at sparsity zero", lambda _: assert_zero_limit(_row(toys.mask(), neutral=toys.mask), SPEC),
         "off",
     ),
     Mutant(
         9, "loses a unit at full rank",
-        lambda _: testing.assert_zero_limit(
+        lambda _: assert_zero_limit(
             _row(toys.factor(), neutral=lambda: _per_leaf(lambda x: x * (1 + 1e-6))), SPEC
         ),
         "off",

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from compressjax import core, tensors
+from compressjax.tensors.quantized._grid import storage_order
 from tests import helpers
 
 Size = tuple[int, int, int]
@@ -48,7 +49,7 @@ def _grid(
 ) -> tensors.Quantized:
     """A `Quantized` with any codes of the grid; `blocks` counts the scales on each axis."""
     blocks = blocks or (1,) * len(shape)
-    stored = tuple(shape[axis] for axis in tensors.storage_order(len(shape), order))
+    stored = tuple(shape[axis] for axis in storage_order(len(shape), order))
     low, high = (0, 2**bits) if affine else (1 - 2 ** (bits - 1), 2 ** (bits - 1))
     return tensors.Quantized(
         codes=jnp.asarray(rng.integers(low, high, stored), jnp.uint8 if affine else jnp.int8),

@@ -10,6 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compressjax import core, tensors, testing
+from compressjax.testing._lifting import assert_lifted, assert_sharded
+from compressjax.testing._methods import (
+    assert_projection,
+    assert_selection,
+    assert_shape,
+    assert_stability,
+    assert_view,
+    assert_zero_limit,
+)
+from compressjax.testing._nodes import assert_decoded, assert_lossless, assert_node_shape, assert_size
 from tests import helpers
 from tests.conformance import draws, methods, nodes
 
@@ -68,8 +78,8 @@ def test_method(turn: int, row: testing.Method, tmp_path: pathlib.Path) -> None:
     spec = _turn(turn)
     for each in (spec, spec._replace(kind=draws.KINDS[(turn + 2) % 5], seed=turn + 1)):
         _stored(row, each, tmp_path)
-    testing.assert_selection(row, spec)
-    testing.assert_stability(row, spec)
+    assert_selection(row, spec)
+    assert_stability(row, spec)
 
 
 @pytest.mark.thorough
@@ -84,25 +94,25 @@ def test_what_is_stored(turn: int, row: testing.Method, data: st.DataObject) -> 
 
 def _stored(row: testing.Method, spec: testing.Example, folder: pathlib.Path) -> None:
     """The nodes' own rows judge law 8."""
-    testing.assert_shape(row, spec)
-    testing.assert_view(row, spec)
-    testing.assert_projection(row, spec)
+    assert_shape(row, spec)
+    assert_view(row, spec)
+    assert_projection(row, spec)
     for run in row.runs(spec, (3,)):
-        testing.assert_size(run.tree, folder, bits=helpers.brute_bits)
+        assert_size(run.tree, folder, bits=helpers.brute_bits)
 
 
 @every_node
 def test_node(turn: int, row: nodes.NodeRow, tmp_path: pathlib.Path) -> None:
     """Laws 1, 5, 7 and 8 of one node; those that compile nothing, of another size and dtype as well."""
     node = drawn(row, turn, nodes.DTYPES[turn % 3], turn % 2)
-    testing.assert_lifted(node, turn)
-    testing.assert_sharded(node, turn)
+    assert_lifted(node, turn)
+    assert_sharded(node, turn)
     for each in (node, drawn(row, turn + 1, nodes.DTYPES[(turn + 1) % 3], (turn + 1) % len(nodes.SIZES))):
-        testing.assert_node_shape(each)
+        assert_node_shape(each)
         tree = {"w": each, "b": helpers.array(turn, (3,), each.dtype.name), "n": jax.numpy.arange(3)}
-        testing.assert_size(tree, tmp_path, bits=helpers.brute_bits)
-        testing.assert_lossless(tree, tmp_path)
-        testing.assert_decoded(tree, tmp_path)
+        assert_size(tree, tmp_path, bits=helpers.brute_bits)
+        assert_lossless(tree, tmp_path)
+        assert_decoded(tree, tmp_path)
 
 
 @pytest.mark.thorough
@@ -116,7 +126,7 @@ def test_drawn_nodes(turn: int, row: nodes.NodeRow, seed: int, dtype: str, size:
 
 @every_neutral
 def test_zero_limit(turn: int, row: testing.Method) -> None:
-    testing.assert_zero_limit(row, testing.Example(*draws.VARIANTS[turn % 2], draws.KINDS[turn % 5], seed=turn))
+    assert_zero_limit(row, testing.Example(*draws.VARIANTS[turn % 2], draws.KINDS[turn % 5], seed=turn))
 
 
 @pytest.mark.thorough
@@ -124,7 +134,7 @@ def test_zero_limit(turn: int, row: testing.Method) -> None:
 @settings(max_examples=8)
 @given(spec=draws.specs(draws.VARIANTS[:2]))
 def test_zero_limit_of_drawn_trees(turn: int, row: testing.Method, spec: testing.Example) -> None:
-    testing.assert_zero_limit(row, spec)
+    assert_zero_limit(row, spec)
 
 
 @pytest.mark.parametrize("combine", [core.chain, core.sequence], ids=["chain", "sequence"])

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from compressjax import core
+from compressjax.core._checks import check_finite, check_statistics
 from compressjax.interpret import Statistics
 
 
@@ -20,9 +20,9 @@ def of(rows: np.ndarray) -> Statistics:
 def test_weights_that_are_no_numbers() -> None:
     bad = jnp.array([[1.0, jnp.nan, -jnp.inf]], jnp.bfloat16)
     with pytest.raises(ValueError, match="rtn: 'a/kernel' has 2 non-finite weights of 3; fix the training first"):
-        core.check_finite("rtn", "a/kernel", bad)
-    core.check_finite("rtn", "a/kernel", jax.ShapeDtypeStruct((3,), jnp.float32))
-    jax.eval_shape(lambda x: core.check_finite("rtn", "a/kernel", x), bad)
+        check_finite("rtn", "a/kernel", bad)
+    check_finite("rtn", "a/kernel", jax.ShapeDtypeStruct((3,), jnp.float32))
+    jax.eval_shape(lambda x: check_finite("rtn", "a/kernel", x), bad)
 
 
 @pytest.mark.parametrize(
@@ -39,14 +39,14 @@ def test_statistics_of_nothing(rows: np.ndarray, message: str) -> None:
     with np.errstate(over="ignore"):
         stats = {"fine": of(np.ones((2, 2))), "k": of(rows)}
     with pytest.raises(ValueError, match=message):
-        core.check_statistics("wanda", stats)
-    jax.eval_shape(lambda s: core.check_statistics("wanda", s), stats)
+        check_statistics("wanda", stats)
+    jax.eval_shape(lambda s: check_statistics("wanda", s), stats)
 
 
 def test_statistics_that_pass() -> None:
-    core.check_statistics("x", {"k": of(np.zeros((4, 2)))}, zeros=True)
-    core.check_statistics("x", {"k": of(np.zeros((0, 2)))}, rows=False, zeros=True)
-    core.check_statistics("x", {"k": SimpleNamespace(squares=np.ones(2)), "other": 2.0})
+    check_statistics("x", {"k": of(np.zeros((4, 2)))}, zeros=True)
+    check_statistics("x", {"k": of(np.zeros((0, 2)))}, rows=False, zeros=True)
+    check_statistics("x", {"k": SimpleNamespace(squares=np.ones(2)), "other": 2.0})
     sparse = of(np.zeros((2, 3, 2)))
     sparse.squares[1, 0] = 1.0
-    core.check_statistics("x", {"experts": sparse})
+    check_statistics("x", {"experts": sparse})

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from compressjax import core, tensors
+from compressjax.core._node import node_types
 
 
 @core.node
@@ -94,7 +95,7 @@ def test_types_are_registered_by_name_and_the_last_of_a_name_counts() -> None:
         return Again
 
     first, second = cell(1), cell(2)
-    assert core.node_types()[f"{__name__}:Scaled"] is Scaled
+    assert node_types()[f"{__name__}:Scaled"] is Scaled
     assert first.type_name == second.type_name == f"{__name__}:{second.__qualname__}"
-    assert core.node_types()[second.type_name] is second
-    assert core.node_types()["Masked"] is tensors.Masked
+    assert node_types()[second.type_name] is second
+    assert node_types()["Masked"] is tensors.Masked

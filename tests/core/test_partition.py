@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from compressjax import core, tensors
+from compressjax.core._tree import whole
 from tests import helpers, toys
 
 PARAMS = {
@@ -137,9 +138,7 @@ def test_a_sequence_below_chosen_values() -> None:
 def test_who_needs_the_whole_tree_gets_it() -> None:
     found = []
     base = core.identity()
-    spy = base._replace(
-        init=lambda tree: found.append(core.whole(tree)) or (), after_step=lambda p, s, stats=None: (p, s)
-    )
+    spy = base._replace(init=lambda tree: found.append(whole(tree)) or (), after_step=lambda p, s, stats=None: (p, s))
     core.only("a/.*", core.partition({".*kernel": core.sequence(toys.factor(), spy)})).init(PARAMS)
     assert helpers.difference(core.materialize(found[0]), PARAMS) == ""
     assert isinstance(found[0]["a"]["kernel"], tensors.LowRank)

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 from compressjax import core, tensors
+from compressjax.core._select import select, selected
 from compressjax.core._tree import Chosen
 
 TREE = {
@@ -15,13 +16,13 @@ TREE = {
 
 
 def test_kernels_by_default() -> None:
-    assert core.select(TREE) == ("Conv_0/kernel", "Dense_0/kernel")
-    assert core.select(jax.eval_shape(lambda t: t, TREE)) == ("Conv_0/kernel", "Dense_0/kernel")
+    assert select(TREE) == ("Conv_0/kernel", "Dense_0/kernel")
+    assert select(jax.eval_shape(lambda t: t, TREE)) == ("Conv_0/kernel", "Dense_0/kernel")
 
 
 def test_biases_of_attention_are_no_kernels() -> None:
     heads = {"query": {"kernel": jnp.zeros((8, 2, 4)), "bias": jnp.zeros((2, 4))}, "norm": {"scale": jnp.zeros((2, 4))}}
-    assert core.select(heads) == ("query/kernel",)
+    assert select(heads) == ("query/kernel",)
     assert core.kernels("rebias", jnp.zeros((2, 4)))
 
 
@@ -34,21 +35,21 @@ def test_biases_of_attention_are_no_kernels() -> None:
     ],
 )
 def test_a_selector_replaces_the_default(selector: core.Selector, paths: list[str]) -> None:
-    assert core.select(TREE, selector) == tuple(paths)
+    assert select(TREE, selector) == tuple(paths)
 
 
 def test_what_a_rule_chose_is_acted_on_whatever_it_is() -> None:
     chosen = Chosen({"Dense_0/bias": jnp.zeros(3)}, TREE)
-    assert list(core.selected(chosen, "prune")) == ["Dense_0/bias"]
-    assert list(core.selected(TREE, "prune")) == ["Conv_0/kernel", "Dense_0/kernel"]
+    assert list(selected(chosen, "prune")) == ["Dense_0/bias"]
+    assert list(selected(TREE, "prune")) == ["Conv_0/kernel", "Dense_0/kernel"]
     with pytest.raises(ValueError, match="prune: .*lambda.* selects nothing"):
-        core.selected(Chosen({}, TREE), "prune")
+        selected(Chosen({}, TREE), "prune")
 
 
 @pytest.mark.parametrize("pattern", ["kernel", "Dense_0", "Dense_0/kerne", "ense_0/kernel", "step", "dense_0/kernel"])
 def test_patterns_match_in_full(pattern: str) -> None:
     with pytest.raises(ValueError, match="selects nothing") as error:
-        core.select(TREE, pattern, "prune")
+        select(TREE, pattern, "prune")
     assert str(error.value).startswith(f"prune: '{pattern}' selects nothing")
     assert "Dense_0/kernel (2, 3)" in str(error.value)
 
@@ -56,17 +57,17 @@ def test_patterns_match_in_full(pattern: str) -> None:
 def test_the_message_stays_short_for_large_trees() -> None:
     tree = {f"layer{i:03d}": jnp.zeros(1) for i in range(100)}
     with pytest.raises(ValueError, match="and 88 more"):
-        core.select(tree, who="prune")
+        select(tree, who="prune")
     with pytest.raises(ValueError, match="these values: none"):
-        core.select({}, who="prune")
+        select({}, who="prune")
 
 
 def test_a_bad_pattern_is_named() -> None:
     with pytest.raises(ValueError, match=r"selector '\(' is not a regular expression"):
-        core.select(TREE, "(")
+        select(TREE, "(")
 
 
 def test_values_inside_nodes_are_selected_by_their_path() -> None:
     tree = {"w": tensors.LowRank(jnp.zeros((4, 2)), jnp.zeros((2, 3))), "b": jnp.zeros(3)}
-    assert core.select(tree) == ("w/left", "w/right")
-    assert core.select(tree, ".*left") == ("w/left",)
+    assert select(tree) == ("w/left", "w/right")
+    assert select(tree, ".*left") == ("w/left",)

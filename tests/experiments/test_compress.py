@@ -72,7 +72,7 @@ def test_accuracy_is_that_of_the_file(report, problem, workdir):
     correct = int((labels == data.test_labels).sum())
     assert abs(round(540 * report["accuracy"]["compressed"]) - correct) <= 1  # a tie may fall either way
     low, high = report["accuracy"]["interval"]["compressed"]
-    interval = measure.wilson(round(540 * report["accuracy"]["compressed"]), 540)
+    interval = measure.accuracy_interval(round(540 * report["accuracy"]["compressed"]), 540)
     assert (low, high) == pytest.approx((interval.low, interval.high))
     assert report["reload"]["same_predictions_as_before_saving"]
 

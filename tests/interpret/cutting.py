@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from compressjax import interpret
-from compressjax.core import path_string
+from compressjax.core._tree import path_string
 
 
 def filled(tree: Any, seed: int = 0) -> Any:

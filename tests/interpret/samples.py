@@ -10,6 +10,7 @@ import numpy as np
 
 from compressjax import interpret, tensors
 from compressjax.core import Dense
+from compressjax.tensors.quantized._grid import storage_order
 from tests import helpers
 
 Draw = np.random.Generator
@@ -41,7 +42,7 @@ def grid(
 ) -> tensors.Quantized:  # fmt: skip
     """Any codes of the grid; `blocks` counts the scales on each axis."""
     blocks = blocks or (1,) * len(shape)
-    stored = tuple(shape[axis] for axis in tensors.storage_order(len(shape), order))
+    stored = tuple(shape[axis] for axis in storage_order(len(shape), order))
     low, high = (0, 2**bits) if affine else (1 - 2 ** (bits - 1), 2 ** (bits - 1))
     return tensors.Quantized(
         codes=put(draw.integers(low, high, stored), np.uint8 if affine else np.int8),

@@ -8,6 +8,7 @@ import numpy as np
 
 from compressjax import core, interpret, measure, tensors
 from compressjax.core import ops
+from compressjax.core._node import node_types
 from compressjax.core.ops import Spec
 from tests import helpers
 from tests.interpret import samples
@@ -126,4 +127,4 @@ def test_it_is_observed_through_prepared_scanned_counted_and_parted() -> None:
     assert measure.multiply_adds({"w": node})["w"] == (16, 2 * 4 * 2 + 4)
     specs = ops.specs(node, Spec(None, "d"), {"d": 2})
     assert (specs.base.right, specs.factor) == (Spec(None, "d"), Spec("d"))
-    assert core.node_types()[f"{__name__}:Scaled"] is Scaled
+    assert node_types()[f"{__name__}:Scaled"] is Scaled

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from compressjax.lowrank import affordable, pays
-from compressjax.lowrank._rank import rank_by_energy, split
+from compressjax.lowrank._rank import affordable, pays, rank_by_energy, split
 
 
 def test_pays_by_hand():

@@ -4,7 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from compressjax.measure import interleaved, speedups
+from compressjax.measure import interleaved
+from compressjax.measure._latency import speedups
 
 
 class Bench:

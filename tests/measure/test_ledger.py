@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from compressjax import artifact, measure, tensors
+from compressjax.measure._ledger import totals
 from tests.helpers import array
 
 MASK = np.arange(24).reshape(4, 6) % 3 == 0
@@ -28,7 +29,7 @@ def test_rows_by_hand():
 
 
 def test_totals_by_hand():
-    total = measure.totals(measure.ledger(TREE))
+    total = totals(measure.ledger(TREE))
     assert total == ("total", "", None, 60, (208 + 48 + 352 + 32) / 60, 240, 80, None)
 
 
@@ -36,7 +37,7 @@ def test_rows_add_up_to_the_file(tmp_path):
     manifest = artifact.save(tmp_path / "model.cjx", TREE)
     for given in (manifest, manifest.ledger):
         rows = measure.ledger(TREE, given)
-        assert measure.totals(rows).file_bytes == (tmp_path / "model.cjx").stat().st_size
+        assert totals(rows).file_bytes == (tmp_path / "model.cjx").stat().st_size
         assert {row.path for row in rows if row.method == "overhead"} >= {"(header)", "(manifest)"}
         assert all(row.bits_per_weight == 8 * row.file_bytes / row.entries for row in rows if row.entries)
         for row, stored in zip(rows, manifest.ledger.leaves, strict=False):
@@ -45,7 +46,7 @@ def test_rows_add_up_to_the_file(tmp_path):
 
 def test_totals_count_overhead(tmp_path):
     manifest = artifact.save(tmp_path / "model.cjx", TREE)
-    total = measure.totals(measure.ledger(TREE, manifest))
+    total = totals(measure.ledger(TREE, manifest))
     assert total.bits_per_weight == 8 * manifest.ledger.file_bytes / 60
     assert total.bits_per_weight > 8 * sum(row.file_bytes for row in manifest.ledger.leaves) / 60
 

@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from compressjax import measure
+from compressjax.measure._interval import wilson
 
 
 def answers(both: int, lost: int, won: int, neither: int) -> tuple[np.ndarray, np.ndarray]:
@@ -53,7 +54,7 @@ def test_interval_covers_what_it_claims(p_lost, p_won, most):
 
 def test_it_is_sharper_than_two_intervals():
     found = measure.paired_difference(*answers(900, 8, 6, 86))
-    apart = measure.wilson(908, 1000)
+    apart = wilson(908, 1000)
     assert found.high - found.low < (apart.high - apart.low) / 2
 
 

@@ -7,6 +7,7 @@ import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from compressjax import numerics
+from compressjax.numerics._explicit import explicit
 from tests import helpers
 
 X = helpers.array(0, (8, 4))
@@ -46,7 +47,7 @@ def test_without_the_detour_a_sort_is_refused():
 @pytest.mark.parametrize("kind", ["Auto", "Explicit"])
 def test_only_types_with_shardings_take_the_detour(kind):
     x = jax.device_put(X, NamedSharding(mesh(kind), PartitionSpec("data")))
-    found = numerics.explicit(jax.typeof(x))
+    found = explicit(jax.typeof(x))
     assert (found is None) == (kind == "Auto")
     assert (numerics.with_auto_axes(jnp.sort, x) is jnp.sort) == (kind == "Auto")
     assert numerics.with_auto_axes(jnp.sort, X) is jnp.sort

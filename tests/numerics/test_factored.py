@@ -2,7 +2,7 @@
 
 import pytest
 
-from compressjax.numerics import factored
+from compressjax.numerics._factored import factored
 
 
 @pytest.mark.parametrize(

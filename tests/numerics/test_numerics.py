@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from compressjax import numerics
+from compressjax.numerics._numerics import straight_through
+from compressjax.numerics._top import top_mask
 from tests import helpers
 
 
@@ -14,13 +15,13 @@ def test_straight_through_is_exact(dtype: str) -> None:
     """`x + (y - x)` would round: 1 is lost beside 60000 in sixteen bits, and infinity would become NaN."""
     x = jnp.array([6e4, 1.0, jnp.inf, 3e-5, 0.1], dtype)
     y = jnp.array([1.0, 1 / 3, 2.0, -0.0, jnp.nan], dtype)
-    for f in (numerics.straight_through, jax.jit(numerics.straight_through)):
+    for f in (straight_through, jax.jit(straight_through)):
         assert helpers.same_bits(f(x, y), y)
 
 
 def test_straight_through_derivatives() -> None:
     x, y, t = (helpers.array(i, (5,)) for i in range(3))
-    f = numerics.straight_through
+    f = straight_through
     out, tangent = jax.jvp(f, (x, y), (t, 100 * t))
     assert helpers.same_bits(out, y)
     assert helpers.same_bits(tangent, t)
@@ -36,7 +37,7 @@ def test_straight_through_derivatives() -> None:
 @pytest.mark.parametrize("shape", [(1,), (7,), (3, 4), (2, 3, 2)])
 def test_top_mask_against_a_sort(shape: tuple[int, ...]) -> None:
     rng = np.random.default_rng(0)
-    keep = jax.jit(numerics.top_mask)
+    keep = jax.jit(top_mask)
     for draw in (rng.normal(size=shape), rng.integers(-1, 2, shape), np.zeros(shape), rng.integers(0, 3, shape) * -0.0):
         scores = draw.astype(np.float32).ravel()
         order = sorted(range(scores.size), key=lambda i: (-scores[i], i))
@@ -54,7 +55,7 @@ def test_top_mask_takes_a_traced_count() -> None:
     @jax.jit
     def keep(count: jax.Array) -> jax.Array:
         traces.append(count)
-        return numerics.top_mask(scores, count)
+        return top_mask(scores, count)
 
     assert [int(keep(jnp.int32(n)).sum()) for n in (0, 1, 19, 20)] == [0, 1, 19, 20]
     assert len(traces) == 1
@@ -62,4 +63,4 @@ def test_top_mask_takes_a_traced_count() -> None:
 
 def test_top_mask_never_prefers_nan() -> None:
     scores = jnp.array([jnp.nan, -jnp.inf, 1.0, jnp.inf])
-    assert numerics.top_mask(scores, 3).tolist() == [False, True, True, True]
+    assert top_mask(scores, 3).tolist() == [False, True, True, True]

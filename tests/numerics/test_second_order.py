@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from compressjax.numerics import inverse_root
+from compressjax.numerics._second_order import inverse_root
 
 
 def gram(rows, size, seed=0):

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compressjax.numerics import top_along, top_mask, top_masks
-from compressjax.numerics._top import _search
+from compressjax.numerics._top import _search, top_along, top_mask, top_masks
 
 # Compiled once: outside of jit, the loops inside would be compiled again at every call.
 top = jax.jit(top_mask)

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from compressjax import saliency
+from compressjax.saliency._layout import layout
 from tests import helpers
 
 
@@ -29,18 +29,18 @@ def seen(*shape):
 )
 def test_there_and_back(shape, stats, matrices):
     x = helpers.array(0, shape)
-    found = saliency.layout("w", shape, seen(*stats))
+    found = layout("w", shape, seen(*stats))
     assert found.matrices(x).shape == matrices
     np.testing.assert_array_equal(found.leaf(found.matrices(x)), x)
 
 
 def test_inputs_are_rows():
     x = helpers.array(0, (9, 4))
-    np.testing.assert_array_equal(saliency.layout("w", (9, 4), seen(9)).matrices(x)[0], x)
-    np.testing.assert_array_equal(saliency.layout("w", (9, 4), seen(4)).matrices(x)[0], x.T)
+    np.testing.assert_array_equal(layout("w", (9, 4), seen(9)).matrices(x)[0], x)
+    np.testing.assert_array_equal(layout("w", (9, 4), seen(4)).matrices(x)[0], x.T)
 
 
 @pytest.mark.parametrize(("shape", "stats"), [((9, 4), (5,)), ((7, 5, 3), (2, 5)), ((5,), (5,))])
 def test_statistics_of_another_network(shape, stats):
     with pytest.raises(ValueError, match=r"w .* do not match its axes"):
-        saliency.layout("w", shape, seen(*stats))
+        layout("w", shape, seen(*stats))

@@ -8,6 +8,7 @@ import pytest
 
 from compressjax import core, saliency
 from compressjax.interpret.observing._statistics import of_rows
+from compressjax.saliency._gradients import gradients
 from tests import helpers
 
 pytestmark = pytest.mark.loose
@@ -62,7 +63,7 @@ def made(name, names=NAMES, seed=0):
         "grasp": lambda: saliency.grasp(loss, batches),
         "synflow": lambda: saliency.synflow(apply, X[:1], 0.5, steps=3),
         "taylor": lambda: saliency.taylor(loss, batches),
-        "group_taylor": lambda: saliency.group_taylor(saliency.gradients(loss, params(names), batches[0])),
+        "group_taylor": lambda: saliency.group_taylor(gradients(loss, params(names), batches[0])),
         "movement": lambda: saliency.movement(loss, batches, optax.sgd(0.1)),
         "fisher": lambda: saliency.fisher(loss, batches),
         "obd": lambda: saliency.obd(loss, batches),

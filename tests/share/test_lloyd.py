@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.cluster import KMeans
 
-from compressjax.share import lloyd, optimal
-from compressjax.share._lloyd import assign, cluster_means
+from compressjax.share._lloyd import assign, cluster_means, lloyd
+from tests.share.optimal import optimal
 
 X = np.random.default_rng(0).uniform(-1, 1, 800).astype(np.float32) ** 3
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compressjax.share import optimal
+from tests.share.optimal import optimal
 
 
 def brute_force(x, k):

@@ -4,8 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from compressjax.share import optimal
 from compressjax.share._start import start
+from tests.share.optimal import optimal
 
 X = np.random.default_rng(1).laplace(size=2000).astype(np.float32)
 ALL = jnp.ones(X.shape, bool)

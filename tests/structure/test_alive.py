@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from compressjax import interpret, structure
+from compressjax.structure._alive import alive
 from tests.interpret import cutting
 from tests.interpret.narrowing.test_narrow import IMAGES, linen
 
@@ -20,9 +21,9 @@ def mlp(p, x):
 def test_units_with_a_zero_column_or_zero_rows_are_dead():
     groups = [g for g in interpret.couplings(mlp)(P, X) if not g.frozen]
     p = {**P, "a": P["a"].at[:, 1].set(0), "b": P["b"].at[4].set(0)}
-    assert structure.alive(groups, p) == {"a:1": [0, 2, 3, 5]}
-    assert structure.alive(groups, P) == {}
-    assert structure.alive(groups, {**P, "a": 0 * P["a"]}) == {"a:1": [0]}
+    assert alive(groups, p) == {"a:1": [0, 2, 3, 5]}
+    assert alive(groups, P) == {}
+    assert alive(groups, {**P, "a": 0 * P["a"]}) == {"a:1": [0]}
 
 
 def test_nothing_is_lost():

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from compressjax import interpret, structure
-from compressjax.structure._allocate import best, explicit, rounded
+from compressjax.structure._allocate import allocate, best, explicit, rounded
+from compressjax.structure._budget import Model
 
 P = {"a": jnp.ones((2, 6)), "b": jnp.ones((6, 8)), "c": jnp.ones((8, 1))}
 X = jnp.ones((1, 2))
@@ -16,7 +17,7 @@ def chain(p, x):
 
 
 GROUPS = interpret.couplings(chain)(P, X)
-MODEL = structure.Model(chain, P, (X,), GROUPS)
+MODEL = Model(chain, P, (X,), GROUPS)
 DRAW = np.random.default_rng(0)
 SCORES = {"a:1": DRAW.uniform(1, 2, 6), "b:1": DRAW.uniform(1, 9, 8)}
 
@@ -25,7 +26,7 @@ SCORES = {"a:1": DRAW.uniform(1, 2, 6), "b:1": DRAW.uniform(1, 9, 8)}
 @pytest.mark.parametrize("comparable", [False, True])
 def test_the_fewest_cuts_that_keep_the_budget(share, comparable):
     budget = structure.parameters(share)
-    got = structure.allocate(MODEL, SCORES, budget, comparable=comparable)
+    got = allocate(MODEL, SCORES, budget, comparable=comparable)
     scale = {n: 1.0 if comparable else s.mean() for n, s in SCORES.items()}
     order = sorted((s / scale[n], n, u) for n, scores in SCORES.items() for u, s in enumerate(scores))
     for cuts in range(len(order) + 1):
@@ -38,7 +39,7 @@ def test_the_fewest_cuts_that_keep_the_budget(share, comparable):
 
 
 def test_uniform_takes_the_same_share():
-    got = structure.allocate(MODEL, SCORES, structure.parameters(0.4), ranking="uniform")
+    got = allocate(MODEL, SCORES, structure.parameters(0.4), ranking="uniform")
     assert abs(len(got["a:1"]) / 6 - len(got["b:1"]) / 8) <= 1 / 6
     for name, units in got.items():
         assert units == best(SCORES[name], len(units))
@@ -46,19 +47,19 @@ def test_uniform_takes_the_same_share():
 
 @pytest.mark.parametrize("ranking", ["global", "uniform"])
 def test_multiples(ranking):
-    got = structure.allocate(MODEL, SCORES, structure.parameters(0.6), ranking=ranking, round_to=3)
+    got = allocate(MODEL, SCORES, structure.parameters(0.6), ranking=ranking, round_to=3)
     assert all(len(units) % 3 == 0 or len(units) == len(SCORES[name]) for name, units in got.items())
     assert structure.parameters(0.6).cost(MODEL, got) <= structure.parameters(0.6).allowed(MODEL)
 
 
 def test_a_limit_out_of_reach_is_refused_with_what_is_reached():
     with pytest.raises(ValueError, match="limit is 3, and the cost is 4"):
-        structure.allocate(MODEL, SCORES, structure.parameters(limit=3))
-    assert structure.allocate(MODEL, SCORES, structure.parameters(limit=4)) == {
+        allocate(MODEL, SCORES, structure.parameters(limit=3))
+    assert allocate(MODEL, SCORES, structure.parameters(limit=4)) == {
         name: best(scores, 1) for name, scores in SCORES.items()
     }
     with pytest.raises(ValueError, match="'even' is unknown"):
-        structure.allocate(MODEL, SCORES, structure.parameters(0.5), ranking="even")
+        allocate(MODEL, SCORES, structure.parameters(0.5), ranking="even")
 
 
 def test_the_search_spends_what_it_may():
@@ -68,7 +69,7 @@ def test_the_search_spends_what_it_may():
         calls.append(kept)
         return float(sum(len(v) for v in kept.values()) if kept else 14)
 
-    structure.allocate(MODEL, SCORES, structure.Budget("units", cost, 0.5, None, 2))
+    allocate(MODEL, SCORES, structure.Budget("units", cost, 0.5, None, 2))
     assert len(calls) == 4  # the whole, the least, and two tries
 
 

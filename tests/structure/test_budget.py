@@ -5,6 +5,8 @@ import jax.numpy as jnp
 import pytest
 
 from compressjax import interpret, measure, structure
+from compressjax.structure._budget import Model
+from compressjax.structure._units import cut, mask
 from tests.interpret import cutting
 from tests.interpret.narrowing.test_narrow import IMAGES, linen
 
@@ -12,12 +14,12 @@ from tests.interpret.narrowing.test_narrow import IMAGES, linen
 @pytest.fixture(scope="module")
 def model():
     fn, params, x = linen(cutting.ResNet(), IMAGES)
-    return structure.Model(fn, params, (x,), interpret.couplings(fn)(params, x))
+    return Model(fn, params, (x,), interpret.couplings(fn)(params, x))
 
 
 def test_costs_are_those_of_the_smaller_arrays(model):
     kept = cutting.half(model.groups)
-    small = structure.cut(model.params, model.groups, kept)
+    small = cut(model.params, model.groups, kept)
     count = sum(x.size for x in jax.tree.leaves(small))
     assert structure.parameters(1.0).cost(model, kept) == count
     assert structure.size(1.0).cost(model, kept) == 4 * count
@@ -34,7 +36,7 @@ def test_latency_times_the_smaller_function(model):
         return 0.25
 
     assert structure.latency(limit=1.0, clock=clock).cost(model, kept) == 0.25
-    want = jax.jit(model.fn)(structure.mask(model.params, model.groups, kept), *model.args)
+    want = jax.jit(model.fn)(mask(model.params, model.groups, kept), *model.args)
     assert jnp.allclose(calls[0], want, rtol=1e-4, atol=1e-3)
     assert structure.latency(limit=1.0).cost(model, kept) > 0
 

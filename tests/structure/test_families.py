@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from compressjax import interpret, structure
-from compressjax.core import path_string
+from compressjax.core._tree import path_string
 from tests import helpers
 from tests.interpret import cutting
 from tests.structure import families

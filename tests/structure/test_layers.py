@@ -11,6 +11,7 @@ from flax import nnx
 
 from compressjax import interpret, measure, structure
 from compressjax.core import nodes
+from compressjax.structure._layers import blocks, stacks
 from tests.interpret import cutting
 from tests.interpret.narrowing.test_narrow import IMAGES, TOKENS, linen
 from tests.structure import families, nnx_nets
@@ -32,6 +33,11 @@ def stacked(p, x):
 
 
 STACK = {"w": jnp.stack([CHAIN[f"b{i}"]["w"] for i in range(4)]), "out": jnp.float32(2.0)}
+
+
+def test_paths_are_grouped_by_block():
+    tree = {"b_0": {"v": jnp.ones(1), "w": jnp.ones(1)}, "out": jnp.ones(1)}
+    assert blocks(tree, r"(b_[0-9]+)/.*") == {"b_0": ["b_0/v", "b_0/w"]}
 
 
 def test_blocks_that_change_least_are_dropped():
@@ -151,17 +157,17 @@ def test_layers_of_a_scan_in_linen():
 
 def test_stacks_are_told_from_loops_over_data():
     groups = interpret.couplings(stacked)(STACK, X)
-    assert [(g.name, g.units) for g in structure.stacks(groups)] == [("w:0", 4)]
+    assert [(g.name, g.units) for g in stacks(groups)] == [("w:0", 4)]
 
     def over_time(p, x):
         return jax.lax.scan(lambda h, row: (jnp.tanh(h + row), None), x[0], x + p["t"])[0]
 
-    assert structure.stacks(interpret.couplings(over_time)({"t": jnp.ones((2, 3))}, X)) == []
+    assert stacks(interpret.couplings(over_time)({"t": jnp.ones((2, 3))}, X)) == []
 
     def collected(p, x):
         return jax.lax.scan(lambda h, w: (h @ w, h.sum()), x, p["w"])
 
-    assert structure.stacks(interpret.couplings(collected)(STACK, X)) == []
+    assert stacks(interpret.couplings(collected)(STACK, X)) == []
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ import pytest
 from flax import nnx
 
 from compressjax import interpret, measure, structure
+from compressjax.structure._budget import Model
+from compressjax.structure._units import mask
 from tests.interpret import cutting
 from tests.interpret.narrowing.test_narrow import IMAGES, TOKENS, Recurrent, linen
 
@@ -97,7 +99,7 @@ def test_a_masked_unit_of_a_biased_norm_is_zero_behind_it():
     fn, params, x = CASES["resnet"]()
     small = structure.shrink(fn, params, x, keep={"params/Block_0/Conv_0/kernel:3": 2})
     groups = interpret.couplings(fn)(params, x)
-    masked = structure.mask(params, groups, small.kept)
+    masked = mask(params, groups, small.kept)
     gone = sorted(set(range(6)) - set(small.kept["params/Block_0/Conv_0/kernel:3"]))
     assert np.all(np.asarray(masked["params"]["Block_0"]["BatchNorm_0"]["bias"])[gone] == 0)
     # With the bias left in place the two would differ.
@@ -122,7 +124,7 @@ def test_noted_groups_are_cut_only_on_demand():
 def test_budgets_are_kept_in_multiples(budget):
     fn, params, x = CASES["resnet"]()
     small = structure.shrink(fn, params, x, budget=budget, round_to=2)
-    model = structure.Model(fn, params, (x,), interpret.couplings(fn)(params, x))
+    model = Model(fn, params, (x,), interpret.couplings(fn)(params, x))
     assert budget.cost(model, small.kept) <= budget.allowed(model)
     assert all(len(units) % 2 == 0 for units in small.kept.values())
 
@@ -191,7 +193,7 @@ def test_positions_behind_the_example_are_there_for_longer_inputs():
     assert small.native
     assert small.params["positions"].shape == (7, 2)
     assert "never read by the example" in {c.group: c.reason for c in small.cuts}["positions:0#2"]
-    masked = structure.mask(p, interpret.couplings(fn)(p, TOKENS), small.kept)
+    masked = mask(p, interpret.couplings(fn)(p, TOKENS), small.kept)
     for length in (3, 5, 7):
         x = jnp.arange(length)[None]
         np.testing.assert_allclose(fn(small.params, x), fn(masked, x), rtol=1e-5, atol=1e-6)

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from compressjax import interpret, structure
-from compressjax.structure._units import removed
+from compressjax import interpret
+from compressjax.structure._units import cut, mask, removed
 from tests.interpret import cutting
 
 TOKENS = jnp.array([[1, 2, 3]])
@@ -21,7 +21,7 @@ def llama():
 def test_cut_and_mask_are_those_of_numpy(llama):
     params, groups = llama
     kept = cutting.half(groups)
-    for ours, zero in ((structure.cut, False), (structure.mask, True)):
+    for ours, zero in ((cut, False), (mask, True)):
         want = cutting.change(params, groups, kept, zero)
         jax.tree.map(np.testing.assert_array_equal, ours(params, groups, kept), want)
 
@@ -29,8 +29,8 @@ def test_cut_and_mask_are_those_of_numpy(llama):
 def test_shapes_are_cut_without_arrays(llama):
     params, groups = llama
     kept = cutting.half(groups)
-    abstract = structure.cut(jax.eval_shape(lambda: params), groups, kept)
-    assert jax.tree.map(lambda x: x.shape, abstract) == jax.tree.map(np.shape, structure.cut(params, groups, kept))
+    abstract = cut(jax.eval_shape(lambda: params), groups, kept)
+    assert jax.tree.map(lambda x: x.shape, abstract) == jax.tree.map(np.shape, cut(params, groups, kept))
 
 
 def test_positions_of_several_groups_on_one_axis_add_up(llama):
@@ -42,7 +42,7 @@ def test_positions_of_several_groups_on_one_axis_add_up(llama):
 
 def test_whole_groups_leave_the_tree_alone(llama):
     params, groups = llama
-    same = structure.cut(params, groups, {g.name: range(g.units) for g in groups})
+    same = cut(params, groups, {g.name: range(g.units) for g in groups})
     assert all(a is b for a, b in zip(jax.tree.leaves(same), jax.tree.leaves(params)))
 
 
@@ -57,4 +57,4 @@ def test_whole_groups_leave_the_tree_alone(llama):
 )
 def test_impossible_cuts_are_refused(llama, kept, message):
     with pytest.raises(ValueError, match=message):
-        structure.cut(llama[0], llama[1], kept)
+        cut(llama[0], llama[1], kept)

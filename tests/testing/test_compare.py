@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from compressjax import testing
-from compressjax.testing._compare import require, same_bits
+from compressjax.testing._compare import difference, require, same_bits
 
 
 def test_zeros_of_another_sign_and_types_differ():
@@ -16,9 +16,9 @@ def test_zeros_of_another_sign_and_types_differ():
 
 def test_the_first_leaf_that_differs_is_named():
     tree = {"a": jnp.ones(2), "b": (jnp.zeros(1),)}
-    assert testing.difference(tree, {**tree}) == ""
-    assert testing.difference(tree, {**tree, "b": (jnp.ones(1),)}).startswith("['b'][0] differs: float32[1] [0.0] and")
-    assert "structures differ" in testing.difference(tree, {"a": jnp.ones(2)})
+    assert difference(tree, {**tree}) == ""
+    assert difference(tree, {**tree, "b": (jnp.ones(1),)}).startswith("['b'][0] differs: float32[1] [0.0] and")
+    assert "structures differ" in difference(tree, {"a": jnp.ones(2)})
 
 
 def test_require_names_the_law():

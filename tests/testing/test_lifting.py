@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from compressjax import tensors, testing
-from compressjax.testing._lifting import functions, magnitude
+from compressjax.testing._lifting import assert_lifted, functions, magnitude
 from tests.helpers import array
 
 
@@ -29,4 +29,4 @@ def test_every_rank_has_functions_that_are_linear(shape):
 
 def test_a_wrong_lift_is_found():
     with pytest.raises(testing.Broken, match="lift: scale is off by"):
-        testing.assert_lifted(tensors.Sum((array(0, (4,)),)), 0, lambda f: lambda w, x: f(w.materialize() + 0.01, x))
+        assert_lifted(tensors.Sum((array(0, (4,)),)), 0, lambda f: lambda w, x: f(w.materialize() + 0.01, x))

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import pytest
 
 from compressjax import core, testing
+from compressjax.testing._methods import assert_projection
 from tests import toys
 
 EXAMPLE = testing.Example()
@@ -27,6 +28,6 @@ def test_either_method_of_a_pair_gets_its_statistics():
 def test_a_tolerance_is_a_number_or_a_function_of_the_dtype():
     bent = core.from_encode("bent", lambda path, x, stats: x * (1 + 3e-7))
     for tolerance in (4.0, lambda dtype: {"float32": 4.0}[dtype]):
-        testing.assert_projection(testing.Method("bent", lambda: bent, projection=tolerance), EXAMPLE)
+        assert_projection(testing.Method("bent", lambda: bent, projection=tolerance), EXAMPLE)
     with pytest.raises(testing.Broken, match="projection: first/kernel is off by"):
-        testing.assert_projection(testing.Method("bent", lambda: bent, projection=1.0), EXAMPLE)
+        assert_projection(testing.Method("bent", lambda: bent, projection=1.0), EXAMPLE)

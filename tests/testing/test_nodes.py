@@ -3,7 +3,8 @@
 import jax.numpy as jnp
 import numpy as np
 
-from compressjax import tensors, testing
+from compressjax import tensors
+from compressjax.testing._nodes import assert_decoded, assert_lossless, assert_size
 from tests.helpers import array
 
 
@@ -13,6 +14,6 @@ def test_trees_of_arrays_and_nodes_pass(tmp_path):
         "list": [tensors.Masked(book, jnp.eye(2, dtype=bool)), np.arange(3)],
         "tuple": (tensors.Sum((book, array(1, (2, 2), "bfloat16"))), jnp.float16(2)),
     }
-    testing.assert_size(tree, tmp_path)
-    testing.assert_lossless(tree, tmp_path)
-    assert testing.assert_decoded(tree, tmp_path)
+    assert_size(tree, tmp_path)
+    assert_lossless(tree, tmp_path)
+    assert assert_decoded(tree, tmp_path)

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from compressjax.core import is_node, kernels, path_string
+from compressjax.core import is_node, kernels
+from compressjax.core._tree import path_string
 from compressjax.interpret.coupling._label_entries import ENTRIES
 from compressjax.interpret.coupling._label_flow import FLOW, LOOP_AXIS
 from compressjax.interpret.coupling._label_layout import LAYOUT_LABELS

@@ -7,7 +7,7 @@ import numpy as np
 
 from compressjax.interpret.coupling._atoms import Vector
 from compressjax.interpret.coupling._labels import LabeledTrace, Labels, Place, Rule, unknown
-from compressjax.numerics import factored
+from compressjax.numerics._factored import factored
 
 ALONE = "one of its positions is read alone"
 

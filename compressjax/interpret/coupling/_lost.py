@@ -9,23 +9,7 @@ from compressjax.interpret.coupling._label_flow import LOOP_AXIS
 def lost_units(
     groups: Sequence[Group], kept: Mapping[str, Sequence[int]], *, loops: bool = False
 ) -> dict[str, list[int]]:
-    """Returns the units that are removed, by group.
-
-    Args:
-        groups: Groups that `couplings` returned.
-        kept: Units to keep, by the name of their group; absent groups keep all units.
-        loops: Whether layers of a `scan` may be removed, although a masked layer differs from a removed one.
-
-    Returns:
-        `{group: units}`, ascending; an empty list for a group that keeps all units.
-
-    Raises:
-        ValueError: If a group does not exist or is frozen, or if `kept` is empty or has a unit that does not exist.
-
-    Example:
-        >>> lost_units([Group("a:1", (), 3, None, None)], {"a:1": [1]})
-        {'a:1': [0, 2]}
-    """
+    """Returns the units that are removed, by group."""
     by_name, lost = {group.name: group for group in groups}, {}
     free = ", ".join(group.name for group in groups if not group.frozen) or "none"
     for name, units in kept.items():

@@ -9,16 +9,6 @@ def shapes(tree: Any) -> Any:
     """Replaces the arrays of a tree with their shapes and dtypes; other leaves are unchanged.
 
     Dtypes are those that JAX computes in: NumPy's float64 becomes float32 unless `jax_enable_x64` is on.
-
-    Args:
-        tree: Any tree.
-
-    Returns:
-        Tree of `jax.ShapeDtypeStruct`.
-
-    Example:
-        >>> shapes({"a": jax.numpy.zeros(2), "b": "text"})
-        {'a': ShapeDtypeStruct(shape=(2,), dtype=float32), 'b': 'text'}
     """
     return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, computed(x.dtype)) if hasattr(x, "dtype") else x, tree)
 

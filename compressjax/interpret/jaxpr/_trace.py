@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compressjax.core import is_node, path_string
+from compressjax.core import is_node
+from compressjax.core._tree import path_string
 from compressjax.interpret.jaxpr._evaluate import evaluate
 from compressjax.interpret.jaxpr._shapes import computed
 from compressjax.interpret.jaxpr._weight import Weight, varying_axes

@@ -5,25 +5,13 @@ from typing import Any
 
 import jax
 
-from compressjax.core import path_string
+from compressjax.core._tree import path_string
 from compressjax.interpret.jaxpr._trace import trace
 from compressjax.interpret.jaxpr._walk import effective
 
 
 def used(fn: Callable[..., Any]) -> Callable[..., list[str]]:
-    """Transforms a function into one that returns the weights on which its results depend.
-
-    Args:
-        fn: Any JAX function whose first argument is the tree of weights.
-
-    Returns:
-        Function of the same arguments (arrays may be abstract) that only traces and returns the paths of these
-            weights, in tree order. Calls are traced through; all operands of a loop or a branch count as used.
-
-    Example:
-        >>> used(lambda p, x: x * p["a"])({"a": jax.numpy.ones(2), "b": jax.numpy.ones(2)}, jax.numpy.ones(2))
-        ['a']
-    """
+    """Transforms a function into one that returns the paths of the weights on which its results depend."""
 
     def paths(params: Any, *args: Any, **kwargs: Any) -> list[str]:
         leaves, structure = jax.tree.flatten(((params, *args), kwargs))

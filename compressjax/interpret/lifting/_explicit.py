@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from compressjax.core import Dense, Node, dense, ops
 from compressjax.interpret.jaxpr._weight import Weight
-from compressjax.numerics import explicit
+from compressjax.numerics._explicit import explicit
 
 
 def dense_sharding(node: Any) -> Any:

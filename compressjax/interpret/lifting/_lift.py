@@ -20,18 +20,7 @@ class FallbackWarning(UserWarning):
 
 
 def describe(node: Any) -> str:
-    """Returns the type of a node with its nesting.
-
-    Args:
-        node: Array or node.
-
-    Returns:
-        `"Masked(Codebook)"`, or `"dense"` for an array.
-
-    Example:
-        >>> describe(jax.numpy.zeros(2))
-        'dense'
-    """
+    """Returns the type of a node with its nesting."""
     if not isinstance(node, Node):
         return "dense"
     inner: list[str] = []

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from compressjax.core import path_string
+from compressjax.core._tree import path_string
 from compressjax.interpret.coupling._atoms import Vector
 from compressjax.interpret.coupling._couplings import LabeledFunction, groups_of, label_function
 from compressjax.interpret.coupling._labels import LabeledTrace, Labels, Place

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compressjax.core import path_string
+from compressjax.core._tree import path_string
 from compressjax.interpret.coupling._label_entries import ENTRIES, SOURCES, vanishing
 from compressjax.interpret.coupling._label_layout import LAYOUT_LABELS
 from compressjax.interpret.jaxpr._bind import Context, bind
@@ -88,24 +88,6 @@ def without(fn: Callable[..., Any], like: Any, paths: Collection[str]) -> Callab
     disappears.
 
     .. math:: without(f)(w', x) = f(w' \\cup 0, x)
-
-    Args:
-        fn: Any JAX function whose first argument is the tree of weights.
-        like: The full tree of weights, or its shapes.
-        paths: Paths of the weights that are zero.
-
-    Returns:
-        Function of `{path: array}` and `fn`'s other arguments. The weights at `paths`, and others that no longer have
-            an effect, may be absent.
-
-    Raises:
-        ValueError: If a path is not in the tree; when called, if a weight with an effect is absent.
-
-    Example:
-        >>> p = {"a": jnp.ones((2, 2)), "b": jnp.ones((2, 2))}
-        >>> fn = without(lambda p, x: x + jax.nn.relu(x @ p["a"]) @ p["b"], p, ["b"])
-        >>> fn({}, jnp.ones((1, 2))).tolist()
-        [[1.0, 1.0]]
     """
     wide = shapes(like)
     names = [path_string(path) for path, _ in jax.tree_util.tree_flatten_with_path(wide)[0]]

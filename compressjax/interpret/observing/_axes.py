@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from compressjax.numerics import factored
+from compressjax.numerics._factored import factored
 
 Axes = tuple[tuple[int, ...], ...]  # for every axis of the weight, its axes of origin in the leaf
 

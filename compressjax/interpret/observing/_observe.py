@@ -7,7 +7,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Node, Selector, check_statistics, is_value, kernels, matches, nodes, ops, path_string
+from compressjax.core import Node, Selector, kernels, matches, nodes, ops
+from compressjax.core._checks import check_statistics
+from compressjax.core._tree import is_value, path_string
 from compressjax.interpret.jaxpr._bind import bind
 from compressjax.interpret.jaxpr._records import Records, add, named
 from compressjax.interpret.jaxpr._trace import run

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from compressjax.numerics import inverse_root
+from compressjax.numerics._second_order import inverse_root
 
 
 class Condition(NamedTuple):

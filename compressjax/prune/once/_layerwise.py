@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression, check_statistics, zero_masked
+from compressjax.core import Compression, zero_masked
+from compressjax.core._checks import check_statistics
 from compressjax.numerics import with_auto_axes
 from compressjax.prune.distributions._densities import densities
 from compressjax.prune.patterns._checks import Distribution

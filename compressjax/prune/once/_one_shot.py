@@ -5,7 +5,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression, selected, whole
+from compressjax.core import Compression
+from compressjax.core._select import selected
+from compressjax.core._tree import whole
 from compressjax.prune.once._layerwise import decided
 from compressjax.prune.patterns._checks import Distribution, check_pattern
 from compressjax.prune.patterns._masks import masks_of, scores_of

@@ -6,12 +6,13 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression
-from compressjax.numerics import inverse_root, top_mask
+from compressjax.numerics._second_order import inverse_root
+from compressjax.numerics._top import top_mask
 from compressjax.prune.once._layerwise import HessianInfo, layerwise
 from compressjax.prune.once._wanda import checked
 from compressjax.prune.patterns._checks import Distribution, check_strength
 from compressjax.prune.patterns._pattern import Pattern
-from compressjax.saliency import layout
+from compressjax.saliency._layout import layout
 
 
 def sparsegpt(

@@ -10,8 +10,8 @@ from compressjax.prune.once._layerwise import layerwise
 from compressjax.prune.patterns._checks import Distribution, check_pattern
 from compressjax.prune.patterns._masks import pattern_mask
 from compressjax.prune.patterns._pattern import Pattern
-from compressjax.saliency import layout
 from compressjax.saliency import wanda as scores_by_wanda
+from compressjax.saliency._layout import layout
 
 
 def wanda(

@@ -7,13 +7,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression, selected, whole
+from compressjax.core import Compression
+from compressjax.core._select import selected
+from compressjax.core._tree import whole
 from compressjax.numerics import with_auto_axes
 from compressjax.prune.once._layerwise import LayerwiseState, shifting
 from compressjax.prune.patterns._checks import Distribution, check_distribution, check_sparsity
 from compressjax.prune.patterns._masks import masks_of
 from compressjax.prune.training._masking import Arrays
-from compressjax.saliency import Loss, constrained_step, stacked_gradients, woodbury_inverse
+from compressjax.saliency._gradients import Loss, stacked_gradients
+from compressjax.saliency._woodbury import constrained_step, woodbury_inverse
 
 
 def woodfisher(

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import is_concrete
+from compressjax.core._checks import is_concrete
 from compressjax.prune.distributions._densities import check_removes, kept_counts
 from compressjax.prune.patterns._checks import Distribution, check_pattern, own_sparsity
 from compressjax.prune.patterns._pattern import Pattern, as_pattern

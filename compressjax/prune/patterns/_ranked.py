@@ -8,7 +8,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compressjax.numerics import top_along, top_mask, top_masks, with_auto_axes
+from compressjax.numerics import with_auto_axes
+from compressjax.numerics._top import top_along, top_mask, top_masks
 from compressjax.prune.distributions._densities import ALL
 from compressjax.prune.patterns._pattern import Pattern
 from compressjax.prune.training._masking import Arrays

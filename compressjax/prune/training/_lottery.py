@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression, Selector, identity, kernels, matches, only, select, values
+from compressjax.core import Compression, Selector, identity, kernels, matches, only, values
+from compressjax.core._select import select
 from compressjax.prune.distributions._densities import ALL
 from compressjax.prune.patterns._checks import check_pattern, check_sparsity
 from compressjax.prune.patterns._pattern import Pattern

@@ -6,7 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression, Masks, check_finite, on_values, zero_masked
+from compressjax.core import Compression, Masks, on_values, zero_masked
+from compressjax.core._checks import check_finite
 from compressjax.tensors import Masked
 
 Arrays = dict[str, jax.Array]

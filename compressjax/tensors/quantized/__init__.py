@@ -1,6 +1,5 @@
 """Integer grids: the node, its layout changes, and its integer products and convolutions."""
 
-from compressjax.tensors.quantized._grid import expand_blocks, storage_order
 from compressjax.tensors.quantized._quantized import Quantized
 
-__all__ = ["Quantized", "expand_blocks", "storage_order"]
+__all__ = ["Quantized"]

@@ -91,10 +91,7 @@ def _sums(codes: jax.Array, node: Grid, p: Product) -> jax.Array:
     """Sums of int8 products in int32, with the node's free axes in the order of its dense axes."""
     weights, _ = signed_codes(node)
     where = node.places()
-    numbers = (
-        (p.x_sum, tuple(where[a] for a in p.sum)),
-        (p.x_batch, tuple(where[a] for a in p.batch)),
-    )
+    numbers = ((p.x_sum, tuple(where[a] for a in p.sum)), (p.x_batch, tuple(where[a] for a in p.batch)))
     out = jax.lax.dot_general(codes, weights, numbers, preferred_element_type=jnp.int32)
     free = p.free(weights.ndim)
     got = sorted(free, key=lambda a: where[a])

@@ -10,22 +10,7 @@ from compressjax.core import Node
 
 
 def expand_blocks(x: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-    """Repeats each entry over its block: `x.shape[i]` must divide `shape[i]`.
-
-    Args:
-        x: `[s_0, ..., s_n]`, one entry per block.
-        shape: `[d_0, ..., d_n]`, with `s_i` dividing `d_i`.
-
-    Returns:
-        Array that broadcasts against `shape`; axes with one block keep length 1.
-
-    Raises:
-        ValueError: If the blocks do not divide an axis.
-
-    Example:
-        >>> expand_blocks(jnp.array([1, 2]), (4,)).tolist()
-        [1, 1, 2, 2]
-    """
+    """Repeats each entry over its block: `x.shape[i]` must divide `shape[i]`."""
     if len(x.shape) != len(shape) or any(d % s if s else d for s, d in zip(x.shape, shape, strict=True)):
         raise ValueError(f"blocks of shape {x.shape} do not tile {shape}; every axis must divide")
     for axis, (blocks, length) in enumerate(zip(x.shape, shape, strict=True)):
@@ -35,19 +20,7 @@ def expand_blocks(x: jax.Array, shape: tuple[int, ...]) -> jax.Array:
 
 
 def storage_order(ndim: int, order: tuple[int, ...]) -> tuple[int, ...]:
-    """Returns the permutation from dense axes to stored axes; `order` permutes the trailing axes only.
-
-    Args:
-        ndim: Number of dense axes.
-        order: Permutation of the last `len(order)` axes; empty for none.
-
-    Returns:
-        Permutation of all axes.
-
-    Example:
-        >>> storage_order(3, (1, 0))
-        (0, 2, 1)
-    """
+    """Returns the permutation from dense axes to stored axes; `order` permutes the trailing axes only."""
     lead = ndim - len(order)
     return (*range(lead), *(lead + i for i in order))
 

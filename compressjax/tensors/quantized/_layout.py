@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Dense, Window, ops
-from compressjax.numerics import factored
+from compressjax.numerics._factored import factored
 from compressjax.tensors.quantized._grid import Grid, expand_blocks
 
 Windows = tuple[Window | None, ...]

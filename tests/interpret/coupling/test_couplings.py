@@ -8,6 +8,7 @@ import pytest
 from flax import nnx
 
 from compressjax import interpret
+from compressjax.interpret.coupling._label_flow import LOOP_AXIS
 from tests.interpret import cutting
 
 KEY = jax.random.key(0)
@@ -289,7 +290,7 @@ def test_leaves_that_the_function_does_not_use_stay_whole():
     why = reasons(fn, p, x)
     assert why["none:0"] == why["none:1"] == "the function does not use this weight"
     assert "never read" in why["layers/none:1"]
-    assert why["layers/a:0"] == interpret.LOOP_AXIS
+    assert why["layers/a:0"] == LOOP_AXIS
 
 
 def test_a_sum_over_zeros_is_exact():

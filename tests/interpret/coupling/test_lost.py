@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from compressjax import interpret
-from compressjax.interpret import LOOP_AXIS, Group, lost_units
+from compressjax.interpret import Group
+from compressjax.interpret.coupling._label_flow import LOOP_AXIS
+from compressjax.interpret.coupling._lost import lost_units
 
 GROUPS = [Group("a:1", (), 4, None, None), Group("b:0", (), 2, "data", None), Group("c:0", (), 3, LOOP_AXIS, None)]
 
@@ -37,4 +38,4 @@ def test_layers_go_on_demand():
 )
 def test_impossible_cuts_are_refused(kept, message):
     with pytest.raises(ValueError, match=message):
-        interpret.lost_units(GROUPS, kept, loops=True)
+        lost_units(GROUPS, kept, loops=True)

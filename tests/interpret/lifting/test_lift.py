@@ -14,6 +14,7 @@ from jax.sharding import AxisType, NamedSharding
 from compressjax import core, interpret, tensors
 from compressjax.core import ops
 from compressjax.core.ops import Spec
+from compressjax.interpret.lifting._lift import describe
 from tests import helpers
 from tests.interpret import samples
 
@@ -181,9 +182,9 @@ def test_descriptions_show_the_nesting() -> None:
     draw = samples.rng()
     table = samples.codebook(draw, 4, 2, table=samples.grid(draw, (6,)))
     node = tensors.LowRank(table, tensors.Masked(samples.floats(draw, 2, 4), samples.mask(draw, 2, 4)))
-    assert interpret.describe(node) == "LowRank(Codebook(Quantized), Masked)"
-    assert interpret.describe(tensors.Sum((node, jnp.ones((4, 4)), node))).startswith("Sum(LowRank(")
-    assert interpret.describe(jnp.ones(2)) == "dense"
+    assert describe(node) == "LowRank(Codebook(Quantized), Masked)"
+    assert describe(tensors.Sum((node, jnp.ones((4, 4)), node))).startswith("Sum(LowRank(")
+    assert describe(jnp.ones(2)) == "dense"
 
 
 AUTO = AxisType.Auto

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from compressjax.core import nodes
-from compressjax.interpret import without
+from compressjax.interpret.narrowing._without import without
 from tests.interpret import cutting
 from tests.interpret.narrowing.test_narrow import IMAGES, TOKENS, linen
 

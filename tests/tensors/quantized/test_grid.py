@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from compressjax import tensors
+from compressjax.tensors.quantized._grid import expand_blocks, storage_order
 
 
 @pytest.mark.parametrize("shape", [(4,), (4, 6), (2, 3, 4)])
 def test_expand_blocks_against_loops(shape: tuple[int, ...]) -> None:
     for blocks in itertools.product(*([d for d in range(1, n + 1) if n % d == 0] for n in shape)):
         x = np.arange(np.prod(blocks)).reshape(blocks)
-        got = np.broadcast_to(tensors.expand_blocks(jnp.asarray(x), shape), shape)
+        got = np.broadcast_to(expand_blocks(jnp.asarray(x), shape), shape)
         for i in np.ndindex(*shape):
             assert got[i] == x[tuple(i[a] // (shape[a] // blocks[a]) for a in range(len(shape)))]
 
@@ -22,13 +23,13 @@ def test_expand_blocks_against_loops(shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("blocks", [(2, 4), (3, 6), (4,), (0, 6), (8, 6)])
 def test_blocks_that_do_not_tile(blocks: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="every axis must divide"):
-        tensors.expand_blocks(jnp.zeros(blocks), (4, 6))
+        expand_blocks(jnp.zeros(blocks), (4, 6))
 
 
 @pytest.mark.parametrize("order", [(), *itertools.permutations(range(2)), *itertools.permutations(range(3))])
 def test_storage_order_and_shape(order: tuple[int, ...]) -> None:
     dense = np.arange(24).reshape(2, 3, 4)
-    permutation = tensors.storage_order(3, order)
+    permutation = storage_order(3, order)
     lead = 3 - len(order)
     assert permutation[:lead] == tuple(range(lead))
     assert sorted(permutation) == [0, 1, 2]

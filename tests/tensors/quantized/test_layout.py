@@ -6,9 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from compressjax import tensors
 from compressjax.core import Dense, Window
 from compressjax.core.ops import cut, reshape
+from compressjax.tensors.quantized._grid import storage_order
 from tests import helpers
 from tests.interpret import samples
 
@@ -37,8 +37,8 @@ def test_reshapes_keep_the_stored_order(
     samples.assert_close(helpers.brute(moved), helpers.brute(node).reshape(new), tolerance=1e-7)
     if kept and order:
         assert moved.codes.size == node.codes.size
-        got = tensors.storage_order(len(new), moved.order)
-        asked = tensors.storage_order(len(new), kept)
+        got = storage_order(len(new), moved.order)
+        asked = storage_order(len(new), kept)
         assert [a for a in got if new[a] != 1] == [a for a in asked if new[a] != 1]
         np.testing.assert_array_equal(moved.codes.ravel(), node.codes.ravel())  # no byte moved
     else:

@@ -14,20 +14,6 @@ def optimal(values: ArrayLike, clusters: int) -> tuple[NDArray[np.float64], floa
 
     Runs on the host, in `k n log n` steps, for up to about ten thousand values.
 
-    Args:
-        values: Finite values of any shape.
-        clusters: k, at least 1.
-
-    Returns:
-        `(centroids, error)`: at most k float64 values, ascending, and the sum of squared distances to the nearest one.
-
-    Raises:
-        ValueError: If `clusters` is below 1 or there are no values.
-
-    Example:
-        >>> optimal([0.0, 0.1, 5.0, 5.1], 2)[0].round(2).tolist()
-        [0.05, 5.05]
-
     Source: Groenlund et al., arXiv:1701.07204 (gronlund2017).
     """
     x = np.sort(np.asarray(values, np.float64).ravel())
