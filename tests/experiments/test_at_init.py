@@ -49,6 +49,7 @@ def test_snip_is_its_definition_on_the_networks_loss(problem, config):
     assert kept.min() >= gone.max()
 
 
+@pytest.mark.thorough
 def test_runs_and_says_what_was_asked(config, data_cache, tmp_path):
     launch = app.Launch(config, str(tmp_path), str(tmp_path / "cache"), data_cache, app.make_mesh(1))
     grid.reproduce(launch)

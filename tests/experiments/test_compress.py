@@ -103,6 +103,7 @@ def test_the_user_sees_bars_tables_and_a_summary(workdir):
         assert words in text
 
 
+@pytest.mark.thorough
 def test_a_second_run_reads_what_is_there(workdir, flags):
     before = (workdir / "model.cjx").read_bytes()
     done = run(*flags, f"--workdir={workdir}")
@@ -128,7 +129,9 @@ def interruptible():
 
 
 # The stores of `recipe` are killed at random moments in `tests/recipe/test_run.py`.
-@pytest.mark.parametrize("how", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.thorough)])
+# That a killed run ends bit-equal is tested in tests/recipe/test_run.py too, on a smaller one.
+@pytest.mark.thorough
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 @pytest.mark.usefixtures("interruptible")
 def test_stopped_and_resumed_it_ends_bit_equal(workdir, flags, tmp_path, how):
     folder = tmp_path / "stopped"

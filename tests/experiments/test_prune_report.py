@@ -16,7 +16,7 @@ from experiments.problem import make_problem
 from experiments.stages import build, execute
 from experiments.view import View
 
-pytestmark = pytest.mark.loose
+pytestmark = [pytest.mark.loose, pytest.mark.thorough]
 LEAVES = [f"Dense_{i}/kernel" for i in range(3)]
 
 

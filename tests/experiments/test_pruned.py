@@ -24,7 +24,11 @@ def test_figures_by_hand():
     assert pruned.figures({"kernel": jnp.ones(3)}, True) == {"zeros": 0.0}
 
 
-@pytest.mark.parametrize("module", [sparse_training, learned_sparsity], ids=["sparse", "learned"])
+@pytest.mark.parametrize(
+    "module",
+    [sparse_training, pytest.param(learned_sparsity, marks=pytest.mark.thorough)],
+    ids=["sparse", "learned"],
+)
 def test_runs_and_says_what_was_asked(module, data_cache, tmp_path):
     config = module.get_config("smoke").to_dict()
     grid.reproduce(app.Launch(config, str(tmp_path), str(tmp_path / "cache"), data_cache, app.make_mesh(1)))

@@ -9,6 +9,7 @@ from experiments.reproduce import grid, splitting
 pytestmark = pytest.mark.loose
 
 
+@pytest.mark.thorough
 def test_runs_and_counts_operations(data_cache, tmp_path):
     config = config_file.get_config("smoke").to_dict()
     launch = app.Launch(config, str(tmp_path), str(tmp_path / "cache"), data_cache, app.make_mesh(1))

@@ -91,7 +91,7 @@ def _trained(
 
 
 # Both ends of precision; `test_jaxpruner` has other optimizers, and the laws of methods have momentum.
-@pytest.mark.parametrize("optimizer", helpers.quick(OPTIMISERS, "float64", "bfloat16, lion"))
+@pytest.mark.parametrize("optimizer", helpers.quick(OPTIMISERS, "float64"))
 @pytest.mark.loose
 def test_every_method_with_every_optimizer(optimizer: str) -> None:
     """It moved, all is finite, dtypes stayed, what was trained is what is stored, and masked moments are zero."""

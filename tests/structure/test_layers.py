@@ -106,7 +106,7 @@ def test_a_residual_block_with_batch_norm(make):
 
 def test_the_only_block_stays():
     fn, params, x = linen(cutting.ResNet(), IMAGES)
-    with pytest.raises(ValueError, match="1 blocks, and at least one"):
+    with pytest.raises(ValueError, match="there are 1 blocks; keep at least one"):
         structure.drop_blocks(fn, params, x, pattern=r"[^/]*/(Block_0)/.*", keep=0)
 
 
