@@ -68,9 +68,11 @@ def test_the_command_writes_and_prints(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--config=configs/bench_coding.py:smoke", "--config.no_such=1"], "no_such"),
+        pytest.param(
+            ["--config=configs/bench_coding.py:smoke", "--config.no_such=1"], "no_such", marks=pytest.mark.thorough
+        ),
         (["--config=configs/bench_coding.py:smoke", "--config.study=speed"], "int8"),
-        (["--config=configs/bench_coding.py:tiny"], "smoke"),
+        pytest.param(["--config=configs/bench_coding.py:tiny"], "smoke", marks=pytest.mark.thorough),
     ],
 )
 def test_the_command_refuses_bad_input(arguments, message, tmp_path):

@@ -165,7 +165,7 @@ WRONG = [
 
 
 # A process for each way out: of the config, of the stages, of the command itself.
-@pytest.mark.parametrize(("wrong", "said"), helpers.quick(WRONG, WRONG[0], WRONG[4], WRONG[7]))
+@pytest.mark.parametrize(("wrong", "said"), helpers.quick(WRONG, WRONG[0], WRONG[4]))
 def test_bad_input_ends_with_one_line(wrong, said, flags, tmp_path):
     done = run(*flags, f"--workdir={tmp_path / 'w'}", *wrong)
     assert done.returncode == 2, done.stderr

@@ -20,6 +20,7 @@ def test_classes_are_counted_anew():
     np.testing.assert_array_equal(found.test_labels, [1])
 
 
+@pytest.mark.thorough
 def test_the_last_layer_is_fresh_and_dense_and_the_others_come_from_the_first_task(data_cache, tmp_path):
     config = config_file.get_config("smoke").to_dict()
     launch = app.Launch(config, str(tmp_path), str(tmp_path / "cache"), data_cache, app.make_mesh(1))

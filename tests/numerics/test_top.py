@@ -100,7 +100,7 @@ def test_the_search_on_lopsided_numbers_ends_where_sorting_does(numbers, wanted)
         assert found == reached[wanted - 1]
 
 
-@pytest.mark.parametrize("length", [1, 4, 32, 33])
+@pytest.mark.parametrize("length", [1, 33, *(pytest.param(n, marks=pytest.mark.thorough) for n in (4, 32))])
 def test_rows_are_ranked_alone(length, draw):
     """Short and long axes, with ties and NaN."""
     rows = draw.choice([*SPECIAL, np.nan], size=(50, length)).astype(np.float32)

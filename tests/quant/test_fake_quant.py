@@ -24,6 +24,7 @@ def bits(tree):
     return {p: np.asarray(x).tobytes() for p, x in core.values(core.materialize(tree)).items()}
 
 
+@pytest.mark.thorough  # law 2 judges four settings in every run
 @pytest.mark.strict
 @settings(max_examples=8)
 @given(

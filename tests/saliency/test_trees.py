@@ -68,7 +68,11 @@ MAKERS = {
 }
 
 
-@pytest.mark.parametrize("tree", [plain, half, linen, with_nnx], ids=["plain", "bfloat16", "linen", "nnx"])
+@pytest.mark.parametrize(
+    "tree",
+    [half, with_nnx, *(pytest.param(tree, marks=pytest.mark.thorough) for tree in (plain, linen))],
+    ids=["bfloat16", "nnx", "plain", "linen"],
+)
 def test_scores_have_the_leaves_shapes(tree):
     params, apply = tree()
     flat = core.values(params)

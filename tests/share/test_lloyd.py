@@ -44,8 +44,11 @@ def test_never_beats_the_optimum(x, init):
     assert error(x, centroids, codes) >= optimal(x, 3)[1] * (1 - 1e-5) - 1e-6
 
 
+MORE = (scipy.stats.laplace, scipy.stats.uniform, scipy.stats.t(4))
+
+
 @pytest.mark.parametrize(
-    "draw", [scipy.stats.norm, scipy.stats.laplace, scipy.stats.uniform, scipy.stats.t(4)], ids=lambda d: str(d)[:20]
+    "draw", [scipy.stats.norm, *(pytest.param(d, marks=pytest.mark.thorough) for d in MORE)], ids=lambda d: str(d)[:20]
 )
 def test_optimal_start_comes_near_the_optimum(draw):
     x = draw.rvs(size=3000, random_state=0).astype(np.float32)

@@ -153,6 +153,7 @@ def test_gradients_only_at_kept_entries(params):
 
 @pytest.mark.parametrize("distribution", ["uniform", "global", "erk", {"a/.*": 0.9}])
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+@pytest.mark.thorough  # law 2 judges two of these in every run
 @pytest.mark.strict
 def test_what_is_trained_is_stored(params, distribution, dtype):
     params = jax.tree.map(lambda x: x.astype(dtype), params)
