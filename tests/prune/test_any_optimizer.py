@@ -90,7 +90,7 @@ def _trained(
     return (start, *run(start))
 
 
-# Both ends of precision; `test_jaxpruner` has other optimizers, and the laws of methods have momentum.
+# `test_jaxpruner` has other optimizers, the laws of methods momentum and 16-bit trees; `make test-all` runs all here.
 @pytest.mark.parametrize("optimizer", helpers.quick(OPTIMISERS, "float64"))
 @pytest.mark.loose
 def test_every_method_with_every_optimizer(optimizer: str) -> None:
