@@ -1,6 +1,6 @@
 """Rules: which compression acts on which values."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from compressjax.core._compression import Compression
@@ -46,14 +46,11 @@ def partition(rules: Mapping[Selector, Compression]) -> Compression:
         return states[0] if alone else PartitionState(tuple(states))
 
     def parts(tree: Any) -> list[Chosen]:
-        flat, taken, found = values(tree), set[str](), []
-        for selector, c in zip(selectors, members, strict=True):
-            matched = {path: leaf for path, leaf in flat.items() if matches(selector, path, leaf)}
-            mine = {path: leaf for path, leaf in matched.items() if path not in taken}
+        flat, found = values(tree), []
+        for selector, c, (matched, mine) in zip(selectors, members, assign(selectors, flat), strict=True):
             if not mine:
                 reason = f"earlier rules took {sorted(matched)}" if matched else f"the tree has {listing(flat)}"
                 raise ValueError(f"{c.name}: {shown(selector)} selects nothing: {reason}; fix the rule or remove it")
-            taken.update(mine)
             found.append(Chosen(mine, tree))
         return found
 
@@ -97,6 +94,16 @@ def partition(rules: Mapping[Selector, Compression]) -> Compression:
         name=members[0].name if alone else f"partition({named})",
         needs=tuple(dict.fromkeys(need for c in members for need in c.needs)),
     )
+
+
+def assign(selectors: Sequence[Selector], flat: Mapping[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """For each selector, the values that it matches, and those of them that no earlier selector matches."""
+    taken, found = set[str](), []
+    for selector in selectors:
+        matched = {path: leaf for path, leaf in flat.items() if matches(selector, path, leaf)}
+        found.append((matched, {path: leaf for path, leaf in matched.items() if path not in taken}))
+        taken.update(matched)
+    return found
 
 
 def _with(tree: Any, parts: list[Mapping[str, Any]]) -> Any:
@@ -151,9 +158,7 @@ def compress(
     # Ignore the parameters of after_step, because there was no step.
     _, state = compression.after_step(params, compression.init(params), stats)
     tree = compression.encode(params, state)
-    same, flat = unchanged(params, tree), values(params)
-    for selector, c in rules.items():
-        mine = [path for path, leaf in flat.items() if matches(selector, path, leaf)]
+    same = unchanged(params, tree)
+    for c, (_, mine) in zip(rules.values(), assign(tuple(rules), values(params)), strict=True):
         report_unchanged(c.name, mine, same, on_unchanged)
-        flat = {path: leaf for path, leaf in flat.items() if path not in mine}
     return tree

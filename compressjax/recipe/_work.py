@@ -8,6 +8,7 @@ import numpy as np
 
 from compressjax import core
 from compressjax.core import Compression, Selector
+from compressjax.core._partition import assign
 from compressjax.core._tree import is_value
 from compressjax.core._unchanged import unchanged
 from compressjax.recipe._open import open_grids
@@ -85,15 +86,16 @@ def begin(stage: str, tree: Any, parts: Sequence[Part], opened: Selector | None,
     if opened is not None:
         abstract = any(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(tree))
         tree = jax.eval_shape(lambda t: open_grids(t, opened), tree) if abstract else open_grids(tree, opened)
+    if len(parts) == 1 and parts[0].selector is None:
+        return Work(stage, tree, parts[0].compression)
     rules: dict[Selector, Compression] = {}
-    taken: set[str] = set()
-    for selector, compression in parts:
-        if selector is None:
-            return Work(stage, tree, compression)
-        mine = {path for path, leaf in core.values(tree).items() if core.matches(selector, path, leaf)} - taken
+    chosen = [(part.selector, part.compression) for part in parts if part.selector is not None]
+    found = assign([selector for selector, _ in chosen], core.values(tree))
+    for (selector, compression), (_, mine) in zip(chosen, found, strict=True):
         if mine or not unsure:
+            if selector in rules:
+                raise ValueError(f"{stage}: there are two rules for {selector!r}; remove one")
             rules[selector] = compression
-        taken |= mine
     if not parts:
         return Work(stage, tree, core.identity())
     if not rules:

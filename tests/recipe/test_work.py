@@ -23,6 +23,12 @@ def test_a_rule_without_a_leaf_is_refused(patterns, said):
         begin("stage s", TREE, [Part(p, core.identity()) for p in patterns], None, False).apply()
 
 
+def test_two_rules_for_one_selector_are_refused():
+    """A mapping of rules would keep the last one."""
+    with pytest.raises(ValueError, match="stage s: there are two rules for 'a'"):
+        begin("stage s", TREE, [Part("a", quant.rtn(2)), Part("a", quant.rtn(8))], None, False)
+
+
 def test_where_leaves_were_unknown_some_rule_must_find_something():
     parts = [Part("a/left", core.identity()), Part("a", core.identity())]
     assert begin("stage s", TREE, parts, None, True).notes == ("rule 'a/left' found no leaf",)
