@@ -1,6 +1,6 @@
 """Checks for bad input that would otherwise go unnoticed: non-finite weights, empty statistics."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
@@ -21,6 +21,15 @@ def check_finite(who: str, path: str, x: Any, what: str = "weights", remedy: str
         count = x.size - int(jnp.isfinite(x).sum())
     if count:
         raise ValueError(f"{who}: {path!r} has {count} non-finite {what} of {x.size}; {remedy}")
+
+
+def read_statistics(who: str, needs: tuple[str, ...], paths: Iterable[str], stats: Mapping[str, Any] | None) -> Any:
+    """Returns the statistics of all leaves; refuses missing ones and those that `check_statistics` refuses."""
+    read = {path: (stats or {}).get(path) for path in paths}
+    if missing := sorted(path for path, s in read.items() if s is None):
+        raise ValueError(f"{who} reads statistics {needs}, absent for {missing[:8]}; run observe and pass stats=")
+    check_statistics(who, read)
+    return read
 
 
 def check_statistics(who: str, stats: Mapping[str, Any], *, rows: bool = True, zeros: bool = False) -> None:

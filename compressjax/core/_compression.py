@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from compressjax.core._checks import check_statistics
+from compressjax.core._checks import read_statistics
 from compressjax.core._masks import Masks, dense_gradient, zero_masked
 from compressjax.core._node import Node, dense
 from compressjax.core._select import Selector, kernels, selected
@@ -147,14 +147,9 @@ def from_encode(name: str, encode_leaf: Callable[..., Any], *, needs: tuple[str,
     """
 
     def read(flat: Values, state: State, stats: Any) -> tuple[Values, State]:
-        if stats is None and not needs:
-            return flat, state
-        missing = sorted(set(flat) - set(stats or {}))
-        if missing and needs:
-            raise ValueError(f"{name} reads statistics {needs}, absent for {missing}; run observe and pass stats=")
-        read = {path: stats[path] for path in flat if path in stats}
-        check_statistics(name, read if needs else {})
-        return flat, read
+        if needs:
+            return flat, read_statistics(name, needs, flat, stats)
+        return flat, state if stats is None else {path: stats[path] for path in flat if path in stats}
 
     def encode(flat: Values, state: State) -> Values:
         stats = state if isinstance(state, dict) else {}

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression, zero_masked
-from compressjax.core._checks import check_statistics
+from compressjax.core._checks import read_statistics
 from compressjax.numerics import with_auto_axes
 from compressjax.prune.distributions._densities import densities
 from compressjax.prune.patterns._checks import Distribution
@@ -64,11 +64,9 @@ def layerwise(
         return LayerwiseState(whole_masks(flat), zeros, jnp.array(False), info)
 
     def after_step(flat: Arrays, state: LayerwiseState, stats: Any) -> tuple[Arrays, LayerwiseState]:
-        missing = sorted(path for path in flat if path not in (stats or {}))
         if stats is None and decided(state.decided):
             return flat, state
-        if missing:
-            raise ValueError(f"{name} reads statistics {needs}, absent for {missing[:8]}; run observe and pass stats=")
+        read = read_statistics(name, needs, flat, stats)
 
         def decide(flat: Arrays, stats: Any) -> LayerwiseState:
             shares = _sparsities(flat, sparsity, distribution)
@@ -78,8 +76,6 @@ def layerwise(
             info = {path: info for path, (_, _, info) in found.items() if info is not None}
             return LayerwiseState(masks, shifts, jnp.array(True), info)
 
-        read = {path: stats[path] for path in flat}
-        check_statistics(name, read)
         return flat, jax.lax.cond(state.decided, lambda: state, lambda: with_auto_axes(decide, state)(flat, read))
 
     return shifting(name, init=init, after_step=after_step, needs=needs)
