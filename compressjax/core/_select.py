@@ -55,17 +55,10 @@ def matches(selector: Selector, path: str, leaf: Any) -> bool:
         raise ValueError(f"selector {selector!r} is not a regular expression: {error}") from error
 
 
-def select(tree: Any, selector: Selector = kernels, who: str = "select") -> tuple[str, ...]:
-    """Returns the paths of the values that a selector matches."""
-    return tuple(_selected(values(tree), who, selector))
-
-
 def selected(tree: Any, who: str, selector: Selector = kernels) -> dict[str, Any]:
     """Returns the values that a method acts on: those chosen by a rule of `partition`, or by its own selector."""
-    return _selected(values(tree), who, (lambda path, leaf: True) if isinstance(tree, Chosen) else selector)
-
-
-def _selected(flat: dict[str, Any], who: str, selector: Selector) -> dict[str, Any]:
+    flat = values(tree)
+    selector = (lambda path, leaf: True) if isinstance(tree, Chosen) else selector
     found = {path: leaf for path, leaf in flat.items() if matches(selector, path, leaf)}
     if not found:
         raise ValueError(f"{who}: {shown(selector)} selects nothing; the tree has these values: {listing(flat)}")

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 from compressjax import core, tensors
-from compressjax.core._select import select, selected
+from compressjax.core._select import selected
 from compressjax.core._tree import Chosen
 
 TREE = {
@@ -16,13 +16,13 @@ TREE = {
 
 
 def test_kernels_by_default() -> None:
-    assert select(TREE) == ("Conv_0/kernel", "Dense_0/kernel")
-    assert select(jax.eval_shape(lambda t: t, TREE)) == ("Conv_0/kernel", "Dense_0/kernel")
+    assert tuple(selected(TREE, "prune")) == ("Conv_0/kernel", "Dense_0/kernel")
+    assert tuple(selected(jax.eval_shape(lambda t: t, TREE), "prune")) == ("Conv_0/kernel", "Dense_0/kernel")
 
 
 def test_biases_of_attention_are_no_kernels() -> None:
     heads = {"query": {"kernel": jnp.zeros((8, 2, 4)), "bias": jnp.zeros((2, 4))}, "norm": {"scale": jnp.zeros((2, 4))}}
-    assert select(heads) == ("query/kernel",)
+    assert tuple(selected(heads, "prune")) == ("query/kernel",)
     assert core.kernels("rebias", jnp.zeros((2, 4)))
 
 
@@ -35,7 +35,7 @@ def test_biases_of_attention_are_no_kernels() -> None:
     ],
 )
 def test_a_selector_replaces_the_default(selector: core.Selector, paths: list[str]) -> None:
-    assert select(TREE, selector) == tuple(paths)
+    assert tuple(selected(TREE, "prune", selector)) == tuple(paths)
 
 
 def test_what_a_rule_chose_is_acted_on_whatever_it_is() -> None:
@@ -49,7 +49,7 @@ def test_what_a_rule_chose_is_acted_on_whatever_it_is() -> None:
 @pytest.mark.parametrize("pattern", ["kernel", "Dense_0", "Dense_0/kerne", "ense_0/kernel", "step", "dense_0/kernel"])
 def test_patterns_match_in_full(pattern: str) -> None:
     with pytest.raises(ValueError, match="selects nothing") as error:
-        select(TREE, pattern, "prune")
+        selected(TREE, "prune", pattern)
     assert str(error.value).startswith(f"prune: '{pattern}' selects nothing")
     assert "Dense_0/kernel (2, 3)" in str(error.value)
 
@@ -57,17 +57,17 @@ def test_patterns_match_in_full(pattern: str) -> None:
 def test_the_message_stays_short_for_large_trees() -> None:
     tree = {f"layer{i:03d}": jnp.zeros(1) for i in range(100)}
     with pytest.raises(ValueError, match="and 88 more"):
-        select(tree, who="prune")
+        selected(tree, "prune")
     with pytest.raises(ValueError, match="these values: none"):
-        select({}, who="prune")
+        selected({}, "prune")
 
 
 def test_a_bad_pattern_is_named() -> None:
     with pytest.raises(ValueError, match=r"selector '\(' is not a regular expression"):
-        select(TREE, "(")
+        selected(TREE, "prune", "(")
 
 
 def test_values_inside_nodes_are_selected_by_their_path() -> None:
     tree = {"w": tensors.LowRank(jnp.zeros((4, 2)), jnp.zeros((2, 3))), "b": jnp.zeros(3)}
-    assert select(tree) == ("w/left", "w/right")
-    assert select(tree, ".*left") == ("w/left",)
+    assert tuple(selected(tree, "prune")) == ("w/left", "w/right")
+    assert tuple(selected(tree, "prune", ".*left")) == ("w/left",)

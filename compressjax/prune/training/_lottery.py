@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression, Selector, identity, kernels, matches, only, values
-from compressjax.core._select import select
+from compressjax.core._select import selected
 from compressjax.prune.distributions._densities import ALL
 from compressjax.prune.patterns._checks import check_pattern, check_sparsity
 from compressjax.prune.patterns._pattern import Pattern
@@ -92,8 +92,7 @@ def lottery_ticket(
     """
     targets = _targets(rounds, rate, rates, sparsities, scope)
     units = check_pattern(pattern, 0.0, "global" if scope == "global" else "uniform", "lottery_ticket", fixed=False)
-    every = values(params)
-    flat = {path: every[path] for path in select(every, selector or kernels, "lottery_ticket")}
+    flat = selected(params, "lottery_ticket", selector or kernels)
     # Refuse a bad pattern before the first training run.
     jax.eval_shape(lambda: ranked(flat, {ALL: 1} if scope == "global" else dict.fromkeys(flat, 1), units))
 
