@@ -255,6 +255,11 @@ def is_node(x: Any) -> bool:
     return isinstance(x, Node)
 
 
+def has_nodes(tree: Any) -> bool:
+    """Whether any leaf of a tree is a node."""
+    return any(map(is_node, jax.tree.leaves(tree, is_leaf=is_node)))
+
+
 def dense(x: Any) -> jax.Array:
     """Returns the dense array of an array or a node.
 

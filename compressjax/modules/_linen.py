@@ -7,7 +7,8 @@ from typing import Any
 import flax.linen as nn
 import jax
 
-from compressjax.core import Compression, is_node
+from compressjax.core import Compression
+from compressjax.core._node import has_nodes
 from compressjax.interpret import lift
 from compressjax.modules._collection import to_collection
 from compressjax.modules._variables import COLLECTION, state_of
@@ -85,7 +86,7 @@ class Compressed(nn.Module):
         if update:
             self.after_step()
         viewed = self.compression.view(self._params(), self._held())
-        if any(map(is_node, jax.tree.leaves(viewed, is_leaf=is_node))):
+        if has_nodes(viewed):
             return self._lifted(viewed, lambda module: fn(module, *args, **kwargs))
 
         def view(collections: Any) -> Any:

@@ -6,7 +6,8 @@ from typing import Any
 import jax
 from flax import nnx
 
-from compressjax.core import Compression, is_node
+from compressjax.core import Compression
+from compressjax.core._node import has_nodes
 from compressjax.interpret import lift
 
 
@@ -80,7 +81,7 @@ class NNXCompressed(nnx.Module):
             copy = nnx.merge(graph, viewed, rest)
             return fn(copy, *args, **kwargs), nnx.state(copy, nnx.Not(nnx.Param))
 
-        if any(map(is_node, jax.tree.leaves(viewed, is_leaf=is_node))):
+        if has_nodes(viewed):
             # Variables may be shared with the copy; mapping creates new ones that belong to the trace.
             out, after = lift(lambda v: run(v, jax.tree.map(lambda x: x, rest)), on_fallback="ignore")(viewed)
         else:

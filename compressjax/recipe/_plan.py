@@ -8,6 +8,7 @@ import jax
 
 from compressjax import core
 from compressjax.core import Compression, Selector
+from compressjax.core._node import has_nodes
 from compressjax.recipe._names import Makers, check_settings, find, make, nearest, public, split
 from compressjax.recipe._work import Part, Work, begin, trial
 
@@ -229,7 +230,7 @@ def _after(stage: Planned, where: str, planned: Sequence[Planned], trees: Sequen
     if stage.unsure:
         _check_patterns(stage, where, tree)
         return tree, False
-    if stage.name == "shrink" and any(core.is_node(leaf) for leaf in core.nodes(tree).values()):
+    if stage.name == "shrink" and has_nodes(tree):
         last = max(j for j in range(len(planned)) if trees[j + 1] is not trees[j])
         raise ValueError(f"{where}: shrink needs dense kernels; put it before stages[{last}] ({planned[last].label})")
     if not core.values(tree):

@@ -6,7 +6,8 @@ from typing import Any
 
 import jax
 
-from compressjax.core import Dense, Node, is_node, ops
+from compressjax.core import Dense, Node, ops
+from compressjax.core._node import has_nodes
 from compressjax.interpret.jaxpr._bind import bind
 from compressjax.interpret.jaxpr._records import Records
 from compressjax.interpret.jaxpr._trace import run
@@ -153,7 +154,7 @@ def lift(fn: Callable[..., Any], *, on_fallback: str = "warn") -> Callable[..., 
         raise ValueError(f"on_fallback={on_fallback!r}; use 'warn', 'raise' or 'ignore'")
 
     def lifted(*args: Any, **kwargs: Any) -> Any:
-        if not any(is_node(x) for x in jax.tree.leaves((args, kwargs), is_leaf=is_node)):
+        if not has_nodes((args, kwargs)):
             return fn(*args, **kwargs)
         return run(fn, args, kwargs, _mark, _Lift({}, on_fallback))
 
