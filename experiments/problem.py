@@ -50,12 +50,15 @@ class Problem(NamedTuple):
         """Logits of uint8 images, standardization included."""
         return standardized_apply(self.model, self.data.mean, self.data.std)(params, images)
 
+    def standardized(self, images: Any) -> jax.Array:
+        """Images as the network reads them: float32, with the mean and deviation of the training set taken out."""
+        return (jnp.asarray(images, jnp.float32) - self.data.mean) / self.data.std
+
     def train_apply(self, params: Any, images: jax.Array) -> tuple[jax.Array, Any]:
         """Logits in training mode, and the updated statistics of the network, `{}` if it has none."""
         if "batch_stats" not in params:
             return self.apply(params, images), {}
-        x = (images.astype(jnp.float32) - self.data.mean) / self.data.std
-        return self.model.apply(params, x, True, mutable=["batch_stats"])
+        return self.model.apply(params, self.standardized(images), True, mutable=["batch_stats"])
 
 
 def make_problem(config: Mapping[str, Any], cache: str, mesh: jax.sharding.Mesh) -> Problem:

@@ -12,7 +12,6 @@ from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
 from compressjax import measure, recipe, structure
 from experiments import app, models
@@ -62,8 +61,7 @@ def report(launch: app.Launch) -> None:
     facts, results = execute(stages, launch.cache, problem, view)
     shrunk = facts[cutting[0]]
     first, last, cut = stages[0].name, stages[-1].name, shrunk["cut"]
-    images = jnp.asarray(problem.data.train_images[:64], jnp.float32)
-    example = (images - problem.data.mean) / problem.data.std
+    example = problem.standardized(problem.data.train_images[:64])
     variables = {
         name: (models.create(**facts[stage]["network"]), as_variables(results[stage].tree["params"]))
         for name, stage in (("dense", first), ("shrunk", last))

@@ -89,7 +89,7 @@ def _exits(problem: Problem, config: Mapping[str, Any], seed: int) -> dict[str, 
 
     def outputs(tree: Any, x: jax.Array) -> list[jax.Array]:
         """Logits of every branch; the last branch is the network itself."""
-        found, h = [], ((x.astype(jnp.float32) - problem.data.mean) / problem.data.std).reshape(x.shape[0], -1)
+        found, h = [], problem.standardized(x).reshape(x.shape[0], -1)
         for name in names[:-1]:
             h = jax.nn.relu(h @ tree["net"][name]["kernel"] + tree["net"][name]["bias"])
             if name in tree["branches"]:

@@ -30,8 +30,7 @@ def shrink(
     Raises:
         ValueError: If nothing was removed.
     """
-    images = jnp.asarray(problem.data.train_images[:EXAMPLES], jnp.float32)
-    example = (images - problem.data.mean) / problem.data.std
+    example = problem.standardized(problem.data.train_images[:EXAMPLES])
     variables = jax.tree.map(jnp.asarray, as_variables(tree))
     small = structure.shrink(problem.model.apply, variables, example, keep=keep, saliency=saliency, round_to=round_to)
     if small.before.parameters == small.after.parameters:
