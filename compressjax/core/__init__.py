@@ -4,7 +4,7 @@ from compressjax.core._combine import ChainState, SequenceState, chain, sequence
 from compressjax.core._compression import Compression, acts_on, from_encode, identity, on_values
 from compressjax.core._masks import Masks, dense_gradient, zero_masked
 from compressjax.core._node import Node, buffer, dense, entry_bits, is_node, meta, node, value
-from compressjax.core._operation import Convolution, Dense, Product, Window
+from compressjax.core._operation import Convolution, Dense, Product, Ragged, Window
 from compressjax.core._optax import CompressedState, as_optax
 from compressjax.core._partition import PartitionState, compress, only, partition
 from compressjax.core._select import Selector, kernels, matches
@@ -13,8 +13,8 @@ from compressjax.core._unchanged import UnchangedWarning
 
 __all__ = [
     "ChainState", "CompressedState", "Compression", "Convolution", "Dense", "Masks", "Node", "PartitionState",
-    "Product", "Selector", "SequenceState", "UnchangedWarning", "Window", "acts_on", "as_optax", "buffer", "chain",
-    "compress", "dense", "dense_gradient", "entry_bits", "from_encode", "identity", "is_node", "kernels", "map_values",
-    "matches", "materialize", "meta", "node", "nodes", "on_values", "only", "partition", "sequence", "storage", "value",
-    "values", "with_values", "zero_masked",
+    "Product", "Ragged", "Selector", "SequenceState", "UnchangedWarning", "Window", "acts_on", "as_optax", "buffer",
+    "chain", "compress", "dense", "dense_gradient", "entry_bits", "from_encode", "identity", "is_node", "kernels",
+    "map_values", "matches", "materialize", "meta", "node", "nodes", "on_values", "only", "partition", "sequence",
+    "storage", "value", "values", "with_values", "zero_masked",
 ]  # fmt: skip

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from compressjax.core._line import fields, line
-from compressjax.core._operation import Convolution, Dense, Product, Window
+from compressjax.core._operation import Convolution, Dense, Product, Ragged, Window
 
 _ROLE = "compressjax_role"
 _ALIGNED = "compressjax_aligned"
@@ -138,6 +138,10 @@ class Node:
         """A window of every axis; None keeps the whole axis."""
         return Dense("it cannot be sliced in compressed form")
 
+    def concatenate(self, others: "tuple[Any, ...]", axis: int) -> Any:
+        """One node for this and other nodes of its class, joined along an axis."""
+        return Dense("it cannot be joined with others in compressed form")
+
     def convert(self, dtype: Any) -> Any:
         """The node of another floating dtype."""
         return Dense("its dtype cannot be changed in compressed form")
@@ -155,6 +159,11 @@ class Node:
         """The convolution of an array with the node as the kernel."""
         grid = self.as_grid()
         return grid if isinstance(grid, Dense) else grid.conv(x, convolution)
+
+    def ragged_dot(self, x: jax.Array, ragged: Ragged) -> Any:
+        """The product of sorted rows with the matrices `[experts, in, out]` of a node, `[rows, out]`."""
+        grid = self.as_grid()
+        return grid if isinstance(grid, Dense) else grid.ragged_dot(x, ragged)
 
     def as_grid(self) -> Any:
         """The node as an integer grid, for integer products; `Dense` when it has no such form."""

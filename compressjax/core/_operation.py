@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 
 class Dense(NamedTuple):
@@ -93,3 +94,33 @@ class Convolution:
         """The convolution with a dense kernel."""
         given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return jax.lax.conv_general_dilated(x, kernel, preferred_element_type=given.pop("dtype"), **given)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Ragged:
+    """A product per expert: rows of x come sorted by expert, and a node `[experts, in, out]` has a matrix for each.
+
+    Attributes:
+        sizes: `[experts]`, the number of rows of each expert; rows after the last one give zeros.
+        precision: As for `jax.lax.ragged_dot`.
+        dtype: Result dtype, or None.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> Ragged(jnp.array([1, 2])).dense(jnp.ones((3, 4)), jnp.ones((2, 4, 5))).shape
+        (3, 5)
+    """
+
+    sizes: jax.Array
+    precision: Any = None
+    dtype: Any = None
+
+    def dense(self, x: jax.Array, w: jax.Array) -> jax.Array:
+        """The product `[rows, out]` of x `[rows, in]` with dense matrices."""
+        return jax.lax.ragged_dot(x, w, self.sizes, self.precision, self.dtype)
+
+    def of_rows(self, values: jax.Array, rows: int) -> jax.Array:
+        """Values `[experts, ...]` repeated for the rows of each expert: `[rows, ...]`."""
+        ends = jnp.cumsum(self.sizes)
+        expert = jnp.searchsorted(ends, jnp.arange(rows, dtype=ends.dtype), side="right")
+        return jnp.take(values, expert, axis=0, mode="clip")

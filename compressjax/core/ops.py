@@ -12,9 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from compressjax.core._node import Node, dense
-from compressjax.core._operation import Convolution, Dense, Product, Window
+from compressjax.core._operation import Convolution, Dense, Product, Ragged, Window
 
 Spec = jax.sharding.PartitionSpec
+How = Product | Convolution | Ragged
 
 
 def rebuild(make: Callable[..., Any], *parts: Any) -> Any:
@@ -70,14 +71,24 @@ def rows(x: Any, indices: jax.Array) -> Any:
     return x.rows(indices) if isinstance(x, Node) else jnp.take(x, indices, axis=0, mode="clip")
 
 
-def multiply(x: jax.Array, w: Any, how: Product | Convolution) -> Any:
+def concatenate(xs: Sequence[Any], axis: int) -> Any:
+    """Operands joined along an axis: one array, or one node where all are nodes of one class."""
+    kinds = {type(x) if isinstance(x, Node) else None for x in xs}
+    if kinds == {None}:
+        return jnp.concatenate([jnp.asarray(x) for x in xs], axis)
+    return xs[0].concatenate(tuple(xs[1:]), axis) if len(kinds) == 1 else Dense("its parts are of different kinds")
+
+
+def multiply(x: jax.Array, w: Any, how: How) -> Any:
     """The product or convolution of activations with an operand; `Dense` where a dense operand is no slower."""
     if not isinstance(w, Node):
         return how.dense(x, jnp.asarray(w))
+    if isinstance(how, Ragged):
+        return w.ragged_dot(x, how)
     return w.dot(x, how) if isinstance(how, Product) else w.conv(x, how)
 
 
-def product(x: jax.Array, w: Any, how: Product | Convolution) -> jax.Array:
+def product(x: jax.Array, w: Any, how: How) -> jax.Array:
     """The product or convolution, on the dense operand where that is no slower."""
     out = multiply(x, w, how)
     return how.dense(x, dense(w)) if isinstance(out, Dense) else out

@@ -97,6 +97,13 @@ class BlockDiagonal(Node):
             return Dense("the slice removes inputs or outputs of blocks")
         return _of(*(ops.cut(x, (*window[:-2], *(None,) * (len(x.shape) - self.batch))) for x in self._fields()))
 
+    def concatenate(self, others: tuple[Any, ...], axis: int) -> Any:
+        """Joins batches of matrices."""
+        fields = list(zip(self._fields(), *(other._fields() for other in others), strict=True))
+        if axis >= self.batch or any(len({x.shape[self.batch :] for x in parts}) > 1 for parts in fields):
+            return Dense("block-diagonal matrices can only be joined along a batch axis, with blocks of one size")
+        return _of(*(ops.concatenate(parts, axis) for parts in fields))
+
     def convert(self, dtype: Any) -> Any:
         """Converts the blocks."""
         return _of(ops.convert(self.blocks, dtype), self.inputs, self.outputs)

@@ -86,6 +86,19 @@ class Codebook(Node):
         tables = ops.cut(self.centroids, [*window[: self.batch], None])
         return ops.rebuild(lambda t: Codebook(t, ops.cut(self.codes, window)), tables)
 
+    def concatenate(self, others: tuple[Any, ...], axis: int) -> Any:
+        """Joins tables of one size along their batch axes; each layer of a stack keeps its table."""
+        parts = [self, *others]
+        tables = [p.centroids for p in parts]
+        lead = max(p.batch for p in parts)
+        if axis == lead == 0 and all(p.shape[:1] == (1,) for p in parts):
+            tables, lead = [ops.reshape(t, (1, *t.shape)) for t in tables], 1
+        refused = [t for t in tables if isinstance(t, Dense)]
+        if refused or axis >= lead or len({t.shape[lead:] for t in tables}) > 1:
+            return Dense("entries of several tables cannot be joined along this axis")
+        codes = ops.concatenate([p.codes for p in parts], axis)
+        return ops.rebuild(lambda t: Codebook(t, codes), ops.concatenate(tables, axis))
+
     def convert(self, dtype: Any) -> Any:
         """Converts the centroids."""
         return ops.rebuild(lambda t: Codebook(t, self.codes), ops.convert(self.centroids, dtype))

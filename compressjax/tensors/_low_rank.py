@@ -9,7 +9,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compressjax.core import Convolution, Dense, Node, Product, Window, dense, entry_bits, meta, node, ops, value
+from compressjax.core import (
+    Convolution,
+    Dense,
+    Node,
+    Product,
+    Ragged,
+    Window,
+    dense,
+    entry_bits,
+    meta,
+    node,
+    ops,
+    value,
+)
 
 
 @node
@@ -160,6 +173,24 @@ class LowRank(Node):
         thin, channel = ops.product(x, kernel, c), c.dimension_numbers.out_spec[1]
         out = ops.product(thin, mix, Product((channel,), (), (axis,), (), c.precision, c.dtype))
         return jnp.moveaxis(out, -1, channel)
+
+    def ragged_dot(self, x: jax.Array, ragged: Ragged) -> Any:
+        """Two ragged products, one per factor, if every expert has its own factors."""
+        if self.batch != 1 or self.inputs != 1:
+            return Dense("the experts do not have factors of their own")
+        return ops.product(ops.product(x, self.left, ragged), self.right, ragged)
+
+    def concatenate(self, others: tuple[Any, ...], axis: int) -> Any:
+        """Joins factors along their batch axis; a first axis of length 1 becomes a batch axis for that."""
+        parts = [self, *others]
+        if axis == 0 and all(p.batch == 0 and p.inputs > 1 and p.shape[0] == 1 for p in parts):
+            batched = [_of(p.left, ops.reshape(p.right, (1, *p.right.shape)), p.inputs - 1) for p in parts]
+            found = ops.rebuild(lambda *ps: list(ps), *batched)
+            return found if isinstance(found, Dense) else found[0].concatenate(tuple(found[1:]), 0)
+        if axis >= self.batch or len({(p.rank, p.inputs, p.ndim) for p in parts}) > 1:
+            return Dense("low-rank factors can only be joined along a batch axis, at one rank")
+        left, right = (ops.concatenate([getattr(p, name) for p in parts], axis) for name in ("left", "right"))
+        return _of(left, right, self.inputs)
 
     def prepare(self) -> Any:
         """Prepares the factors; the node stays, since its products are cheaper than dense ones."""

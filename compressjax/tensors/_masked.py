@@ -12,6 +12,7 @@ from compressjax.core import (
     Dense,
     Node,
     Product,
+    Ragged,
     Window,
     buffer,
     dense,
@@ -112,6 +113,16 @@ class Masked(Node):
     def conv(self, x: jax.Array, convolution: Convolution) -> Any:
         """Runs the convolution of the value, if that is an entry-wise node."""
         return super().conv(x, convolution) if self._inner is None else self._inner.conv(x, convolution)
+
+    def ragged_dot(self, x: jax.Array, ragged: Ragged) -> Any:
+        """Runs the ragged product of the value, if that is an entry-wise node."""
+        return super().ragged_dot(x, ragged) if self._inner is None else self._inner.ragged_dot(x, ragged)
+
+    def concatenate(self, others: tuple[Any, ...], axis: int) -> Any:
+        """Joins values and masks."""
+        parts = [self, *others]
+        inner = ops.concatenate([p.value for p in parts], axis)
+        return self._around(inner, lambda m: ops.concatenate([p.mask for p in parts], axis))
 
     @property
     def _inner(self) -> Any:

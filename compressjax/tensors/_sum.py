@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from compressjax.core import Convolution, Dense, Node, Product, Window, dense, entry_bits, node, ops, value
+from compressjax.core import Convolution, Dense, Node, Product, Ragged, Window, dense, entry_bits, node, ops, value
 
 
 @node
@@ -73,7 +73,7 @@ class Sum(Node):
         found = self._each(lambda term: ops.rows(term, indices))
         return found if isinstance(found, Dense) else found.materialize()
 
-    def _multiply(self, x: jax.Array, how: Product | Convolution) -> Any:
+    def _multiply(self, x: jax.Array, how: ops.How) -> Any:
         """Multiplies each term that has a faster form, and the dense sum of the remaining terms once."""
         parts, rest = [], []
         for term in self.terms:
@@ -91,6 +91,18 @@ class Sum(Node):
     def dot(self, x: jax.Array, product: Product) -> Any:
         """Adds the products of the terms."""
         return self._multiply(x, product)
+
+    def ragged_dot(self, x: jax.Array, ragged: Ragged) -> Any:
+        """Adds the ragged products of the terms."""
+        return self._multiply(x, ragged)
+
+    def concatenate(self, others: tuple[Any, ...], axis: int) -> Any:
+        """Joins the terms one by one."""
+        parts = [self, *others]
+        if len({len(p.terms) for p in parts}) > 1:
+            return Dense("sums of different numbers of terms cannot be joined")
+        joined = (ops.concatenate(terms, axis) for terms in zip(*(p.terms for p in parts), strict=True))
+        return ops.rebuild(lambda *terms: Sum(terms), *joined)
 
     def conv(self, x: jax.Array, convolution: Convolution) -> Any:
         """Adds the convolutions of the terms."""

@@ -96,6 +96,36 @@ def test_conversions_of_every_node(dtype: str) -> None:
         assert not entrywise or helpers.same_bits(got, dense), name
 
 
+@pytest.mark.parametrize("shape", [(1, 6, 4), (6, 4)])
+def test_nodes_of_one_class_are_joined_or_refuse(shape: tuple[int, ...]) -> None:
+    """A first axis of length 1 is that of layers that are stacked: every node that a scan can slice joins them."""
+    pairs = {name: (node, {**samples.zoo(shape, 1), **samples.active(shape, 1)}[name])
+             for name, node in {**samples.zoo(shape), **samples.active(shape)}.items()}  # fmt: skip
+
+    def join(pair: Any, axis: int) -> Any:
+        return core.ops.concatenate(pair, axis)
+
+    for (name, axis), (joined, dense) in moves(join, pairs, list(range(len(shape)))).items():
+        pair = pairs[name]
+        assert_moved(joined, dense, np.concatenate([helpers.brute(n) for n in pair], axis), pair[0], f"{name} {axis}")
+        if axis == 0 and shape[0] == 1 and not name.startswith("sum") and pair[0].stacked() is not None:
+            assert isinstance(joined, core.Node), name
+            assert joined.stacked() is not None, name
+
+
+def test_grids_that_cannot_be_joined_say_why() -> None:
+    draw = samples.rng()
+    four, eight = (samples.grid(draw, (6, 4), bits=bits) for bits in (4, 8))
+    coarse, fine = (samples.grid(draw, (6, 4), (n, 4)) for n in (2, 3))
+    static = [samples.grid(draw, (6, 4), activation="static") for _ in range(2)]
+    for pair, axis, why in [((four, eight), 0, "several kinds"), ((coarse, fine), 1, "several sizes"),
+                            ((coarse, fine), 0, "nearly every entry"), (static, 1, "whole layers")]:  # fmt: skip
+        assert why in core.ops.concatenate(pair, axis).reason
+    wide = core.ops.concatenate((samples.grid(draw, (16, 4), (4, 4)), samples.grid(draw, (8, 4), (2, 4))), 0)
+    assert wide.scale.shape == (6, 4)
+    assert "different kinds" in core.ops.concatenate((four, jnp.ones((6, 4))), 0).reason
+
+
 def test_conversion_to_integers_is_no_node() -> None:
     assert isinstance(convert(samples.codebook(samples.rng(), 4), jnp.int32), Dense)
     assert convert(jnp.ones(2), jnp.bfloat16).dtype == jnp.bfloat16

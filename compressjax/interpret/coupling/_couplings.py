@@ -10,13 +10,14 @@ from compressjax.core import is_node, kernels
 from compressjax.core._tree import path_string
 from compressjax.interpret.coupling._label_entries import ENTRIES
 from compressjax.interpret.coupling._label_flow import FLOW, LOOP_AXIS
+from compressjax.interpret.coupling._label_indexing import INDEXING_LABELS
 from compressjax.interpret.coupling._label_layout import LAYOUT_LABELS
 from compressjax.interpret.coupling._label_products import PRODUCT_LABELS
 from compressjax.interpret.coupling._labels import LabeledTrace, Labels
 from compressjax.interpret.jaxpr._trace import Program, trace
 from compressjax.interpret.jaxpr._walk import effective
 
-_RULES = ENTRIES | LAYOUT_LABELS | PRODUCT_LABELS | FLOW
+_RULES = ENTRIES | LAYOUT_LABELS | PRODUCT_LABELS | INDEXING_LABELS | FLOW
 _LAST = "it is the only unit of its kind, and at least one must be kept"
 _UNUSED = "the function does not use this weight"
 _UNREAD = "never read by the example, but other inputs may read it; give an example that reads the whole axis"

@@ -16,7 +16,7 @@ _LOSE_ZERO = str.split(
     "logistic not population_count rsqrt eq ge gt le lt ne eq_to le_to lt_to igamma igammac nextafter polygamma "
     "shift_left shift_right_arithmetic shift_right_logical"
 )
-_SUMS = ("add", "add_any", "sub", "or", "xor", "atan2")
+_SUMS = ("add", "add_any", "sub", "or", "xor", "atan2", "complex")
 _HAND_ON = ("convert_element_type", "copy", "copy_p", "name", "pvary", "pcast", "stop_gradient", "reduce_precision")
 
 Flag = tuple[bool, float | None]  # whether an operand is zero at removed positions, and its value if known

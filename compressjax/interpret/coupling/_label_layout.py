@@ -123,6 +123,17 @@ def _concatenate(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], plac
     return [Labels(tuple(axes), zero, inputs[0].value if len(same) == 1 else None)]
 
 
+def _stack(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
+    """Couples the operands; the new axis stays, so a reshape that interleaves the operands keeps their units."""
+    del place
+    for x in inputs[1:]:
+        labeled.align(inputs[0], x)
+    parts = [(v, all(x.vanishes(a) for x in inputs)) for a, v in enumerate(inputs[0].axes)]
+    parts.insert(eqn.params["axis"], (labeled.atoms.void("the axis of a stack of arrays", len(inputs)), False))
+    same = {x.value for x in inputs}
+    return _made(parts, inputs[0].value if len(same) == 1 else None)
+
+
 def _pad(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
     del place
     x, fill = inputs
@@ -159,6 +170,7 @@ LAYOUT_LABELS: dict[str, Rule] = {
     "unstack": _unstack,
     "rev": _reverse,
     "concatenate": _concatenate,
+    "stack": _stack,
     "pad": _pad,
     "tile": _tile,
 }

@@ -1,8 +1,9 @@
-"""Label rules of operations that combine positions: products, convolutions, reductions, windows, indexing."""
+"""Label rules of operations that combine positions: products, convolutions, reductions, windows."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from compressjax.interpret.coupling._label_indexing import EXPERTS
 from compressjax.interpret.coupling._labels import LabeledTrace, Labels, Place, Rule, unknown
 
 SUMMED = "summed by {}: a mean divides by the full width in narrow, by the smaller width in a rebuilt model"
@@ -19,17 +20,39 @@ def _whole(labeled: LabeledTrace, x: Labels, axes: Iterable[int], reason: str) -
 
 def _dot(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
     del place
-    (a, b), ((a_sum, b_sum), (a_batch, b_batch)) = inputs, eqn.params["dimension_numbers"]
+    return _multiplied(labeled, eqn, inputs, eqn.params["dimension_numbers"])
+
+
+def _multiplied(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], numbers: Any) -> list[Labels]:
+    """Couples summed and shared axes; the result has the shared axes, then the free ones of both operands."""
+    (a, b), ((a_sum, b_sum), (a_batch, b_batch)) = inputs, numbers
     for i, j in zip((*a_sum, *a_batch), (*b_sum, *b_batch), strict=True):
         labeled.atoms.unify(a.axes[i], b.axes[j])
     for i, j in zip(a_sum, b_sum, strict=True):
         labeled.sum(a.axes[i])
         if not (a.vanishes(i) or b.vanishes(j)):
-            labeled.atoms.freeze(a.axes[i], INEXACT.format("dot_general"))
+            labeled.atoms.freeze(a.axes[i], INEXACT.format(eqn.primitive.name))
     parts = [(a.axes[i], a.vanishes(i) or b.vanishes(j)) for i, j in zip(a_batch, b_batch, strict=True)]
     for x, used in ((a, (*a_sum, *a_batch)), (b, (*b_sum, *b_batch))):
         parts += [(x.axes[i], x.vanishes(i)) for i in range(len(x.axes)) if i not in used]
     return [Labels(tuple(v for v, _ in parts), tuple(z for _, z in parts))]
+
+
+def _ragged(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
+    """A product per expert; only rows may be grouped, and the experts stay, since data chooses among them."""
+    (x, w, sizes), numbers = inputs, eqn.params["ragged_dot_dimension_numbers"]
+    ragged, group = numbers.lhs_ragged_dimensions[0], numbers.rhs_group_dimensions
+    (x_sum, w_sum), (x_batch, w_batch) = numbers.dot_dimension_numbers
+    if ragged in (*x_sum, *x_batch):
+        return unknown(labeled, eqn, inputs, place)
+    _whole(labeled, x, [ragged], EXPERTS)
+    _whole(labeled, w, group, EXPERTS)
+    labeled.freeze([sizes], EXPERTS)
+    # Without the axis of the experts, it is a plain product.
+    rest = [a for a in range(len(w.axes)) if a not in group]
+    plain = Labels(tuple(w.axes[a] for a in rest), tuple(w.vanishes(a) for a in rest), w.value)
+    moved = tuple(tuple(rest.index(a) for a in axes) for axes in (w_sum, w_batch))
+    return _multiplied(labeled, eqn, (x, plain), ((x_sum, moved[0]), (x_batch, moved[1])))
 
 
 def _conv(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
@@ -112,54 +135,6 @@ def _pool(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Plac
     return [Labels(tuple(axes), tuple(zero))]
 
 
-def _gather(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
-    """Axes that are read whole pass through; axes indexed by data are frozen."""
-    del place
-    (x, index), p = inputs, eqn.params
-    numbers, sizes = p["dimension_numbers"], p["slice_sizes"]
-    shared = dict(zip(numbers.operand_batching_dims, numbers.start_indices_batching_dims, strict=True))
-    out = labeled.blank(eqn.outvars[0].aval.shape, "indexed by data")
-    axes, zero = list(out.axes), list(out.zero)
-    labeled.atoms.freeze(index.axes[-1], "coordinates of an index")
-    kept = [a for a in range(len(x.axes)) if a not in numbers.collapsed_slice_dims and a not in shared]
-    for a in range(len(x.axes)):
-        if a not in shared and sizes[a] != len(x.axes[a]):
-            labeled.atoms.freeze(x.axes[a], "indexed by data")
-    for a, i in shared.items():
-        labeled.atoms.unify(x.axes[a], index.axes[i])
-    for a, place_out in zip(kept, numbers.offset_dims, strict=True):
-        if sizes[a] == len(x.axes[a]):
-            axes[place_out], zero[place_out] = x.axes[a], x.vanishes(a)
-    rest = [a for a in range(len(axes)) if a not in numbers.offset_dims]
-    for i, place_out in enumerate(rest):
-        axes[place_out] = index.axes[i]
-    return [Labels(tuple(axes), tuple(zero))]
-
-
-def _dynamic_slice(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
-    del place
-    x, axes, zero = inputs[0], [], []
-    for axis, n in enumerate(eqn.params["slice_sizes"]):
-        whole = n == len(x.axes[axis])
-        if not whole:
-            labeled.atoms.freeze(x.axes[axis], "indexed by data")
-        axes.append(x.axes[axis] if whole else labeled.atoms.void("indexed by data", n))
-        zero.append(whole and x.vanishes(axis))
-    return [Labels(tuple(axes), tuple(zero), x.value)]
-
-
-def _dynamic_update(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
-    del eqn, place
-    x, new = inputs[:2]
-    for a, b in zip(x.axes, new.axes, strict=True):
-        if len(a) == len(b):
-            labeled.atoms.unify(a, b)
-        else:
-            labeled.atoms.freeze(a, "indexed by data")
-            labeled.atoms.freeze(b, "indexed by data")
-    return [Labels(x.axes, tuple(x.vanishes(a) and new.vanishes(a) for a in range(len(x.axes))))]
-
-
 def _top_k(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Place) -> list[Labels]:
     del place
     x, last = inputs[0], len(inputs[0].axes) - 1
@@ -172,6 +147,7 @@ def _top_k(labeled: LabeledTrace, eqn: Any, inputs: Sequence[Labels], place: Pla
 
 PRODUCT_LABELS: dict[str, Rule] = {
     "dot_general": _dot,
+    "ragged_dot_general": _ragged,
     "conv_general_dilated": _conv,
     "reduce_sum": _sum,
     **dict.fromkeys(
@@ -180,8 +156,5 @@ PRODUCT_LABELS: dict[str, Rule] = {
     ),
     **dict.fromkeys(("cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp", "sort"), _along),
     **dict.fromkeys(("reduce_window_sum", "reduce_window_max", "reduce_window_min", "reduce_window"), _pool),
-    "gather": _gather,
-    "dynamic_slice": _dynamic_slice,
-    "dynamic_update_slice": _dynamic_update,
     "top_k": _top_k,
 }

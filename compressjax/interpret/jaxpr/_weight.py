@@ -15,11 +15,18 @@ class Weight:
         node: Node or array with the shape of the variable in the jaxpr.
         path: Value path of the leaf in the caller's tree.
         axes: For `observe`: for every axis, the axes of the leaf from which it is built.
+        also: For `lift`: value paths of other leaves, if several were concatenated.
     """
 
     node: Any
     path: str = dataclasses.field(metadata={"static": True})
     axes: tuple[tuple[int, ...], ...] = dataclasses.field(default=(), metadata={"static": True})
+    also: tuple[str, ...] = dataclasses.field(default=(), metadata={"static": True})
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Value paths of all leaves that the node holds."""
+        return (self.path, *self.also)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ from compressjax.interpret.jaxpr._records import Records
 from compressjax.interpret.jaxpr._trace import run
 from compressjax.interpret.jaxpr._weight import Row, Weight
 from compressjax.interpret.lifting._explicit import materialize, native
+from compressjax.interpret.lifting._joined import join
 from compressjax.interpret.lifting._rules import PRODUCTS, move
 
 
@@ -43,18 +44,21 @@ class _Lift:
         self.on_fallback = on_fallback
 
     def _record(self, weight: Weight, status: str, primitive: str, reason: str) -> None:
-        row = Row(weight.path, describe(weight.node), status, primitive, reason)
-        if row in self.rows:
-            return
-        self.rows[row] = None
-        if status == "fallback" and self.on_fallback != "ignore":
+        found = [Row(path, describe(weight.node), status, primitive, reason) for path in weight.paths]
+        for row in found:
+            if row not in self.rows:
+                self.rows[row] = None
+                self._warn(row, weight)
+
+    def _warn(self, row: Row, weight: Weight) -> None:
+        if row.status == "fallback" and self.on_fallback != "ignore":
             text = (
-                f"lift: {weight.path} ({row.node} {weight.shape}) was made dense for {primitive}: {reason}; "
+                f"lift: {row.path} ({row.node} {weight.shape}) was made dense for {row.primitive}: {row.reason}; "
                 'pass on_fallback="ignore" to accept it'
             )
             if self.on_fallback == "raise":
                 raise ValueError(text)
-            warnings.warn(text, FallbackWarning, stacklevel=2)
+            warnings.warn(text, FallbackWarning, stacklevel=3)
 
     def apply(self, eqn: Any, inputs: Sequence[Any]) -> Sequence[Any]:
         """Applies one equation with a weight."""
@@ -64,6 +68,11 @@ class _Lift:
             return moved
         if isinstance(moved, Dense):
             return self._bind(eqn, inputs, moved.reason)
+        joined = join(eqn, inputs)
+        if isinstance(joined, list):
+            return joined
+        if isinstance(joined, Dense):
+            return self._bind(eqn, inputs, joined.reason)
         if name in PRODUCTS:
             operand, rule = PRODUCTS[name]
             at = operand(inputs)
@@ -101,7 +110,7 @@ class _Lift:
     def stacked(self, weight: Weight) -> Weight | None:
         """The node as stacked layers over axis 0."""
         node = ops.stacked(weight.node)
-        return None if node is None else Weight(node, weight.path)
+        return None if node is None else Weight(node, weight.path, also=weight.also)
 
     def row(self, weight: Weight) -> Weight:
         """One of the stacked layers."""

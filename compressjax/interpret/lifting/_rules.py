@@ -11,6 +11,7 @@ from compressjax.interpret.jaxpr._weight import Weight
 from compressjax.interpret.lifting._conv import apply_conv
 from compressjax.interpret.lifting._dot import apply_dot
 from compressjax.interpret.lifting._gather import apply_gather
+from compressjax.interpret.lifting._ragged import apply_ragged
 
 Rule = Callable[[dict[str, Any], Sequence[Any]], Any]
 
@@ -98,6 +99,7 @@ PRODUCTS: dict[str, tuple[Callable[[Sequence[Any]], int], Callable[..., Any]]] =
     "dot_general": (lambda inputs: 1 if isinstance(inputs[1], Weight) else 0, apply_dot),
     "conv_general_dilated": (lambda inputs: 1, apply_conv),
     "gather": (lambda inputs: 0, apply_gather),
+    "ragged_dot_general": (lambda inputs: 1, apply_ragged),
 }
 
 # Layout changes: the result is a node, or a list of nodes if the operation has several results.
@@ -133,5 +135,6 @@ def move(eqn: Any, inputs: Sequence[Any]) -> list[Any] | Dense | None:
     moved = LAYOUTS[name](eqn.params, inputs)
     if isinstance(moved, Dense):
         return moved
-    path = next(x.path for x in inputs if isinstance(x, Weight))
-    return [Weight(part, path) for part in (moved if isinstance(moved, list) else [moved])]
+    weight = next(x for x in inputs if isinstance(x, Weight))
+    parts = moved if isinstance(moved, list) else [moved]
+    return [Weight(part, weight.path, also=weight.also) for part in parts]

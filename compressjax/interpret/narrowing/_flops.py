@@ -47,6 +47,9 @@ def _equation(eqn: Any, ins: Sequence[tuple[int, ...]], outs: Sequence[tuple[int
     if name == "dot_general":
         (summed, _), _ = eqn.params["dimension_numbers"]
         return 2 * math.prod(outs[0]) * math.prod(ins[0][a] for a in summed)
+    if name == "ragged_dot_general":  # every row meets one expert
+        (summed, _), _ = eqn.params["ragged_dot_dimension_numbers"].dot_dimension_numbers
+        return 2 * math.prod(outs[0]) * math.prod(ins[0][a] for a in summed)
     if name == "conv_general_dilated":
         return _conv(eqn, ins, outs)
     if name.startswith("reduce_window"):

@@ -15,7 +15,7 @@ from compressjax.interpret.jaxpr._shapes import shapes
 from compressjax.interpret.jaxpr._trace import trace
 from compressjax.interpret.jaxpr._walk import PLAIN_CALLS, body_of, needed, walk
 
-_LINEAR = ("dot_general", "conv_general_dilated")
+_LINEAR = ("dot_general", "ragged_dot_general", "conv_general_dilated")
 _KEEP = (*LAYOUT_LABELS, "reduce_sum", "reduce_max", "reduce_min", "gather", "dynamic_slice", "cumsum",
          "reduce_window_sum", "reduce_window_max")  # fmt: skip
 _SUMS = ("add", "add_any", "sub")

@@ -1,5 +1,6 @@
 """Layout changes of a grid: transposes, reshapes and slices of the codes and their block scales."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -111,6 +112,55 @@ def _block_window(length: int, blocks: int, window: Window | None) -> Any:
     if isinstance(window.start, int) and window.step == 1 and window.start % group == 0 and window.size % group == 0:
         return Window(window.start // group, window.size // group)
     return Dense("the slice splits a group that shares a scale")
+
+
+def concatenate(grids: Sequence[Grid], axis: int) -> Grid | Dense:
+    """Joins grids of one kind; every part keeps its scales."""
+    if len({(g.bits, g.activation, g.dtype_name, g.codes.dtype, g.zero_point is None) for g in grids}) > 1:
+        return Dense("grids of several kinds cannot be joined")
+    if len({g.order for g in grids}) > 1:
+        grids = [g.replace(codes=g.dense_codes(), order=()) for g in grids]
+    blocks = _joined_blocks(grids, axis)
+    static = () if grids[0].activation_scale is None else [_by_layer(g, axis) for g in grids]
+    refused = next((part for part in (blocks, *static) if isinstance(part, Dense)), None)
+    if refused or isinstance(blocks, Dense):
+        return refused or Dense("")
+
+    def scales(name: str) -> Any:
+        parts = [getattr(g, name) for g in grids]
+        if parts[0] is None:
+            return None
+        return jnp.concatenate([expand_blocks(jnp.asarray(x), n) for x, n in zip(parts, blocks, strict=True)], axis)
+
+    return grids[0].replace(
+        codes=jnp.concatenate([g.codes for g in grids], grids[0].places()[axis]),
+        scale=scales("scale"), zero_point=scales("zero_point"),
+        activation_scale=jnp.concatenate(static) if static else None,
+    )  # fmt: skip
+
+
+def _joined_blocks(grids: Sequence[Grid], axis: int) -> list[tuple[int, ...]] | Dense:
+    """Number of scales of every part on every axis, so that they tile the joined tensor."""
+    most = [max(g.scale.shape[a] for g in grids) for a in range(grids[0].ndim)]
+    if any(n not in (1, most[a]) for g in grids for a, n in enumerate(g.scale.shape) if a != axis):
+        return Dense("grids with groups of several sizes cannot be joined")
+    lengths = {g.shape[axis] // g.scale.shape[axis] for g in grids}
+    out = [
+        (*most[:axis], g.scale.shape[axis] if len(lengths) == 1 else g.shape[axis], *most[axis + 1 :]) for g in grids
+    ]
+    if sum(map(math.prod, out)) > sum(g.size for g in grids) // 4 and any(
+        g.scale.size != math.prod(n) for g, n in zip(grids, out, strict=True)
+    ):
+        return Dense("joined grids would need a scale for nearly every entry")
+    return out
+
+
+def _by_layer(grid: Grid, axis: int) -> Any:
+    """The activation scales of stacked layers, one for each; `Dense` along any other axis."""
+    scale = jnp.asarray(grid.activation_scale)
+    if axis or scale.shape not in ((), (grid.shape[0],)):
+        return Dense("activation scales are those of whole layers")
+    return jnp.broadcast_to(scale, (grid.shape[0],))
 
 
 def rows(grid: Grid, indices: jax.Array) -> Grid:

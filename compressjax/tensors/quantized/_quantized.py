@@ -7,12 +7,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Convolution, Dense, Product, Window, buffer, meta, node, ops
+from compressjax.core import Convolution, Dense, Product, Ragged, Window, buffer, meta, node, ops
 from compressjax.tensors.quantized import _layout
 from compressjax.tensors.quantized._conv import integer_conv
 from compressjax.tensors.quantized._dot import integer_dot
 from compressjax.tensors.quantized._grid import Grid
 from compressjax.tensors.quantized._prepare import fast_layout, pays
+from compressjax.tensors.quantized._ragged import integer_ragged
 
 FLOATING = Dense("weight-only codes save bytes; the product runs in floating point")
 
@@ -63,6 +64,10 @@ class Quantized(Grid):
         """Slices codes and scales, unless the slice splits a group."""
         return _layout.cut(self, window)
 
+    def concatenate(self, others: tuple[Any, ...], axis: int) -> Any:
+        """Joins codes and scales of grids of one kind."""
+        return _layout.concatenate((self, *others), axis)
+
     def convert(self, dtype: Any) -> Any:
         """Changes the dtype of the dense tensor only."""
         return self.replace(dtype_name=jnp.dtype(dtype).name)
@@ -78,6 +83,10 @@ class Quantized(Grid):
     def conv(self, x: jax.Array, convolution: Convolution) -> Any:
         """Integer convolution with rounded activations, if the node has integer activations."""
         return integer_conv(x, self, convolution) if self.activation else FLOATING
+
+    def ragged_dot(self, x: jax.Array, ragged: Ragged) -> Any:
+        """Integer products of sorted rows with the matrices of their experts."""
+        return integer_ragged(x, self, ragged) if self.activation else FLOATING
 
     def as_grid(self) -> Any:
         """Returns itself, if the node has integer activations."""

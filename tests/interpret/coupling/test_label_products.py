@@ -43,16 +43,10 @@ def test_convolutions_in_every_layout_and_grouping(layout, groups):
         (lambda p, x: jnp.cumsum(x @ p["a"], 0) @ p["b"], 1),
         (lambda p, x: jnp.sort(x @ p["a"], 0) @ p["b"], 1),
         (lambda p, x: jax.lax.top_k((x @ p["a"]).T, 2)[0].T @ p["b"], 1),
-        (lambda p, x: (x @ p["a"])[jnp.array([1, 0])] @ p["b"], 1),
-        (lambda p, x: jax.lax.dynamic_slice_in_dim(x @ p["a"], x.shape[0] - 2, 2) @ p["b"], 1),
-        (lambda p, x: jax.lax.dynamic_update_slice_in_dim(x @ p["a"], x[:1] @ p["a"], 1, 0) @ p["b"], 1),
-        (lambda p, x: (x @ p["a"]).at[:, 1].set(0.0) @ p["b"], 0),
-        (lambda p, x: jnp.take(x @ p["a"], jnp.array([0, 1]), axis=1) @ p["b"][:2], 0),
         (lambda p, x: jnp.argmax(x @ p["a"], -1), 0),
         (lambda p, x: jnp.prod(x @ p["a"], -1), 0),
         (lambda p, x: jnp.cumsum(x @ p["a"], 1) @ p["b"], 0),
         (lambda p, x: jax.lax.top_k(x @ p["a"], 4)[0] @ p["b"], 0),
-        (lambda p, x: jax.lax.dynamic_slice_in_dim(x @ p["a"], 1, 2, 1) @ p["b"][:2], 0),
     ],
 )
 def test_small_functions(fn, count):
@@ -72,14 +66,35 @@ def test_batched_products_of_experts():
     assert cutting.agrees(fn, p, normal(2, 4)) == ["gate:1", "up:2"]  # experts, and their hidden units
 
 
-def test_embedding_tied_to_the_head():
-    p = {"embed": normal(7, 6), "mix": normal(6, 6)}
+def experts(p, x):
+    """Rows sorted by expert, a gated MLP for each, and the rows back in their order."""
+    chosen = jnp.argmax(x @ p["router"], -1)
+    order, sizes = jnp.argsort(chosen), jnp.bincount(chosen, length=3)
+    rows = x[order]
+    h = jax.nn.silu(jax.lax.ragged_dot(rows, p["gate"], sizes)) * jax.lax.ragged_dot(rows, p["up"], sizes)
+    return jnp.zeros_like(x).at[order].add(jax.lax.ragged_dot(h, p["down"], sizes))
 
-    def fn(p, tokens):
-        x = p["embed"][tokens]
-        return (x + jax.nn.relu(x @ p["mix"])) @ p["embed"].T
 
-    assert cutting.agrees(fn, p, jnp.array([0, 3, 6])) == ["embed:1"]
+def test_experts_that_data_chooses_shrink_their_hidden_units():
+    p = {"router": normal(4, 3), "gate": normal(3, 4, 6), "up": normal(3, 4, 6) / 2, "down": normal(3, 6, 4)}
+    assert cutting.agrees(experts, p, normal(5, 4)) == ["gate:2"]
+    frozen = {g.name: g.frozen for g in interpret.couplings(experts)(p, normal(5, 4))}
+    assert frozen["up:0"] == frozen["down:0"] == "experts are chosen by data"
+
+
+def test_ragged_products_in_every_layout():
+    """A ragged axis that is not the first, and experts on the last axis; grouped sums have no rule."""
+    numbers = jax.lax.RaggedDotDimensionNumbers((((0,), (0,)), ((), ())), (1,), (2,))
+    summed = jax.lax.RaggedDotDimensionNumbers((((1,), (0,)), ((), ())), (1,), ())
+    sizes = jnp.array([2, 0, 3])
+
+    def fn(p, x):
+        return jax.lax.ragged_dot_general((x @ p["a"]).T, p["e"], sizes, numbers) @ p["b"]
+
+    p = {"a": normal(4, 6), "e": normal(6, 4, 3), "b": normal(4, 2)}
+    assert cutting.agrees(fn, p, normal(5, 4)) == ["a:1", "b:0"]
+    groups = interpret.couplings(lambda p, x: jax.lax.ragged_dot_general(x, p["a"], sizes, summed))(p, normal(2, 4))
+    assert all(g.frozen for g in groups)
 
 
 def test_pooling_keeps_channels_and_freezes_space():

@@ -55,7 +55,7 @@ def test_layout_rules_give_what_the_operation_gives(name: str) -> None:
 
 def test_every_rule_has_an_example() -> None:
     assert set(LAYOUTS) - set(LAYOUT_EXAMPLES) == {"pvary", "copy_p"}
-    assert set(PRODUCTS) == {"dot_general", "conv_general_dilated", "gather"}
+    assert set(PRODUCTS) == {"dot_general", "conv_general_dilated", "gather", "ragged_dot_general"}
 
 
 def test_moves_of_operations_that_are_no_moves() -> None:
