@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import struct
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,23 +19,27 @@ from compressjax.artifact._tree import flatten
 from compressjax.coding import ArtifactError
 
 
-def export(fn: Callable[..., Any], tree: Any, *example_args: Any, platforms: Sequence[str] | None = None) -> bytes:
+def export(
+    fn: Callable[..., Any], tree: Any, *example_args: Any, platforms: Sequence[str] | None = None, batch: str = "auto"
+) -> bytes:
     """Compiles `fn(tree, *args)` to portable bytes (StableHLO) that take the tree's arrays as inputs.
 
-    The leading axis that the example arguments share is exported as a symbolic batch size, if the function supports it.
-    Otherwise the program only takes the shapes of the example.
+    The leading axis that the example arguments share is exported as a symbolic batch size. If the function does not
+    support it, the program only takes the shapes of the example, and a warning says why.
 
     Args:
         fn: Function of a tree and arrays, for example `lift(model.apply)`.
         tree: Tree of arrays and nodes; only its structure, shapes and dtypes matter.
         *example_args: Arrays (or dicts, lists and tuples of arrays) with the shapes to run on.
         platforms: Platforms of the program, for example `("cpu", "cuda")`; by default the current backend.
+        batch: `"auto"`; `"symbolic"` to require a symbolic batch size, or `"fixed"` to export the example's shapes.
 
     Returns:
         Bytes for `save(..., program=...)`.
 
     Raises:
-        ValueError: If no example argument is given.
+        ValueError: If no example argument is given, `batch` is unknown, or it is `"symbolic"` and the function does not
+            support it.
 
     Example:
         >>> program = export(lambda tree, x: x @ tree["w"], {"w": jnp.ones((3, 2))}, jnp.ones((4, 3)))
@@ -46,26 +50,43 @@ def export(fn: Callable[..., Any], tree: Any, *example_args: Any, platforms: Seq
     """
     if not example_args:
         raise ValueError("export needs at least one example argument; pass arrays of the shapes to run on")
+    if batch not in ("auto", "symbolic", "fixed"):
+        raise ValueError(f"export: batch={batch!r} is unknown; use 'auto', 'symbolic' or 'fixed'")
     order, treedef, shapes = _layout(tree)
 
-    def program(arrays: list[list[Any]], args: tuple[Any, ...]) -> Any:
+    def whole(arrays: list[list[Any]], args: tuple[Any, ...]) -> Any:
         leaves: list[Any] = [None] * len(order)
         for index, structure, parts in zip(order, shapes, arrays, strict=True):
             leaves[index] = jax.tree.unflatten(structure[0], parts)
         return fn(jax.tree.unflatten(treedef, leaves), *args)
 
     arrays = [structure[1] for structure in shapes]
-    exporter = jax_export.export(jax.jit(program), platforms=platforms)
+    exporter = jax_export.export(jax.jit(whole), platforms=platforms)
     fixed = jax.tree.map(lambda x: jax.ShapeDtypeStruct(np.shape(x), jax.dtypes.result_type(x)), example_args)
-    with contextlib.suppress(Exception):  # fall back to fixed shapes if symbolic export fails
-        return bytes(exporter(arrays, _open_batch(fixed)).serialize())
-    return bytes(exporter(arrays, fixed).serialize())
+    reason = ""
+    if batch != "fixed" and (opened := _open_batch(fixed)) is not None:
+        try:
+            return bytes(exporter(arrays, opened).serialize())
+        except Exception as failure:  # the function may raise anything on a size that it does not know
+            reason = f"{type(failure).__name__}: {str(failure).strip().partition(chr(10))[0]}"
+    if batch == "symbolic":
+        raise ValueError(f"export: the function does not run with a symbolic batch size: {reason}")
+    program = bytes(exporter(arrays, fixed).serialize())
+    if reason:
+        warnings.warn(
+            f"export: the program only takes the shapes of the example, since the function does not run with a "
+            f"symbolic batch size ({reason}); pass batch='fixed' to accept it",
+            stacklevel=2,
+        )
+    return program
 
 
 def _open_batch(shapes: Any) -> Any:
-    """Replaces the leading axis of the first shape, and leading axes of the same length, with a symbol."""
+    """Replaces the leading axis of the first shape, and those of the same length, with a symbol; None for scalars."""
     (batch,) = jax_export.symbolic_shape("batch")
-    first = next(x.shape[:1] for x in jax.tree.leaves(shapes) if x.shape)
+    first = next((x.shape[:1] for x in jax.tree.leaves(shapes) if x.shape), None)
+    if first is None:
+        return None
 
     def free(x: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct((batch, *x.shape[1:]), x.dtype) if x.shape[:1] == first else x

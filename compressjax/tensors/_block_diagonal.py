@@ -120,9 +120,10 @@ class BlockDiagonal(Node):
         inner = flat if isinstance(flat, Dense) else ops.rows(flat, where)
 
         def place(rows: jax.Array) -> jax.Array:
-            zeros = jnp.zeros((len(indices), b * o), rows.dtype)
+            count = indices.shape[0]  # may be symbolic, unlike a length
+            zeros = jnp.zeros((count, b * o), rows.dtype)
             columns = jnp.take(_indices(self.outputs), where // i, axis=0, mode="clip")
-            return zeros.at[jnp.arange(len(indices))[:, None], columns].set(rows, unique_indices=True)
+            return zeros.at[jnp.arange(count)[:, None], columns].set(rows, unique_indices=True)
 
         return ops.rebuild(place, inner)
 

@@ -11,8 +11,9 @@ import pytest
 from flax import nnx
 
 import compressjax
-from compressjax import artifact, core, tensors
+from compressjax import artifact, core, interpret, structure, tensors
 from compressjax.artifact import ArtifactError
+from tests.interpret import samples
 
 
 def tree():
@@ -86,11 +87,66 @@ def test_a_function_of_fixed_shape_keeps_the_examples_shape(tmp_path):
         return x.reshape(2, -1) @ jnp.ones((x.size // 2, 1)) * variables["w"][0, 0]
 
     weights = {"w": jnp.ones((3, 2))}
-    program = artifact.export(halves, weights, batch(4))
+    with pytest.warns(
+        UserWarning, match=r"only takes the shapes of the example, since .* symbolic batch size \(.*batch"
+    ):
+        program = artifact.export(halves, weights, batch(4))
+    assert artifact.export(halves, weights, batch(4), batch="fixed")  # without a warning
+    with pytest.raises(ValueError, match="does not run with a symbolic batch size"):
+        artifact.export(halves, weights, batch(4), batch="symbolic")
     artifact.save(tmp_path / "m.cjx", weights, program=program)
     assert artifact.run(tmp_path / "m.cjx", batch(4)).shape == (2, 1)
     with pytest.raises(ArtifactError, match=r"do not fit the program in .*which takes float32\[4,3\]"):
         artifact.run(tmp_path / "m.cjx", batch(5))
+
+
+def _gather(w, x):
+    return w[jnp.argsort(x[:, :5])]
+
+
+OPERATIONS = {
+    "product": ((6, 8), (6,), lambda w, x: x @ w),
+    "from the left": ((8, 6), (6,), lambda w, x: jnp.einsum("oi,bi->ob", w, x)),
+    "rows": ((6, 8), (6,), _gather),
+    "rows of the last axis": ((8, 6), (6,), lambda w, x: jnp.take(w, jnp.argmax(x, 1), axis=1)),
+    "matrices of a batch": ((3, 4, 6), (3,), lambda w, x: w[jnp.argmax(x, 1)]),
+    "batched": ((3, 4, 6), (3, 4), lambda w, x: jnp.einsum("bei,eio->beo", x, w)),
+    "layers": ((3, 4, 4), (4,), lambda w, x: jax.lax.scan(lambda h, w: (jnp.tanh(h @ w), None), x, w)[0]),
+    "convolution": (
+        (3, 3, 32, 4), (5, 5, 32),
+        lambda w, x: jax.lax.conv_general_dilated(x, w, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_node_keeps_a_symbolic_batch(name):
+    """Products, convolutions, look-ups and loops on any node; the program then runs at a size that no one traced."""
+    shape, row, operation = OPERATIONS[name]
+    nodes = samples.zoo(shape) | samples.active(shape)
+    if len(shape) == 2:
+        places = (jnp.arange(n, dtype=jnp.uint8).reshape(2, n // 2) for n in shape)
+        nodes["blocks"] = tensors.BlockDiagonal(jnp.ones((2, shape[0] // 2, shape[1] // 2)), *places)
+    lifted = interpret.lift(lambda ws, x: {k: operation(w, x) for k, w in ws.items()}, on_fallback="ignore")
+    example = samples.floats(samples.rng(), 2, *row)
+    program = jax.export.deserialize(bytearray(artifact.export(lifted, nodes, example, batch="symbolic")))
+    assert str(program.in_avals[-1].shape[0]) == "batch"
+    assert all("batch" in str(aval.shape) for aval in program.out_avals)
+    if name not in ("product", "rows"):
+        return  # one compiled program for the products, one for the look-ups
+    arrays = [jax.tree.leaves(nodes[key]) for key in sorted(nodes)]
+    for size in (1, 3):
+        x = samples.floats(samples.rng(size), size, *row)
+        got, asked = program.call(arrays, (x,)), samples.quick(lifted)(nodes, x)
+        for key in nodes:
+            np.testing.assert_allclose(got[key], asked[key], atol=1e-4, err_msg=f"{key}, {size}")
+
+
+def test_a_narrowed_function_says_that_it_needs_known_sizes():
+    weights = {"a": jnp.ones((3, 4)), "b": jnp.ones((4, 2))}
+    small = structure.shrink(lambda p, x: jnp.tanh(x @ p["a"]) @ p["b"], weights, batch(2), keep=0.5, run="narrow")
+    with pytest.warns(UserWarning, match=r"symbolic batch size \(ValueError: couplings: argument .*fixed batch size"):
+        artifact.export(small.fn, small.params, batch(2))
 
 
 def test_errors_of_the_users_function_are_heard():
@@ -111,6 +167,8 @@ def test_what_does_not_fit_is_refused(path, tmp_path):
         artifact.run(tmp_path / "odd.cjx", batch(2))
     with pytest.raises(ValueError, match="at least one example"):
         artifact.export(model, tree())
+    with pytest.raises(ValueError, match="batch='any' is unknown"):
+        artifact.export(model, tree(), batch(2), batch="any")
 
 
 def test_the_program_is_stored_as_it_was_made(tmp_path):

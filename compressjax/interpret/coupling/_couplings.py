@@ -73,6 +73,12 @@ def label_function(fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str
     packed = [path_string(path[2:]) for path, leaf in flat if is_node(leaf)]
     if packed:
         raise ValueError(f"couplings reads dense arrays, but {packed[0]!r} is a node; pass materialize(params)")
+    for path, leaf in flat:
+        if any(not isinstance(n, int | np.integer) for n in getattr(leaf, "shape", ())):
+            raise ValueError(
+                f"couplings: argument {path_string(path[1:])!r} has the shape {tuple(leaf.shape)}, but labels need "
+                "known sizes; give a fixed batch size"
+            )
     program = trace(fn, [leaf for _, leaf in flat], structure)
     labeled, weights, inputs = LabeledTrace(_RULES), {}, []
     for path, leaf in flat:

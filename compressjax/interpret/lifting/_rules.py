@@ -54,9 +54,9 @@ def pieces(node: Any, axis: int, sizes: Sequence[int]) -> Any:
     parts, start = [], 0
     for size in sizes:
         whole: list[Window | None] = [None] * len(node.shape)
-        whole[axis] = Window(start, int(size))
+        whole[axis] = Window(start, size)
         parts.append(ops.cut(node, whole))
-        start += int(size)
+        start += size
     return ops.rebuild(lambda *kept: list(kept), *parts)
 
 

@@ -47,7 +47,14 @@ def _function(p: Product, grouped: int | None) -> Any:
 
     def integer(x: jax.Array, node: Grid) -> jax.Array:
         codes, x_scale = quantize_activations(x, p.x_sum, node)
-        if math.prod(x.shape[a] for a in p.x_free(x.ndim)) != 1:
+        free = p.x_free(x.ndim)
+        unknown = next((a for a in free if not isinstance(x.shape[a], int)), None)
+        if unknown is not None:  # a symbolic size of an exported program: it may be one
+            pad = [(0, int(a == unknown)) for a in range(x.ndim)]
+            more = _product(jnp.pad(codes, pad), jnp.pad(x_scale, pad), node, p, grouped)
+            axis = len(p.x_batch) + free.index(unknown)
+            return jax.lax.slice_in_dim(more, 0, x.shape[unknown], axis=axis)
+        if math.prod(x.shape[a] for a in free) != 1:
             return _product(codes, x_scale, node, p, grouped)
         # XLA's CPU backend is slow for a single row; a second row of zeros avoids this.
         two = jnp.stack([codes, jnp.zeros_like(codes)])

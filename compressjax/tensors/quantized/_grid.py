@@ -41,7 +41,7 @@ class Grid(Node):
     def shape(self) -> tuple[int, ...]:
         """Shape of the dense tensor."""
         stored = self.codes.shape
-        return tuple(int(stored[place]) for place in self.places())
+        return tuple(stored[place] for place in self.places())
 
     @property
     def dtype(self) -> np.dtype:
