@@ -5,8 +5,8 @@ import contextlib
 import os
 import platform
 import shlex
-import signal
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from typing import Any, NamedTuple
@@ -21,10 +21,10 @@ from absl import logging as absl_logging
 from ml_collections import config_flags
 
 from compressjax import recipe
+from experiments import stopping
+from experiments.complaints import one_line
 
 BAD_INPUT = 2
-INTERRUPTED = 130
-QUOTES = "\"' "
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Config file, with an argument after a colon.", lock_config=True
@@ -39,6 +39,7 @@ _CACHE = flags.DEFINE_string(
     "Folder for checkpoints; several work directories may share one (default: checkpoints in the work directory).",
 )
 _DATA_CACHE = flags.DEFINE_string("data_cache", "", "Folder for data records (default: ~/.cache/compressjax).")
+_HELD: dict[str, recipe.Lock] = {}  # until the process ends
 _DEVICES = flags.DEFINE_integer("devices", 0, "Number of devices to split batches over; all of them when 0.")
 
 
@@ -66,25 +67,20 @@ def launch(main: Callable[[Launch], None]) -> None:
 
 
 def simple(main: Callable[[], None]) -> None:
-    """Parses flags, runs `main`, and ends the process: 0 for success, 2 for bad input, 130 for an interruption."""
+    """Parses flags, runs `main`, and ends the process: 0 for success, 2 for bad input, 130 and 143 for a stop."""
 
     def run(argv: Sequence[str]) -> int:
         try:
             if len(argv) > 1:
                 raise ValueError(f"argument {argv[1]!r} is not a flag; see --help")
             main()
-        except (ValueError, FileNotFoundError, NotADirectoryError, PermissionError) as error:
+        except (ValueError, OSError) as error:
             return _complain(error)
-        except KeyboardInterrupt:
-            # A live progress bar ends without a newline.
-            print(f"\nstopped; every checkpoint is on disk. To resume: {command()}", file=sys.stderr)
-            sys.stdout.flush()
-            sys.stderr.flush()
-            # Skip the interpreter's shutdown, during which XLA's running threads would crash.
-            os._exit(INTERRUPTED)
+        except KeyboardInterrupt as stop:
+            stopping.leave(f"{stop or 'stopped; what was written stays'}. To resume: {command()}")
         return 0
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    stopping.install()
     absl_logging.set_verbosity(absl_logging.ERROR)
     app.run(run, flags_parser=_parse)
 
@@ -93,6 +89,27 @@ def write(folder: str, files: Mapping[str, str | bytes]) -> None:
     """Writes files by name into the run's folder, each one atomically."""
     for name, content in files.items():
         recipe.write_file(os.path.join(folder, name), content)
+
+
+def claim(launch: Launch) -> None:
+    """Takes the work directory for this process, after any other run that works in it, and checks its config.
+
+    Args:
+        launch: Config and folders.
+
+    Raises:
+        ValueError: If the folder has another config.
+    """
+    recipe.claim(launch.workdir, launch.config)
+    lock = _HELD.setdefault(launch.workdir, recipe.Lock(os.path.join(launch.workdir, ".lock")))
+    said = False
+    while not lock.acquire():
+        if not said:
+            print(f"waiting for {lock.owner()}, which works in {launch.workdir}", flush=True)
+            said = True
+        time.sleep(0.25)
+    # Another run may have claimed it at the same moment with another config.
+    recipe.claim(launch.workdir, launch.config)
 
 
 def data_cache() -> str:
@@ -127,6 +144,8 @@ def _launch() -> Launch:
     config = _unshared(config)
     for text in _SET.value:
         override(config, text)
+    for flag, value in _folders().items():
+        recipe.refuse_url(value, flag)
     workdir = os.path.abspath(_WORKDIR.value)
     cache = os.path.abspath(_CACHE.value) if _CACHE.value else os.path.join(workdir, "checkpoints")
     return Launch(config, workdir, cache, _DATA_CACHE.value, make_mesh(_DEVICES.value))
@@ -185,15 +204,16 @@ def _parse(argv: Sequence[str]) -> list[str]:
 
 
 def _complain(error: Exception) -> int:
-    text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
-    if "Traceback" in text:
-        # config_flags quotes the traceback of a failing config file; its last line is the error.
-        text = text.strip().splitlines()[-1].partition(": ")[2]
-    elif isinstance(error, AttributeError | KeyError):
-        plain = text.replace("\\n", "; ").replace("\\", "").replace("'", "")
-        text = f"the config has no such field: {plain.strip(QUOTES)}"
-    print(f"error: {' '.join(text.split())}", file=sys.stderr)
+    folders = {flag: os.path.abspath(value) for flag, value in _folders().items() if value}
+    print(f"error: {one_line(error, folders)}", file=sys.stderr)
     return BAD_INPUT
+
+
+def _folders() -> dict[str, str]:
+    """The folders that flags name, as typed; none before the flags are parsed."""
+    if not flags.FLAGS.is_parsed():
+        return {}
+    return {"--workdir": _WORKDIR.value or "", "--cache": _CACHE.value, "--data_cache": _DATA_CACHE.value}
 
 
 def command() -> str:

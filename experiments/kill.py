@@ -9,15 +9,12 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 
 from absl import flags
 
-from experiments import app
+from experiments import app, jobs
 from experiments.view import make_console
-
-COMPARED = ("model.cjx", "metrics.jsonl", "config.json")
 
 _KILLS = flags.DEFINE_integer("kills", 20, "How often the job is killed.")
 _SEED = flags.DEFINE_integer("kill_seed", 0, "Seed of the moments.")
@@ -58,25 +55,18 @@ def prove(launch: app.Launch) -> None:
     if (status := _job(killed).wait()) != 0:
         raise ValueError(f"after {kills} kills the job ended with status {status}; run it in {killed} to see why")
     _compare(whole, killed)
-    console.print(
-        f"killed {kills} times in {attempts} lives of a job of {length:.0f} s; equal to the byte: {', '.join(COMPARED)}"
-    )
+    equal = ", ".join(jobs.COMPARED)
+    console.print(f"killed {kills} times in {attempts} lives of a job of {length:.0f} s; equal to the byte: {equal}")
 
 
 def _job(workdir: str) -> subprocess.Popen:
-    flags_passed = [
-        flag for flag in sys.argv[1:] if flag.partition("=")[0] not in ("--workdir", "--kills", "--kill_seed")
-    ]
-    return subprocess.Popen(
-        [sys.executable, "-m", "experiments.compress", *flags_passed, f"--workdir={workdir}"], stdout=subprocess.DEVNULL
-    )
+    flags_passed = jobs.passed("workdir", "cache", "kills", "kill_seed")
+    return jobs.start(*flags_passed, f"--workdir={workdir}", stdout=subprocess.DEVNULL)
 
 
 def _compare(one: str, other: str) -> None:
-    for name in COMPARED:
-        with open(os.path.join(one, name), "rb") as a, open(os.path.join(other, name), "rb") as b:
-            if a.read() != b.read():
-                raise ValueError(f"{name} differs between {one} and {other}: resuming is not exact")
+    if differing := jobs.differing(one, other):
+        raise ValueError(f"{', '.join(differing)} differ between {one} and {other}: resuming is not exact")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import numpy as np
 
 from compressjax import artifact, recipe
 from experiments import report
-from experiments.app import Launch, command, describe_machine, write
+from experiments.app import Launch, claim, command, describe_machine, write
 from experiments.problem import Problem, make_problem
 from experiments.stages import build, execute
 from experiments.view import View
@@ -26,7 +26,7 @@ def compress(launch: Launch) -> None:
     problem = make_problem(launch.config, launch.data_cache, launch.mesh)
     stages, view = build(problem, launch.config), View()
     # After all checks, so that a wrong command does not claim the folder.
-    recipe.claim(launch.workdir, launch.config)
+    claim(launch)
     with Writers(launch.workdir) as writers:
         facts, results = execute(stages, launch.cache, problem, view, writers)
     model, last = os.path.join(launch.workdir, "model.cjx"), stages[-1].name
@@ -36,9 +36,9 @@ def compress(launch: Launch) -> None:
     first = stages[0]
     key = recipe.chain_keys(problem.data.fingerprint, [(first.name, first.settings)])[0]
     reloaded, predictions = reload(launch, model, f"{launch.cache}::{first.name}-{key[:16]}/final")
-    found = report.build(
-        facts, results, manifest, reloaded, predictions, problem.data.test_labels, about(problem, launch)
-    )
+    methods = {stage.name: stage.settings["name"] for stage in stages}
+    labels = problem.data.test_labels
+    found = report.build(facts, methods, results, manifest, reloaded, predictions, labels, about(problem, launch))
     write_reports(found, launch.workdir)
     report.show(found, view.console)
     view.console.print(f"wrote model.cjx, report.json, report.md and report.html to {launch.workdir}")

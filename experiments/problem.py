@@ -9,9 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from experiments import datasets, models
+from experiments import datasets, limits, models
 
 EVALUATION_BATCH = 500
+SEEDS = limits.Limit(0, 2**31 - 1, whole=True)
 
 
 class Problem(NamedTuple):
@@ -73,8 +74,9 @@ def make_problem(config: Mapping[str, Any], cache: str, mesh: jax.sharding.Mesh)
         The problem.
 
     Raises:
-        ValueError: when the data or the network do not exist.
+        ValueError: when the data or the network do not exist, or the seed is out of its range.
     """
+    limits.check(config, {"seed": SEEDS}, "--config.")
     model = models.create(config["model"]["name"], config["model"]["settings"])
     data = datasets.load(config["data"]["name"], config["data"]["path"], cache)
     everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())

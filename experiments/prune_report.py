@@ -32,7 +32,7 @@ def report(launch: app.Launch) -> None:
     config, console = launch.config, make_console()
     problem = make_problem(config, launch.data_cache, launch.mesh)
     stages = build(problem, config)
-    recipe.claim(launch.workdir, config)
+    app.claim(launch)
     _, results = execute(stages, launch.cache, problem, View())
     params = jax.tree.map(jnp.asarray, results[stages[-1].name].tree["params"])
     true, estimated = curves(problem, config, params)

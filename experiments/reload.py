@@ -45,7 +45,7 @@ def reload() -> None:
     rows = interpret.explain(apply)(loaded.tree, data.test_images[:2])
     found = {**assess(logits, data.test_labels), "explained": [list(row) for row in rows]}
     if _DENSE.value:
-        root, _, name = _DENSE.value.partition("::")
+        root, _, name = _DENSE.value.rpartition("::")
         held = recipe.Store(root).load(name)
         network = models.create(**held.facts["facts"]["network"])
         dense = (standardized_apply(network, data.mean, data.std), held.tree["params"])

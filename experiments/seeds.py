@@ -7,13 +7,11 @@ table of means and ranges is also written to `seeds.json` and `seeds.md`.
 import json
 import os
 import statistics
-import subprocess
-import sys
 from typing import Any
 
 from absl import flags
 
-from experiments import app
+from experiments import app, jobs
 from experiments.view import make_console
 
 _SEEDS = flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds, separated by commas.")
@@ -44,12 +42,9 @@ def run_seeds(launch: app.Launch) -> None:
     reports = []
     for seed in _SEEDS.value:
         folder = os.path.join(launch.workdir, f"seed-{seed}")
-        done = subprocess.run(
-            [sys.executable, "-m", "experiments.compress", *_passed(), f"--config.seed={seed}", f"--workdir={folder}"],
-            check=False,
-        )
-        if done.returncode:
-            raise ValueError(f"seed {seed} ended with status {done.returncode}; see its message above")
+        own = [f"--config.seed={seed}", f"--workdir={folder}"]
+        if status := jobs.wait(jobs.start(*jobs.passed("seeds", "workdir", "config.seed"), *own)):
+            raise ValueError(f"seed {seed} ended with status {status}; see its message above")
         with open(os.path.join(folder, "report.json"), encoding="utf-8") as file:
             reports.append(json.load(file))
     text = table(reports, _SEEDS.value)
@@ -85,12 +80,6 @@ def table(reports: list[dict[str, Any]], seeds: list[str]) -> str:
         + ", ".join(f"{name} {version}" for name, version in reports[0]["versions"].items())
         + "\n"
     )
-
-
-def _passed() -> list[str]:
-    """The flags of this process that the main job also accepts."""
-    own = ("--seeds", "--workdir", "--config.seed")
-    return [flag for flag in sys.argv[1:] if flag.partition("=")[0] not in own]
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 
-from compressjax import measure, recipe, structure
+from compressjax import measure, structure
 from experiments import app, models
 from experiments.plots import as_csv, plot_groups
 from experiments.problem import as_variables, make_problem
@@ -57,7 +57,7 @@ def report(launch: app.Launch) -> None:
     cutting = [stage.name for stage in stages if stage.settings["name"] == "shrink"]
     if not cutting:
         raise ValueError("config.stages has no `shrink`; run experiments.compress on such a config")
-    recipe.claim(launch.workdir, config)
+    app.claim(launch)
     facts, results = execute(stages, launch.cache, problem, view)
     shrunk = facts[cutting[0]]
     first, last, cut = stages[0].name, stages[-1].name, shrunk["cut"]

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from compressjax.recipe import Advanced, Began, Event, Finished
+from compressjax.recipe import Advanced, Began, Event, Finished, Refused, Waiting
 
 PIPE_WIDTH = 150
 
@@ -33,8 +33,9 @@ ROWS = (
 
 def make_console() -> Console:
     """Standard output; wide enough for the tables if it is a file or a pipe."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
+    # Without markup: a path or a pattern with brackets is text.
+    console = Console(highlight=False, markup=False)
+    return console if console.is_terminal else Console(highlight=False, markup=False, width=PIPE_WIDTH)
 
 
 class View:
@@ -49,11 +50,16 @@ class View:
         self._progress: Progress | None = None
         self._before: dict[str, Any] = {}
         self._task: Any = None
+        self._said = ""
 
     def show(self, event: Event) -> None:
         """Shows one event."""
         if isinstance(event, Began):
             self._open(event)
+        elif isinstance(event, Waiting):
+            self._wait(event)
+        elif isinstance(event, Refused):
+            self.console.print(f"refused: {event.reason}; {event.stage.name} is computed from what comes before it")
         elif isinstance(event, Advanced):
             text = "  ".join(f"{name} {value:.4f}" for name, value in event.metrics.items())
             self._progress.update(self._task, completed=event.step, text=text)
@@ -71,15 +77,21 @@ class View:
             self._progress.stop()
             self._progress = None
 
+    def _wait(self, event: Waiting) -> None:
+        said = f"waiting for {event.owner}, which runs {event.stage.name}"
+        if said != self._said:
+            self.console.print(said)
+            self._said = said
+
     def _open(self, event: Began) -> None:
         columns = (
-            TextColumn("{task.description:>10}"),
+            TextColumn("{task.description:>10}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[text]}"),
+            TextColumn("{task.fields[text]}", markup=False),
         )
         self._progress = Progress(*columns, console=self.console)
         self._progress.start()

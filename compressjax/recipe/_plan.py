@@ -10,6 +10,7 @@ from compressjax import core
 from compressjax.core import Compression, Selector
 from compressjax.core._node import has_nodes
 from compressjax.recipe._names import Makers, check_settings, find, make, nearest, public, split
+from compressjax.recipe._stage import check_name
 from compressjax.recipe._work import Part, Work, begin, trial
 
 # Settings of a stage that are not passed to its method.
@@ -75,7 +76,8 @@ def plan(
         stages: The list.
         params: The network's parameters, concrete or abstract.
         train: Settings of training runs, with their defaults.
-        steps: Maps settings of a training run to its number of steps, for `end=0.6`.
+        steps: Maps settings of a training run to its number of steps, at least 1, for `end=0.6`; raises `ValueError`
+            for settings that are wrong.
         drivers: More drivers by name; their keyword-only arguments are the settings. The leaves are unknown after any
             driver except `shrink`, which needs a tree without nodes.
         given: Makers of arguments that JSON cannot hold, see `make`.
@@ -146,9 +148,11 @@ class _Planner(NamedTuple):
         name, settings = _split(spec, where)
         label = label_of(spec)
         settings.pop("label", None)
+        check_name(label, where)
         where = f"{where} ({label})"
         if name in _TRAINERS:
             full = self._training(settings, f"{where}: {name}")
+            self._count(full, where)
             return Planned(label, name, {"train": full}, (), full)
         if name in self.drivers:
             parameters = inspect.signature(self.drivers[name]).parameters
@@ -166,7 +170,7 @@ class _Planner(NamedTuple):
         full = dict(settings)
         if "train" in settings:
             full["train"] = self._training(settings["train"], f"{where}.train")
-        steps = self.steps(full["train"]) if "train" in full else None
+        steps = self._count(full["train"], where) if "train" in full else None
         own = {key: settings.pop(key) for key in _OWN if key in settings}
         parts = self._parts(name, settings, own, steps, label, where)
         needs = sorted({need for part in parts for need in part.compression.needs})
@@ -181,6 +185,16 @@ class _Planner(NamedTuple):
             if isinstance(self.train[key], (int, float)) and not isinstance(value, (int, float)):
                 raise ValueError(f"{where}.{key}={value!r} must be a number, as {self.train[key]!r}")
         return {**self.train, **settings}
+
+    def _count(self, settings: Mapping[str, Any], where: str) -> int:
+        """Steps of a training run, at least one."""
+        try:
+            steps = self.steps(settings)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from error
+        if steps < 1:
+            raise ValueError(f"{where} would train for {steps} steps with {dict(settings)}; raise what counts them")
+        return steps
 
     def _parts(
         self, name: str, settings: dict[str, Any], own: Mapping[str, Any], steps: int | None, label: str, where: str

@@ -1,13 +1,19 @@
-"""The engine: runs stages in order, from the last valid checkpoint."""
+"""The engine: runs stages in order, from the last checkpoint that is whole."""
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
+from compressjax.recipe._digests import DamagedError
 from compressjax.recipe._identity import chain_keys
-from compressjax.recipe._stage import Metrics, Stage
+from compressjax.recipe._lock import Lock
+from compressjax.recipe._stage import Metrics, Stage, check_stage
 from compressjax.recipe._store import Store, Stored
+
+_POLL_SECONDS = 0.25
 
 
 class Began(NamedTuple):
@@ -36,25 +42,54 @@ class Finished(NamedTuple):
     cached: bool
 
 
-Event = Began | Advanced | Finished
+class Waiting(NamedTuple):
+    """Another run, `owner`, computes the stage; this event comes again until that run is done with it."""
+
+    stage: Stage
+    owner: str
 
 
-def run(stages: Sequence[Stage], store: Store, data: str) -> Iterator[Event]:
+class Refused(NamedTuple):
+    """A checkpoint is damaged, and `reason` names the file; it is removed, and what it held is computed again."""
+
+    stage: Stage
+    name: str
+    reason: str
+
+
+class Stopped(NamedTuple):
+    """The caller asked for a stop; all `step` steps of the stage are on disk. The last event."""
+
+    stage: Stage
+    step: int
+
+
+Event = Began | Advanced | Finished | Waiting | Refused | Stopped
+
+
+def run(
+    stages: Sequence[Stage], store: Store, data: str, *, stop: Callable[[], bool] = lambda: False
+) -> Generator[Event, None, None]:
     """Runs a recipe as a generator of events; the caller decides what to show and when to stop.
 
     Skips finished stages whose key is in the store. An interrupted stage resumes after its last checkpoint. Chunks have
-    fixed boundaries, so its result has the same bits as that of an uninterrupted run.
+    fixed boundaries, so its result has the same bits as that of an uninterrupted run. A damaged checkpoint is refused
+    and computed again from the ones before it. Of several runs that share a store, one computes a stage while the
+    others wait; where the file system has no locks, all compute it, with equal results.
 
     Args:
         stages: Stages in order, with unique names.
-        store: Store of checkpoints; recipes may share it.
+        store: Store of checkpoints; recipes may share it, also at the same time.
         data: Fingerprint of the data.
+        stop: Asked before every stage and after every chunk; if true, the state is saved and the run ends.
 
     Yields:
-        For each stage `Began`, then `Advanced` per chunk, then `Finished`; only `Finished` for a cached stage.
+        For each stage `Began`, then `Advanced` per chunk, then `Finished`; only `Finished` for a cached stage. Before
+        them `Waiting` and `Refused`, where there is reason. After a stop, `Stopped`, and nothing more.
 
     Raises:
-        ValueError: If two stages share a name.
+        ValueError: If two stages share a name, a name cannot be a folder's, or a stage that advances has no steps.
+        OSError: If the store cannot be written; before the first stage that would have to be.
 
     Example:
         >>> import tempfile
@@ -64,58 +99,126 @@ def run(stages: Sequence[Stage], store: Store, data: str) -> Iterator[Event]:
         ['Began', 'Finished']
     """
     names = [stage.name for stage in stages]
+    for i, stage in enumerate(stages):
+        check_stage(stage, f"stages[{i}]")
     if len(set(names)) < len(names):
         raise ValueError(f"stage names must differ, got {names}; rename one of them")
+    keys = chain_keys(data, [(stage.name, stage.settings) for stage in stages])
+    folders = [f"{name}-{key[:16]}" for name, key in zip(names, keys)]
+    if not all(store.has(f"{folder}/final") for folder in folders):
+        store.probe(max(folders, key=len))
     results: dict[str, Stored] = {}
-    for stage, key in zip(stages, chain_keys(data, [(s.name, s.settings) for s in stages]), strict=True):
-        folder = f"{stage.name}-{key[:16]}"
-        store.sweep(folder)
-        if store.has(f"{folder}/final"):
-            held = store.load(f"{folder}/final")
-            results[stage.name] = Stored(held.tree, held.facts["facts"])
-            yield Finished(stage, results[stage.name], held.facts["history"], cached=True)
-        else:
-            yield from _run_stage(stage, store, folder, results)
+    for stage, folder in zip(stages, folders):
+        lock = Lock(store.place(folder) / ".lock")
+        try:
+            while not lock.acquire():
+                yield Waiting(stage, lock.owner())
+                if stop():
+                    yield Stopped(stage, 0)
+                    return
+                time.sleep(_POLL_SECONDS)
+            done = yield from _run_stage(stage, store, folder, results, stop)
+        finally:
+            lock.release()
+        if not done:
+            return
 
 
-def _run_stage(stage: Stage, store: Store, folder: str, results: dict[str, Stored]) -> Iterator[Event]:
-    context, state = stage.start(results)
-    step, history, last = 0, [], None
-    saved = store.names(folder)
-    if saved:
-        last = saved[-1]
-        held = store.load(last)
-        state = _restore(state, held.tree)
-        step, history = held.facts["step"], held.facts["history"]
+def _run_stage(
+    stage: Stage, store: Store, folder: str, results: dict[str, Stored], stop: Callable[[], bool]
+) -> Generator[Event, None, bool]:
+    """Reads a stage's result or computes it; False if the run has to stop."""
+    store.sweep(folder)
+    held = yield from _recall(stage, store, f"{folder}/final")
+    if held is not None:
+        results[stage.name] = Stored(held.tree, held.facts["facts"])
+        yield Finished(stage, results[stage.name], held.facts["history"], cached=True)
+        return True
+    if stop():
+        yield Stopped(stage, 0)
+        return False
+    context, fresh = stage.start(results)
+    state, step, history = yield from _resume(stage, store, folder, fresh)
+    saved = step
     yield Began(stage, step, list(history))
+    if step < stage.steps and stop():
+        yield Stopped(stage, step)
+        return False
     for first, count in stage.chunks(step):
         state, metrics = stage.advance(context, state, first, count)  # type: ignore[misc]  # set if there are steps
         step = first + count
         history.append({"step": step, **metrics})
-        due = stage.saves_after(step)
-        if due:
-            name = f"{folder}/step-{step:09d}"
-            store.save(name, jax.tree.leaves(state), {"step": step, "history": history})
-            if last is not None:
-                store.remove(last)
-            last = name
-        yield Advanced(stage, step, metrics, due)
+        stopping = stop()
+        if stopping or stage.saves_after(step):
+            store.save(_name(folder, step), jax.tree.leaves(state), {"step": step, "history": history})
+            if saved:
+                store.remove(_name(folder, saved))
+            saved = step
+        yield Advanced(stage, step, metrics, saved == step)
+        if stopping:
+            yield Stopped(stage, step)
+            return False
     result = stage.finish(context, state)
-    store.save(f"{folder}/final", result.tree, {"facts": result.facts, "history": history})
+    stored = Stored(result.tree, {"facts": result.facts, "history": history})
+    # Later stages get the result from disk, as in a resumed run.
+    held = yield from _keep(stage, store, f"{folder}/final", stored)
     for name in store.names(folder):
         if not name.endswith("/final"):
             store.remove(name)
-    # Later stages get the result from disk, as in a resumed run.
-    held = store.load(f"{folder}/final")
     results[stage.name] = Stored(held.tree, held.facts["facts"])
     yield Finished(stage, results[stage.name], history, cached=False)
+    return True
+
+
+def _name(folder: str, step: int) -> str:
+    return f"{folder}/step-{step:09d}"
+
+
+def _recall(stage: Stage, store: Store, name: str) -> Generator[Event, None, Stored | None]:
+    """A checkpoint, if it stands and is whole; a damaged one is said and removed."""
+    if not store.has(name):
+        return None
+    try:
+        return store.load(name)
+    except DamagedError as error:
+        # Without locks, another run may have removed it meanwhile.
+        if store.has(name):
+            yield Refused(stage, name, str(error))
+            store.remove(name)
+    return None
+
+
+def _keep(stage: Stage, store: Store, name: str, stored: Stored) -> Generator[Event, None, Stored]:
+    """Saves and reads back; without locks, another run may remove what it saw damaged, so a second time if need be."""
+    for _ in range(2):
+        store.save(name, stored.tree, stored.facts)
+        held = yield from _recall(stage, store, name)
+        if held is not None:
+            return held
+    raise ValueError(f"{store.place(name)} does not read as it was written; name a folder on another disk")
+
+
+def _resume(
+    stage: Stage, store: Store, folder: str, fresh: Any
+) -> Generator[Event, None, tuple[Any, int, list[Metrics]]]:
+    """State, step and history of the last checkpoint inside a stage; the fresh state if none is whole."""
+    for name in reversed(store.names(folder)):
+        held = yield from _recall(stage, store, name)
+        if held is None or "step" not in held.facts:
+            continue
+        state = _restore(fresh, held.tree)
+        if state is not None:
+            return state, held.facts["step"], held.facts["history"]
+        yield Refused(stage, name, f"{store.place(name)} was written by other code: its arrays are not the stage's")
+        store.remove(name)
+    return fresh, 0, []
 
 
 def _restore(like: Any, leaves: list[Any]) -> Any:
-    """Puts stored leaves into the structure and placement of a fresh state."""
+    """Puts stored leaves into the structure and placement of a fresh state; None if they do not fit."""
     fresh, structure = jax.tree.flatten(like)
-    if len(fresh) != len(leaves):
-        raise ValueError(f"the code has changed since the checkpoint with {len(leaves)} arrays was written; delete it")
+    if [np.shape(leaf) for leaf in fresh] != [np.shape(leaf) for leaf in leaves]:
+        return None
     placed = [
         jax.device_put(leaf, new.sharding) if isinstance(new, jax.Array) else leaf
         for leaf, new in zip(leaves, fresh, strict=True)

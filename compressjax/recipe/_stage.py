@@ -1,5 +1,6 @@
 """A stage: a named, pure step of a recipe, identified by its settings."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -7,6 +8,19 @@ from compressjax.recipe._store import Stored
 
 Metrics = dict[str, float]
 Previous = Mapping[str, Stored]
+
+# Names are parts of paths, of which a system may allow 143 bytes, and a key of 17 follows.
+_NAME = re.compile(r"\w[\w.+=,-]*")
+_LONGEST = 100
+
+
+def check_name(name: str, where: str) -> None:
+    """Raises `ValueError` if a stage's name cannot be a folder's."""
+    if not _NAME.fullmatch(name) or len(name.encode()) > _LONGEST:
+        raise ValueError(
+            f"{where}: the label {name!r} names a folder; use letters, digits, '_', '-', and '.', "
+            f"of at most {_LONGEST} bytes"
+        )
 
 
 class Stage(NamedTuple):
@@ -17,14 +31,14 @@ class Stage(NamedTuple):
     teacher).
 
     Attributes:
-        name: Unique within the recipe.
+        name: Unique within the recipe: letters, digits, `_`, `-` and `.`, as it names a folder.
         settings: JSON values.
         start: `previous -> (context, state)`, deterministic; `previous` maps names of earlier stages to their results.
         finish: `(context, state) -> result`, deterministic.
         advance: `(context, state, first, count) -> (state, metrics)`, steps `first .. first + count - 1`; `None` for a
             stage without steps.
         steps: Number of steps, at least 0.
-        chunk: Steps per call of `advance`.
+        chunk: Steps per call of `advance`, at least 1.
         save_every: Steps between checkpoints inside the stage; rounded up to whole chunks.
 
     Example:
@@ -51,3 +65,12 @@ class Stage(NamedTuple):
         """Whether a checkpoint is due once `step` steps are done."""
         every = -(-self.save_every // self.chunk) * self.chunk
         return step < self.steps and step % every == 0
+
+
+def check_stage(stage: Stage, where: str) -> None:
+    """Raises `ValueError` if a stage's name cannot be a folder's, or its steps do not come in chunks."""
+    check_name(stage.name, where)
+    if stage.advance is not None:
+        for name in ("steps", "chunk", "save_every"):
+            if getattr(stage, name) < 1:
+                raise ValueError(f"{where} ({stage.name}): {name}={getattr(stage, name)} must be at least 1")

@@ -1,5 +1,6 @@
 """Checkpoints on disk, written to a draft and then renamed, so that readers never find a partial one."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -12,6 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import orbax.checkpoint as ocp
 
+from compressjax.recipe._digests import check, seal
+from compressjax.recipe._files import draft_of, refuse_url, sync_folder, write_file
 from compressjax.recipe._structure import pack, unpack
 
 _META = "meta.json"
@@ -27,7 +30,7 @@ class Stored(NamedTuple):
 
 
 class Store(NamedTuple):
-    """A folder of checkpoints, one sub-folder per name.
+    """A folder of checkpoints, one sub-folder per name, each with the SHA-256 of its files.
 
     Example:
         >>> import tempfile
@@ -39,9 +42,17 @@ class Store(NamedTuple):
 
     root: str
 
+    def place(self, name: str) -> Path:
+        """Folder of a checkpoint; raises `ValueError` for a name that leads out of the store."""
+        refuse_url(self.root, "the store")
+        parts = name.split("/")
+        if any(part in ("", ".", "..") or "\0" in part or "\\" in part for part in parts):
+            raise ValueError(f"the checkpoint's name {name!r} leads out of {self.root}; use a name without '..'")
+        return Path(self.root, *parts)
+
     def has(self, name: str) -> bool:
-        """Whether a complete checkpoint of that name exists."""
-        return (Path(self.root) / name / _META).exists()
+        """Whether a complete checkpoint of that name exists; whether it is whole is for `load` to say."""
+        return (self.place(name) / _META).exists()
 
     def save(self, name: str, tree: Any, facts: Mapping[str, Any]) -> None:
         """Writes a checkpoint; keeps an existing one of that name.
@@ -50,35 +61,45 @@ class Store(NamedTuple):
             name: Relative path, such as `key/final`.
             tree: See `compressjax.recipe.pack`.
             facts: JSON values.
+
+        Raises:
+            OSError: If it cannot be written; `filename` is its folder.
         """
-        place = Path(self.root) / name
+        place = self.place(name)
         if self.has(name):
             return
-        place.parent.mkdir(parents=True, exist_ok=True)
-        draft = place.parent / f".{place.name}.{uuid.uuid4().hex}"
+        draft = draft_of(place)
         structure, arrays = pack(tree)
+        meta = {"count": len(arrays), "structure": structure, "facts": dict(facts)}
         try:
+            place.parent.mkdir(parents=True, exist_ok=True)
             # Orbax refuses empty arrays; the structure restores them.
-            filled = {str(i): a for i, a in enumerate(arrays) if a.size}
-            if filled:
-                ocp.PyTreeCheckpointer(use_ocdbt=False).save(os.path.abspath(draft / _ARRAYS), filled)
-            draft.mkdir(exist_ok=True)
-            meta = {"count": len(arrays), "structure": structure, "facts": dict(facts)}
-            write_file(draft / _META, json.dumps(meta))
-            _sync_folder(draft)
+            _write(draft, {str(i): a for i, a in enumerate(arrays) if a.size}, json.dumps(meta))
             os.replace(draft, place)
-            _sync_folder(place.parent)
-        except OSError:
+        except OSError as error:
             if not self.has(name):
-                raise
+                raise OSError(error.errno, error.strerror or str(error), str(place)) from error
         finally:
             shutil.rmtree(draft, ignore_errors=True)
+        sync_folder(place.parent)
 
     def load(self, name: str) -> Stored:
-        """Reads a checkpoint; raises `ValueError` if there is none of that name."""
-        place = Path(self.root) / name
+        """Reads a checkpoint after a check of all its bytes.
+
+        Args:
+            name: As for `save`.
+
+        Returns:
+            Its tree and facts.
+
+        Raises:
+            DamagedError: If a file is altered, missing or added; the message names it.
+            ValueError: If there is no checkpoint of that name, or its tree has a node of an unknown type.
+        """
+        place = self.place(name)
         if not self.has(name):
             raise ValueError(f"no checkpoint {name!r} under {self.root}; run the stage that writes it first")
+        check(place)
         meta = json.loads((place / _META).read_text())
         arrays: list[np.ndarray] = [np.zeros(0)] * meta["count"]
         if (place / _ARRAYS).exists():
@@ -89,56 +110,52 @@ class Store(NamedTuple):
 
     def names(self, folder: str) -> list[str]:
         """The complete checkpoints directly under `folder`, sorted."""
-        inside = Path(self.root) / folder
+        inside = self.place(folder)
         found = (p.name for p in inside.iterdir()) if inside.is_dir() else ()
         return sorted(f"{folder}/{name}" for name in found if not name.startswith(".") and self.has(f"{folder}/{name}"))
 
     def remove(self, name: str) -> None:
-        """Deletes a checkpoint, its metadata first, so that an interrupted deletion leaves no partial checkpoint."""
-        place = Path(self.root) / name
-        (place / _META).unlink(missing_ok=True)
-        shutil.rmtree(place, ignore_errors=True)
+        """Deletes a checkpoint; it is renamed first, so that an interrupted deletion leaves no partial checkpoint."""
+        place = self.place(name)
+        draft = draft_of(place)
+        try:
+            os.replace(place, draft)
+        except FileNotFoundError:
+            return
+        shutil.rmtree(draft, ignore_errors=True)
 
     def sweep(self, folder: str) -> None:
         """Deletes what killed runs left under `folder`: old drafts and partly deleted checkpoints."""
-        inside = Path(self.root) / folder
+        inside = self.place(folder)
         for place in inside.iterdir() if inside.is_dir() else ():
-            # A young draft may belong to another process that shares the store.
-            young = place.name.startswith(".") and time.time() - place.stat().st_mtime < _STALE_SECONDS
-            if place.is_dir() and not young and (place.name.startswith(".") or not (place / _META).exists()):
-                shutil.rmtree(place, ignore_errors=True)
+            hidden = place.name.startswith(".")
+            # A young draft may belong to another process that shares the store, and which may just have renamed it.
+            with contextlib.suppress(FileNotFoundError):
+                young = hidden and time.time() - place.stat().st_mtime < _STALE_SECONDS
+                if place.is_dir() and not young and (hidden or not (place / _META).exists()):
+                    shutil.rmtree(place, ignore_errors=True)
+
+    def probe(self, folder: str) -> None:
+        """Writes, reads and deletes a small checkpoint under `folder`, to fail before hours of training and not after.
+
+        Args:
+            folder: Name of a folder of checkpoints, best the longest one that a run uses.
+
+        Raises:
+            OSError: If it cannot be written; `filename` is its folder.
+        """
+        name = f"{folder}/.draft-{uuid.uuid4().hex[:16]}"
+        try:
+            self.save(name, {"probe": np.arange(3)}, {})
+            self.load(name)
+        finally:
+            shutil.rmtree(self.place(name), ignore_errors=True)
 
 
-def write_file(place: str | os.PathLike[str], content: str | bytes) -> None:
-    """Writes a file atomically: readers see the old content or the new one.
-
-    Args:
-        place: File to write.
-        content: The new content; text is written as UTF-8.
-
-    Example:
-        >>> import tempfile
-        >>> write_file(tempfile.mkdtemp() + "/a.txt", "hello")
-    """
-    place = Path(place)
-    draft = place.with_name(f".{place.name}.{uuid.uuid4().hex}")
-    try:
-        with open(draft, "wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, place)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes renames inside `folder` survive a power failure, if the system supports it."""
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _write(draft: Path, arrays: Mapping[str, np.ndarray], meta: str) -> None:
+    if arrays:
+        ocp.PyTreeCheckpointer(use_ocdbt=False).save(os.path.abspath(draft / _ARRAYS), arrays)
+    draft.mkdir(exist_ok=True)
+    write_file(draft / _META, meta)
+    seal(draft)
+    sync_folder(draft)

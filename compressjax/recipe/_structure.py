@@ -55,7 +55,7 @@ def unpack(structure: Mapping[str, Any], arrays: Sequence[np.ndarray]) -> Any:
         if array.size != int(np.prod(structure["shape"], dtype=np.int64)):
             raise ValueError(
                 f"stored array {structure['index']} has shape {array.shape}, its structure has "
-                f"{structure['shape']}; the checkpoint is damaged, delete it"
+                f"{structure['shape']}; the checkpoint is damaged, run its stage again"
             )
         return array.reshape(structure["shape"])
     if kind == "plain":

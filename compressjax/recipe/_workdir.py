@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from compressjax.recipe._files import refuse_url, write_file
 from compressjax.recipe._identity import canonical
-from compressjax.recipe._store import write_file
 
 _LONGEST = 60
 
@@ -45,22 +45,31 @@ def claim(workdir: str, settings: dict[str, Any]) -> None:
         settings: JSON values.
 
     Raises:
-        ValueError: If the folder has other settings; the message names the fields.
+        ValueError: If the folder has other settings, the message names the fields; or it is no folder.
 
     Example:
         >>> import tempfile
         >>> claim(tempfile.mkdtemp(), {"seed": 0})
     """
+    refuse_url(workdir, "--workdir")
     place = Path(workdir) / "config.json"
     if place.parent.exists() and not place.parent.is_dir():
         raise ValueError(f"--workdir={workdir} is a file; name a folder")
+    if place.parent.is_symlink() and not place.parent.exists():
+        raise ValueError(
+            f"--workdir={workdir} is a link to {place.parent.readlink()}, which does not exist; "
+            "make that folder or name another"
+        )
     place.parent.mkdir(parents=True, exist_ok=True)
     wanted = json.loads(canonical(settings))
     if place.exists():
         try:
             held = json.loads(place.read_text())
         except ValueError as error:
-            raise ValueError(f"{place} is not JSON ({error}); delete it or choose another --workdir") from error
+            raise ValueError(
+                f"{place} is damaged: it is not JSON ({error}); choose another --workdir, and read the checkpoints "
+                f"of this one with --cache={Path(workdir) / 'checkpoints'}"
+            ) from error
         found = differences(held, wanted)
         if found:
             fields = "; ".join(f"{name} is {_short(old)} there and {_short(new)} now" for name, old, new in found[:4])

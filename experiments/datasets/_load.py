@@ -4,7 +4,9 @@ import contextlib
 import hashlib
 import io
 import os
-from collections.abc import Iterable
+import tempfile
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -68,23 +70,23 @@ def load(name: str, path: str = "", cache: str = "") -> Dataset:
     """
     if name not in NAMES:
         raise ValueError(f"--config.data.name={name!r} is not a data set here; choose one of {', '.join(NAMES)}")
-    root = Path(
-        cache or os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "compressjax")
-    )
+    root = Path(cache or default_cache())
     tfds.disable_progress_bar()
     if name == "digits":
-        builder = Digits(data_dir=str(root), file_format="array_record")
+        source = f"digits-{Digits.VERSION}"
+
+        def builder(folder: str) -> tfds.core.DatasetBuilder:
+            return Digits(data_dir=folder, file_format="array_record")
     else:
         files = find_files(path, REMEDIES[name])
-        source = _hash_files(place for pair in files.values() for place in pair)
-        builder = IdxImages(
-            folder=path,
-            remedy=REMEDIES[name],
-            config=name,
-            data_dir=str(root / source[:16]),
-            file_format="array_record",
-        )
-    arrays = _arrays(builder)
+        source = f"{name}-{_hash_files(place for pair in files.values() for place in pair)[:16]}"
+
+        def builder(folder: str) -> tfds.core.DatasetBuilder:
+            return IdxImages(
+                folder=path, remedy=REMEDIES[name], config=name, data_dir=folder, file_format="array_record"
+            )
+
+    arrays = _arrays(builder, root, source)
     pixels = arrays["train_images"]
     # Integer moments have the same bits on every machine, in any order of summation.
     total, squares = int(pixels.sum(dtype=np.int64)), int((pixels.astype(np.uint16) ** 2).sum(dtype=np.int64))
@@ -93,12 +95,51 @@ def load(name: str, path: str = "", cache: str = "") -> Dataset:
     return Dataset(name=name, **arrays, classes=10, mean=mean, std=std, fingerprint=recipe.fingerprint(arrays))
 
 
-def _arrays(builder: tfds.core.DatasetBuilder) -> dict[str, np.ndarray]:
-    """Arrays of both splits: decoded from the records once, then kept beside them."""
-    kept = Path(builder.data_dir) / "arrays.npz"
-    if kept.exists():
-        with np.load(kept, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
+def default_cache() -> str:
+    """Folder of data records where no flag names one: `compressjax` in the user's folder of caches."""
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    if home.startswith("~"):
+        raise ValueError("there is no home folder to keep data in; name a folder with --data_cache=FOLDER")
+    return os.path.join(home, "compressjax")
+
+
+def _arrays(builder: Callable[[str], tfds.core.DatasetBuilder], root: Path, source: str) -> dict[str, np.ndarray]:
+    """Arrays of both splits: decoded from records once, then kept with their checksums."""
+    store = recipe.Store(str(root))
+    if (kept := _kept(store, source)) is not None:
+        return kept
+    lock = recipe.Lock(root / f".{source}.lock")
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        while not lock.acquire():
+            time.sleep(0.1)
+        # Another first run may have made them meanwhile.
+        if (kept := _kept(store, source)) is not None:
+            return kept
+        if store.has(source):
+            store.remove(source)  # damaged; the records come again from their source
+        with tempfile.TemporaryDirectory(prefix=".records-", dir=root) as folder:
+            arrays = _decode(builder(folder))
+        store.save(source, arrays, {})
+        return arrays
+    except OSError as error:
+        raise ValueError(
+            f"the data cache {root} cannot be written ({error.strerror or error}); "
+            "name a folder that can with --data_cache=FOLDER"
+        ) from error
+    finally:
+        lock.release()
+
+
+def _kept(store: recipe.Store, source: str) -> dict[str, np.ndarray] | None:
+    """The arrays that an earlier run kept, if they are whole."""
+    try:
+        return store.load(source).tree if store.has(source) else None
+    except recipe.DamagedError:
+        return None
+
+
+def _decode(builder: tfds.core.DatasetBuilder) -> dict[str, np.ndarray]:
     with contextlib.redirect_stdout(io.StringIO()):
         builder.download_and_prepare()
     arrays = {}
@@ -107,9 +148,6 @@ def _arrays(builder: tfds.core.DatasetBuilder) -> dict[str, np.ndarray]:
         records = source.__getitems__(range(len(source)))
         arrays[f"{split}_images"] = np.stack([record["image"] for record in records])
         arrays[f"{split}_labels"] = np.array([record["label"] for record in records], np.int32)
-    draft = kept.with_name(f".arrays.{os.getpid()}.npz")
-    np.savez(draft, **arrays)
-    os.replace(draft, kept)
     return arrays
 
 

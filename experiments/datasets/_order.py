@@ -30,7 +30,7 @@ def batch_indices(seed: int, stage: str, first: int, count: int, batch: int, exa
         (3, 2)
     """
     if not 1 <= batch <= examples:
-        raise ValueError(f"--config.train.batch={batch} must be between 1 and the {examples} training examples")
+        raise ValueError(f"batch={batch} must be between 1 and the {examples} training examples")
     per_epoch = examples // batch
     rows = np.empty((count, batch), np.int32)
     for i, step in enumerate(range(first, first + count)):

@@ -15,6 +15,7 @@ RAN = {"dense": "materialized", "fallback": "materialized", "unused": "unused"}
 
 def build(
     stages: Mapping[str, Mapping[str, Any]],
+    methods: Mapping[str, str],
     results: Mapping[str, Stored],
     manifest: artifact.Manifest,
     reloaded: Mapping[str, Any],
@@ -26,6 +27,7 @@ def build(
 
     Args:
         stages: facts by stage, in order; the first is the dense teacher.
+        methods: names of methods or drivers by stage.
         results: trees and predictions by stage.
         manifest: of the saved file.
         reloaded: results of the reloading process.
@@ -57,7 +59,7 @@ def build(
             "examples": reloaded["examples"],
             "changed_predictions": measure.changed_predictions(predictions, dense["predictions"]),
             "difference": measure.paired_difference(*right)._asdict(),
-            "recovery": recovery(stages),
+            "recovery": recovery(stages, methods),
         },
         "latency_ms": reloaded["latency_ms"],
         "speedup": reloaded["speedup"],
@@ -71,15 +73,20 @@ def build(
     }
 
 
-def recovery(stages: Mapping[str, Mapping[str, Any]]) -> dict[str, Any] | None:
-    """Accuracy and changed predictions before and after the stage `distill`; `None` without one."""
+def recovery(stages: Mapping[str, Mapping[str, Any]], methods: Mapping[str, str]) -> dict[str, Any] | None:
+    """Accuracy and changed predictions before and after the last stage of the driver `distill`; `None` without one.
+
+    Args:
+        stages: Facts by stage, in order.
+        methods: Names of methods or drivers by stage; a stage's label may be any word.
+    """
     names = list(stages)
-    if "distill" not in names:
+    places = [i for i, name in enumerate(names) if methods[name] == "distill"]
+    if not places:
         return None
-    place = names.index("distill")
     return {
         when: {key: stages[name].get(key) for key in ("accuracy", "correct", "changed_predictions")}
-        for when, name in (("before", names[place - 1]), ("after", "distill"))
+        for when, name in (("before", names[places[-1] - 1]), ("after", names[places[-1]]))
     }
 
 

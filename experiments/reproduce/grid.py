@@ -54,7 +54,7 @@ def reproduce(launch: app.Launch) -> None:
     study, console = STUDIES[config["study"]], make_console()
     names = study.settings(config)
     shared = study.prepare(launch)
-    recipe.claim(launch.workdir, config)
+    app.claim(launch)
     folder = os.path.join(launch.workdir, "cells")
     os.makedirs(folder, exist_ok=True)
     cells = [Cell(name, seed) for name in names for seed in config["seeds"]]

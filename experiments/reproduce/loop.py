@@ -10,9 +10,18 @@ import numpy as np
 import optax
 
 from compressjax import core
+from experiments import limits
 from experiments.datasets import batch_indices
 from experiments.problem import Problem, cross_entropy
 
+LIMITS = {
+    "steps": limits.COUNT,
+    "chunk": limits.COUNT,
+    "learning_rate": limits.POSITIVE,
+    "momentum": limits.FRACTION,
+    "weight_decay": limits.NOT_NEGATIVE,
+    "restart": limits.FRACTION,
+}
 Apply = Callable[[Any, jax.Array], jax.Array]
 
 
@@ -80,11 +89,10 @@ def train(
         The result.
 
     Raises:
-        ValueError: If `steps` is not a multiple of `chunk`.
+        ValueError: If a setting is out of its range, or `steps` is not a multiple of `chunk`.
     """
+    check(settings, len(data.train_labels))
     steps, chunk = settings["steps"], settings["chunk"]
-    if steps % chunk:
-        raise ValueError(f"--config.steps={steps} must be a multiple of --config.chunk={chunk}")
     compression = compression or core.identity()
     rate = settings["learning_rate"]
     schedule = _falling(rate, steps, round(settings.get("restart", 0) * steps)) if settings["cosine"] else rate
@@ -109,6 +117,22 @@ def train(
         if not np.isfinite(jax.tree.leaves(params)[0]).all():
             raise ValueError(f"the weights are no numbers after {first + chunk} steps; lower --config.learning_rate")
     return Trained(params, state.compression, errors, compression.encode(params, state.compression))
+
+
+def check(settings: Mapping[str, Any], examples: int, where: str = "--config.") -> None:
+    """Refuses settings of a training run that are out of their ranges, before any cell trains.
+
+    Args:
+        settings: As for `train`.
+        examples: Size of the training set.
+        where: Prefix of names in messages.
+
+    Raises:
+        ValueError: Names the setting, its value and its range.
+    """
+    limits.check(settings, {**LIMITS, "batch": limits.Limit(1, examples, whole=True)}, where)
+    if settings["steps"] % settings["chunk"]:
+        raise ValueError(f"{where}steps={settings['steps']} must be a multiple of {where}chunk={settings['chunk']}")
 
 
 def _falling(rate: float, steps: int, restart: int) -> optax.Schedule:

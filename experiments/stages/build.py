@@ -9,7 +9,7 @@ import numpy as np
 
 from compressjax import recipe
 from compressjax.recipe import Previous, Stage, Stored
-from experiments import models
+from experiments import limits, models
 from experiments.datasets import batch_indices
 from experiments.problem import Problem, as_variables, cross_entropy
 from experiments.stages.factorize import factorize
@@ -17,6 +17,10 @@ from experiments.stages.facts import conclude, last_tree, observed, problem_at
 from experiments.stages.shrink import shrink
 from experiments.stages.training import DEFAULTS, count_steps, fit
 
+LIMITS: dict[str, dict[str, limits.Limit]] = {
+    "factorize": {"tolerance": limits.NOT_NEGATIVE, "margin": limits.POSITIVE, "bits": limits.POSITIVE},
+    "shrink": {"keep": limits.Limit(0, 1, above=True), "round_to": limits.COUNT},
+}
 DRIVERS: dict[str, Callable[..., tuple[Any, dict[str, Any]]]] = {"factorize": factorize, "shrink": shrink}
 
 
@@ -53,7 +57,7 @@ def build(problem: Problem, config: Mapping[str, Any]) -> list[Stage]:
     shared = {"model": config["model"], "seed": config["seed"], "devices": problem.mesh.size}
     made = []
     for stage in planned:
-        _check(stage)
+        _check(stage, examples)
         engine = at_once(problem, stage) if stage.train is None else fit(problem, stage)
         made.append(engine._replace(settings={**shared, "name": stage.name, **stage.settings}))
     return made
@@ -121,8 +125,13 @@ def at_once(problem: Problem, stage: recipe.Planned) -> Stage:
     return Stage(stage.label, {}, start, finish)
 
 
-def _check(stage: recipe.Planned) -> None:
+def _check(stage: recipe.Planned, examples: int) -> None:
+    where = f"stage {stage.label}: "
     if stage.name == "distill" and not stage.settings["train"]["soft"]:
-        raise ValueError(f"stage {stage.label}: distill needs `soft`, the weight of the teacher's loss")
-    if stage.stats is not None and (set(stage.stats) != {"examples"} or not stage.stats["examples"] > 0):
-        raise ValueError(f"stage {stage.label}: stats={stage.stats!r} must say how many, as in {{'examples': 1024}}")
+        raise ValueError(f"{where}distill needs `soft`, the weight of the teacher's loss")
+    if stage.name in LIMITS:
+        limits.check(stage.settings, LIMITS[stage.name], where)
+    if stage.stats is not None:
+        if set(stage.stats) != {"examples"}:
+            raise ValueError(f"{where}stats={stage.stats!r} must say how many, as in {{'examples': 1024}}")
+        limits.check(stage.stats, {"examples": limits.Limit(1, examples, whole=True)}, f"{where}stats.")

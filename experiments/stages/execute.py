@@ -1,9 +1,11 @@
 """Runs stages in order, and shows and writes their events."""
 
+import contextlib
 import time
 from typing import Any
 
 from compressjax import recipe
+from experiments import stopping
 from experiments.problem import Problem
 from experiments.view import View
 from experiments.writers import Writers
@@ -23,13 +25,23 @@ def execute(
 
     Returns:
         Facts and results by stage.
+
+    Raises:
+        KeyboardInterrupt: If a signal asked for a stop; the message says what is on disk.
     """
     results: dict[str, recipe.Stored] = {}
     facts: dict[str, dict[str, Any]] = {}
     began = time.monotonic()
-    try:
-        for event in recipe.run(stages, recipe.Store(cache), problem.data.fingerprint):
+    with (
+        stopping.listening() as stop,
+        contextlib.closing(view),
+        contextlib.closing(recipe.run(stages, recipe.Store(cache), problem.data.fingerprint, stop=stop)) as events,
+    ):
+        for event in events:
             name = event.stage.name
+            if isinstance(event, recipe.Stopped):
+                at = f"at step {event.step} of" if event.step else "before"
+                raise KeyboardInterrupt(f"stopped {at} stage {name}; everything until there is in {cache}")
             if isinstance(event, recipe.Finished):
                 results[name] = event.result
                 first = next(iter(results.values())).tree["predictions"]
@@ -42,16 +54,17 @@ def execute(
                 facts[name] = {**facts[name], "seconds": round(time.monotonic() - began, 2), "cached": event.cached}
                 began = time.monotonic()
             view.show(event)
-    finally:
-        view.close()
+        if stop():
+            raise KeyboardInterrupt(f"stopped after the last stage; all stages are in {cache}")
     return facts, results
 
 
 def _write(writers: Writers, event: recipe.Event) -> None:
     if isinstance(event, recipe.Advanced):
         writers.add(event.stage.name, event.step, event.metrics)
-        return
-    if isinstance(event, recipe.Began) or event.cached:
+    elif isinstance(event, recipe.Began):
         writers.begin(event.stage.name, event.history)
-    if isinstance(event, recipe.Finished):
+    elif isinstance(event, recipe.Finished):
+        if event.cached:
+            writers.begin(event.stage.name, event.history)
         writers.end(event.stage.name, event.stage.steps, event.result.facts)

@@ -12,6 +12,7 @@ import optax
 
 from compressjax import core, distill, recipe
 from compressjax.recipe import Previous, Stage, Stored
+from experiments import limits
 from experiments.datasets import batch_indices
 from experiments.problem import Problem
 from experiments.stages.facts import conclude, last_tree, observed, problem_at
@@ -30,6 +31,25 @@ DEFAULTS: dict[str, Any] = {
     "temperature": 4.0,  # of the distillation loss
     "mixup": 0.0,  # largest weight of another image blended into each; 0 for none
     "soft": 0.0,  # weight of the teacher's loss; 0 trains on labels only
+}
+
+
+LIMITS: dict[str, limits.Limit] = {
+    "epochs": limits.POSITIVE,
+    "learning_rate": limits.POSITIVE,
+    "end_rate": limits.NOT_NEGATIVE,
+    "weight_decay": limits.NOT_NEGATIVE,
+    "chunk": limits.COUNT,
+    "save_every": limits.COUNT,
+    "temperature": limits.POSITIVE,
+    "mixup": limits.FRACTION,
+    "soft": limits.FRACTION,
+}
+# Where an optimizer of another package has arguments of these names.
+OPTIMIZER_LIMITS = {
+    "learning_rate": limits.POSITIVE,
+    "momentum": limits.FRACTION,
+    "weight_decay": limits.NOT_NEGATIVE,
 }
 
 
@@ -130,21 +150,31 @@ def count_steps(settings: Mapping[str, Any], examples: int) -> int:
         examples: Size of the training set.
 
     Returns:
-        Number of steps.
+        Number of steps, at least 1.
+
+    Raises:
+        ValueError: If a setting is out of its range, or the settings give no step at all.
 
     Example:
         >>> count_steps({"epochs": 1, "batch": 10, "chunk": 8}, 100)
         16
     """
-    chunk = settings["chunk"]
-    return -(-round(settings["epochs"] * (examples // settings["batch"])) // chunk) * chunk
+    limits.check(settings, {**LIMITS, "batch": limits.Limit(1, examples, whole=True)}, "")
+    chunk, batches = settings["chunk"], examples // settings["batch"]
+    steps = -(-round(settings["epochs"] * batches) // chunk) * chunk
+    if steps < 1:
+        raise ValueError(f"epochs={settings['epochs']} of {batches} batches are not one step; raise it")
+    return steps
 
 
 def make_optimizer(settings: Mapping[str, Any], steps: int) -> optax.GradientTransformation:
     """Adam with decoupled weight decay, or another optimizer, with a cosine schedule over `steps`."""
-    schedule = optax.cosine_decay_schedule(settings["learning_rate"], max(steps, 1), settings["end_rate"])
+    schedule = optax.cosine_decay_schedule(settings["learning_rate"], steps, settings["end_rate"])
     if settings["optimizer"]:
-        return recipe.make(settings["optimizer"], given={"learning_rate": lambda: schedule}, where="optimizer")
+        made = recipe.make(settings["optimizer"], given={"learning_rate": lambda: schedule}, where="optimizer")
+        own = {} if isinstance(settings["optimizer"], str) else settings["optimizer"][1]
+        limits.check({k: v for k, v in own.items() if isinstance(v, (int, float))}, OPTIMIZER_LIMITS, "optimizer.")
+        return made
     return optax.adamw(schedule, weight_decay=settings["weight_decay"])
 
 

@@ -1,13 +1,14 @@
 """Shared parts of launchers: exit codes and command lines."""
 
 import copy
+import signal
 import subprocess
 import sys
 from types import SimpleNamespace
 
 import pytest
 
-from experiments import app
+from experiments import app, stopping
 
 INTERRUPTED = """
 import jax
@@ -25,7 +26,7 @@ app.simple(main)
 
 def test_interrupted_while_the_device_computes_it_ends_with_one_line():
     done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == app.INTERRUPTED
+    assert done.returncode == stopping.STATUS[signal.SIGINT]
     assert done.stderr.count("\n") == 2
     assert "To resume: python" in done.stderr
 

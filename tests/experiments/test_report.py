@@ -86,8 +86,9 @@ def test_plots_are_png_and_repeat(plot):
 def test_recovery_compares_the_stage_before():
     stages = {
         "share": {"accuracy": 0.8, "correct": 8, "changed_predictions": 3},
-        "distill": {"accuracy": 0.9, "correct": 9, "changed_predictions": 1},
+        "any label": {"accuracy": 0.9, "correct": 9, "changed_predictions": 1},
     }
-    assert recovery(stages)["before"]["changed_predictions"] == 3
-    assert recovery(stages)["after"]["accuracy"] == 0.9
-    assert recovery({"teacher": {}}) is None
+    found = recovery(stages, {"share": "train", "any label": "distill"})
+    assert found["before"]["changed_predictions"] == 3
+    assert found["after"]["accuracy"] == 0.9
+    assert recovery({"first": {}, "distill": {}}, {"first": "train", "distill": "train"}) is None

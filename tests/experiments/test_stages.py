@@ -14,6 +14,7 @@ from tests.outside import toy
 
 pytestmark = pytest.mark.loose
 FAST = {"epochs": 0.5, "batch": 64, "chunk": 10}
+FACTORIZE = {"select": "Dense_0/kernel", "budgets": (0.05, 0.5), "tolerance": 1.0, "margin": 1.0}
 
 
 def config(*stages, **fields):
@@ -131,14 +132,18 @@ def finished(problem, stages, folder):
         ([("train", {"optimizer": ("optax:sdg", {})})], "nearest is 'sgd'"),
         ([("train", {}), ("prune.wanda", {"sparsity": 0.5, "stats": {"rows": 3}})], "'examples': 1024"),
         ([("train", {}), ("quant.rtn", {"select": "Dense_9/kernel"})], "Dense_9.*Dense_0/kernel"),
+        ([("train", {"batch": 1_000_000})], r"stages\[0\] \(train\): batch=1000000 must be"),
+        ([("train", {}), ("prune.gradual", {"sparsity": 0.5, "train": {"epochs": -1}})], r"\(gradual\): epochs=-1"),
+        ([("train", {"label": "../../evil"})], r"label '\.\./\.\./evil' names a folder"),
+        ([("train", {"label": "[/b]"})], "use letters, digits"),
+        ([("train", {}), ("prune.wanda", {"sparsity": 0.5, "stats": {"examples": 2000}})], "stats.examples=2000 must"),
+        ([("train", {}), ("factorize", {**FACTORIZE, "tolerance": float("nan")})], "factorize: tolerance=nan"),
+        ([("train", {}), ("shrink", {"keep": -0.5})], "shrink: keep=-0.5 must be"),
     ],
 )
 def test_what_is_wrong_is_refused_before_anything_trains(problem, stages, said):
     with pytest.raises(ValueError, match=said):
         build(problem, config(*stages))
-
-
-FACTORIZE = {"select": "Dense_0/kernel", "budgets": (0.05, 0.5), "tolerance": 1.0, "margin": 1.0}
 
 
 def factorized(problem, tree, **changes):

@@ -25,7 +25,37 @@ def params_of(problem, tmp_path, **changes):
 
 def test_steps_are_rounded_up_to_chunks():
     assert count_steps({"epochs": 2.0, "batch": 64, "chunk": 10}, 1257) == 40
-    assert count_steps({"epochs": 0.0, "batch": 64, "chunk": 10}, 1257) == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"epochs": 0.0}, "epochs=0.0 must be a finite number above 0"),
+        ({"epochs": -1}, "epochs=-1 must be"),
+        ({"epochs": 1e-9}, "epochs=1e-09 of 19 batches are not one step"),
+        ({"epochs": float("inf")}, "epochs=inf must be a finite"),
+        ({"batch": 0}, "batch=0 must be a whole number of at least 1 and at most 1257"),
+        ({"batch": 1_000_000}, "batch=1000000 must be a whole number of at least 1 and at most 1257"),
+        ({"batch": 64.0}, r"batch=64\.0 must be a whole number"),
+        ({"batch": True}, "batch=True must be a whole number"),
+        ({"chunk": 0}, "chunk=0 must be"),
+        ({"save_every": 0}, "save_every=0 must be"),
+        ({"learning_rate": -0.1}, "learning_rate=-0.1 must be a finite number above 0"),
+        ({"learning_rate": float("nan")}, "learning_rate=nan must be"),
+        ({"temperature": 0.0}, "temperature=0.0 must be"),
+        ({"mixup": 1.5}, "mixup=1.5 must be .* at most 1"),
+        ({"weight_decay": -1.0}, "weight_decay=-1.0 must be"),
+    ],
+)
+def test_settings_that_give_no_training_are_refused(changes, said):
+    with pytest.raises(ValueError, match=said):
+        count_steps({**SETTINGS, **changes}, 1257)
+
+
+def test_rates_inside_an_optimizer_are_checked():
+    with pytest.raises(ValueError, match=r"optimizer\.learning_rate=-1\.0 must be"):
+        make_optimizer({**SETTINGS, "optimizer": ("optax:sgd", {"learning_rate": -1.0})}, 10)
+    make_optimizer({**SETTINGS, "optimizer": ("optax:sgd", {"momentum": 0.9})}, 10)
 
 
 def test_scan_and_loop_agree(problem, tmp_path):

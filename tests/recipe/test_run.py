@@ -1,5 +1,6 @@
 """An interrupted recipe ends with the same bits as an uninterrupted one."""
 
+import itertools
 import os
 import random
 import signal
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 from compressjax import recipe
-from compressjax.recipe import Advanced, Began, Finished, Stage, Stored
+from compressjax.recipe import Advanced, Began, Finished, Refused, Stage, Stopped, Stored, Waiting
 
 
 class State(NamedTuple):
@@ -102,7 +103,7 @@ def test_only_what_changed_runs_again(tmp_path):
 
 def test_checkpoints_of_finished_stages_are_removed(tmp_path):
     list(recipe.run(recipe_of_two(), recipe.Store(str(tmp_path)), "data"))
-    assert sorted(p.name for p in tmp_path.glob("*/*")) == ["final", "final"]
+    assert sorted(p.name for p in tmp_path.glob("*/[!.]*")) == ["final", "final"]
 
 
 def test_stages_may_not_share_a_name(tmp_path):
@@ -110,16 +111,105 @@ def test_stages_may_not_share_a_name(tmp_path):
         list(recipe.run([wander("one", 1), wander("one", 2)], recipe.Store(str(tmp_path)), "data"))
 
 
+def stopped(store, at):
+    """Checkpoints of a run that was asked to stop once a step was done."""
+    events, asked = [], []
+    for event in recipe.run(recipe_of_two(), store, "data", stop=lambda: bool(asked)):
+        events.append(event)
+        if isinstance(event, Advanced) and (event.stage.name, event.step) == at:
+            asked.append(True)
+    return events
+
+
+def test_a_stop_saves_where_it_stands(tmp_path):
+    whole = results(recipe.run(recipe_of_two(), recipe.Store(str(tmp_path / "whole")), "data"))
+    store = recipe.Store(str(tmp_path / "stopped"))
+    events = stopped(store, ("two", 6))
+    # The stop comes after step 6, so the next chunk is the last one; 9 is no multiple of save_every=6.
+    assert (events[-1].stage.name, events[-1].step) == ("two", 9)
+    assert events[-2].saved
+    resumed = list(recipe.run(recipe_of_two(), store, "data"))
+    assert [e.step for e in resumed if isinstance(e, Began)] == [9]
+    assert results(resumed) == whole
+
+
+def test_a_stop_after_the_last_chunk_and_one_before_a_stage(tmp_path):
+    whole = results(recipe.run(recipe_of_two(), recipe.Store(str(tmp_path / "whole")), "data"))
+    store = recipe.Store(str(tmp_path / "stopped"))
+    assert stopped(store, ("one", 18))[-1].step == 20
+    assert [type(e) for e in recipe.run(recipe_of_two(), store, "data", stop=lambda: True)] == [Stopped]
+    assert results(recipe.run(recipe_of_two(), store, "data")) == whole
+
+
+@pytest.mark.parametrize("where", ["one-*/final", "two-*/final", "two-*/step-*"])
+def test_a_damaged_checkpoint_is_computed_again(tmp_path, where):
+    whole = results(recipe.run(recipe_of_two(), recipe.Store(str(tmp_path / "whole")), "data"))
+    store = recipe.Store(str(tmp_path / "damaged"))
+    if "step" in where:
+        stopped(store, ("two", 9))
+    else:
+        list(recipe.run(recipe_of_two(), store, "data"))
+    (folder,) = tmp_path.glob(f"damaged/{where}")
+    meta = (folder / "meta.json").read_text()
+    (folder / "meta.json").write_text(meta.replace("12", "13").replace('"count": 20', '"count": 21'))
+    assert (folder / "meta.json").read_text() != meta
+    events = list(recipe.run(recipe_of_two(), store, "data"))
+    (refused,) = [e for e in events if isinstance(e, Refused)]
+    assert refused.name == str(folder.relative_to(tmp_path / "damaged"))
+    assert str(folder / "meta.json") in refused.reason
+    assert results(events) == whole
+    assert not any(isinstance(e, Refused) for e in recipe.run(recipe_of_two(), store, "data"))
+
+
 def test_a_state_of_another_code_is_refused(tmp_path):
     store = recipe.Store(str(tmp_path))
-    events = recipe.run([wander("one", 2.5)], store, "data")
-    for event in events:
-        if isinstance(event, Advanced) and event.saved:
-            break
-    events.close()
-    other = wander("one", 2.5)._replace(start=lambda previous: (None, {"only": jnp.zeros(5)}))
-    with pytest.raises(ValueError, match="code has changed"):
-        list(recipe.run([other], store, "data"))
+    stopped(store, ("one", 6))
+    longer = wander("one", 2.5)
+    start = lambda previous: (jnp.float32(2.5), State(jnp.linspace(0, 1, 7), jnp.int32(0)))  # noqa: E731
+    events = list(recipe.run([longer._replace(start=start)], store, "data"))
+    assert "written by other code" in events[0].reason
+    assert (type(events[1]), events[1].step) == (Began, 0)
+
+
+def test_one_run_computes_a_stage_while_the_other_waits(tmp_path):
+    store = recipe.Store(str(tmp_path))
+    first = recipe.run(recipe_of_two(), store, "data")
+    assert isinstance(next(first), Began)
+    second = recipe.run(recipe_of_two(), store, "data")
+    waiting = next(second)
+    assert isinstance(waiting, Waiting)
+    assert f"process {os.getpid()}" in waiting.owner
+    whole = results(first)
+    assert results(second) == whole
+
+
+def test_two_runs_on_a_system_without_locks_end_equal(tmp_path, monkeypatch):
+    monkeypatch.setattr(recipe.Lock, "acquire", lambda self: True)
+    store = recipe.Store(str(tmp_path))
+    runs = [recipe.run(recipe_of_two(), store, "data") for _ in range(2)]
+    found: list[list] = [[], []]
+    for pair in itertools.zip_longest(*runs):
+        for mine, event in zip(found, pair, strict=True):
+            mine.append(event)
+    assert results(found[0]) == results(found[1])
+    assert len(results(found[0])) == 2
+
+
+@pytest.mark.parametrize(
+    ("stage", "said"),
+    [
+        (wander("../../evil", 1), "label '../../evil'"),
+        (wander("[/b]", 1), r"use letters, digits"),
+        (wander("a" * 101, 1), "100 bytes"),
+        (wander("one", 1, steps=0), "steps=0 must be at least 1"),
+        (wander("one", 1, chunk=0), "chunk=0 must be at least 1"),
+        (wander("one", 1, save_every=0), "save_every=0 must be at least 1"),
+    ],
+)
+def test_stages_that_cannot_run_are_refused_at_once(tmp_path, stage, said):
+    with pytest.raises(ValueError, match=said):
+        next(recipe.run([stage], recipe.Store(str(tmp_path / "store")), "data"))
+    assert os.listdir(tmp_path) == []
 
 
 PROGRAM = """

@@ -2,6 +2,7 @@
 
 import os
 import time
+from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
@@ -85,15 +86,27 @@ def test_remove(store):
     assert os.listdir(f"{store.root}/k") == []
 
 
-def test_text_is_replaced_whole(tmp_path, monkeypatch):
-    place = tmp_path / "a.txt"
-    recipe.write_file(place, "old")
+@pytest.mark.parametrize("name", ["../evil", "a/../../evil", "/etc/evil", "a//b", ".", "a\\b"])
+def test_names_stay_inside(store, name):
+    for use in (lambda: store.save(name, {}, {}), lambda: store.load(name), lambda: store.remove(name)):
+        with pytest.raises(ValueError, match="leads out of"):
+            use()
 
-    def fail(*args):
-        raise OSError("disk full")
 
-    monkeypatch.setattr("compressjax.recipe._store.os.replace", fail)
-    with pytest.raises(OSError, match="disk full"):
-        recipe.write_file(place, "new")
-    assert place.read_text() == "old"
-    assert os.listdir(tmp_path) == ["a.txt"]
+def test_a_damaged_checkpoint_is_refused_and_named(store):
+    store.save("k/a", TREE, {"step": 3})
+    place = next(path for path in Path(store.root, "k/a/arrays").rglob("*") if path.is_file())
+    place.write_bytes(place.read_bytes()[:-1])
+    with pytest.raises(recipe.DamagedError, match=str(place)):
+        store.load("k/a")
+    assert store.has("k/a")
+
+
+def test_a_probe_finds_what_cannot_be_written_and_leaves_nothing(store):
+    store.probe("stage-0")
+    assert os.listdir(f"{store.root}/stage-0") == []
+    with pytest.raises(OSError, match="File name too long"):
+        store.probe("s" * 300)
+    Path(store.root, "link").symlink_to("nowhere")
+    with pytest.raises(OSError, match="link/stage-0"):
+        recipe.Store(f"{store.root}/link").probe("stage-0")

@@ -1,0 +1,58 @@
+"""The main job as a child process, as the studies over several runs start it."""
+
+import os
+import signal
+import subprocess
+import sys
+from typing import Any
+
+from experiments import stopping
+
+# What is the same for the same config, on the same machine.
+COMPARED = ("model.cjx", "metrics.jsonl", "config.json")
+
+
+def passed(*own: str) -> list[str]:
+    """The flags of this process that the main job also accepts: all but its `own`, by name."""
+    found, skip = [], False
+    for word in sys.argv[1:]:
+        name, equals, _ = word.lstrip("-").partition("=")
+        if not skip and not (word.startswith("-") and name in own):
+            found.append(word)
+        # A flag's value may be the next word.
+        skip = not skip and word.startswith("-") and name in own and not equals
+    return found
+
+
+def start(*flags: str, **options: Any) -> subprocess.Popen:
+    """Starts `experiments.compress`; `options` are those of `subprocess.Popen`."""
+    # The same package, whatever the current folder is.
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+    command = [sys.executable, "-m", "experiments.compress", *flags]
+    return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path}, **options)
+
+
+def wait(*processes: subprocess.Popen) -> int:
+    """Waits for children; gives the first status other than 0. A stop reaches them, and they may save first."""
+    try:
+        return next((status for process in processes if (status := process.wait())), 0)
+    except KeyboardInterrupt:
+        # Ctrl-C has reached the children, which share the terminal.
+        stopping.disarm()
+        for process in processes:
+            if stopping.signaled() == signal.SIGTERM:
+                process.terminate()
+        for process in processes:
+            process.wait()
+        raise
+
+
+def differing(one: str, other: str) -> list[str]:
+    """Names of the compared files that are not equal in two work directories, byte for byte."""
+    found = []
+    for name in COMPARED:
+        with open(os.path.join(one, name), "rb") as a, open(os.path.join(other, name), "rb") as b:
+            if a.read() != b.read():
+                found.append(name)
+    return found

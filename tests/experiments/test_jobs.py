@@ -1,0 +1,67 @@
+"""Children get the flags that are not their parent's own, and a chance to save."""
+
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from experiments import jobs
+from tests.experiments.test_stopping import ROOT
+
+PARENT = """
+    import subprocess, sys
+    from experiments import jobs, stopping
+
+    stopping.install()
+    child = subprocess.Popen([sys.executable, "-c", sys.argv[1]])
+    try:
+        jobs.wait(child)
+    except KeyboardInterrupt:
+        stopping.leave(f"child {child.returncode}")
+"""
+CHILD = """
+import signal, sys, time
+def save(*_):
+    time.sleep(0.3)
+    print("saved", flush=True)
+    sys.exit(7)
+signal.signal(signal.SIGTERM, save)
+print("ready", flush=True)
+time.sleep(30)
+"""
+
+
+@pytest.mark.parametrize(
+    ("typed", "left"),
+    [
+        (["--config=a", "--workdir=b", "--count=3"], ["--config=a"]),
+        (["--workdir", "b", "--config", "a"], ["--config", "a"]),
+        (["-workdir=b", "--set=workdir=1"], ["--set=workdir=1"]),
+    ],
+)
+def test_passed_flags(monkeypatch, typed, left):
+    monkeypatch.setattr(sys, "argv", ["program", *typed])
+    assert jobs.passed("workdir", "count") == left
+
+
+def test_a_parent_that_is_told_to_stop_waits_for_what_its_child_saves():
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(PARENT), CHILD],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        said, wrong = process.communicate(timeout=60)
+    assert (said, wrong.strip(), process.returncode) == ("saved\n", "child 7", 143)
+
+
+def test_differing_files_are_named(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        for name in jobs.COMPARED:
+            (tmp_path / folder / name).write_text("x")
+    assert jobs.differing(str(tmp_path / "a"), str(tmp_path / "b")) == []
+    (tmp_path / "b" / "metrics.jsonl").write_text("y")
+    assert jobs.differing(str(tmp_path / "a"), str(tmp_path / "b")) == ["metrics.jsonl"]
