@@ -13,6 +13,14 @@ def is_concrete(x: Any) -> bool:
     return isinstance(x, np.ndarray | np.generic | jax.Array) and not isinstance(x, jax.core.Tracer)
 
 
+def described(x: Any) -> str:
+    """What an argument is, for messages: a function by its name, other objects by type and value."""
+    if isinstance(x, type) or (callable(x) and hasattr(x, "__name__")):
+        return f"the {'class' if isinstance(x, type) else 'function'} {x.__name__}"
+    shown = repr(x) if isinstance(x, str | int | float | bool | None) else ""
+    return " ".join(part for part in (f"a {type(x).__name__}", shown) if part)
+
+
 def check_finite(who: str, path: str, x: Any, what: str = "weights", remedy: str = "fix the training first") -> None:
     """Raises on infinities and NaN, where the values are known."""
     if not is_concrete(x):

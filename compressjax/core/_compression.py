@@ -8,6 +8,7 @@ import jax
 from compressjax.core._checks import read_statistics
 from compressjax.core._masks import Masks, dense_gradient, zero_masked
 from compressjax.core._node import Node, dense
+from compressjax.core._own import copied, unshared
 from compressjax.core._select import Selector, kernels, selected
 from compressjax.core._tree import nodes, values, with_values
 from compressjax.numerics._numerics import straight_through
@@ -89,6 +90,10 @@ def on_values(
     def pick(tree: Any) -> Values:
         return selected(tree, name, select)
 
+    def start(params: Any) -> State:
+        flat = pick(params)
+        return unshared(init(flat), flat)
+
     def kept(flat: Values, state: State) -> Values:
         zeroed = zero_masked(flat, masks(flat, state).used)
         return dense_gradient(flat, zeroed) if learns else zeroed
@@ -111,7 +116,7 @@ def on_values(
         return params if moved is flat else with_values(params, moved), state
 
     return Compression(
-        init=lambda params: init(pick(params)),
+        init=start,
         view=lambda params, state: with_values(params, (view or kept)(pick(params), state)),
         encode=lambda params, state: with_values(params, encode(pick(params), state)),
         masks=lambda params, state: masks(pick(params), state),
@@ -148,8 +153,8 @@ def from_encode(name: str, encode_leaf: Callable[..., Any], *, needs: tuple[str,
 
     def read(flat: Values, state: State, stats: Any) -> tuple[Values, State]:
         if needs:
-            return flat, read_statistics(name, needs, flat, stats)
-        return flat, state if stats is None else {path: stats[path] for path in flat if path in stats}
+            return flat, copied(read_statistics(name, needs, flat, stats))
+        return flat, state if stats is None else copied({path: stats[path] for path in flat if path in stats})
 
     def encode(flat: Values, state: State) -> Values:
         stats = state if isinstance(state, dict) else {}

@@ -44,7 +44,8 @@ def soft_target_loss(
     approaches `mean((v - z) ** 2) / 2` over the classes, for logits of zero mean.
 
     Args:
-        student_logits: `z`, `[..., classes]`, any floating-point dtype; computed in float32.
+        student_logits: `z`, `[..., classes]`, any floating-point dtype; computed in float32. Classes that a mask sets
+            to `-inf` add 0 where the teacher or the labels exclude them too, and make the loss infinite elsewhere.
         teacher_logits: `v`, of the same shape; no gradient flows to them.
         labels: `[...]` integers or `[..., classes]` probabilities; None returns only the soft part, unweighted.
         temperature: `T`, above 0.
@@ -72,8 +73,7 @@ def soft_target_loss(
         raise ValueError(f"soft_target_loss: alpha={alpha} must be in [0, 1]; 1 ignores the labels")
     log_teacher = _log_soft(jax.lax.stop_gradient(teacher_logits), temperature)
     log_student = _log_soft(student_logits, temperature)
-    divergence = jnp.sum(jnp.exp(log_teacher) * (log_teacher - log_student), axis=-1)
-    soft = temperature**2 * jnp.mean(divergence)
+    soft = temperature**2 * jnp.mean(_expected(jnp.exp(log_teacher), log_teacher - log_student))
     if labels is None:
         return soft
     return alpha * soft + (1.0 - alpha) * _cross_entropy(student_logits, labels)
@@ -85,10 +85,16 @@ def _log_soft(logits: jax.Array, temperature: float) -> jax.Array:
     return jax.nn.log_softmax(logits.astype(jnp.float32) / temperature, axis=-1)
 
 
+def _expected(probabilities: jax.Array, x: jax.Array) -> jax.Array:
+    """Sum of `p x` over the classes; a class of probability 0 adds 0, also where x is infinite."""
+    counted = probabilities != 0
+    return jnp.sum(jnp.where(counted, probabilities * jnp.where(counted, x, 0.0), 0.0), axis=-1)
+
+
 def _cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     log_probabilities = _log_soft(logits, 1.0)
     if labels.shape == logits.shape:
-        return -jnp.mean(jnp.sum(labels.astype(jnp.float32) * log_probabilities, axis=-1))
+        return -jnp.mean(_expected(labels.astype(jnp.float32), log_probabilities))
     if labels.shape != logits.shape[:-1] or not jnp.issubdtype(labels.dtype, jnp.integer):
         raise ValueError(
             f"soft_target_loss: labels {labels.shape} of {labels.dtype} do not match logits {logits.shape}; give "

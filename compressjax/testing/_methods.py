@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.extend.core import Var
 
 from compressjax import core, prune, quant
 from compressjax.testing._compare import Broken, difference, epsilon, float64, require, same_bits
@@ -62,6 +63,7 @@ def check_method(
                     held.remove("decoded")
     assert_selection(method, first)
     assert_stability(method, first)
+    assert_donation(method, first)
     assert_zero_limit(method, first)
     mask, grid = _partners()
     for one, two, combine in ((mask, method, core.chain), (method, grid, core.chain), (method, grid, core.sequence)):
@@ -222,6 +224,29 @@ def _abstract_init(method: Method, params: Tree) -> None:
         raise Broken(f"stability: init reads values: {error}") from error
     same = _layout(abstract) == _layout(method.compiled.init(params))
     require(same, "stability", "abstract and concrete init give different states")
+
+
+def assert_donation(method: Method, example: Example) -> None:
+    """Law 6, donated: a new state holds no array twice, and none that the caller or the method still has."""
+    c, params = method.compression, example.params()
+    stats = method.stats(params)
+    begins: list[Callable[..., Any]] = [lambda params, stats: c.init(params)]
+    if stats is not None:
+        begins.append(lambda params, stats: c.after_step(params, c.init(params), stats)[1])
+
+    def leaves(begin: Callable[..., Any], params: Tree, stats: Any) -> list[Any]:
+        found = [x for x in jax.tree.leaves(begin(params, stats)) if isinstance(x, jax.Array)]
+        require(len({id(x) for x in found}) == len(found), "donation", "the state holds an array in two places")
+        return found
+
+    for begin in begins:
+        traced = jax.make_jaxpr(functools.partial(leaves, begin))(params, stats).jaxpr
+        held = [x for x in traced.outvars if isinstance(x, Var)]
+        for owner, arrays in (("caller", traced.invars), ("method", traced.constvars)):
+            shared = len(set(held) & set(arrays))
+            require(
+                not shared, "donation", f"the state holds {shared} arrays of the {owner}, which a jitted step deletes"
+            )
 
 
 def _one_trace(method: Method, params: Tree, stats: Any, steps: int) -> None:

@@ -14,6 +14,7 @@ from compressjax.numerics._numerics import straight_through
 from compressjax.numerics._top import top_mask
 from compressjax.testing._lifting import assert_lifted
 from compressjax.testing._methods import (
+    assert_donation,
     assert_projection,
     assert_selection,
     assert_shape,
@@ -198,6 +199,15 @@ def _drifting_state() -> core.Compression:
     )
 
 
+def _state_of(init: Callable[[Any], Any]) -> core.Compression:
+    return core.identity()._replace(init=init)
+
+
+def _gives_its_own() -> core.Compression:
+    own = jnp.zeros(2)
+    return core.identity()._replace(init=lambda p: own, view=lambda p, s: s + 1)
+
+
 def _reads_values() -> core.Compression:
     c = toys.grid()
 
@@ -368,6 +378,17 @@ MUTANTS = [
     Mutant(
         6, "init that reads values", lambda _: assert_stability(_row(_reads_values()), SPEC),
         "init reads values",
+    ),
+    Mutant(
+        6, "one array in two leaves", lambda _: assert_donation(_row(_state_of(lambda p: [jnp.zeros(2)] * 2)), SPEC),
+        "in two places",
+    ),
+    Mutant(
+        6, "keeps the caller's arrays", lambda _: assert_donation(_row(_state_of(core.values)), SPEC),
+        "of the caller",
+    ),
+    Mutant(
+        6, "gives away its own array", lambda _: assert_donation(_row(_gives_its_own()), SPEC), "of the method",
     ),
     Mutant(6, "a lost shard", lambda _: assert_stability(_GRID, SPEC, place=_loses_a_shard), "off by"),
     Mutant(

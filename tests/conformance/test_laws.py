@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from compressjax import core, tensors, testing
 from compressjax.testing._lifting import assert_lifted, assert_sharded
 from compressjax.testing._methods import (
+    assert_donation,
     assert_projection,
     assert_selection,
     assert_shape,
@@ -80,6 +81,7 @@ def test_method(turn: int, row: testing.Method, tmp_path: pathlib.Path) -> None:
         _stored(row, each, tmp_path)
     assert_selection(row, spec)
     assert_stability(row, spec)
+    assert_donation(row, spec)
 
 
 @pytest.mark.thorough

@@ -86,3 +86,29 @@ def test_bad_arguments(logits):
         distill.soft_target_loss(student, teacher, jnp.zeros(4, int))
     with pytest.raises(ValueError, match="of float32"):
         distill.soft_target_loss(student, teacher, jnp.zeros(5))
+
+
+@pytest.mark.parametrize("given", ["none", "integers", "probabilities"])
+def test_masked_classes_add_nothing(given: str) -> None:
+    """A class at -inf for both has probability 0, and 0 times infinity counts as 0; so do the gradients."""
+    student, teacher = jnp.array([[1.0, 2.0, -jnp.inf]]), jnp.array([[2.0, 1.0, -jnp.inf]])
+    labels = {"none": None, "integers": jnp.array([0]), "probabilities": jnp.array([[1.0, 0.0, 0.0]])}[given]
+
+    def loss(student: jax.Array) -> jax.Array:
+        return distill.soft_target_loss(student, teacher, labels, temperature=2.0)
+
+    short = labels[..., :2] if given == "probabilities" else labels
+    want = distill.soft_target_loss(student[:, :2], teacher[:, :2], short, temperature=2.0)
+    got, slopes = jax.value_and_grad(loss)(student)
+    assert np.isfinite(want)
+    assert float(got) == pytest.approx(float(want), rel=1e-6)
+    assert np.isfinite(slopes).all()
+    assert slopes[0, 2] == 0
+
+
+def test_what_the_teacher_excludes_costs_the_student_nothing() -> None:
+    student, teacher = jnp.array([[0.0, 0.0]]), jnp.array([[0.0, -jnp.inf]])
+    got, slopes = jax.value_and_grad(distill.soft_target_loss)(student, teacher, temperature=1.0)
+    assert float(got) == pytest.approx(np.log(2), rel=1e-6)
+    np.testing.assert_allclose(slopes, [[-0.5, 0.5]], rtol=1e-6)
+    assert distill.soft_target_loss(teacher, student, temperature=1.0) == np.inf  # excluded by the student alone

@@ -131,6 +131,37 @@ def _masked_moments_are_zero(method: str, out: np.ndarray, inner: Any, optimizer
         assert not helpers.float64(leaf)[out].any(), method
 
 
+@pytest.mark.loose
+def test_accumulated_gradients_are_one_step() -> None:
+    """What counts, grows or learns does so once for two micro-steps, from their mean gradient."""
+    names = ("gradual", "set", "rigl", "topkast", "acdc", "movement", "l0", "soft_threshold", "proximal_l1")
+    whole, split = (core.as_optax(parted(names), tx) for tx in (optax.sgd(0.1), optax.MultiSteps(optax.sgd(0.1), 2)))
+    start = {name: layers(jnp.float32)[name] for name in names}
+    # Powers of two, so that the mean is exact.
+    noise = [
+        jax.tree.map(lambda x, i=i: 2.0 ** -(1 + (3 * i) % 4) * jnp.sign(jnp.cos(7 * x + i)), start) for i in range(8)
+    ]
+    params, state = start, whole.init(start)
+    step = jax.jit(whole.update)
+    for one, two in zip(noise[::2], noise[1::2], strict=True):
+        updates, state = step(jax.tree.map(lambda a, b: (a + b) / 2, one, two), state, params)
+        params = optax.apply_updates(params, updates)
+    micro, micro_state = start, split.init(start)
+    step = jax.jit(split.update)
+    for grads in noise:
+        updates, micro_state = step(grads, micro_state, micro)
+        micro = optax.apply_updates(micro, updates)
+    assert state.compression.states[0].count == 4
+    for (path, a), (_, b) in zip(
+        *(
+            jax.tree_util.tree_leaves_with_path(x)
+            for x in ((params, state.compression), (micro, micro_state.compression))
+        ),
+        strict=True,
+    ):
+        np.testing.assert_allclose(helpers.float64(a), helpers.float64(b), rtol=1e-5, atol=1e-6, err_msg=str(path))
+
+
 @pytest.mark.parametrize("method", ["movement", "soft_movement", "l0", "variational", "soft_threshold"])
 def test_one_bad_gradient_poisons_nothing(method: str) -> None:
     c, start = METHODS[method](), {method: layers(jnp.float32)[method]}

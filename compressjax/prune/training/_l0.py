@@ -88,7 +88,7 @@ def _gated(
             shape = gate_shape(path, tuple(x.shape), units)
             log_alpha[path] = start + 0.01 * jax.random.normal(stream(data, path, 2**31 - 1), shape, jnp.float32)
         gates = {path: final_gate(a) for path, a in log_alpha.items()}
-        return L0State(jnp.zeros((), jnp.int32), data, log_alpha, gates, moves.init(log_alpha))
+        return L0State(jnp.zeros((), jnp.int32), jnp.copy(data), log_alpha, gates, moves.init(log_alpha))
 
     def drawn(state: L0State) -> Arrays:
         """The gates of this step."""

@@ -69,7 +69,9 @@ def set_(
     data = key_data(key)
 
     def init(flat: Arrays) -> SetState:
-        return SetState(jnp.zeros((), jnp.int32), data, drawn_masks(data, flat, sparsity, distribution, units))
+        return SetState(
+            jnp.zeros((), jnp.int32), jnp.copy(data), drawn_masks(data, flat, sparsity, distribution, units)
+        )
 
     def before_step(grads: Arrays, flat: Arrays, state: SetState) -> tuple[Arrays, SetState]:
         step = state.count + 1

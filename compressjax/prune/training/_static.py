@@ -79,7 +79,7 @@ def _given(masks: Mapping[str, jax.Array], flat: Arrays) -> Arrays:
         raise ValueError(f"static: masks name {strange}, the selected leaves are {sorted(flat)}; name value paths")
     found = {}
     for path, x in flat.items():
-        mask = jnp.asarray(masks[path], bool) if path in masks else jnp.ones(x.shape, bool)
+        mask = jnp.array(masks[path], bool) if path in masks else jnp.ones(x.shape, bool)
         if mask.shape != x.shape:
             raise ValueError(f"static: the mask of {path!r} has shape {mask.shape}, but the leaf has {x.shape}")
         found[path] = mask

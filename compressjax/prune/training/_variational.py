@@ -97,7 +97,9 @@ def _noisy(
 
     def init(flat: Arrays) -> VariationalState:
         start = {path: jnp.full_like(x, initial, jnp.float32) for path, x in flat.items()}
-        return VariationalState(jnp.zeros((), jnp.int32), data, start, masks_of(flat, start), moves.init(start))
+        return VariationalState(
+            jnp.zeros((), jnp.int32), jnp.copy(data), start, masks_of(flat, start), moves.init(start)
+        )
 
     def after_step(flat: Arrays, state: VariationalState, stats: Any) -> tuple[Arrays, VariationalState]:
         step = state.count + 1
