@@ -8,6 +8,7 @@ import jax
 
 from compressjax.core import nodes, ops
 from compressjax.core._tree import is_value
+from compressjax.interpret.jaxpr._compiled import traced
 
 
 class MultiplyAdds(NamedTuple):
@@ -44,7 +45,8 @@ def flops(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> float:
         >>> flops(jnp.dot, jnp.ones((4, 8)), jnp.ones((8, 16)))
         1024.0
     """
-    costs = jax.jit(fn).lower(*args, **kwargs).cost_analysis()
+    run, program = traced(fn, *args, **kwargs)
+    costs = jax.jit(run).lower(*program.inputs).cost_analysis()
     if not isinstance(costs, dict) or "flops" not in costs:
         raise ValueError(f"{jax.default_backend()} counts no operations; count on the CPU, or use multiply_adds")
     return float(costs["flops"])

@@ -55,7 +55,7 @@ def ledger(tree: Any, manifest: Manifest | Ledger | None = None) -> list[LeafRow
         >>> ledger({"bias": np.zeros(3, np.float32)})[0].packed_bytes
         12
     """
-    leaves = nodes(tree)
+    leaves = {path: leaf for path, leaf in nodes(tree).items() if _is_stored(leaf)}
     file = manifest.ledger if isinstance(manifest, Manifest) else manifest
     if file is None:
         return [_row(path, leaf, None) for path, leaf in leaves.items()]
@@ -66,6 +66,11 @@ def ledger(tree: Any, manifest: Manifest | Ledger | None = None) -> list[LeafRow
         )
     overhead = [LeafRow(f"({name})", "overhead", None, 0, None, 0, None, size) for name, size in file.rest.items()]
     return [_row(path, leaf, sizes[path]) for path, leaf in leaves.items()] + overhead
+
+
+def _is_stored(leaf: Any) -> bool:
+    """Whether a leaf holds numbers; modules of some libraries hold functions and strings too."""
+    return isinstance(leaf, Node | bool | int | float | complex) or hasattr(leaf, "dtype")
 
 
 def totals(rows: Iterable[LeafRow]) -> LeafRow:

@@ -8,6 +8,7 @@ import jax
 
 from compressjax.core import nodes, storage
 from compressjax.interpret import Group, narrow, predict_flops
+from compressjax.interpret.jaxpr._compiled import bound
 from compressjax.interpret.jaxpr._shapes import shapes
 from compressjax.measure import interleaved
 from compressjax.structure._units import Kept, cut
@@ -160,7 +161,6 @@ def latency(
             raise ValueError("latency: weights or arguments are abstract, and cannot be timed; pass arrays, or "
                              "give a budget in flops")  # fmt: skip
         small = cut(model.params, model.groups, kept)
-        run = jax.jit(narrow(model.fn, model.params, kept))
-        return seconds(lambda: run(small, *model.args))
+        return seconds(bound(narrow(model.fn, model.params, kept), small, *model.args))
 
     return _made("seconds", cost, share, limit, tries=8)

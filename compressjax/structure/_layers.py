@@ -11,6 +11,7 @@ import numpy as np
 from compressjax.core import nodes
 from compressjax.interpret import Group, couplings, narrow
 from compressjax.interpret.coupling._label_flow import LOOP_AXIS
+from compressjax.interpret.jaxpr._compiled import Compiled
 from compressjax.interpret.jaxpr._used import used
 from compressjax.interpret.narrowing._without import without
 from compressjax.structure._allocate import best
@@ -36,7 +37,11 @@ class Dropped(NamedTuple):
 
 def blocks(params: Any, pattern: str) -> dict[str, list[str]]:
     """Groups the paths of weights by block."""
-    if re.compile(pattern).groups < 1:
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        raise ValueError(f"drop_blocks: pattern {pattern!r} is not a regular expression: {error}") from error
+    if groups < 1:
         raise ValueError(f"pattern {pattern!r} has no group; put the name of the block in parentheses")
     found: dict[str, list[str]] = {}
     for path in nodes(params):
@@ -103,8 +108,8 @@ def drop_blocks(
     Source: Men et al., ShortGPT, 2024, arXiv:2403.03853 (removal by the change of a layer).
     """
     found, flat = blocks(params, pattern), nodes(params)
-    full, measure = jax.jit(fn)(params, *args), score or _change
-    scores = {name: measure(full, jax.jit(without(fn, params, paths))(flat, *args)) for name, paths in found.items()}
+    full, measure = Compiled(fn)(params, *args), score or _change
+    scores = {name: measure(full, Compiled(without(fn, params, paths))(flat, *args)) for name, paths in found.items()}
     kept = _chosen(keep, scores, "blocks")
     gone = [path for name, paths in found.items() if name not in kept for path in paths]
     smaller = without(fn, params, gone)
@@ -161,12 +166,12 @@ def drop_layers(
     group = found[stack] if stack is not None else next(iter(found.values()))
     places = range(group.units)
     if saliency is None:
-        full = jax.jit(fn)(params, *args)
+        full = Compiled(fn)(params, *args)
         scores = {}
         for place in places:
             rest = [i for i in places if i != place] or [0]
-            run = jax.jit(narrow(fn, params, {group.name: rest}))
-            scores[place] = _change(full, run(_shorter(params, group, rest), *args))
+            shorter = narrow(fn, params, {group.name: rest})
+            scores[place] = _change(full, Compiled(shorter)(_shorter(params, group, rest), *args))
     else:
         units = score_units([group], params, named(saliency))[group.name]
         scores = {place: float(units[place]) for place in places}

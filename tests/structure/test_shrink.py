@@ -232,6 +232,7 @@ def test_the_smaller_model_trains():
         ({"keep": {"nothing": 2}}, "not groups; groups that can be cut: a:1"),
         ({"keep": 0.5, "select": "b:1"}, "cannot be cut"),
         ({"keep": 0.5, "select": "nothing"}, "selects no group"),
+        ({"keep": 0.5, "select": "("}, r"selector '\(' is not a regular expression"),
         ({"keep": {"a:1": 0}}, "at least one"),
     ],
 )
@@ -263,6 +264,82 @@ def test_normalized_weights_are_compared_in_the_limit():
     kept = jnp.array(small.kept["w:1"])
     want = fn({"w": p["w"][:, kept], "g": p["g"][kept], "v": p["v"][kept]}, jnp.ones((3, 4)))
     np.testing.assert_allclose(small.fn(small.params, jnp.ones((3, 4))), want, rtol=1e-5)
+
+
+def amplified(p, x):
+    """A layer, and operations that double every rounding error several times."""
+    h = jax.nn.sigmoid(jax.nn.relu(x @ p["a"]) @ p["b"])
+    for _ in range(10):
+        h = 3.9 * h * (1 - h)
+    return h
+
+
+def test_the_tolerance_follows_what_rounding_does_to_the_results():
+    """Two sums in another order: 1e-7 behind the layer, above 1e-5 at the end."""
+    draw = np.random.default_rng(0)
+    p = {"a": draw.normal(size=(300, 400)) / 17, "b": draw.normal(size=(400, 200)) / 20}
+    p = {name: jnp.asarray(w, jnp.float32) for name, w in p.items()}
+    x = jnp.asarray(draw.normal(size=(64, 300)), jnp.float32)
+    small = structure.shrink(amplified, p, x, keep=0.6)
+    assert 1e-5 < small.error < 1e-2
+    with pytest.raises(ValueError, match=r"differ by .* more than 1e-05; rounding every weight anew changes .* by .*"
+                       r"ill-conditioned; compare in float64"):  # fmt: skip
+        structure.shrink(amplified, p, x, keep=0.6, tolerance=1e-5)
+
+
+@jax.tree_util.register_pytree_with_keys_class
+class Module:
+    """A module in the manner of Equinox: arrays, functions, strings and counts are all leaves."""
+
+    def __init__(self, *leaves):
+        self.a, self.b, self.act, self.name, self.turns = leaves
+
+    def tree_flatten_with_keys(self):
+        names = ("a", "b", "act", "name", "turns")
+        return [(jax.tree_util.GetAttrKey(n), getattr(self, n)) for n in names], None
+
+    @classmethod
+    def tree_unflatten(cls, _, leaves):
+        return cls(*leaves)
+
+    def __call__(self, x):
+        for _ in range(self.turns):
+            x = x + self.act(x @ self.a) @ self.b
+        return x
+
+
+@pytest.mark.parametrize(
+    ("settings", "native"),
+    [({"keep": 0.5}, True), ({"keep": "alive"}, True), ({"keep": 0.5, "run": "narrow"}, False),
+     ({"budget": structure.parameters(0.5)}, True)],
+)  # fmt: skip
+def test_modules_with_leaves_that_are_no_arrays(settings, native):
+    net = Module(cutting.filled(jnp.ones((4, 8))), cutting.filled(jnp.ones((8, 4)), 1), jnp.tanh, "net", 2)
+    if settings.get("keep") == "alive":
+        net.a, net.b = net.a.at[:, 4:].set(0.0), net.b.at[4:].set(0.0)
+    x = cutting.filled(jnp.ones((3, 4)), 2)
+    small = structure.shrink(lambda net, x: net(x), net, x, **settings)
+    assert isinstance(small.params, Module)
+    assert (small.params.a.shape, small.params.name, small.native) == ((4, 4), "net", native)
+    assert small.after.parameters == 32
+    assert small.error <= 1e-5
+
+
+def test_blocks_and_costs_of_modules_with_leaves_that_are_no_arrays():
+    w = cutting.filled(jnp.ones((4, 4)))
+    nets = {f"b{i}": Module(w, w * scale, jnp.tanh, "net", 1) for i, scale in enumerate((1.0, 0.0))}
+    x = jnp.ones((2, 4))
+
+    def fn(nets, x):
+        return nets["b1"](nets["b0"](x))
+
+    assert structure.drop_blocks(fn, nets, x, pattern="(b.)/[ab]", keep=1).kept == ("b0",)
+    seconds = structure.latency(limit=5.0, clock=lambda call: float(len(call())))
+    assert structure.shrink(lambda net, x: net(x), nets["b0"], x, budget=seconds).params.a.shape == (4, 4)
+    assert measure.flops(fn, nets, x) > 2 * 4 * 2 * 16
+    assert [row["path"] for row in measure.summary(nets, fn, x).rows] == [
+        "b0/a", "b0/b", "b0/turns", "b1/a", "b1/b", "b1/turns", "total"
+    ]  # fmt: skip
 
 
 def test_results_that_are_not_finite_are_refused():

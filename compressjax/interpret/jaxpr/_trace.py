@@ -15,7 +15,8 @@ from compressjax.interpret.jaxpr._weight import Weight, varying_axes
 from compressjax.interpret.lifting._explicit import dense_sharding
 
 
-def _is_array(x: Any) -> bool:
+def is_array(x: Any) -> bool:
+    """Whether a leaf is traced; all others are static."""
     return isinstance(x, jax.Array | np.ndarray | np.generic | jax.ShapeDtypeStruct)
 
 
@@ -54,7 +55,7 @@ class Program(NamedTuple):
 
 def trace(fn: Callable[..., Any], leaves: Sequence[Any], structure: Any) -> Program:
     """Traces a call, given its arguments as leaves; leaves that are neither arrays nor weights are static."""
-    dynamic = [isinstance(leaf, Weight) or _is_array(leaf) for leaf in leaves]
+    dynamic = [isinstance(leaf, Weight) or is_array(leaf) for leaf in leaves]
     box: list[Any] = []
 
     def flat_fn(*arrays: Any) -> list[Any]:

@@ -13,18 +13,17 @@ from compressjax.interpret.lifting._joined import Joined
 from tests import helpers
 from tests.interpret import samples
 
-DRAW = samples.rng()
-
 
 def pairs() -> dict[str, tuple[Any, Any]]:
     """Two weights `[6, 4]` and `[6, 8]` of one kind, of two kinds, and with an array."""
-    low = samples.low_rank(DRAW, (6, 4)), samples.low_rank(DRAW, (6, 8), rank=3)
-    grid = [samples.grid(DRAW, (6, n), activation="dynamic") for n in (4, 8)]
+    draw = samples.rng()
+    low = samples.low_rank(draw, (6, 4)), samples.low_rank(draw, (6, 8), rank=3)
+    grid = [samples.grid(draw, (6, n), activation="dynamic") for n in (4, 8)]
     return {
         "low rank": low,
         "grids": (grid[0], grid[1]),
         "low rank and a grid": (low[0], grid[1]),
-        "an array and a grid": (samples.floats(DRAW, 6, 4), grid[1]),
+        "an array and a grid": (samples.floats(draw, 6, 4), grid[1]),
     }
 
 
@@ -82,18 +81,19 @@ def test_gradients_of_joined_factors() -> None:
 
 
 LAYERS = {
-    "low rank": lambda: samples.low_rank(DRAW, (4, 4)),
-    "dynamic": lambda: samples.grid(DRAW, (4, 4), (1, 4), activation="dynamic"),
-    "static": lambda: samples.grid(DRAW, (4, 4), (2, 4), order=(1, 0), activation="static"),
-    "masked": lambda: tensors.Masked(samples.grid(DRAW, (4, 4), activation="dynamic"), samples.mask(DRAW, 4, 4)),
-    "codebook": lambda: samples.codebook(DRAW, 4, 4),
-    "sum": lambda: tensors.Sum((samples.low_rank(DRAW, (4, 4)), samples.floats(DRAW, 4, 4))),
+    "low rank": lambda draw: samples.low_rank(draw, (4, 4)),
+    "dynamic": lambda draw: samples.grid(draw, (4, 4), (1, 4), activation="dynamic"),
+    "static": lambda draw: samples.grid(draw, (4, 4), (2, 4), order=(1, 0), activation="static"),
+    "masked": lambda draw: tensors.Masked(samples.grid(draw, (4, 4), activation="dynamic"), samples.mask(draw, 4, 4)),
+    "codebook": lambda draw: samples.codebook(draw, 4, 4),
+    "sum": lambda draw: tensors.Sum((samples.low_rank(draw, (4, 4)), samples.floats(draw, 4, 4))),
 }
 
 
 @pytest.mark.parametrize("kind", LAYERS)
 def test_layers_that_are_stacked_for_a_scan_stay_compressed(kind: str) -> None:
-    layers = [LAYERS[kind]() for _ in range(3)]
+    draw = samples.rng()
+    layers = [LAYERS[kind](draw) for _ in range(3)]
     x = samples.floats(samples.rng(1), 2, 4)
 
     def f(ws: Any, x: jax.Array) -> jax.Array:
@@ -104,7 +104,8 @@ def test_layers_that_are_stacked_for_a_scan_stay_compressed(kind: str) -> None:
 
 
 def test_experts_that_are_stacked_in_the_function() -> None:
-    experts = [samples.low_rank(DRAW, (6, 4)) for _ in range(3)]
+    draw = samples.rng()
+    experts = [samples.low_rank(draw, (6, 4)) for _ in range(3)]
     x, sizes = samples.floats(samples.rng(1), 5, 6), jnp.array([1, 2, 2])
 
     def f(ws: Any, x: jax.Array) -> jax.Array:
@@ -117,8 +118,9 @@ def test_experts_that_are_stacked_in_the_function() -> None:
 @pytest.mark.parametrize("axis", ["outputs", "inputs"])
 def test_kernels_of_convolutions(axis: str) -> None:
     """Kernels side by side over output channels, or added over input channels."""
+    draw = samples.rng()
     wide, at = ((3, 3, 4, 6), 3) if axis == "outputs" else ((3, 3, 2, 10), 2)
-    parts = [samples.low_rank(DRAW, (3, 3, 4, 10)[:at] + (n,) + (3, 3, 4, 10)[at + 1 :], 3) for n in (wide[at], 4)]
+    parts = [samples.low_rank(draw, (3, 3, 4, 10)[:at] + (n,) + (3, 3, 4, 10)[at + 1 :], 3) for n in (wide[at], 4)]
     channels = sum(p.shape[2] for p in parts) if at == 2 else 4
     x = samples.floats(samples.rng(1), 1, 5, 5, channels)
 
@@ -154,7 +156,8 @@ def test_layout_changes_of_joined_weights() -> None:
 
 
 def test_a_batch_axis_that_is_joined() -> None:
-    parts = [samples.low_rank(DRAW, (n, 4, 5), batch=1) for n in (1, 2)]
+    draw = samples.rng()
+    parts = [samples.low_rank(draw, (n, 4, 5), batch=1) for n in (1, 2)]
     x = samples.floats(samples.rng(1), 2, 3, 4)
     product = Product((2,), (1,), (1,), (0,))
     got = Joined(tuple(parts), -3).dot(x, product)
