@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import logging
 import os
 import platform
 import shlex
@@ -63,7 +64,7 @@ class Launch(NamedTuple):
 
 def launch(main: Callable[[Launch], None]) -> None:
     """Parses flags, runs `main` with the parsed launch, and ends the process."""
-    simple(lambda: main(_launch()))
+    simple(lambda: main(launched()))
 
 
 def simple(main: Callable[[], None]) -> None:
@@ -81,7 +82,9 @@ def simple(main: Callable[[], None]) -> None:
         return 0
 
     stopping.install()
-    absl_logging.set_verbosity(absl_logging.ERROR)
+    # Orbax writes several arrays at once; when a disk is full, each of them would log what is said once.
+    absl_logging.set_verbosity(absl_logging.FATAL)
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     app.run(run, flags_parser=_parse)
 
 
@@ -114,6 +117,7 @@ def claim(launch: Launch) -> None:
 
 def data_cache() -> str:
     """Folder of data records from the flag; empty for the default."""
+    recipe.refuse_url(_DATA_CACHE.value, "--data_cache")
     return _DATA_CACHE.value
 
 
@@ -129,11 +133,33 @@ def make_mesh(devices: int = 0) -> jax.sharding.Mesh:
     return jax.make_mesh((len(chosen),), ("data",), axis_types=(jax.sharding.AxisType.Auto,), devices=chosen)
 
 
-def _launch() -> Launch:
-    if _CONFIG.value is None:
-        raise ValueError("--config is missing; name a file, for example --config=configs/digits.py")
+def has_config() -> bool:
+    """Whether `--config` is given."""
+    return _CONFIG.value is not None
+
+
+def workdir() -> str:
+    """Folder of the run, from `--workdir`.
+
+    Raises:
+        ValueError: If it is missing, or a folder of another flag is a URL.
+    """
     if not _WORKDIR.value:
         raise ValueError("--workdir is missing; name a folder, for example --workdir=runs/digits")
+    for flag, value in _folders().items():
+        recipe.refuse_url(value, flag)
+    return os.path.abspath(_WORKDIR.value)
+
+
+def launched() -> Launch:
+    """The launch that the flags describe.
+
+    Raises:
+        ValueError: If a flag or a setting is wrong.
+    """
+    if not has_config():
+        raise ValueError("--config is missing; name a file, for example --config=configs/digits.py")
+    folder = workdir()
     try:
         config = _CONFIG.value.to_dict()
     except OSError as error:
@@ -144,11 +170,8 @@ def _launch() -> Launch:
     config = _unshared(config)
     for text in _SET.value:
         override(config, text)
-    for flag, value in _folders().items():
-        recipe.refuse_url(value, flag)
-    workdir = os.path.abspath(_WORKDIR.value)
-    cache = os.path.abspath(_CACHE.value) if _CACHE.value else os.path.join(workdir, "checkpoints")
-    return Launch(config, workdir, cache, _DATA_CACHE.value, make_mesh(_DEVICES.value))
+    cache = os.path.abspath(_CACHE.value) if _CACHE.value else os.path.join(folder, "checkpoints")
+    return Launch(config, folder, cache, _DATA_CACHE.value, make_mesh(_DEVICES.value))
 
 
 def override(config: dict[str, Any], text: str) -> None:

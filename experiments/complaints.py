@@ -3,6 +3,7 @@
 import errno
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 QUOTES = "\"' "
 ELSEWHERE = "name a folder on another disk with {flag}"
@@ -53,9 +54,10 @@ def one_line(error: BaseException, folders: Mapping[str, str]) -> str:
 def _of_system(error: OSError, folders: Mapping[str, str]) -> str:
     place = os.fspath(error.filename) if isinstance(error.filename, (str, os.PathLike)) else ""
     inside = [flag for flag, folder in folders.items() if folder and place.startswith(folder)]
-    flag = max(inside, key=lambda flag: len(folders[flag]), default="the flag that names it")
+    flag = max(inside, key=lambda flag: len(folders[flag]), default=" or ".join(folders) or "another flag")
     remedy = REMEDIES.get(error.errno or 0, f"if it stays, {ELSEWHERE}").format(flag=flag)
     what = f"{place}: " if place else ""
-    if os.path.islink(place) and not os.path.exists(place):
-        what = f"{place} is a link to {os.readlink(place)}, which does not exist: "
+    for part in (place, *map(str, Path(place).parents)):
+        if os.path.islink(part) and not os.path.exists(part):
+            what = f"{part} is a link to {os.readlink(part)}, which does not exist: "
     return " ".join(f"{what}{error.strerror}; {remedy}".split())

@@ -1,8 +1,9 @@
-"""Proof that damage is found: `python -m experiments.flip --config=configs/digits.py:smoke --workdir=DIR --count=500`.
+"""Proof that damage is found: `python -m experiments.flip --workdir=DIR --count=500`.
 
-Runs the stages once and keeps two sets of checkpoints: those of the finished run, and those of a run that was stopped
+Runs stages once and keeps two sets of checkpoints: those of the finished run, and those of a run that was stopped
 inside its last training. Then, `--count` times, flips one random bit of a copy, runs the stages on it, and checks that
-the damaged checkpoint was refused by name and that the final file is the same, byte for byte.
+the damaged checkpoint was refused by name and that the final file is the same, byte for byte. The stages are small ones
+of its own, or those of a `--config`, which take seconds a flip.
 """
 
 import os
@@ -14,15 +15,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 from absl import flags
 
-from compressjax import artifact, recipe
+from compressjax import artifact, core, prune, quant, recipe
+from compressjax.recipe import Stored
 from experiments import app
 from experiments.problem import make_problem
 from experiments.stages import build
 from experiments.view import make_console
 
-CLEAR_EVERY = 50
+SHOWN_EVERY = 50
 
 _COUNT = flags.DEFINE_integer("count", 500, "How many bits are flipped, one a run.")
 _SEED = flags.DEFINE_integer("flip_seed", 0, "Seed of the bits.")
@@ -44,38 +48,62 @@ class Flipped(NamedTuple):
     tree: Any
 
 
-def prove(launch: app.Launch) -> None:
-    """Runs the proof.
-
-    Args:
-        launch: Config and folders; the folder is emptied first.
+def prove() -> None:
+    """Runs the proof; earlier checkpoints of it are deleted first.
 
     Raises:
         ValueError: If a flipped bit went unnoticed or changed the file.
     """
-    problem = make_problem(launch.config, launch.data_cache, launch.mesh)
-    stages = build(problem, launch.config)
-    shutil.rmtree(launch.workdir, ignore_errors=True)
-    app.claim(launch)
+    stages, data, folder = small_stages(), "none", app.workdir()
+    if app.has_config():
+        launch = app.launched()
+        problem = make_problem(launch.config, launch.data_cache, launch.mesh)
+        stages, data = build(problem, launch.config), problem.data.fingerprint
+    for name in ("whole", "stopped"):
+        shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
     # What a run computes again is the same program each time.
-    jax.config.update("jax_compilation_cache_dir", os.path.join(launch.workdir, "programs"))
+    jax.config.update("jax_compilation_cache_dir", os.path.join(folder, "programs"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    kept = keep(stages, problem.data.fingerprint, Path(launch.workdir))
+    kept = keep(stages, data, Path(folder))
     console, draw = make_console(), random.Random(_SEED.value)
-    whole = last_tree(stages, recipe.Store(str(kept[0])), problem.data.fingerprint)[0]
-    expected = file_of(whole)
-    refused = 0
+    expected = file_of(last_tree(stages, recipe.Store(str(kept[0])), data)[0])
     for i in range(_COUNT.value):
-        found = flip_and_run(stages, draw.choice(kept), problem.data.fingerprint, draw)
+        found = flip_and_run(stages, draw.choice(kept), data, draw)
         if found.refused != [found.name]:
             raise ValueError(f"flip {i} in {found.place} of {found.name}: refused were {found.refused}")
         if file_of(found.tree) != expected:
             raise ValueError(f"flip {i} in {found.place} of {found.name} was refused, but the final file differs")
-        refused += 1
-        if refused % CLEAR_EVERY == 0:
+        if (i + 1) % SHOWN_EVERY == 0:
             jax.clear_caches()
-            console.print(f"{refused} of {_COUNT.value} flips: all refused, all files equal")
-    console.print(f"flipped {refused} bits, one a run: every one refused by name, every final file equal to the byte")
+            console.print(f"{i + 1} of {_COUNT.value} bits flipped: all refused, all files equal")
+    console.print(f"flipped {_COUNT.value} bits, one a run: all refused by name, all final files equal to the byte")
+
+
+def small_stages() -> list[recipe.Stage]:
+    """Two trainings of a chaotic walk, in which a wrong bit shows, and a method that stores the result in nodes."""
+    return [_walk("one", 2.5), _walk("two", 3.5), recipe.Stage("encode", {}, _encode, lambda _, tree: Stored(tree, {}))]
+
+
+def _walk(name: str, scale: float) -> recipe.Stage:
+    def start(previous: recipe.Previous) -> tuple[Any, Any]:
+        before = list(previous.values())[-1].tree["w"] if previous else np.linspace(0, 1, 64, dtype=np.float32)
+        return None, {"w": jnp.asarray(before).reshape(8, 8), "seen": jnp.int32(0)}
+
+    def advance(context: Any, state: Any, first: int, count: int) -> tuple[Any, dict[str, float]]:
+        for _ in range(count):
+            state = {"w": jnp.sin(state["w"] * scale) + 0.1, "seen": state["seen"] + 1}
+        return state, {"w": float(state["w"][0, 0])}
+
+    def finish(context: Any, state: Any) -> Stored:
+        return Stored({"w": state["w"]}, {"seen": int(state["seen"])})
+
+    return recipe.Stage(name, {"scale": scale}, start, finish, advance, steps=12, chunk=4, save_every=4)
+
+
+def _encode(previous: recipe.Previous) -> tuple[Any, Any]:
+    tree = list(previous.values())[-1].tree
+    tree = core.compress(tree, {"w": prune.magnitude(sparsity=0.5)})
+    return None, core.compress(tree, {"w": quant.rtn(bits=4)})
 
 
 def keep(stages: Sequence[recipe.Stage], data: str, folder: Path) -> list[Path]:
@@ -149,4 +177,4 @@ def file_of(tree: Any) -> bytes:
 
 
 if __name__ == "__main__":
-    app.launch(prove)
+    app.simple(prove)

@@ -24,13 +24,14 @@ def prove(launch: app.Launch) -> None:
     """Runs the proof.
 
     Args:
-        launch: Config and folders; the folder is emptied first.
+        launch: Config and folders; what an earlier proof left is deleted first.
 
     Raises:
         ValueError: If a run fails or its files differ.
     """
-    shutil.rmtree(launch.workdir, ignore_errors=True)
     whole = os.path.join(launch.workdir, "whole")
+    for name in ("whole", *(f"pair-{i}" for i in range(_PAIRS.value))):
+        shutil.rmtree(os.path.join(launch.workdir, name), ignore_errors=True)
     if status := jobs.wait(_job(whole)):
         raise ValueError(f"the job alone ended with status {status}; see its message above")
     console, draw = make_console(), random.Random(_SEED.value)

@@ -43,8 +43,11 @@ class Writers:
     def add(self, stage: str, step: int, metrics: dict[str, float]) -> None:
         """Writes the metrics of a chunk of steps."""
         self._lines.append(_line(stage, {"step": step, **metrics}))
-        with open(self._path, "a", encoding="utf-8") as file:
-            file.write(self._lines[-1])
+        try:
+            with open(self._path, "a", encoding="utf-8") as file:
+                file.write(self._lines[-1])
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self._path) from error
         for name, value in metrics.items():
             self._board.add_scalar(f"train/{name}", value, self._before + step)
 

@@ -1,12 +1,14 @@
 """Checkpoints on disk, written to a draft and then renamed, so that readers never find a partial one."""
 
 import contextlib
+import errno
 import json
 import os
+import re
 import shutil
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +22,7 @@ from compressjax.recipe._structure import pack, unpack
 _META = "meta.json"
 _ARRAYS = "arrays"
 _STALE_SECONDS = 3600
+_BLOCK = 4096  # of the disk; an array is two files
 
 
 class Stored(NamedTuple):
@@ -73,6 +76,7 @@ class Store(NamedTuple):
         meta = {"count": len(arrays), "structure": structure, "facts": dict(facts)}
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
+            _check_free(place.parent, arrays)
             # Orbax refuses empty arrays; the structure restores them.
             _write(draft, {str(i): a for i, a in enumerate(arrays) if a.size}, json.dumps(meta))
             os.replace(draft, place)
@@ -148,14 +152,29 @@ class Store(NamedTuple):
         try:
             self.save(name, {"probe": np.arange(3)}, {})
             self.load(name)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self.place(folder))) from error
         finally:
             shutil.rmtree(self.place(name), ignore_errors=True)
 
 
 def _write(draft: Path, arrays: Mapping[str, np.ndarray], meta: str) -> None:
     if arrays:
-        ocp.PyTreeCheckpointer(use_ocdbt=False).save(os.path.abspath(draft / _ARRAYS), arrays)
+        try:
+            ocp.PyTreeCheckpointer(use_ocdbt=False).save(os.path.abspath(draft / _ARRAYS), arrays)
+        except ValueError as error:
+            # So does the library below Orbax report a full disk.
+            if code := re.search(r"os_error_code='(\d+)'", str(error)):
+                raise OSError(int(code[1]), os.strerror(int(code[1])), str(draft)) from error
+            raise
     draft.mkdir(exist_ok=True)
     write_file(draft / _META, meta)
     seal(draft)
     sync_folder(draft)
+
+
+def _check_free(folder: Path, arrays: Sequence[np.ndarray]) -> None:
+    """Raises `OSError` before Orbax starts its threads, as each of them would print what is said once."""
+    needed = sum(array.nbytes + 2 * _BLOCK for array in arrays)
+    if shutil.disk_usage(folder).free < needed:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))

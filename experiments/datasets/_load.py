@@ -122,9 +122,10 @@ def _arrays(builder: Callable[[str], tfds.core.DatasetBuilder], root: Path, sour
             arrays = _decode(builder(folder))
         store.save(source, arrays, {})
         return arrays
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
+        # Writers of records report a full disk as a RuntimeError.
         raise ValueError(
-            f"the data cache {root} cannot be written ({error.strerror or error}); "
+            f"the data cache {root} cannot be written ({getattr(error, 'strerror', None) or error}); "
             "name a folder that can with --data_cache=FOLDER"
         ) from error
     finally:

@@ -1,14 +1,20 @@
 """Runs stages in order, and shows and writes their events."""
 
 import contextlib
+import shutil
 import time
 from typing import Any
+
+import jax
 
 from compressjax import recipe
 from experiments import stopping
 from experiments.problem import Problem
 from experiments.view import View
 from experiments.writers import Writers
+
+# Parameters and two moments while a stage trains, and the parameters of its result.
+COPIES = 4
 
 
 def execute(
@@ -48,6 +54,8 @@ def execute(
                 changed = int((event.result.tree["predictions"] != first).sum())
                 facts[name] = {**event.result.facts, "changed_predictions": changed}
                 event = event._replace(result=event.result._replace(facts=facts[name]))
+            if isinstance(event, recipe.Began) and event.stage.steps:
+                check_space(cache, problem)
             if writers:
                 _write(writers, event)
             if isinstance(event, recipe.Finished):
@@ -57,6 +65,18 @@ def execute(
         if stop():
             raise KeyboardInterrupt(f"stopped after the last stage; all stages are in {cache}")
     return facts, results
+
+
+def check_space(cache: str, problem: Problem) -> None:
+    """Raises `ValueError` if the disk cannot hold one checkpoint of Adam and the network that it trains."""
+    leaves = jax.tree.leaves(jax.eval_shape(problem.initial_params))
+    needed = COPIES * sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
+    free = shutil.disk_usage(cache).free
+    if free < needed:
+        raise ValueError(
+            f"{cache} is on a disk with {free:,} free bytes, and one checkpoint needs about {needed:,}; "
+            "free space there, or name a folder on another disk with --cache"
+        )
 
 
 def _write(writers: Writers, event: recipe.Event) -> None:

@@ -18,7 +18,11 @@ FOLDERS = {"--workdir": "/runs/a", "--cache": "/runs/a/cache", "--data_cache": "
         (errno.EROFS, "/runs/a/cache/x", "Read-only file system; make it writable, .* with --cache"),
         (errno.EFBIG, "/runs/a/x", "File too large; raise the limit .*ulimit"),
         (errno.ENAMETOOLONG, "/runs/a/x", "File name too long; name a shorter one with --workdir"),
-        (errno.ENOENT, "/elsewhere", "/elsewhere: No such file .*; name one that exists with the flag that names it"),
+        (
+            errno.ENOENT,
+            "/elsewhere",
+            "/elsewhere: No such file .* with --workdir or --cache or --data_cache",
+        ),
         (errno.EBADF, "/runs/a/x", "Bad file descriptor; if it stays, name a folder on another disk with --workdir"),
     ],
 )

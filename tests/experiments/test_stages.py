@@ -1,11 +1,14 @@
 """Stages of a config: their results, and errors before training."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from compressjax import artifact, coding, core, recipe
 from compressjax.tensors import Codebook, LowRank, Masked, Quantized
 from experiments.stages import build, execute
+from experiments.stages.execute import check_space
 from experiments.stages.factorize import factorize, replace, stored_bits
 from experiments.view import View
 from tests.experiments import tiny
@@ -187,3 +190,9 @@ def test_only_stages_other_than_the_first_can_be_skipped(problem, skip):
 def test_skipped_stages_are_left_out(problem):
     left = [stage.name for stage in build(problem, config(skip=("share", "kmeans")))]
     assert left == ["teacher", "prune", "factorize", "qat", "distill", "encode"]
+
+
+def test_a_disk_that_holds_no_checkpoint_is_refused_before_training(problem, tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda place: SimpleNamespace(free=1000))
+    with pytest.raises(ValueError, match=r"1,000 free bytes, and one checkpoint needs about 38,560; .* --cache"):
+        check_space(str(tmp_path), problem)
