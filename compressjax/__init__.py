@@ -12,10 +12,10 @@ __version__ = "0.1.0"
 _VERBS = {
     **dict.fromkeys(
         ("Compression", "as_optax", "chain", "compress", "from_encode", "identity", "map_values", "materialize",
-         "Masks", "only", "partition", "sequence", "storage", "values", "with_values"),
+         "Masks", "fit", "only", "partition", "sequence", "storage", "values", "with_values"),
         "compressjax.core",
     ),
-    **dict.fromkeys(("couplings", "explain", "lift", "observe", "prepare"), "compressjax.interpret"),
+    **dict.fromkeys(("couplings", "explain", "layouts", "lift", "observe", "prepare"), "compressjax.interpret"),
     "summary": "compressjax.measure",
 }  # fmt: skip
 _FOLDERS = frozenset(

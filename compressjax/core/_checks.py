@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from compressjax.core._unfit import UnfitError
+
 
 def is_concrete(x: Any) -> bool:
     """Whether `x` is an array with known values."""
@@ -32,22 +34,29 @@ def check_finite(who: str, path: str, x: Any, what: str = "weights", remedy: str
 
 
 def read_statistics(who: str, needs: tuple[str, ...], paths: Iterable[str], stats: Mapping[str, Any] | None) -> Any:
-    """Returns the statistics of all leaves; refuses missing ones and those that `check_statistics` refuses."""
+    """Returns the statistics of all leaves; raises `UnfitError` for leaves without, and as `check_statistics`."""
     read = {path: (stats or {}).get(path) for path in paths}
-    if missing := sorted(path for path, s in read.items() if s is None):
+    missing = sorted(path for path, s in read.items() if s is None)
+    if missing and not stats:
         raise ValueError(f"{who} reads statistics {needs}, absent for {missing[:8]}; run observe and pass stats=")
+    if missing:
+        reason = f"no product of the observed function reads it, so it has no statistics {needs}"
+        raise UnfitError(who, dict.fromkeys(missing, reason))
     check_statistics(who, read)
     return read
 
 
 def check_statistics(who: str, stats: Mapping[str, Any], *, rows: bool = True, zeros: bool = False) -> None:
-    """Raises on unusable statistics: of no rows, of zeros only, or of rows that are not finite."""
+    """Raises on rows that are not finite, and `UnfitError` for statistics of no rows or of zeros only."""
+    reasons = {}
     for path, s in stats.items():
         count, squares = getattr(s, "count", None), getattr(s, "squares", None)
         check_finite(who, path, squares, "sums of squared inputs", "find the data or the layer that produces them")
         missed = np.argwhere(np.asarray(count) == 0).tolist() if rows and is_concrete(count) else []
         zero = not zeros and is_concrete(squares) and not np.any(np.asarray(squares))
         if missed or zero:
-            where = f"{path!r} (layers {missed[:8]} of the stack)" if missed and missed[0] else repr(path)
+            where = f"layers {missed[:8]} of its stack" if missed and missed[0] else "it"
             what = "no input reached" if missed else "only zeros reached"
-            raise ValueError(f"{who}: {what} {where} while observing; observe other data, or leave the leaf out")
+            reasons[path] = f"{what} {where} while observing; observe more data"
+    if reasons:
+        raise UnfitError(who, reasons)

@@ -11,6 +11,7 @@ from compressjax.core._node import Node, dense
 from compressjax.core._own import copied, unshared
 from compressjax.core._select import Selector, kernels, selected
 from compressjax.core._tree import nodes, values, with_values
+from compressjax.core._unfit import each
 from compressjax.numerics._numerics import straight_through
 
 Values = dict[str, Any]
@@ -158,7 +159,7 @@ def from_encode(name: str, encode_leaf: Callable[..., Any], *, needs: tuple[str,
 
     def encode(flat: Values, state: State) -> Values:
         stats = state if isinstance(state, dict) else {}
-        return {path: encode_leaf(path, x, stats.get(path)) for path, x in flat.items()}
+        return each(name, flat, lambda path: encode_leaf(path, flat[path], stats.get(path)))
 
     def view(flat: Values, state: State) -> Values:
         return {path: straight_through(flat[path], dense(leaf)) for path, leaf in encode(flat, state).items()}

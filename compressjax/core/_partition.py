@@ -1,13 +1,13 @@
 """Rules: which compression acts on which values."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from compressjax.core._compression import Compression
+from compressjax.core._layout import Layouts, check_layouts, using
 from compressjax.core._masks import Masks
 from compressjax.core._select import Selector, listing, matches, shown
 from compressjax.core._tree import Chosen, values, with_values
-from compressjax.core._unchanged import report_unchanged, unchanged
 
 
 class PartitionState(NamedTuple):
@@ -16,7 +16,7 @@ class PartitionState(NamedTuple):
     states: tuple[Any, ...]
 
 
-def partition(rules: Mapping[Selector, Compression]) -> Compression:
+def partition(rules: Mapping[Selector, Compression], *, layout: Layouts | None = None) -> Compression:
     """Applies each compression to the values that its selector matches; the first match wins, other values stay dense.
 
     .. math:: view(\\theta, s)_l = view_{r(l)}(\\theta_l, s_{r(l)})
@@ -24,6 +24,9 @@ def partition(rules: Mapping[Selector, Compression]) -> Compression:
     Args:
         rules: `{selector: compression}`; a selector is a regular expression for the whole path, or
             `(path, leaf) -> bool`. `".*"` includes biases. Rules may be partitions, chains and sequences.
+        layout: Which axes of a leaf are inputs: the result of `cj.layouts(fn)`, or `"[in, out]"` or `"[out, in]"` for
+            all leaves; None for that of an outer partition, `"[in, out]"` by default. Methods without an axis in their
+            settings follow it.
 
     Returns:
         One compression; its state is a `PartitionState`, or the state of the rule if there is only one.
@@ -39,6 +42,8 @@ def partition(rules: Mapping[Selector, Compression]) -> Compression:
     """
     if not rules:
         raise ValueError("partition: there are no rules; give {selector: compression}, or use identity()")
+    if layout is not None:
+        check_layouts(layout)
     selectors, members = tuple(rules), tuple(rules.values())
     alone = len(members) == 1
 
@@ -82,14 +87,21 @@ def partition(rules: Mapping[Selector, Compression]) -> Compression:
         moved = [part for c, part, _ in after if c.learns]
         return _with(params, moved) if moved else params, joined([s for _, _, s in after])
 
+    def laid(hook: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any, **kwargs: Any) -> Any:
+            with using(layout):
+                return hook(*args, **kwargs)
+
+        return hook if layout is None else run
+
     named = ", ".join(f"{shown(selector)}: {c.name}" for selector, c in rules.items())
     return Compression(
-        init=lambda params: joined([c.init(part) for c, part in zip(members, parts(params), strict=True)]),
-        view=view,
-        encode=encode,
-        masks=masks,
-        before_step=before_step,
-        after_step=after_step,
+        init=laid(lambda params: joined([c.init(part) for c, part in zip(members, parts(params), strict=True)])),
+        view=laid(view),
+        encode=laid(encode),
+        masks=laid(masks),
+        before_step=laid(before_step),
+        after_step=laid(after_step),
         learns=any(c.learns for c in members),
         name=members[0].name if alone else f"partition({named})",
         needs=tuple(dict.fromkeys(need for c in members for need in c.needs)),
@@ -126,39 +138,3 @@ def only(selector: Selector, compression: Compression) -> Compression:
         'identity'
     """
     return partition({selector: compression})
-
-
-def compress(
-    params: Any, rules: Mapping[Selector, Compression], stats: Any = None, *, on_unchanged: str = "raise"
-) -> Any:
-    """Compresses the leaves that each selector matches, without training.
-
-    Args:
-        params: A tree of arrays and nodes; values inside nodes are compressed further.
-        rules: `{selector: compression}`, as for `partition`.
-        stats: Statistics from `observe`, for methods that read them.
-        on_unchanged: `"raise"`, `"warn"` or `"ignore"` when a rule changed no value and saved no byte of all its leaves
-            (a rank that is too high, a sparsity of 0, a method that needs training). `identity()` may change nothing.
-            `summary` shows single leaves that did not change.
-
-    Returns:
-        The tree with nodes in place of the compressed leaves; `lift` runs it and `artifact.save` stores it.
-
-    Raises:
-        ValueError: If a selector matches no value, or only values that earlier rules took; if a rule changed nothing
-            and `on_unchanged` is `"raise"`.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> from compressjax.core import identity
-        >>> compress({"kernel": jnp.ones((2, 2))}, {".*kernel": identity()})["kernel"].shape
-        (2, 2)
-    """
-    compression = partition(rules)
-    # Ignore the parameters of after_step, because there was no step.
-    _, state = compression.after_step(params, compression.init(params), stats)
-    tree = compression.encode(params, state)
-    same = unchanged(params, tree)
-    for c, (_, mine) in zip(rules.values(), assign(tuple(rules), values(params)), strict=True):
-        report_unchanged(c.name, mine, same, on_unchanged)
-    return tree

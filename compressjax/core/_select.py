@@ -1,5 +1,6 @@
 """Selectors: which values a method acts on."""
 
+import itertools
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,24 +10,32 @@ from compressjax.core._tree import Chosen, values
 Selector = str | Callable[[str, Any], bool]
 
 
-def kernels(path: str, leaf: Any) -> bool:
-    """Selects the weights of products: values with two or more axes that are not named bias or scale.
+# Names of parameters that are added, or that scale single features, in the libraries of JAX and in checkpoints.
+_OTHERS = re.compile(r"(bias|scale|offset|gain|gamma|beta|mean|var|variance|b\d*)|.*_(bias|mean|var|variance|average)")
 
-    The name counts because attention layers have biases `[heads, features]`.
+
+def kernels(path: str, leaf: Any) -> bool:
+    """Selects the weights of products by shape and name: two or more axes, and not the name of a bias or a norm.
+
+    Axes of length 1 in front do not count: `[1, 1, 1, features]` is a vector. The name counts because attention has
+    biases `[heads, features]`, and because loops stack biases to `[layers, features]`. A shape does not tell a kernel
+    from an embedding of positions; `cj.layouts(fn)` does.
 
     Args:
         path: Value path.
         leaf: Array, concrete or abstract.
 
     Returns:
-        True when the leaf has two or more axes and the path does not end in `bias` or `scale`.
+        True for kernels.
 
     Example:
         >>> import jax.numpy as jnp
-        >>> kernels("a/bias", jnp.zeros(3))
-        False
+        >>> kernels("a/bias", jnp.zeros(3)), kernels("norm/offset", jnp.zeros((1, 1, 4))), kernels("w", jnp.zeros((3, 4)))
+        (False, False, True)
     """
-    return len(leaf.shape) >= 2 and path.rsplit("/", 1)[-1] not in ("bias", "scale")
+    name = path.rsplit("/", 1)[-1]
+    axes = len(leaf.shape) if name == "kernel" else len(list(itertools.dropwhile(lambda n: n == 1, leaf.shape)))
+    return axes >= 2 and not _OTHERS.fullmatch(name)
 
 
 def matches(selector: Selector, path: str, leaf: Any) -> bool:

@@ -7,10 +7,11 @@ from compressjax.interpret.lifting._lift import FallbackWarning, explain, lift
 from compressjax.interpret.lifting._prepare import prepare
 from compressjax.interpret.narrowing._flops import predict_flops
 from compressjax.interpret.narrowing._narrow import narrow
+from compressjax.interpret.observing._layouts import layouts
 from compressjax.interpret.observing._observe import observe
 from compressjax.interpret.observing._statistics import Statistics, merge
 
 __all__ = [
-    "FallbackWarning", "Group", "Member", "Row", "Statistics", "couplings", "explain", "integer_bound", "lift", "merge",
-    "narrow", "observe", "predict_flops", "prepare",
+    "FallbackWarning", "Group", "Member", "Row", "Statistics", "couplings", "explain", "integer_bound", "layouts",
+    "lift", "merge", "narrow", "observe", "predict_flops", "prepare",
 ]  # fmt: skip

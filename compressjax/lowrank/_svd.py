@@ -6,8 +6,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression, from_encode
+from compressjax.core import Compression, Dense, from_encode, ops
 from compressjax.core._checks import check_finite
+from compressjax.core._layout import Layout, layout_of
+from compressjax.core._unfit import UnfitError
 from compressjax.lowrank._rank import affordable, pays, rank_by_energy, split
 from compressjax.tensors import LowRank
 
@@ -18,7 +20,7 @@ def svd(
     energy: float | None = None,
     budget: float | None = None,
     inputs: int | None = None,
-    batch: int = 0,
+    batch: int | None = None,
     always: bool = False,
 ) -> Compression:
     """Replaces each kernel by the nearest product of two low-rank factors.
@@ -36,9 +38,9 @@ def svd(
         energy: Keeps the smallest rank with this fraction of the squared norm, in (0, 1]. The rank depends on the
             values, so `encode` does not run under jit.
         budget: Maximum fraction of the dense parameters, in (0, 1].
-        inputs: Number of input axes of a kernel `[*batch, *in, *out]`; None for all but the last, which factors a
-            convolution `[h, w, in, out]` into `[h, w, in, r]` and `[r, out]`.
-        batch: Number of leading axes (stacked layers) to factorize separately.
+        inputs: Number of input axes of a kernel `[*batch, *in, *out]`. None follows the layout; without one it is all
+            but the last, which factors a convolution `[h, w, in, out]` into `[h, w, in, r]` and `[r, out]`.
+        batch: Number of leading axes (stacked layers) to factorize separately; None follows the layout.
         always: Whether to factorize even if the factors have more entries than the dense kernel.
 
     Returns:
@@ -62,19 +64,26 @@ def svd(
     def encode(path: str, x: jax.Array, stats: Any) -> LowRank | jax.Array:
         del stats
         check_finite("svd", path, x)
-        try:
-            axes, rows, columns = split(x.shape, inputs, batch)
-        except ValueError as error:
-            raise ValueError(f"svd: {path!r}: {error}; restrict svd with only, or set inputs= and batch=") from error
+        axes = _axes(path, x.shape, inputs, batch)
+        found = _factors(path, jnp.transpose(x, axes.order), len(axes.inputs), len(axes.batch))
+        if found is None:
+            return x
+        back = ops.transpose(found, axes.inverse) if axes.order != tuple(range(x.ndim)) else found
+        if isinstance(back, Dense):
+            raise UnfitError("svd", {path: f"shape {x.shape} with {axes}: {back.reason}; set inputs= and batch="})
+        return back
+
+    def _factors(path: str, x: jax.Array, inputs: int, batch: int) -> LowRank | None:
+        axes, rows, columns = split(x.shape, inputs, batch)
         fixed = _fixed_rank(x.shape, rank, budget, inputs, batch)
         if fixed is not None and not always and not pays(x.shape, fixed, inputs=inputs, batch=batch):
-            return x
+            return None
         # The gradient of the view is straight-through, so do not differentiate the decomposition.
         matrix = jax.lax.stop_gradient(x).astype(jnp.float32).reshape(*x.shape[:batch], rows, columns)
         u, s, vt = jnp.linalg.svd(matrix, full_matrices=False)
         r = rank_by_energy(s, float(energy or 1.0), path) if fixed is None else fixed
         if not always and not pays(x.shape, r, inputs=inputs, batch=batch):
-            return x
+            return None
         root = jnp.sqrt(s[..., :r])
         left = (u[..., :r] * root[..., None, :]).reshape(*x.shape[: batch + axes], r)
         right = (root[..., :, None] * vt[..., :r, :]).reshape(*x.shape[:batch], r, *x.shape[batch + axes :])
@@ -82,6 +91,20 @@ def svd(
 
     chosen = {"rank": rank, "energy": energy, "budget": budget}
     return from_encode(f"svd({', '.join(f'{k}={v}' for k, v in chosen.items() if v is not None)})", encode)
+
+
+def _axes(path: str, shape: tuple[int, ...], inputs: int | None, batch: int | None) -> Layout:
+    """The axes of the factors: as set, or as the layout says."""
+    if inputs is None and batch is None:
+        axes = layout_of(path, shape)
+    else:
+        lead, count = batch or 0, len(shape) - (batch or 0) - 1 if inputs is None else inputs
+        axes = Layout(*(tuple(range(a, b)) for a, b in ((0, lead), (lead, lead + count), (lead + count, len(shape)))))
+    if not axes.inputs or not axes.outputs:
+        raise UnfitError(
+            "svd", {path: f"shape {shape} with batch={batch} and inputs={inputs}: both sides need an axis"}
+        )
+    return axes
 
 
 def _fixed_rank(

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression, on_values
+from compressjax.core._unfit import each
 from compressjax.numerics._numerics import straight_through
 from compressjax.quant._grid import best_ratio, check_range, make_grid, quantize
 from compressjax.tensors import Quantized
@@ -35,9 +36,10 @@ def fake_quant(
     activation: str | None = None,
     begin: int = 0,
     order: tuple[int, ...] | None = None,
-    axis: int | tuple[int, ...] = -1,
+    axis: int | tuple[int, ...] | None = None,
     clip: str = "absmax",
     every: int = 100,
+    fallback: str = "skip",
 ) -> Compression:
     """Trains weights through rounding, with straight-through gradients.
 
@@ -58,13 +60,14 @@ def fake_quant(
         axis: As for `rtn`.
         clip: As for `rtn`; `"mse"` searches the ratios at `init` and every `every` steps.
         every: Steps between searches, at least 1.
+        fallback: As for `rtn`.
 
     Returns:
         Compression whose nodes are `Quantized`.
 
     Raises:
-        ValueError: If a setting is out of range; from `encode`, if a leaf is not finite, groups do not divide its
-            inputs, or static activations were never observed.
+        ValueError: If a setting is out of range; from `encode`, if a leaf is not finite, or static activations were
+            never observed.
 
     Example:
         >>> qat = fake_quant(2)
@@ -74,7 +77,7 @@ def fake_quant(
 
     Source: Jacob et al., arXiv:1712.05877 (jacob2018); gradient: Bengio et al., arXiv:1308.3432 (bengio2013).
     """
-    grid = make_grid("fake_quant", bits, granularity, symmetric, axis, order, activation, clip)
+    grid = make_grid("fake_quant", bits, granularity, symmetric, axis, order, activation, clip, fallback)
     if begin < 0 or every < 1:
         raise ValueError(f"fake_quant: begin={begin} must be at least 0 and every={every} at least 1")
 
@@ -110,7 +113,7 @@ def fake_quant(
     def encode(flat: Arrays, state: FakeQuantState) -> dict[str, Quantized]:
         for path in flat:
             check_range("fake_quant", path, state.absmax.get(path))
-        return {path: node(path, x, state)[0] for path, x in flat.items()}
+        return each("fake_quant", flat, lambda path: node(path, flat[path], state)[0])
 
     return on_values(
         f"fake_quant(bits={bits}, granularity={granularity})",

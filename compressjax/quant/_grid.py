@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from compressjax.core._checks import check_finite, is_concrete
+from compressjax.core._layout import layout_of
+from compressjax.core._unfit import UnfitError
 from compressjax.tensors import Quantized
 from compressjax.tensors.quantized._grid import expand_blocks, storage_order
 
@@ -22,10 +24,16 @@ class Grid(NamedTuple):
     bits: int
     granularity: str | int
     symmetric: bool
-    axis: tuple[int, ...]
+    axis: tuple[int, ...] | None
     order: tuple[int, ...] | None
     activation: str | None
     clip: str
+    fallback: str
+
+
+FALLBACKS = ("skip", "divisor", "channel", "raise")
+# Groups below this cost half a byte per weight for their scale or more.
+_SMALL = 8
 
 
 def make_grid(
@@ -33,10 +41,11 @@ def make_grid(
     bits: int,
     granularity: str | int,
     symmetric: bool,
-    axis: int | tuple[int, ...],
+    axis: int | tuple[int, ...] | None,
     order: tuple[int, ...] | None,
     activation: str | None,
     clip: str,
+    fallback: str = "skip",
 ) -> Grid:
     """Returns the grid after checks of its settings."""
     if not (isinstance(bits, int) and 2 <= bits <= 8):
@@ -48,33 +57,54 @@ def make_grid(
         raise ValueError(f"{who}: activation={activation!r} must be None, 'dynamic' or 'static'")
     if clip not in ("absmax", "mse"):
         raise ValueError(f"{who}: clip={clip!r} must be 'absmax' or 'mse'")
-    axes = (axis,) if isinstance(axis, int) else tuple(axis)
-    return Grid(bits, granularity, symmetric, axes, None if order is None else tuple(order), activation, clip)
+    if fallback not in FALLBACKS:
+        raise ValueError(f"{who}: fallback={fallback!r} must be one of {FALLBACKS}")
+    axes = None if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
+    stored = None if order is None else tuple(order)
+    return Grid(bits, granularity, symmetric, axes, stored, activation, clip, fallback)
+
+
+def own_axes(path: str, shape: tuple[int, ...], grid: Grid) -> tuple[set[int], int | None]:
+    """Axes whose entries have separate scales, and the axis along which groups run."""
+    if grid.axis is None:
+        axes = layout_of(path, shape)
+        return {*axes.batch, *axes.outputs}, axes.along
+    if any(not -len(shape) <= a < len(shape) for a in grid.axis):
+        raise UnfitError("grid", {path: f"shape {shape} has no axis {grid.axis}; set axis=, or granularity='tensor'"})
+    own = {a % len(shape) for a in grid.axis}
+    return own, max((a for a in range(len(shape)) if a not in own), default=None)
 
 
 def block_shape(path: str, shape: tuple[int, ...], grid: Grid) -> tuple[int, ...]:
     """Shape of the scales of a leaf: one entry per block, with the number of axes of the leaf."""
     if grid.granularity == "tensor":
         return (1,) * len(shape)
-    if any(not -len(shape) <= a < len(shape) for a in grid.axis):
-        raise ValueError(f"{path!r} of shape {shape} has no axis {grid.axis}; set axis=, or granularity='tensor'")
-    own = {a % len(shape) for a in grid.axis}
+    own, along = own_axes(path, shape, grid)
     blocks = [length if axis in own else 1 for axis, length in enumerate(shape)]
-    shared = [axis for axis in range(len(shape)) if axis not in own]
-    if not shared:
-        raise ValueError(
-            f"{path!r} of shape {shape} would get a scale for every entry with granularity={grid.granularity!r} along "
-            f"axis {grid.axis}; use granularity='tensor'"
-        )
+    if along is None:
+        reason = f"shape {shape} would get a scale for every entry along {sorted(own)}; use granularity='tensor'"
+        raise UnfitError("grid", {path: reason})
     if isinstance(grid.granularity, int):
-        length = shape[shared[-1]]
-        if length % grid.granularity:
-            raise ValueError(
-                f"{path!r} of shape {shape}: group size {grid.granularity} does not divide the {length} inputs of axis "
-                f"{shared[-1]}; use a divisor such as {math.gcd(length, grid.granularity)}, or granularity='channel'"
-            )
-        blocks[shared[-1]] = length // grid.granularity
+        blocks[along] = shape[along] // _group(path, shape[along], grid.granularity, along, grid.fallback)
     return tuple(blocks)
+
+
+def _group(path: str, length: int, size: int, axis: int, fallback: str) -> int:
+    """The size of groups along an axis that `size` may not divide."""
+    if length % size == 0:
+        return size
+    divisor = next(d for d in range(min(size, length), 0, -1) if length % d == 0)
+    if fallback == "divisor" and divisor >= _SMALL:
+        return divisor
+    if fallback in ("divisor", "channel"):
+        return length
+    reason = (
+        f"group size {size} does not divide the {length} inputs of axis {axis}; use fallback='divisor' (groups of "
+        f"{divisor if divisor >= _SMALL else length}) or fallback='channel'"
+    )
+    if fallback == "raise":
+        raise ValueError(f"{path!r}: {reason}, or 'skip'")
+    raise UnfitError("grid", {path: reason})
 
 
 def fit(
@@ -140,8 +170,7 @@ def quantize(
     order = grid.order
     if order is None:
         # Integer products are several times faster on [out, in]; keep the order of a table that is read by rows.
-        own = {a % x.ndim for a in grid.axis} if x.ndim else set()
-        order = (1, 0) if x.ndim == 2 and 0 not in own else ()
+        order = (1, 0) if x.ndim == 2 and 0 not in own_axes(path, x.shape, grid)[0] else ()
     stored = jnp.transpose(codes, storage_order(x.ndim, order)) if order else codes
     static = None if absmax is None else activation_scale(absmax)
     node = Quantized(stored, scale, zero_point, static, grid.bits, order, grid.activation, jnp.dtype(x.dtype).name)

@@ -1,54 +1,35 @@
-"""Kernels as matrices `[in, out]`, with the inputs of their statistics."""
+"""The layout of a leaf for its statistics."""
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
-import jax
-import jax.numpy as jnp
-
-
-class Layout(NamedTuple):
-    """Layout of a leaf as matrices from inputs to outputs.
-
-    Attributes:
-        shape: Shape of the leaf.
-        batch: Number of leading axes with separate matrices (layers of a stack, experts).
-        inputs: Number of inputs of one matrix.
-        first: Whether the input axes come before the output axes.
-    """
-
-    shape: tuple[int, ...]
-    batch: int
-    inputs: int
-    first: bool
-
-    def matrices(self, x: jax.Array) -> jax.Array:
-        """`[layers, in, out]` from an array of the leaf's shape."""
-        lead = math.prod(self.shape[: self.batch])
-        if self.first:
-            return x.reshape(lead, self.inputs, -1)
-        return jnp.swapaxes(x.reshape(lead, -1, self.inputs), 1, 2)
-
-    def leaf(self, x: jax.Array) -> jax.Array:
-        """An array of the leaf's shape from `[layers, in, out]`."""
-        return (x if self.first else jnp.swapaxes(x, 1, 2)).reshape(self.shape)
+from compressjax.core._layout import Layout, layout_of
+from compressjax.core._unfit import UnfitError
 
 
 def layout(path: str, shape: tuple[int, ...], stats: Any) -> Layout:
-    """Finds the input axes of a leaf from its statistics, with `squares` `[*batch, in]`.
+    """The axes of a leaf that its statistics, with `squares` `[*batch, in]`, belong to.
 
-    Leading axes of the statistics are batch axes. The next axes whose sizes multiply to the number of inputs are input
-    axes, such as `[h, w, in]` of a convolution. Otherwise the last axes are, as for an embedding `[tokens, features]`
-    that is also the last layer.
+    `observe` records them. For statistics made by hand, leading axes are batch axes, and the rest follows the layout
+    in use, `[in, out]` by default.
     """
     *lead, inputs = stats.squares.shape
-    batch = len(lead)
-    rest = shape[batch:]
-    if tuple(shape[:batch]) == tuple(lead):
-        for first, sizes in ((True, rest), (False, rest[::-1])):
-            if any(math.prod(sizes[:i]) == inputs for i in range(1, len(sizes))):
-                return Layout(tuple(shape), batch, inputs, first)
-    raise ValueError(
-        f"{path} {tuple(shape)} has statistics of {inputs} inputs with leading axes {tuple(lead)}, which do not match "
-        "its axes; observe the same network"
-    )
+    shape, found = tuple(shape), getattr(stats, "layout", None)
+    if found is None:
+        found = _behind(len(lead), len(shape)) if lead else layout_of(path, shape)
+    if sorted(found.order) != list(range(len(shape))) or not found.inputs:
+        raise UnfitError(
+            "statistics", {path: f"its products use the leaf {shape} in parts, so its statistics have no axes"}
+        )
+    sizes = tuple(shape[a] for a in found.batch), math.prod(shape[a] for a in found.inputs)
+    if sizes != (tuple(lead), inputs):
+        sums = f"statistics of {inputs} inputs with leading axes {tuple(lead)}"
+        raise UnfitError(
+            "statistics", {path: f"{sums} do not match the axes of the leaf {shape}; observe the same network"}
+        )
+    return found
+
+
+def _behind(batch: int, axes: int) -> Layout:
+    """The convention `[*batch, *in, out]`."""
+    return Layout(tuple(range(batch)), tuple(range(batch, axes - 1)), (axes - 1,))

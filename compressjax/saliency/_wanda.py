@@ -40,6 +40,6 @@ def wanda() -> Saliency:
 
 def input_norms(path: str, x: jax.Array, stats: Any) -> jax.Array:
     """Norm of the input of every weight, in the shape of the leaf."""
-    shaped = layout(path, x.shape, stats)
-    norms = jnp.sqrt(wide(stats.squares)).reshape(-1, shaped.inputs, 1)
-    return shaped.leaf(jnp.broadcast_to(norms, (*norms.shape[:2], x.size // norms.size)))
+    axes = layout(path, x.shape, stats)
+    norms = jnp.sqrt(wide(stats.squares)).reshape(-1, stats.squares.shape[-1], 1)
+    return axes.leaf(jnp.broadcast_to(norms, (*norms.shape[:2], x.size // norms.size)), x.shape)

@@ -28,9 +28,9 @@ def test_weights_that_are_no_numbers() -> None:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (np.zeros((0, 2)), "wanda: no input reached 'k' while"),
-        (np.zeros((3, 0, 2)), r"no input reached 'k' \(layers \[\[0\], \[1\], \[2\]\] of the stack\)"),
-        (np.zeros((4, 2)), "only zeros reached 'k'"),
+        (np.zeros((0, 2)), "wanda: 'k': no input reached it while"),
+        (np.zeros((3, 0, 2)), r"'k': no input reached layers \[\[0\], \[1\], \[2\]\] of its stack"),
+        (np.zeros((4, 2)), "'k': only zeros reached it"),
         (np.array([[1.0, np.nan]]), "'k' has 1 non-finite sums of squared inputs of 2"),
         (np.array([[1.0, 3e38]], np.float32), "'k' has 1 non-finite sums"),
     ],

@@ -45,6 +45,6 @@ def test_dead_units():
     assert measure.dead_units(params)["a"].silent is None
     with pytest.raises(ValueError, match="selects nothing"):
         measure.dead_units(params, selector="no")
-    unseen = stats | {"b": stats["b"]._replace(count=jnp.zeros(()))}
-    with pytest.raises(ValueError, match="dead_units: no input reached 'b'"):
+    unseen = stats | {"b": stats["b"].replace(count=jnp.zeros(()))}
+    with pytest.raises(ValueError, match="dead_units: 'b': no input reached it"):
         measure.dead_units(params, unseen)

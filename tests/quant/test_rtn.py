@@ -60,10 +60,10 @@ def test_static_activations_use_statistics(key):
     with pytest.raises(ValueError, match=r"absent for \['kernel'\]"):
         core.compress(params, {"kernel": quant.rtn(8, activation="static")})
     _, unseen = observe(lambda p, x: x @ p["kernel"])(params, 0 * x)
-    with pytest.raises(ValueError, match="only zeros reached 'kernel' while observing"):
+    with pytest.raises(ValueError, match="kernel  only zeros reached it while observing"):
         core.compress(params, {"kernel": quant.rtn(8, activation="static")}, unseen)
     compression = quant.rtn(8, activation="static")
-    with pytest.raises(ValueError, match="'kernel' need statistics; run observe"):
+    with pytest.raises(ValueError, match="'kernel': static activations need statistics of observe"):
         compression.encode(params, compression.init(params))
 
 
@@ -88,5 +88,5 @@ def test_centroids_on_an_integer_grid(key):
 
 
 def test_a_group_that_does_not_divide_names_the_leaf(params):
-    with pytest.raises(ValueError, match=r"'a/kernel' of shape \(16, 6\): group size 5"):
+    with pytest.raises(ValueError, match="'a/kernel' fits:\n  a/kernel  group size 5 does not divide the 16 inp"):
         core.compress(params, {"a/kernel": quant.rtn(4, granularity=5)})

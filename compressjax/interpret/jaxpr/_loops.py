@@ -8,7 +8,8 @@ import jax.numpy as jnp
 
 from compressjax.interpret.jaxpr._bind import bind
 from compressjax.interpret.jaxpr._calls import Evaluate, dense_all
-from compressjax.interpret.jaxpr._records import Records, empty, joined
+from compressjax.interpret.jaxpr._records import Records, empty, joined, stacked
+from compressjax.interpret.jaxpr._walk import passed
 from compressjax.interpret.jaxpr._weight import Weight
 
 
@@ -20,61 +21,86 @@ def scan_counts(params: dict[str, Any], operands: int) -> tuple[int, int]:
     return len(consts), len(carry)
 
 
+def _kept(jaxpr: Any, operands: Sequence[Any], first: int) -> list[bool]:
+    """Which carried operands are weights that the body returns unchanged, so that they are constants of the loop."""
+    sources = passed(jaxpr)
+    return [type(x) is Weight and sources[i] == first + i for i, x in enumerate(operands)]
+
+
+def _merged(kept: Sequence[bool], weights: Sequence[Any], carry: Sequence[Any]) -> list[Any]:
+    """All carried operands, from those that stay and those that change."""
+    constant, changing = iter(weights), iter(carry)
+    return [next(constant) if same else next(changing) for same in kept]
+
+
 def _scan(eqn: Any, inputs: Sequence[Any], handler: Any, evaluate: Evaluate) -> list[Any]:
     p = eqn.params
     fixed, carried = scan_counts(p, len(inputs))
-    consts = inputs[:fixed]
-    carry = dense_all(inputs[fixed : fixed + carried], handler, "scan", "carried through a loop, so it may change")
+    consts, carry = inputs[:fixed], inputs[fixed : fixed + carried]
+    kept = _kept(p["jaxpr"].jaxpr, carry, fixed)
+    weights = [x for x, same in zip(carry, kept) if same]
+    changing = [x for x, same in zip(carry, kept) if not same]
+    changing = dense_all(changing, handler, "scan", "carried through a loop, so it may change")
     rows = []
     for x in inputs[fixed + carried :]:
         if isinstance(x, Weight):
             split = handler.stacked(x)
             x = handler.dense(x, "scan", "the loop's axis is not a stack axis of the node") if split is None else split
         rows.append(x)
-    layers = {x.path for x in rows if isinstance(x, Weight)}
+    layers = {x.path: x.axes[0] if x.axes else () for x in rows if isinstance(x, Weight)}
 
     def body(state: Any, row: Any) -> Any:
         child, (carry, sums) = handler.spawn(), state
         row = [child.row(x) if isinstance(x, Weight) else x for x in row]
-        out = evaluate(p["jaxpr"].jaxpr, p["jaxpr"].consts, [*consts, *carry, *row], child)
-        out = dense_all(out, child, "scan", "returned from a loop")
+        args = [*consts, *_merged(kept, weights, carry), *row]
+        out = evaluate(p["jaxpr"].jaxpr, p["jaxpr"].consts, args, child)
+        new = [x for x, same in zip(out, kept) if not same]
+        new = dense_all(new, child, "scan", "returned from a loop")
+        ys = dense_all(out[carried:], child, "scan", "returned from a loop")
         # A stacked weight has a record per layer; the records of other weights add up over the iterations.
         by_layer = {k: r for k, r in child.collected().items() if k.path in layers}
         rest = {k: r for k, r in child.collected().items() if k.path not in layers}
-        return (out[:carried], joined(sums, rest)), (out[carried:], by_layer)
+        return (new, joined(sums, rest)), (ys, by_layer)
 
     def recorded(carry: Any, rows: Any) -> Records:
         first = jax.tree.map(lambda v: v[0] if p["length"] else jnp.zeros(v.shape[1:], v.dtype), rows)
         return body((carry, {}), first)[0][1]
 
-    sums = empty(recorded, carry, rows) if handler.observes else {}
-    (carry, sums), (ys, by_layer) = jax.lax.scan(
-        body, (carry, sums), rows, length=p["length"], reverse=p["reverse"], unroll=p["unroll"]
+    sums = empty(recorded, changing, rows) if handler.observes else {}
+    (changing, sums), (ys, by_layer) = jax.lax.scan(
+        body, (changing, sums), rows, length=p["length"], reverse=p["reverse"], unroll=p["unroll"]
     )
-    handler.absorb(joined(sums, by_layer))
-    return [*carry, *ys]
+    handler.absorb(joined(sums, stacked(by_layer, layers)))
+    return [*_merged(kept, weights, changing), *ys]
 
 
 def _while(eqn: Any, inputs: Sequence[Any], handler: Any, evaluate: Evaluate) -> list[Any]:
     p = eqn.params
     tests, steps = p["cond_nconsts"], p["body_nconsts"]
     test_consts, step_consts = inputs[:tests], inputs[tests : tests + steps]
-    carry = dense_all(inputs[tests + steps :], handler, "while", "carried through a loop, so it may change")
+    carry = inputs[tests + steps :]
+    kept = _kept(p["body_jaxpr"].jaxpr, carry, steps)
+    weights = [x for x, same in zip(carry, kept) if same]
+    changing = [x for x, same in zip(carry, kept) if not same]
+    changing = dense_all(changing, handler, "while", "carried through a loop, so it may change")
 
     def test(state: Any) -> Any:
         child = handler.spawn()  # records are dropped: a condition cannot return them
-        out = evaluate(p["cond_jaxpr"].jaxpr, p["cond_jaxpr"].consts, [*test_consts, *state[0]], child)
+        args = [*test_consts, *_merged(kept, weights, state[0])]
+        out = evaluate(p["cond_jaxpr"].jaxpr, p["cond_jaxpr"].consts, args, child)
         return dense_all(out, child, "while", "used as a condition")[0]
 
     def step(state: Any) -> Any:
         child, (carry, sums) = handler.spawn(), state
-        out = evaluate(p["body_jaxpr"].jaxpr, p["body_jaxpr"].consts, [*step_consts, *carry], child)
-        return dense_all(out, child, "while", "returned from a loop"), joined(sums, child.collected())
+        args = [*step_consts, *_merged(kept, weights, carry)]
+        out = evaluate(p["body_jaxpr"].jaxpr, p["body_jaxpr"].consts, args, child)
+        new = [x for x, same in zip(out, kept) if not same]
+        return dense_all(new, child, "while", "returned from a loop"), joined(sums, child.collected())
 
-    sums = empty(lambda carry: step((carry, {}))[1], carry) if handler.observes else {}
-    out, records = jax.lax.while_loop(test, step, (carry, sums))
+    sums = empty(lambda carry: step((carry, {}))[1], changing) if handler.observes else {}
+    out, records = jax.lax.while_loop(test, step, (changing, sums))
     handler.absorb(records)
-    return out
+    return _merged(kept, weights, out)
 
 
 def _cond(eqn: Any, inputs: Sequence[Any], handler: Any, evaluate: Evaluate) -> list[Any]:

@@ -35,6 +35,19 @@ def body_of(eqn: Any) -> tuple[Any, Sequence[Any]]:
     return (inner.jaxpr, inner.consts) if hasattr(inner, "consts") else (inner, ())
 
 
+def passed(jaxpr: Any) -> list[int | None]:
+    """For every result, the position of the argument that it is, unchanged; None for computed results."""
+    source = {id(var): i for i, var in enumerate(jaxpr.invars)}
+    for eqn in jaxpr.eqns:
+        if eqn.primitive.name in PLAIN_CALLS and ("jaxpr" in eqn.params or "call_jaxpr" in eqn.params):
+            body = body_of(eqn)[0]
+            if len(body.invars) == len(eqn.invars):
+                for var, inner in zip(eqn.outvars, passed(body), strict=True):
+                    if inner is not None and id(eqn.invars[inner]) in source:
+                        source[id(var)] = source[id(eqn.invars[inner])]
+    return [source.get(id(var)) for var in jaxpr.outvars]
+
+
 def needed(jaxpr: Any) -> list[tuple[int, Any]]:
     """Equations on which the results depend, with their indices."""
     return _live(jaxpr, [True] * len(jaxpr.outvars), lambda eqn, outs: [True] * len(eqn.invars))[0]

@@ -11,16 +11,21 @@ import jax
 class Weight:
     """A weight during evaluation: a node (or a marked array) and the leaf that it comes from.
 
+    For `observe`, all parameters are weights; those that it does not follow have no path.
+
     Attributes:
         node: Node or array with the shape of the variable in the jaxpr.
         path: Value path of the leaf in the caller's tree.
         axes: For `observe`: for every axis, the axes of the leaf from which it is built.
         also: For `lift`: value paths of other leaves, if several were concatenated.
+        parts: For `observe`: the weights that are concatenated along axis `joined`.
     """
 
     node: Any
     path: str = dataclasses.field(metadata={"static": True})
     axes: tuple[tuple[int, ...], ...] = dataclasses.field(default=(), metadata={"static": True})
+    parts: tuple["Weight", ...] = ()
+    joined: int = dataclasses.field(default=-1, metadata={"static": True})
     also: tuple[str, ...] = dataclasses.field(default=(), metadata={"static": True})
 
     @property

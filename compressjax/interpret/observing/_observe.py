@@ -2,22 +2,43 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from compressjax.core import Node, Selector, kernels, matches, nodes, ops
+from compressjax.core import Node, Selector, matches, nodes, ops
 from compressjax.core._checks import check_statistics
 from compressjax.core._tree import is_value, path_string
 from compressjax.interpret.jaxpr._bind import bind
-from compressjax.interpret.jaxpr._records import Records, add, named
+from compressjax.interpret.jaxpr._records import Key, Records, add, named
 from compressjax.interpret.jaxpr._trace import run
 from compressjax.interpret.jaxpr._weight import Weight
 from compressjax.interpret.lifting._explicit import materialize
 from compressjax.interpret.lifting._rules import move
 from compressjax.interpret.observing._axes import moved_axes
-from compressjax.interpret.observing._statistics import Statistics, of_rows
+from compressjax.interpret.observing._patches import in_chunks, patches
+from compressjax.interpret.observing._statistics import Statistics, merge, of_rows
+
+
+class _Place(NamedTuple):
+    """Where the axes of a record come from."""
+
+    lead: list[int]  # order of the batch axes
+    last: list[int]  # order of the summed axes
+    batch: tuple[int, ...]  # axes of the leaf
+    inputs: tuple[int, ...]
+
+    @classmethod
+    def of(cls, weight: Weight, batch: Sequence[int], summed: Sequence[int]) -> "_Place":
+        """Sorts axes of a weight by the axes of the leaf."""
+        axes = weight.axes or tuple((a,) for a in range(len(weight.shape)))
+        lead = sorted(range(len(batch)), key=lambda i: axes[batch[i]])
+        last = sorted(range(len(summed)), key=lambda i: axes[summed[i]])
+        return cls(
+            lead, last, tuple(o for i in lead for o in axes[batch[i]]), tuple(o for i in last for o in axes[summed[i]])
+        )
 
 
 class _Observe:
@@ -32,16 +53,20 @@ class _Observe:
     def apply(self, eqn: Any, inputs: Sequence[Any]) -> Sequence[Any]:
         """Applies one equation with a weight."""
         name = eqn.primitive.name
-        moved = move(eqn, inputs)
-        if isinstance(moved, list):
-            return [_followed(eqn, inputs, x) for x in moved]
+        if name not in _JOINS and not any(isinstance(x, Weight) and x.parts for x in inputs):
+            moved = move(eqn, inputs)
+            if isinstance(moved, list):
+                return [_followed(eqn, inputs, x) for x in moved]
         weights = [x for x in inputs if isinstance(x, Weight)]
         plain = [materialize(x) if isinstance(x, Weight) else x for x in inputs]
-        if len(weights) == 1 and name == "dot_general":
-            self._dot(eqn.params, plain, weights[0], isinstance(inputs[0], Weight))
-        elif name == "conv_general_dilated" and isinstance(inputs[1], Weight):
-            self._conv(eqn.params, plain, weights[-1])
-        return bind(eqn, plain)
+        if len(weights) < len(inputs) and len(weights) == 1:
+            if name == "dot_general":
+                self._dot(eqn.params, plain, weights[0], isinstance(inputs[0], Weight))
+            elif name == "ragged_dot_general" and isinstance(inputs[1], Weight):
+                self._ragged(eqn.params, plain, weights[0])
+        if name == "conv_general_dilated" and isinstance(inputs[1], Weight) and not isinstance(inputs[0], Weight):
+            self._conv(eqn.params, plain, inputs[1])
+        return _without_data(eqn, inputs, bind(eqn, plain))
 
     def _dot(self, params: dict[str, Any], plain: Sequence[Any], weight: Weight, weight_first: bool) -> None:
         (l_sum, r_sum), (l_batch, r_batch) = params["dimension_numbers"]
@@ -49,40 +74,86 @@ class _Observe:
             x, x_sum, w_sum, x_batch, w_batch = plain[1], r_sum, l_sum, r_batch, l_batch
         else:
             x, x_sum, w_sum, x_batch, w_batch = plain[0], l_sum, r_sum, l_batch, r_batch
-        # Batch axes first and summed axes last, both in the order of the weight.
-        lead = [x_batch[i] for i in sorted(range(len(w_batch)), key=lambda i: w_batch[i])]
-        last = [x_sum[i] for i in sorted(range(len(w_sum)), key=lambda i: w_sum[i])]
+        lead, last = list(x_batch), list(x_sum)
         free = [a for a in range(x.ndim) if a not in lead and a not in last]
         rows = jnp.transpose(x, (*lead, *free, *last))
-        size = math.prod(x.shape[a] for a in free), math.prod(x.shape[a] for a in last)
-        self._keep(weight, w_sum, rows.reshape(*(x.shape[a] for a in lead), *size))
+        count = math.prod(x.shape[a] for a in free)
+        rows = rows.reshape(*(x.shape[a] for a in lead), count, *(x.shape[a] for a in last))
+        self._keep(weight, w_batch, w_sum, rows)
 
-    def _keep(self, weight: Weight, axes: Sequence[int], rows: jax.Array) -> None:
-        origin = tuple(sorted({a for axis in axes for a in (weight.axes[axis] if weight.axes else (axis,))}))
-        if not rows.shape[-2]:
-            raise ValueError(f"observe: {weight.path!r} has inputs without rows, {rows.shape}; give data with examples")
-        add(self.records, weight.path, origin, of_rows(rows, gram=self.gram))
+    def _keep(self, weight: Weight, batch: Sequence[int], summed: Sequence[int], rows: jax.Array) -> None:
+        """Records rows `[*batch, n, *summed]`, with axes in the order of the leaf."""
+        if weight.parts:
+            return self._keep_parts(weight, batch, summed, rows)
+        if not weight.path:
+            return None
+        place = _Place.of(weight, batch, summed)
+        add(self.records, Key(weight.path, place.inputs, (), place.batch), self._of(weight, place, rows))
+        return None
+
+    def _keep_parts(self, weight: Weight, batch: Sequence[int], summed: Sequence[int], rows: jax.Array) -> None:
+        """Gives every concatenated weight its rows: all of them, or its share of a batch or input axis."""
+        start = 0
+        where = [*batch, None, *summed]
+        for part in weight.parts:
+            own, size = rows, part.shape[weight.joined]
+            if weight.joined in where:
+                own = jax.lax.slice_in_dim(rows, start, start + size, axis=where.index(weight.joined))
+            self._keep(part, batch, summed, own)
+            start += size
+
+    def _ragged(self, params: dict[str, Any], plain: Sequence[Any], weight: Weight) -> None:
+        numbers = params["ragged_dot_dimension_numbers"]
+        (x_sum, w_sum), (x_batch, _) = numbers.dot_dimension_numbers
+        experts = list(numbers.rhs_group_dimensions)
+        if x_batch or len(experts) != 1 or not weight.path:
+            return  # only experts that take turns along the rows have inputs of their own
+        x, sizes = plain[0], plain[2]
+        ragged = numbers.lhs_ragged_dimensions[0]
+        free = [a for a in range(x.ndim) if a not in (*x_sum, ragged)]
+        rows = jnp.transpose(x, (ragged, *free, *x_sum))
+        place = _Place.of(weight, experts, w_sum)
+        begins = jnp.cumsum(sizes) - sizes
+
+        def of(begin: jax.Array, size: jax.Array) -> Statistics:
+            index = jnp.arange(rows.shape[0])
+            mine = (index >= begin) & (index < begin + size)
+            kept = jnp.where(mine.reshape(-1, *[1] * (rows.ndim - 1)), rows, jnp.zeros((), rows.dtype))
+            flat = kept.reshape(-1, *rows.shape[1 + len(free) :])
+            new = self._of(weight, place._replace(lead=[]), flat)
+            return new.replace(count=(size * math.prod(rows.shape[1 : 1 + len(free)])).astype(jnp.float32))
+
+        add(
+            self.records,
+            Key(weight.path, place.inputs, (), place.batch),
+            jax.lax.map(lambda p: of(*p), (begins, sizes)),
+        )
+
+    def _of(self, weight: Weight, place: "_Place", rows: jax.Array) -> Statistics:
+        count = len(place.lead)
+        ordered = jnp.transpose(rows, (*place.lead, count, *(count + 1 + i for i in place.last)))
+        flat = ordered.reshape(*ordered.shape[: count + 1], math.prod(ordered.shape[count + 1 :]))
+        if not flat.shape[-2]:
+            raise ValueError(f"observe: {weight.path!r} has inputs without rows, {flat.shape}; give data with examples")
+        return of_rows(flat, gram=self.gram)
 
     def _conv(self, params: dict[str, Any], plain: Sequence[Any], weight: Weight) -> None:
+        if not weight.path:
+            return
         numbers = params["dimension_numbers"]
-        x = jnp.transpose(plain[0], numbers.lhs_spec)
-        spatial = [weight.shape[a] for a in numbers.rhs_spec[2:]]
-        patches = jax.lax.conv_general_dilated_patches(
-            x.astype(jnp.float32), spatial, params["window_strides"], params["padding"], params["lhs_dilation"],
-            params["rhs_dilation"], precision=jax.lax.Precision.HIGHEST,
-        )  # fmt: skip
-        channels = x.shape[1]
-        n, _, *out = patches.shape
-        split = jnp.moveaxis(patches.reshape(n, channels, *spatial, math.prod(out)), -1, 1)
-        # [n, positions, channels, *spatial]: permute the last axes to the order of the kernel. Groups share a record.
-        axes = [a for a in range(len(weight.shape)) if a != numbers.rhs_spec[0]]
-        spec = [numbers.rhs_spec[1], *numbers.rhs_spec[2:]]
-        rows = jnp.transpose(split, (0, 1, *(2 + spec.index(a) for a in axes)))
-        groups = params["feature_group_count"]
-        if groups > 1:
-            where = 2 + axes.index(numbers.rhs_spec[1])
-            rows = jnp.stack(jnp.split(rows, groups, axis=where), axis=0)
-        self._keep(weight, axes, rows.reshape(-1, math.prod(weight.shape[a] for a in axes)))
+        # Channels last, so that groups of successive inputs are channels of one position for every stored order.
+        summed = [*sorted(numbers.rhs_spec[2:]), numbers.rhs_spec[1]]
+        axes = weight.axes or tuple((a,) for a in range(len(weight.shape)))
+        place = _Place([], list(range(len(summed))), (), tuple(o for a in summed for o in axes[a]))
+        chunks = in_chunks(plain[0], weight.shape, params)
+
+        def of(images: jax.Array) -> Statistics:
+            return self._of(weight, place, patches(images, weight.shape, params, summed))
+
+        total = of(chunks[0])
+        if len(chunks) > 1:  # one chunk's patches at a time, so that memory is bounded
+            total, _ = jax.lax.scan(lambda sums, images: (merge(sums, of(images)), None), total, chunks[1:])
+        add(self.records, Key(weight.path, place.inputs, (), place.batch), total)
 
     def dense(self, weight: Weight, primitive: str, reason: str) -> jax.Array:
         """Materializes a weight."""
@@ -109,18 +180,40 @@ class _Observe:
     def absorb(self, records: Records) -> None:
         """Adds the records of a nested trace."""
         for key, new in records.items():
-            add(self.records, key.path, key.axes, new)
+            add(self.records, key, new)
 
 
 def _followed(eqn: Any, inputs: Sequence[Any], result: Any) -> Any:
     if not isinstance(result, Weight) or result.axes:
         return result  # not a weight, or a weight after an optimization barrier
     weight = next(x for x in inputs if isinstance(x, Weight))
+    if not weight.axes:
+        return result
     return Weight(result.node, result.path, moved_axes(eqn, weight.axes, weight.shape))
 
 
+# Joins of weights, which `lift` keeps as one node, and which are followed here part by part.
+_JOINS = ("concatenate", "stack")
+# Operations after which a weight is still the same weight: its products have the same inputs.
+_SCALED = ("mul", "div", "add", "sub", "neg")
+
+
+def _without_data(eqn: Any, inputs: Sequence[Any], results: Sequence[Any]) -> Sequence[Any]:
+    """Results that depend on parameters only are weights too, so that a normalized or merged kernel is followed."""
+    if not all(isinstance(x, Weight | np.ndarray | np.generic | int | float) for x in inputs):
+        return results
+    weights = [x for x in inputs if isinstance(x, Weight)]
+    if eqn.primitive.name == "concatenate" and len(weights) == len(inputs) and all(x.path for x in weights):
+        return [Weight(results[0], "", (), tuple(weights), eqn.params["dimension"])]
+    made = []
+    for out in results:
+        named = [x for x in weights if x.path and x.shape == out.shape] if eqn.primitive.name in _SCALED else []
+        made.append(Weight(out, named[0].path, named[0].axes) if len(named) == 1 else Weight(out, ""))
+    return made
+
+
 def observe(
-    fn: Callable[..., Any], *, select: Selector = kernels, gram: bool = True
+    fn: Callable[..., Any], *, select: Selector | None = None, gram: bool = True
 ) -> Callable[..., tuple[Any, dict[str, Statistics]]]:
     """Transforms a function so that it also returns statistics of the inputs of its weights.
 
@@ -129,14 +222,16 @@ def observe(
     for every product `x W` of a selected weight, including convolutions and products inside calls, loops and branches.
     A weight stacked over a `scan` has a record per layer, and a weight with batch axes (experts) one per index, along
     leading axes. If products sum over different axes of a weight (as for tied embeddings), each has a record: the one
-    of the first axes has the path of the weight, all others are named `path#axes`.
+    of the first axes has the path of the weight, all others are named `path#axes`. Weights are followed through layout
+    changes, concatenations, and sums and products with other parameters (weight norm, adapters). Experts of a
+    `ragged_dot` have a record each; experts that a gather picks for every row are not seen.
 
     Products inside `shard_map` are not recorded, since each device has different rows. The groups of a grouped
     convolution share a record.
 
     Args:
         fn: Any JAX function with the weights in its first argument.
-        select: Which values of the first argument to observe.
+        select: Which values of the first argument to observe; None for all that products read.
         gram: False keeps only norms, means and ranges, not the Gram matrix.
 
     Returns:
@@ -153,24 +248,36 @@ def observe(
         [[4.0, 4.0], [4.0, 4.0]]
     """
 
-    def observed(params: Any, *args: Any, **kwargs: Any) -> tuple[Any, dict[str, Statistics]]:
-        handler = _Observe(gram)
-        chosen = {p for p, x in nodes(params).items() if is_value(x) and matches(select, p, x)}
-        if not chosen:
-            raise ValueError(f"observe: select={select!r} selects nothing; the tree has {sorted(nodes(params))}")
-        # Tag the weights of the first argument with their paths; the interpreter gets the leaves of all arguments.
-        tagged = jax.tree_util.tree_map_with_path(_tagger(chosen), params, is_leaf=_is_leaf)
-        out = run(fn, (tagged, *args), kwargs, lambda path, leaf: leaf if isinstance(leaf, Weight) else None, handler)
-        stats = named(handler.records)
+    def observing(params: Any, *args: Any, **kwargs: Any) -> tuple[Any, dict[str, Statistics]]:
+        out, stats = observed(fn, select, gram, params, args, kwargs)
         if not stats:
             raise ValueError(
-                f"observe: none of {sorted(chosen)} is in a product of the function; give the function that uses the "
-                "weights of its first argument, or another select="
+                f"observe: none of {sorted(_chosen(params, select))[:12]} is in a product of the function; give the "
+                "function that uses the weights of its first argument, or another select="
             )
         check_statistics("observe", stats, rows=False, zeros=True)
         return out, stats
 
-    return observed
+    return observing
+
+
+def observed(
+    fn: Callable[..., Any], select: Selector | None, gram: bool, params: Any, args: Any, kwargs: Any
+) -> tuple[Any, dict[str, Statistics]]:
+    """The result of the function, and the statistics of selected weights; without any if no product reads them."""
+    handler, chosen = _Observe(gram), _chosen(params, select)
+    # Tag the weights of the first argument with their paths; the interpreter gets the leaves of all arguments.
+    tagged = jax.tree_util.tree_map_with_path(_tagger(chosen), params, is_leaf=_is_leaf)
+    out = run(fn, (tagged, *args), kwargs, lambda path, leaf: leaf if isinstance(leaf, Weight) else None, handler)
+    shapes = {path: tuple(x.shape) for path, x in nodes(params).items() if path in chosen}
+    return out, named(handler.records, shapes)
+
+
+def _chosen(params: Any, select: Selector | None) -> set[str]:
+    found = {p for p, x in nodes(params).items() if is_value(x) and (select is None or matches(select, p, x))}
+    if not found:
+        raise ValueError(f"observe: select={select!r} selects nothing; the tree has {sorted(nodes(params))[:12]}")
+    return found
 
 
 def _is_leaf(x: Any) -> bool:
@@ -179,7 +286,9 @@ def _is_leaf(x: Any) -> bool:
 
 def _tagger(chosen: set[str]) -> Callable[[Any, Any], Any]:
     def tag(path: Any, leaf: Any) -> Any:
+        if not is_value(leaf):
+            return leaf
         name = path_string(path)
-        return Weight(leaf, name, tuple((a,) for a in range(len(leaf.shape)))) if name in chosen else leaf
+        return Weight(leaf, name if name in chosen else "", tuple((a,) for a in range(len(leaf.shape))))
 
     return tag

@@ -1,12 +1,17 @@
 """Streaming statistics of the inputs of a product."""
 
-from typing import NamedTuple
+import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from compressjax.core._layout import Layout
 
-class Statistics(NamedTuple):
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Statistics:
     """Statistics of the rows that are multiplied with a weight; `merge` adds them up.
 
     Attributes:
@@ -15,20 +20,25 @@ class Statistics(NamedTuple):
         squares: `[in]`, sum of their squares.
         gram: `[in, in]`, sum of outer products, or None.
         largest: `[in]`, largest absolute value.
-
-    `in` is the size of the summed axes of the weight, row-major: `h * w * in` for a convolution. Stacked layers and
-    batch axes of a product (experts) are leading axes of all fields.
+        layout: Which axes of the weight these rows belong to: `in` is the size of `layout.inputs`, row-major, such as
+            `h * w * in` for a convolution; `layout.batch` (stacked layers, experts) are leading axes of all fields.
+            Static; without axes where the product sums over a part of an axis, and None if made by hand.
 
     Example:
         >>> of_rows(jnp.ones((4, 2)), gram=False).count.item()
         4.0
     """
 
-    count: jax.Array  # type: ignore[assignment]  # hides tuple.count
+    count: jax.Array
     total: jax.Array
     squares: jax.Array
     gram: jax.Array | None
     largest: jax.Array
+    layout: Layout | None = dataclasses.field(default=None, metadata={"static": True})
+
+    def replace(self, **changes: Any) -> "Statistics":
+        """The statistics with some fields replaced."""
+        return dataclasses.replace(self, **changes)
 
     @property
     def absmax(self) -> jax.Array:
@@ -75,15 +85,21 @@ def merge(a: Statistics, b: Statistics) -> Statistics:
     Returns:
         Statistics of all rows.
 
+    Raises:
+        ValueError: If the statistics belong to other axes of the weight.
+
     Example:
         >>> one = of_rows(jnp.ones((4, 2)), gram=False)
         >>> merge(one, one).count.item()
         8.0
     """
+    if a.layout != b.layout:
+        raise ValueError(f"merge: the statistics have layouts {a.layout} and {b.layout}; observe the same function")
     return Statistics(
         a.count + b.count,
         a.total + b.total,
         a.squares + b.squares,
         None if a.gram is None or b.gram is None else a.gram + b.gram,
         jnp.maximum(a.largest, b.largest),
+        a.layout,
     )

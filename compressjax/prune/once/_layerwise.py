@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from compressjax.core import Compression, zero_masked
 from compressjax.core._checks import read_statistics
+from compressjax.core._unfit import each
 from compressjax.numerics import with_auto_axes
 from compressjax.prune.distributions._densities import densities
 from compressjax.prune.patterns._checks import Distribution
@@ -70,7 +71,7 @@ def layerwise(
 
         def decide(flat: Arrays, stats: Any) -> LayerwiseState:
             shares = _sparsities(flat, sparsity, distribution)
-            found = {path: prune_leaf(path, x, stats[path], shares[path]) for path, x in flat.items()}
+            found = each(name, flat, lambda path: prune_leaf(path, flat[path], stats[path], shares[path]))
             masks = {path: mask for path, (mask, _, _) in found.items()}
             shifts = {path: shift for path, (_, shift, _) in found.items() if shift is not None}
             info = {path: info for path, (_, _, info) in found.items() if info is not None}

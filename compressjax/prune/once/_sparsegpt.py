@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression
+from compressjax.core._layout import using
 from compressjax.numerics._second_order import inverse_root
 from compressjax.numerics._top import top_mask
 from compressjax.prune.once._layerwise import HessianInfo, layerwise
@@ -71,9 +72,10 @@ def sparsegpt(
         if stats.gram is None:
             raise ValueError(f"sparsegpt reads the Gram matrix of {path}; collect it with observe(gram=True)")
         wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-        kernel, gram = shaped.matrices(wide), stats.gram.reshape(-1, shaped.inputs, shaped.inputs)
+        kernel, gram = shaped.matrices(wide), stats.gram.reshape(-1, *stats.gram.shape[-2:])
         if chosen.density is not None:
-            chosen.read(path, tuple(kernel.shape[1:]))  # refuses inputs that M does not divide
+            with using("[in, out]"):
+                chosen.read(path, tuple(kernel.shape[1:]))  # refuses inputs that M does not divide
 
         def layer(pair: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array, HessianInfo]:
             weights, hessian = pair
@@ -86,7 +88,7 @@ def sparsegpt(
 
         new, mask, info = jax.lax.map(layer, (kernel, gram))
         worst = HessianInfo(jnp.max(info.condition), jnp.any(info.fallback))
-        return shaped.leaf(mask), (shaped.leaf(new) - wide).astype(jnp.float32), worst
+        return shaped.leaf(mask, x.shape), (shaped.leaf(new, x.shape) - wide).astype(jnp.float32), worst
 
     return layerwise(name, prune_leaf, ("gram", "squares"), inverts=True, sparsity=sparsity, distribution=distribution)
 

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression
+from compressjax.core._layout import using
 from compressjax.prune.once._layerwise import layerwise
 from compressjax.prune.patterns._checks import Distribution, check_pattern
 from compressjax.prune.patterns._masks import pattern_mask
@@ -54,9 +55,10 @@ def wanda(
         shaped = layout(path, x.shape, stats)
         scores = shaped.matrices(score({path: x}, {path: stats})[path])
         # One column per output and layer.
-        columns = jnp.moveaxis(scores, 0, 1).reshape(shaped.inputs, -1)
-        mask = pattern_mask(columns, None if zeros is None else 1 - zeros, chosen, path=path)
-        return shaped.leaf(jnp.moveaxis(mask.reshape(shaped.inputs, len(scores), -1), 1, 0)), None, None
+        columns = jnp.moveaxis(scores, 0, 1).reshape(scores.shape[1], -1)
+        with using("[in, out]"):
+            mask = pattern_mask(columns, None if zeros is None else 1 - zeros, chosen, path=path)
+        return shaped.leaf(jnp.moveaxis(mask.reshape(scores.shape[1], len(scores), -1), 1, 0), x.shape), None, None
 
     return layerwise(name, prune_leaf, ("squares",), inverts=False, sparsity=sparsity, distribution=distribution)
 

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core._checks import is_concrete
+from compressjax.core._unfit import UnfitError
 from compressjax.prune.distributions._densities import check_removes, kept_counts
 from compressjax.prune.patterns._checks import Distribution, check_pattern, own_sparsity
 from compressjax.prune.patterns._pattern import Pattern, as_pattern
@@ -98,5 +99,5 @@ def scores_of(found: Mapping[str, Any], paths: tuple[str, ...], name: str) -> Ar
     """The scores of the selected leaves; raises if the saliency lacks one of them."""
     missing = [path for path in paths if path not in found]
     if missing:
-        raise ValueError(f"saliency {name} has no scores of {missing[:8]}, only of {sorted(found)[:8]}; use only()")
+        raise UnfitError(name, dict.fromkeys(missing, "the saliency has no scores of it"))
     return {path: found[path] for path in paths}

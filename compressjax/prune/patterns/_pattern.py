@@ -5,6 +5,9 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
+from compressjax.core._layout import Layout, layout_of
+from compressjax.core._unfit import UnfitError
+
 Shape = tuple[int, ...]
 
 
@@ -47,10 +50,10 @@ def unstructured() -> Pattern:
 
 
 def balanced() -> Pattern:
-    """Returns the pattern in which every output (last axis) keeps the same number of weights.
+    """Returns the pattern in which every output keeps the same number of weights.
 
     Returns:
-        The pattern.
+        The pattern; outputs are the last axis, unless a layout says otherwise.
 
     Example:
         >>> balanced().read("w", (3, 3, 2, 8))
@@ -60,27 +63,32 @@ def balanced() -> Pattern:
     """
 
     def read(path: str, shape: Shape) -> tuple[Shape, str]:
-        where = _axis("balanced", path, shape, -1)
-        return (math.prod(shape[:where]), shape[where]), "ug"
+        inputs = sorted(_layout("balanced", path, shape).inputs)
+        first, last = inputs[0], inputs[-1]
+        if inputs != list(range(first, last + 1)):
+            raise UnfitError("balanced", {path: f"input axes {inputs} of {shape} are not next to each other"})
+        behind = shape[last + 1 :]
+        sizes = (*shape[:first], math.prod(shape[first : last + 1]), *behind)
+        return sizes, "g" * first + "u" + "g" * len(behind)
 
     return Pattern("balanced", read)
 
 
-def nm(n: int, m: int, *, axis: int = -2) -> Pattern:
+def nm(n: int, m: int, *, axis: int | None = None) -> Pattern:
     """Returns the pattern that keeps `n` of every `m` successive weights along an axis; sparse tensor cores run 2:4.
 
-    The density is `n / m` in every leaf. A shape does not tell which axes are inputs: the name `"2:4"` uses the second
-    last axis, as in kernels of dense layers and convolutions. Query, key and value kernels `[features, heads, size]`
-    need `only(".*(query|key|value)/kernel", ste(pattern=nm(2, 4, axis=0)))`. `wanda` and `sparsegpt` read the inputs
-    from their statistics.
+    The density is `n / m` in every leaf. A shape does not tell which axes are inputs: without a layout, the second last
+    axis is taken, as in kernels of dense layers and convolutions. Give `layout=cj.layouts(fn)` to `partition`,
+    `compress` or `fit`, or `axis=`, for others such as query kernels `[features, heads, size]`. `wanda` and `sparsegpt`
+    read the inputs from their statistics.
 
     Args:
         n: Weights kept per group, 1 to `m`.
         m: Weights per group.
-        axis: The input axis; -2 in kernels `[..., in, out]`, 0 in `[features, heads, size]`.
+        axis: The input axis; None for the channel axis of the layout.
 
     Returns:
-        The pattern; it refuses leaves whose axis `m` does not divide.
+        The pattern; leaves whose axis `m` does not divide do not fit.
 
     Raises:
         ValueError: If `n` is not between 1 and `m`.
@@ -95,12 +103,11 @@ def nm(n: int, m: int, *, axis: int = -2) -> Pattern:
         raise ValueError(f"pattern {n}:{m} keeps {n} of every {m} weights; give 1 <= N <= M, as in 2:4")
 
     def read(path: str, shape: Shape) -> tuple[Shape, str]:
-        where = _axis(f"{n}:{m}", path, shape, axis)
-        if shape[where] % m:
-            raise ValueError(
-                f"pattern {n}:{m}: axis {where} of {path} {tuple(shape)} is not divisible by {m}; "
-                "choose another M or axis=, or leave the leaf out with only()"
-            )
+        name = f"{n}:{m}"
+        where = _layout(name, path, shape).along if axis is None else _axis(name, path, shape, axis)
+        if where is None or shape[where] % m:
+            reason = f"axis {where} of {shape} is not divisible by {m}; choose another M or axis="
+            raise UnfitError(f"pattern {name}", {path: reason})
         before, after = math.prod(shape[:where]), math.prod(shape[where + 1 :])
         return (before * (shape[where] // m), m, after), "gug"
 
@@ -108,35 +115,36 @@ def nm(n: int, m: int, *, axis: int = -2) -> Pattern:
 
 
 def block(rows: int, columns: int) -> Pattern:
-    """Returns the pattern of whole blocks in the last two axes.
+    """Returns the pattern of whole blocks of inputs and outputs.
 
     Args:
         rows: Inputs per block.
         columns: Outputs per block.
 
     Returns:
-        The pattern; it refuses leaves whose axes the block does not divide.
+        The pattern, along the last two axes unless a layout says otherwise; leaves whose axes the block does not divide
+            do not fit.
 
     Raises:
         ValueError: If a side is below 1.
 
     Example:
         >>> block(2, 3).read("w", (4, 9))
-        ((1, 2, 2, 3, 3), 'uuwuw')
+        ((2, 2, 3, 3), 'uwuw')
     """
     if rows < 1 or columns < 1:
         raise ValueError(f"block {rows}x{columns} has no weights; give sides of at least 1")
+    name = f"block {rows}x{columns}"
 
     def read(path: str, shape: Shape) -> tuple[Shape, str]:
-        _axis(f"block {rows}x{columns}", path, shape, -2)
-        if shape[-2] % rows or shape[-1] % columns:
-            raise ValueError(
-                f"block {rows}x{columns} does not divide {path} {tuple(shape)}; choose sides that divide its last two "
-                "axes, or leave the leaf out with only()"
-            )
-        return (math.prod(shape[:-2]), shape[-2] // rows, rows, shape[-1] // columns, columns), "uuwuw"
+        axes = _layout(name, path, shape)
+        sides = {axes.along: rows, axes.outputs[-1] if axes.outputs else None: columns}
+        if None in sides or any(shape[a] % side for a, side in sides.items() if a is not None):
+            raise UnfitError(name, {path: f"the sides do not divide its inputs and outputs {shape}; choose others"})
+        sizes = [(n // sides[a], sides[a]) if a in sides else (n,) for a, n in enumerate(shape)]
+        return tuple(x for pair in sizes for x in pair), "".join("uw" if len(pair) == 2 else "u" for pair in sizes)
 
-    return Pattern(f"block {rows}x{columns}", read)
+    return Pattern(name, read)
 
 
 def slices(axis: int, name: str = "") -> Pattern:
@@ -165,6 +173,30 @@ def slices(axis: int, name: str = "") -> Pattern:
     return Pattern(called, read)
 
 
+def outputs(name: str) -> Pattern:
+    """The pattern of whole outputs: the last axis, or the output axes of the layout, separately in every layer."""
+
+    def read(path: str, shape: Shape) -> tuple[Shape, str]:
+        axes = _layout(name, path, shape)
+        if not axes.outputs:
+            raise UnfitError(f"pattern {name}", {path: f"{shape} has no output axis"})
+        batch = "g" if len(axes.outputs) == 1 else "u"
+        roles = dict.fromkeys(axes.batch, batch) | dict.fromkeys(axes.inputs, "w") | dict.fromkeys(axes.outputs, "u")
+        return shape, "".join(roles[a] for a in range(len(shape)))
+
+    return Pattern(name, read)
+
+
+def channels(name: str) -> Pattern:
+    """The pattern of whole input channels: the second last axis, or the channel axis of the layout."""
+
+    def read(path: str, shape: Shape) -> tuple[Shape, str]:
+        axes = _layout(name, path, shape)
+        return shape, "".join("u" if a == axes.along else "g" if a in axes.batch else "w" for a in range(len(shape)))
+
+    return Pattern(name, read)
+
+
 def layer() -> Pattern:
     """Returns the pattern of whole leaves, which compete under the distribution `"global"`.
 
@@ -183,9 +215,9 @@ def as_pattern(pattern: str | Pattern) -> Pattern:
 
     Args:
         pattern: A `Pattern`, `"unstructured"`, `"balanced"`, `"layer"`, `"N:M"` as in `"2:4"`, `"block RxC"` as in
-            `"block 4x4"`, `"filter"` and `"neuron"` (outputs, the last axis), `"channel"` (inputs, the second last
-            axis), or `"head"` (the second last axis of `[features, heads, size]`; use `slices(0)` for
-            `[heads, size, features]`).
+            `"block 4x4"`, `"filter"` and `"neuron"` (outputs, the last axis without a layout), `"channel"` (inputs,
+            the second last axis without a layout), or `"head"` (the second last axis of `[features, heads, size]`; use
+            `slices(0)` for `[heads, size, features]`).
 
     Returns:
         The pattern.
@@ -203,16 +235,23 @@ def as_pattern(pattern: str | Pattern) -> Pattern:
         return nm(int(found[1]), int(found[2]))
     if found := re.fullmatch(r"block (\d+)x(\d+)", pattern):
         return block(int(found[1]), int(found[2]))
-    names = {"unstructured": unstructured, "balanced": balanced, "layer": layer}
-    axes = {"filter": -1, "neuron": -1, "channel": -2, "head": -2}
-    if pattern in axes:
-        return slices(axes[pattern], pattern)
+    names: dict[str, Callable[[], Pattern]] = {
+        "unstructured": unstructured, "balanced": balanced, "layer": layer, "filter": lambda: outputs("filter"),
+        "neuron": lambda: outputs("neuron"), "channel": lambda: channels("channel"), "head": lambda: slices(-2, "head"),
+    }  # fmt: skip
     if pattern not in names:
-        raise ValueError(f"unknown pattern {pattern!r}; use one of {sorted([*names, *axes])}, 'N:M' or 'block RxC'")
+        raise ValueError(f"unknown pattern {pattern!r}; use one of {sorted(names)}, 'N:M' or 'block RxC'")
     return names[pattern]()
 
 
 def _axis(name: str, path: str, shape: Shape, axis: int) -> int:
     if not -len(shape) <= axis < len(shape) or len(shape) < 2:
-        raise ValueError(f"pattern {name}: {path} {tuple(shape)} has no axis {axis}; leave it out with only()")
+        raise UnfitError(f"pattern {name}", {path: f"{shape} has no axis {axis} beside another one"})
     return axis % len(shape)
+
+
+def _layout(name: str, path: str, shape: Shape) -> Layout:
+    found = layout_of(path, shape)
+    if not found.inputs:
+        raise UnfitError(f"pattern {name}", {path: f"{shape} has no input axis"})
+    return found

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from compressjax.core._unfit import each
 from compressjax.numerics import with_auto_axes
 from compressjax.numerics._top import top_along, top_mask, top_masks
 from compressjax.prune.distributions._densities import ALL
@@ -22,6 +23,8 @@ def ranked(scores: Arrays, kept: Mapping[str, Any], pattern: Pattern) -> Arrays:
         return (
             top_masks(scores, kept[ALL]) if together else {path: top_mask(x, kept[path]) for path, x in scores.items()}
         )
+    # Name all leaves that do not fit at once.
+    each(f"pattern {pattern.name}", scores, lambda path: pattern.read(path, tuple(scores[path].shape)))
     if together:
         return with_auto_axes(lambda scores, budget: _pooled(scores, budget, pattern), scores)(scores, kept[ALL])
 

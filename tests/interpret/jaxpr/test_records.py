@@ -17,10 +17,8 @@ def record(n: int, width: int) -> object:
 
 def test_records_of_other_axes_or_shapes_stay_apart() -> None:
     records: Records = {}
-    add(records, "w", (0,), record(2, 3))
-    add(records, "w", (0,), record(4, 3))
-    add(records, "w", (1,), record(5, 3))
-    add(records, "w", (0,), record(7, 4))
+    for axes, n, width in (((0,), 2, 3), ((0,), 4, 3), ((1,), 5, 3), ((0,), 7, 4)):
+        add(records, Key("w", axes, ()), record(n, width))
     assert {key: float(r.count) for key, r in records.items()} == {
         Key("w", (0,), (3,)): 6.0, Key("w", (1,), (3,)): 5.0, Key("w", (0,), (4,)): 7.0,
     }  # fmt: skip
@@ -71,4 +69,8 @@ def test_names() -> None:
         Key("w", (0, 1), (2, 6)),
         Key("w", (1,), (5,)),
     ]
-    assert list(named(dict.fromkeys(keys))) == ["v", "w", "w#0x1", "w#1", "w#1:5"]
+    records = {key: of_rows(jnp.ones((1, *key.shape)), gram=False) for key in keys}
+    found = named(records, {"w": (2, 3, 4), "v": (2, 5)})
+    assert list(found) == ["v", "w", "w#0x1", "w#1", "w#1:5"]
+    # Where the sizes are not those of whole axes, the rows belong to a part of an axis.
+    assert [s.layout.inputs for s in found.values()] == [(1,), (), (0, 1), (), ()]

@@ -50,4 +50,4 @@ def test_unstacking_drops_its_axis() -> None:
 
 def test_origins_accumulate() -> None:
     (eqn,) = jax.make_jaxpr(lambda w: w.reshape(12))(jnp.ones((3, 4))).eqns
-    assert moved_axes(eqn, ((2,), (0, 1)), (3, 4)) == ((0, 1, 2),)
+    assert moved_axes(eqn, ((2,), (0, 1)), (3, 4)) == ((2, 0, 1),)

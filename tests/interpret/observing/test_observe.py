@@ -109,7 +109,13 @@ def test_convolutions(case: str) -> None:
         met = np.transpose(samples.convolution(x, probe, params), numbers.out_spec)  # [n, out, *positions]
         per_group = k_shape[out_axis] // groups
         columns.append(met[:, ::per_group].ravel())
-    assert_statistics(observe(f)(p, x)[1]["kernel"], np.stack(columns, 1), case)
+    stats = observe(f)(p, x)[1]["kernel"]
+    # Rows are in the order of the layout's inputs: channels last.
+    places = np.arange(len(columns)).reshape(entries)
+    axes = [a for a in range(len(k_shape)) if a != out_axis]
+    order = places.transpose([axes.index(a) for a in stats.layout.inputs]).ravel()
+    assert stats.layout.inputs[-1] == numbers.rhs_spec[1]
+    assert_statistics(stats, np.stack(columns, 1)[:, order], case)
 
 
 def layers(p: Any, x: jax.Array) -> jax.Array:
@@ -234,7 +240,7 @@ def test_inside_shard_map_records_are_local(x: jax.Array) -> None:
 
     def f(p: Any, x: jax.Array) -> Any:
         _, stats = observe(lambda p, x: recurrent(p, x[None]) @ p["kernel"])(p, x)
-        return jax.tree.map(lambda v: jax.lax.psum(v, "d"), stats["kernel"])._replace(largest=None)
+        return jax.tree.map(lambda v: jax.lax.psum(v, "d"), stats["kernel"]).replace(largest=None)
 
     total = jax.shard_map(f, mesh=mesh, in_specs=(spec(), spec("d")), out_specs=spec())(weights(4, 4), rows)
     met = np.concatenate([np.zeros((10, 4)), np.tanh(helpers.float64(rows))])

@@ -78,7 +78,7 @@ def test_terms_of_units_are_no_scores():
 
 
 def test_what_a_saliency_does_not_score_is_named(params):
-    with pytest.raises(ValueError, match="fpgm has no scores of .*bias"):
+    with pytest.raises(ValueError, match="fpgm: .*bias': the saliency has no scores of it"):
         core.only(".*", prune.one_shot(saliency.fpgm(), 0.5, pattern="neuron")).init(params)
 
 

@@ -138,5 +138,5 @@ def test_patterns_that_leave_nothing_to_exchange(method, key):
     with pytest.raises(ValueError, match="pattern layer removes whole leaves"):
         method(0.5, key, end=9, pattern="layer")
     params = {"kernel": jnp.ones((5, 4))}
-    with pytest.raises(ValueError, match=r"block 2x2 does not divide kernel \(5, 4\)"):
+    with pytest.raises(ValueError, match=r"block 2x2: 'kernel': the sides do not divide .* \(5, 4\)"):
         method(0.5, key, end=9, pattern="block 2x2").init(params)

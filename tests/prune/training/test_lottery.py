@@ -135,7 +135,7 @@ def test_patterns_that_do_not_fit_are_told_before_any_training():
         ({"pattern": "2:4"}, "lottery_ticket: pattern 2:4 fixes the number of kept"),
         ({"pattern": "layer"}, "pattern layer removes whole leaves"),
         ({"pattern": "balanced", "scope": "global"}, "balanced compares weights within groups"),
-        ({"pattern": "block 4x4"}, "block 4x4 does not divide body/kernel"),
+        ({"pattern": "block 4x4"}, "block 4x4: 'body/kernel': the sides do not divide"),
     ):
         with pytest.raises(ValueError, match=message):
             prune.lottery_ticket(Trainer(), PARAMS, rounds=1, **settings)

@@ -1,0 +1,197 @@
+"""Fits rules to a tree: every method gets the leaves that it can take, and the rest is listed."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+
+from compressjax.core._compression import Compression
+from compressjax.core._layout import Layout, Layouts, check_layouts, is_product
+from compressjax.core._partition import assign, partition
+from compressjax.core._select import Selector, kernels, shown
+from compressjax.core._tree import values
+from compressjax.core._unchanged import report_unchanged, unchanged
+from compressjax.core._unfit import UnfitError, check_unfit, left_out, warn_left_out
+
+Rules = Mapping[Selector, Compression] | Compression
+
+
+class Fit(NamedTuple):
+    """Rules that fit a tree.
+
+    Attributes:
+        compression: The rules as one compression, restricted to the leaves that fit.
+        taken: `{path: name of the method}`.
+        left: `{path: reason}` of the leaves that a rule matches and its method cannot take.
+
+    `print(fit)` shows both as a table.
+    """
+
+    compression: Compression
+    taken: dict[str, str]
+    left: dict[str, str]
+
+    def __str__(self) -> str:
+        rows = [f"took {len(self.taken)} leaves:", left_out(self.taken)]
+        return "\n".join(rows + ([f"left out {len(self.left)}:", left_out(self.left)] if self.left else []))
+
+
+def fit(params: Any, rules: Rules, stats: Any = None, *, layout: Layouts | None = None, unfit: str = "skip") -> Fit:
+    """Finds the leaves that fit each rule, on abstract values, and returns the rules for these leaves.
+
+    Use it before a training run with `as_optax`; `compress` does it by itself.
+
+    Args:
+        params: A tree of arrays and nodes, concrete or abstract.
+        rules: `{selector: compression}` as for `partition`, or one compression for all kernels.
+        stats: Statistics of `observe`; methods that read them leave out leaves without.
+        layout: As for `partition`; None takes the axes from `stats`. With the result of `cj.layouts(fn)` or with
+            `stats`, one compression without a selector acts on what the function multiplies with data.
+        unfit: `"skip"` leaves out leaves that do not fit, such as a group size that does not divide the inputs;
+            `"raise"` refuses them.
+
+    Returns:
+        The compression, and what it took and left out.
+
+    Raises:
+        ValueError: If no leaf of a rule fits, or one does not and `unfit` is `"raise"`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from compressjax.prune import magnitude
+        >>> tree = {"a": jnp.ones((8, 2)), "b": jnp.ones((9, 2))}
+        >>> print(fit(tree, {".*": magnitude(pattern="2:4")}))
+        took 1 leaves:
+          a  magnitude(sparsity=0.5, pattern=2:4)
+        left out 1:
+          b  axis 0 of (9, 2) is not divisible by 4; choose another M or axis=
+    """
+
+    def attempt(c: Compression) -> None:
+        def trace(params: Any) -> Any:
+            state = c.init(params)
+            if stats is not None:
+                state = c.after_step(params, state, stats)[1]
+            return c.encode(params, state)
+
+        try:
+            jax.eval_shape(trace, params)
+        except (jax.errors.JAXTypeError, jax.errors.JAXIndexError):
+            return  # what depends on values cannot be checked before
+        except UnfitError:
+            raise
+        except ValueError as error:
+            if not isinstance(error.__cause__, jax.errors.JAXTypeError):
+                raise
+
+    return _fit(params, rules, stats, layout, unfit, attempt)[0]
+
+
+def _fit(
+    params: Any, rules: Rules, stats: Any, layout: Layouts | None, unfit: str, attempt: Callable[[Compression], Any]
+) -> tuple[Fit, list[tuple[str, list[str]]], Any]:
+    """Tries the rules and drops leaves that do not fit until the attempt succeeds.
+
+    Returns the fit, name and leaves of every rule, and the result of the attempt.
+    """
+    check_unfit(unfit)
+    layout = _given(layout, stats)
+    flat, named = values(params), dict(_with_selectors(rules, layout))
+    mine = [set(part) for _, part in assign(tuple(named), flat)]
+    left: dict[str, str] = {}
+    while True:
+        chosen = {_only(selector, part, left): c for (selector, c), part in zip(named.items(), mine)}
+        compression = partition(chosen if left else named, layout=layout)
+        try:
+            result = attempt(compression)
+            break
+        except UnfitError as error:
+            fresh = {path: reason for path, reason in error.reasons.items() if path in flat and path not in left}
+            if unfit == "raise" or not fresh:
+                raise
+            left |= fresh
+            for (selector, c), part in zip(named.items(), mine):
+                if part and part <= set(left):
+                    raise ValueError(
+                        f"{c.name}: no leaf of {shown(selector)} fits:\n{left_out({p: left[p] for p in sorted(part)})}"
+                    ) from error
+    taken = [(c.name, sorted(part - set(left))) for c, part in zip(named.values(), mine)]
+    return Fit(compression, {path: name for name, paths in taken for path in paths}, left), taken, result
+
+
+def _only(selector: Selector, part: set[str], left: Mapping[str, str]) -> Selector:
+    """The selector without the leaves that do not fit."""
+    kept = frozenset(part - set(left))
+
+    def fits(path: str, leaf: Any) -> bool:
+        del leaf
+        return path in kept
+
+    fits.__name__ = shown(selector)
+    return fits
+
+
+def _given(layout: Layouts | None, stats: Any) -> Layouts | None:
+    """The layout, or the one that the statistics hold."""
+    if layout is not None:
+        return check_layouts(layout)
+    found = (
+        {path: getattr(s, "layout", None) for path, s in (stats or {}).items()} if isinstance(stats, Mapping) else {}
+    )
+    return {path: axes for path, axes in found.items() if isinstance(axes, Layout) and axes.order} or None
+
+
+def _with_selectors(rules: Rules, layout: Layouts | None) -> Mapping[Selector, Compression]:
+    """Rules; one compression acts on what is multiplied with data, or on kernels if no function was traced."""
+    if not isinstance(rules, Compression):
+        return rules
+    if layout is None or isinstance(layout, str):
+        return {kernels: rules}
+    return {lambda path, leaf: is_product(path, layout): rules}
+
+
+def compress(
+    params: Any,
+    rules: Rules,
+    stats: Any = None,
+    *,
+    layout: Layouts | None = None,
+    unfit: str = "skip",
+    on_unchanged: str = "raise",
+) -> Any:
+    """Compresses the leaves that each selector matches, without training.
+
+    Args:
+        params: A tree of arrays and nodes; values inside nodes are compressed further.
+        rules: `{selector: compression}` as for `partition`, or one compression for all kernels.
+        stats: Statistics from `observe`, for methods that read them.
+        layout: As for `fit`.
+        unfit: As for `fit`; what is left out is listed in a `LeftOutWarning`.
+        on_unchanged: `"raise"`, `"warn"` or `"ignore"` when a rule changed no value and saved no byte of all its leaves
+            (a rank that is too high, a sparsity of 0, a method that needs training). `identity()` may change nothing.
+            `summary` shows single leaves that did not change.
+
+    Returns:
+        The tree with nodes in place of the compressed leaves; `lift` runs it and `artifact.save` stores it.
+
+    Raises:
+        ValueError: If a selector matches no value, or only values that earlier rules took; if no leaf of a rule fits;
+            if a rule changed nothing and `on_unchanged` is `"raise"`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from compressjax.core import identity
+        >>> compress({"kernel": jnp.ones((2, 2))}, {".*kernel": identity()})["kernel"].shape
+        (2, 2)
+    """
+
+    def attempt(c: Compression) -> Any:
+        # Ignore the parameters of after_step, because there was no step.
+        return c.encode(params, c.after_step(params, c.init(params), stats)[1])
+
+    found, rows, tree = _fit(params, rules, stats, layout, unfit, attempt)
+    warn_left_out(found.left)
+    same = unchanged(params, tree)
+    for name, paths in rows:
+        report_unchanged(name, paths, same, on_unchanged)
+    return tree
