@@ -17,7 +17,7 @@ _OTHERS = re.compile(r"(bias|scale|offset|gain|gamma|beta|mean|var|variance|b\d*
 def kernels(path: str, leaf: Any) -> bool:
     """Selects the weights of products by shape and name: two or more axes, and not the name of a bias or a norm.
 
-    Axes of length 1 in front do not count: `[1, 1, 1, features]` is a vector. The name counts because attention has
+    Of three or more axes, those of length 1 in front do not count: `[1, 1, 1, features]` is a vector. The name counts because attention has
     biases `[heads, features]`, and because loops stack biases to `[layers, features]`. A shape does not tell a kernel
     from an embedding of positions; `cj.layouts(fn)` does.
 
@@ -30,12 +30,13 @@ def kernels(path: str, leaf: Any) -> bool:
 
     Example:
         >>> import jax.numpy as jnp
-        >>> kernels("a/bias", jnp.zeros(3)), kernels("norm/offset", jnp.zeros((1, 1, 4))), kernels("w", jnp.zeros((3, 4)))
-        (False, False, True)
+        >>> kernels("a/bias", jnp.zeros((3, 4))), kernels("norm/w", jnp.zeros((1, 1, 4)))
+        (False, False)
     """
     name = path.rsplit("/", 1)[-1]
-    axes = len(leaf.shape) if name == "kernel" else len(list(itertools.dropwhile(lambda n: n == 1, leaf.shape)))
-    return axes >= 2 and not _OTHERS.fullmatch(name)
+    # `[1, n]` may be the kernel of one input.
+    shape = leaf.shape if len(leaf.shape) < 3 else tuple(itertools.dropwhile(lambda n: n == 1, leaf.shape))
+    return len(shape) >= 2 and not _OTHERS.fullmatch(name)
 
 
 def matches(selector: Selector, path: str, leaf: Any) -> bool:

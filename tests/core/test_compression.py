@@ -79,7 +79,7 @@ def test_from_encode_hands_over_the_statistics_of_the_leaf() -> None:
         with pytest.raises(ValueError, match=r"toy.*|<lambda>.*") as error:
             c.after_step(PARAMS, c.init(PARAMS), absent)
         assert "b/kernel" in str(error.value)
-        assert "run observe" in str(error.value)
+        assert "run observe" in str(error.value) or "observed" in str(error.value)
 
 
 def test_identity_is_the_identity() -> None:

@@ -20,6 +20,16 @@ def test_kernels_by_default() -> None:
     assert tuple(selected(jax.eval_shape(lambda t: t, TREE), "prune")) == ("Conv_0/kernel", "Dense_0/kernel")
 
 
+@pytest.mark.parametrize(
+    ("path", "shape"),
+    [("batch_norm/offset", (1, 1, 1, 4)), ("norm/w", (1, 1, 4)), ("blocks/b1", (3, 8)), ("mean", (2, 3)),
+     ("norm/running_var", (1, 3)), ("bn/moving_variance", (2, 3)), ("rms/gamma", (2, 3))],
+)  # fmt: skip
+def test_parameters_of_norms_and_stacked_biases_are_no_kernels(path, shape) -> None:
+    assert not core.kernels(path, jnp.zeros(shape))
+    assert core.kernels(path.rsplit("/")[0] + "/block", jnp.zeros((2, *shape)))
+
+
 def test_biases_of_attention_are_no_kernels() -> None:
     heads = {"query": {"kernel": jnp.zeros((8, 2, 4)), "bias": jnp.zeros((2, 4))}, "norm": {"scale": jnp.zeros((2, 4))}}
     assert tuple(selected(heads, "prune")) == ("query/kernel",)
