@@ -17,9 +17,9 @@ _OTHERS = re.compile(r"(bias|scale|offset|gain|gamma|beta|mean|var|variance|b\d*
 def kernels(path: str, leaf: Any) -> bool:
     """Selects the weights of products by shape and name: two or more axes, and not the name of a bias or a norm.
 
-    Of three or more axes, those of length 1 in front do not count: `[1, 1, 1, features]` is a vector. The name counts because attention has
-    biases `[heads, features]`, and because loops stack biases to `[layers, features]`. A shape does not tell a kernel
-    from an embedding of positions; `cj.layouts(fn)` does.
+    Of three or more axes, those of length 1 in front do not count: `[1, 1, 1, features]` is a vector. The name counts
+    because attention has biases `[heads, features]`, and because loops stack biases to `[layers, features]`. A shape
+    does not tell a kernel from an embedding of positions; `cj.layouts(fn)` does.
 
     Args:
         path: Value path.

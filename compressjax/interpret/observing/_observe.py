@@ -87,6 +87,9 @@ class _Observe:
             return self._keep_parts(weight, batch, summed, rows)
         if not weight.path:
             return None
+        # A new axis of length 1, as of a kernel that is stacked with others, is none of the leaf's.
+        new = tuple(i for i, axis in enumerate(batch) if weight.axes and not weight.axes[axis] and rows.shape[i] == 1)
+        rows, batch = jnp.squeeze(rows, new), [axis for i, axis in enumerate(batch) if i not in new]
         place = _Place.of(weight, batch, summed)
         add(self.records, Key(weight.path, place.inputs, (), place.batch), self._of(weight, place, rows))
         return None

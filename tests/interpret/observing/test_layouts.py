@@ -41,6 +41,7 @@ BUILT = {
     "an adapter": lambda w, v, x: x @ (w + v[:, :2] @ v[:2]),
     "a scaled kernel": lambda w, v, x: x @ (w / 2),
     "joined outputs": lambda w, v, x: x @ jnp.concatenate([w, v], 1),
+    "joined experts": lambda w, v, x: jnp.einsum("ni,eio->eno", x, jnp.concatenate([w[None], v[None]])),
     "joined inputs": lambda w, v, x: jnp.concatenate([x, 2 * x], 1) @ jnp.concatenate([v, w], 0),
 }
 
