@@ -180,6 +180,10 @@ class Node:
         ready = None if isinstance(grid, Dense) else grid.prepare()
         return ready if isinstance(ready, Node) else self.materialize()
 
+    def pack(self) -> Any:
+        """The smallest form in memory from which rows can be read."""
+        return self
+
     def multiply_adds(self) -> int:
         """Multiplications and additions for one input row of a dense layer or one output position of a convolution."""
         return self.size

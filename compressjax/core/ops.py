@@ -116,6 +116,11 @@ def prepare(x: Any) -> Any:
     return x.prepare() if isinstance(x, Node) else x
 
 
+def pack(x: Any) -> Any:
+    """The operand in its smallest form in memory."""
+    return x.pack() if isinstance(x, Node) else x
+
+
 def stacked(x: Any) -> Any:
     """The operand as a stack over axis 0; None when it cannot be split."""
     return x.stacked() if isinstance(x, Node) else x

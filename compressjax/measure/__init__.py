@@ -7,7 +7,7 @@ from compressjax.measure._latency import Ratio, Timings, interleaved
 from compressjax.measure._leaves import leaves
 from compressjax.measure._ledger import LeafRow, ledger
 from compressjax.measure._masks import DeadUnits, MaskStatistics, dead_units, mask_statistics
-from compressjax.measure._memory import peak_memory, temp_bytes
+from compressjax.measure._memory import memory_bytes, peak_memory, temp_bytes
 from compressjax.measure._paired import PairedDifference, paired_difference
 from compressjax.measure._sensitivity import Agreement, Sensitivity, agreement, estimated_sensitivity, sensitivity
 from compressjax.measure._sparsity import Sparsity, sparsity
@@ -19,6 +19,6 @@ __all__ = [
     "Agreement", "DeadUnits", "LeafRow", "MaskStatistics", "MultiplyAdds", "PairedDifference", "Proportion", "Ratio",
     "Sensitivity", "Sparsity", "Summary", "Timings", "accuracy_interval", "agreement", "changed_predictions",
     "dead_units", "estimated_sensitivity", "flops", "html", "interleaved", "jsonable", "leaves", "ledger", "markdown",
-    "mask_statistics", "multiply_adds", "paired_difference", "peak_memory", "sensitivity", "sparsity", "sqnr",
-    "summary", "table", "temp_bytes",
+    "mask_statistics", "memory_bytes", "multiply_adds", "paired_difference", "peak_memory", "sensitivity", "sparsity",
+    "sqnr", "summary", "table", "temp_bytes",
 ]  # fmt: skip

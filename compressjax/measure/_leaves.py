@@ -7,10 +7,11 @@ from compressjax.coding import Ledger, Manifest
 from compressjax.core import nodes
 from compressjax.interpret import Row
 from compressjax.measure._ledger import ledger, totals
+from compressjax.measure._memory import memory_bytes
 from compressjax.measure._sqnr import sqnr
 
 # From best to worst; a leaf has the worst status of its uses.
-_STATUSES = ("native", "dense", "fallback")
+_STATUSES = ("unused", "native", "dense", "fallback")
 
 
 def leaves(
@@ -34,7 +35,7 @@ def leaves(
 
     Returns:
         Rows with the keys `path`, `method`, `shape`, `entries`, `bits_per_weight`, `float32_bytes`, `packed_bytes`,
-        `file_bytes` and those above.
+        `memory_bytes` (of the arrays as they are held now), `file_bytes` and those above.
 
     Raises:
         ValueError: If the trees or the file do not match.
@@ -49,12 +50,14 @@ def leaves(
         'native'
     """
     sizes = ledger(tree, manifest)
-    present = nodes(tree)
+    present, memory = nodes(tree), memory_bytes(tree)
     noise = None if original is None else sqnr(original, tree)
     rows = []
     for row in [*sizes, *([totals(sizes)] if total else [])]:
         fields: dict[str, Any] = row._asdict()
         fields["shape"] = None if row.shape is None else list(row.shape)
+        held = memory.get(row.path)
+        fields["memory_bytes"] = sum(memory.values()) if row.path == "total" and row.shape is None else held
         if noise is not None:
             fields["sqnr_db"] = noise.get(row.path)
         if explained is not None:
@@ -72,5 +75,5 @@ def _execution(path: str, method: str, explained: Sequence[Row] | None) -> dict[
     if not uses:
         return {"execution": "unused", "reason": ""}
     worst = max(uses, key=lambda row: _STATUSES.index(row.status)).status
-    reasons = dict.fromkeys(f"{row.primitive}: {row.reason}" for row in uses if row.status != "native")
+    reasons = dict.fromkeys(f"{row.primitive}: {row.reason}" for row in uses if row.status in ("dense", "fallback"))
     return {"execution": worst, "reason": "; ".join(reasons)}

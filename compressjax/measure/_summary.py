@@ -9,7 +9,8 @@ from compressjax.measure._table import html, table
 
 _COLUMNS = {
     "path": "path", "shape": "shape", "method": "node", "bits_per_weight": "bits/weight",
-    "float32_bytes": "float32 bytes", "packed_bytes": "bytes", "execution": "ran", "reason": "why",
+    "float32_bytes": "float32 bytes", "packed_bytes": "bytes",
+    "memory_bytes": "in memory", "execution": "ran", "reason": "why",
 }  # fmt: skip
 
 
@@ -61,9 +62,9 @@ def summary(tree: Any, fn: Callable[..., Any] | None = None, *args: Any, **kwarg
         >>> from compressjax.tensors import LowRank
         >>> tree = {"w": LowRank(jnp.ones((40, 2)), jnp.ones((2, 30)))}
         >>> print(summary(tree, lambda p, x: x @ p["w"], jnp.ones((1, 40))))
-        path   shape  node     bits/weight  float32 bytes  bytes  ran            why
-        w      40x30  LowRank        3.733          4,800    560  native
-        total                        3.733          4,800    560  1 of 1 native
+        path   shape  node     bits/weight  float32 bytes  bytes  in memory  ran            why
+        w      40x30  LowRank        3.733          4,800    560        560  native
+        total                        3.733          4,800    560        560  1 of 1 native
     """
     explained = None if fn is None else explain(fn)(tree, *args, **kwargs)
     return Summary(leaves(tree, explained=explained))

@@ -147,6 +147,10 @@ class BlockDiagonal(Node):
         """Prepares the blocks; the node stays, since its products are cheaper than dense ones."""
         return _of(ops.prepare(self.blocks), self.inputs, self.outputs)
 
+    def pack(self) -> Any:
+        """Packs the blocks."""
+        return BlockDiagonal(ops.pack(self.blocks), self.inputs, self.outputs)
+
     def multiply_adds(self) -> int:
         """Multiply-adds of the blocks."""
         return ops.multiply_adds(self.blocks)

@@ -49,9 +49,13 @@ class Codebook(Node):
     def lookup(self, table: jax.Array) -> jax.Array:
         """Looks up the codes in a table of the centroids' shape."""
         if self.batch == 0:
-            return jnp.take(table, self.codes, axis=0, mode="clip")
-        flat = jnp.reshape(self.codes, (*self.codes.shape[: self.batch], -1)).astype(jnp.int32)
+            return jnp.take(table, self._indices(), axis=0, mode="clip")
+        flat = jnp.reshape(self._indices(), (*self.codes.shape[: self.batch], -1)).astype(jnp.int32)
         return jnp.take_along_axis(table, flat, axis=-1, mode="clip").reshape(self.codes.shape)
+
+    def _indices(self) -> Any:
+        """The codes in whole bytes."""
+        return self.codes.astype(jnp.uint8) if jnp.iinfo(self.codes.dtype).bits < 8 else self.codes
 
     def materialize(self) -> jax.Array:
         """Looks up the centroid of every entry."""
@@ -113,6 +117,13 @@ class Codebook(Node):
         table = Dense("") if self.batch else ops.as_grid(self.centroids)
         grid = None if isinstance(table, Dense) else table.looked_up(self.lookup)
         return Dense("a table of floats saves bytes; the product runs in floating point") if grid is None else grid
+
+    def pack(self) -> Any:
+        """Codes of at most 16 centroids in integers of 4 or 2 bits, which XLA keeps packed."""
+        k, codes = self.centroids.shape[-1], self.codes
+        if k <= 16:
+            codes = jnp.asarray(codes).astype(jnp.uint4 if k > 4 else jnp.uint2)
+        return Codebook(ops.pack(self.centroids), codes)
 
     def stacked(self) -> "Codebook | None":
         """Repeats a shared table for every layer; the codes already have axis 0."""

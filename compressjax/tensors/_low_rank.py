@@ -196,6 +196,10 @@ class LowRank(Node):
         """Prepares the factors; the node stays, since its products are cheaper than dense ones."""
         return LowRank(ops.prepare(self.left), ops.prepare(self.right), self.inputs)
 
+    def pack(self) -> Any:
+        """Packs the factors."""
+        return LowRank(ops.pack(self.left), ops.pack(self.right), self.inputs)
+
     def multiply_adds(self) -> int:
         """Multiply-adds of both factors."""
         return ops.multiply_adds(self.left) + ops.multiply_adds(self.right)

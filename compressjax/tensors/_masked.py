@@ -135,6 +135,10 @@ class Masked(Node):
         """Number of kept entries, as if zeros were skipped, or the multiply-adds of the value if those are fewer."""
         return min(int(np.count_nonzero(np.asarray(self.mask))), ops.multiply_adds(self.value))
 
+    def pack(self) -> Any:
+        """Packs the value."""
+        return Masked(ops.pack(self.value), self.mask)
+
     def stacked(self) -> "Masked | None":
         """Stacks the value; the mask already has axis 0."""
         inner = ops.stacked(self.value)

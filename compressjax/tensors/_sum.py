@@ -117,6 +117,10 @@ class Sum(Node):
             kept.append(sum(arrays[1:], arrays[0]))
         return kept[0] if len(kept) == 1 else Sum(tuple(kept))
 
+    def pack(self) -> Any:
+        """Packs every term."""
+        return Sum(tuple(ops.pack(term) for term in self.terms))
+
     def multiply_adds(self) -> int:
         """Multiply-adds of all terms."""
         return sum(ops.multiply_adds(term) for term in self.terms)

@@ -6,9 +6,11 @@ import types
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
-from compressjax import measure
+from compressjax import measure, tensors
+from tests.interpret import samples
 
 GROW = """
 import numpy as np
@@ -42,3 +44,19 @@ def test_temporaries_of_a_compiled_function():
 def test_a_backend_that_does_not_say_is_refused():
     with pytest.raises(ValueError, match="no memory analysis"):
         measure.temp_bytes(types.SimpleNamespace(memory_analysis=lambda: None))
+
+
+def test_bytes_that_arrays_take_now():
+    """A byte per code as int8 or in NumPy, half of one as JAX's int4; masks take a byte per entry."""
+    draw = samples.rng()
+    grid = samples.grid(draw, (6, 4), (1, 4), bits=4)
+    tree = {
+        "grid": grid, "packed": grid.pack(), "host": grid.replace(codes=np.asarray(grid.pack().codes)),
+        "masked": tensors.Masked(samples.floats(draw, 6, 4), samples.mask(draw, 6, 4)),
+        "odd": jnp.zeros(3, jnp.int4), "abstract": jax.ShapeDtypeStruct((5,), jnp.bfloat16), "name": "net",
+    }  # fmt: skip
+    assert measure.memory_bytes(tree) == {
+        "grid": 24 + 16, "packed": 12 + 16, "host": 24 + 16, "masked": 96 + 24, "odd": 2, "abstract": 10, "name": 0
+    }  # fmt: skip
+    compiled = jax.jit(lambda codes: codes[0]).lower(tree["packed"].codes).compile()
+    assert compiled.memory_analysis().argument_size_in_bytes == 12

@@ -46,8 +46,9 @@ class Row(NamedTuple):
         path: Value path of the leaf.
         node: Node type, nesting included: `"Masked(Codebook)"`.
         status: `"native"` (runs on the compressed form), `"dense"` (the node has no faster form and is materialized by
-            design) or `"fallback"` (the operation has no rule, so the node is materialized).
-        primitive: The JAX operation.
+            design), `"fallback"` (the operation has no rule, so the node is materialized) or `"unused"` (no operation
+            reads the weight).
+        primitive: The JAX operation; empty for unused weights.
         reason: Why the operation is not native; empty if it is.
     """
 

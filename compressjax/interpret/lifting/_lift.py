@@ -16,6 +16,8 @@ from compressjax.interpret.lifting._explicit import materialize, native
 from compressjax.interpret.lifting._joined import join
 from compressjax.interpret.lifting._rules import PRODUCTS, move
 
+UNUSED = "the function does not read it"
+
 
 class FallbackWarning(UserWarning):
     """An operation has no rule for a node, so `lift` made the weight dense."""
@@ -190,6 +192,14 @@ def explain(fn: Callable[..., Any]) -> Callable[..., list[Row]]:
 
     def explained(*args: Any, **kwargs: Any) -> list[Row]:
         rows: dict[Row, None] = {}
+        found: dict[str, str] = {}
+
+        def mark(path: str, leaf: Any) -> Weight | None:
+            weight = _mark(path, leaf)
+            if weight is not None:
+                found[path] = describe(leaf)
+            return weight
+
         flat, structure = jax.tree.flatten((args, kwargs))
         arrays = [i for i, x in enumerate(flat) if hasattr(x, "dtype") and hasattr(x, "shape")]
 
@@ -198,9 +208,10 @@ def explain(fn: Callable[..., Any]) -> Callable[..., list[Row]]:
             for i, x in zip(arrays, dynamic, strict=True):
                 full[i] = x
             a, k = jax.tree.unflatten(structure, full)
-            return run(fn, a, k, _mark, _Lift(rows, "ignore"))
+            return run(fn, a, k, mark, _Lift(rows, "ignore"))
 
         jax.eval_shape(traced, *(flat[i] for i in arrays))
-        return list(rows)
+        used = {row.path for row in rows}
+        return [*rows, *(Row(path, kind, "unused", "", UNUSED) for path, kind in found.items() if path not in used)]
 
     return explained

@@ -1,21 +1,31 @@
 """`prepare`: nodes in the form that runs fastest."""
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
 
 from compressjax.core import is_node, ops
+from compressjax.core._tree import path_string
+from compressjax.interpret.jaxpr._weight import Row
+from compressjax.interpret.lifting._lift import explain
 
 
-def prepare(tree: Any) -> Any:
+def prepare(tree: Any, fn: Callable[..., Any] | None = None, *args: Any, **kwargs: Any) -> Any:
     """Converts nodes to the form that runs fastest on this machine, without changing their values.
 
     Masks, float tables and small integer matrices become dense arrays once, instead of in every call. Larger integer
     grids become `Quantized` codes in the fastest layout. Low-rank factors and sums stay. This trades memory for speed:
     the arrays in memory may be larger than those in the file.
 
+    With a function, weights of which it only reads rows (embeddings), and weights that it does not use, stay
+    compressed. Their codes of at most 4 bits are packed in memory: two or four codes per byte.
+
     Args:
         tree: A tree of arrays and nodes, as loaded from an artifact.
+        fn: Function for dense parameters, `fn(tree, *args, **kwargs)`; it is traced, not run.
+        *args: Other positional arguments of `fn`; arrays may be `jax.ShapeDtypeStruct`.
+        **kwargs: Keyword arguments of `fn`.
 
     Returns:
         A tree for `lift`; results are equal up to rounding, including the rounding of activations.
@@ -26,4 +36,19 @@ def prepare(tree: Any) -> Any:
         >>> prepare({"kernel": Masked(jnp.ones((2, 2)), jnp.eye(2, dtype=bool))})["kernel"].tolist()
         [[1.0, 0.0], [0.0, 1.0]]
     """
-    return jax.tree.map(ops.prepare, tree, is_leaf=is_node)
+    packed = set() if fn is None else _read_by_row(explain(fn)(tree, *args, **kwargs))
+
+    def convert(path: Any, leaf: Any) -> Any:
+        return ops.pack(leaf) if path_string(path) in packed else ops.prepare(leaf)
+
+    return jax.tree_util.tree_map_with_path(convert, tree, is_leaf=is_node)
+
+
+def _read_by_row(rows: Iterable[Row]) -> set[str]:
+    """Paths of weights that meet nothing but look-ups on their compressed form."""
+    other: set[str] = set()
+    found: set[str] = set()
+    for row in rows:
+        idle = row.status == "unused" or (row.primitive, row.status) == ("gather", "native")
+        (found if idle else other).add(row.path)
+    return found - other

@@ -115,6 +115,14 @@ class Quantized(Grid):
         """Keeps grids whose integer products are faster, in their fastest layout; materializes all others."""
         return fast_layout(self) if self.activation and pays(self) else self.materialize()
 
+    def pack(self) -> Any:
+        """Codes of at most 4 bits in integers of 4 or 2 bits, which XLA keeps packed; products would unpack all."""
+        if self.bits > 4:
+            return self
+        signed = jnp.issubdtype(self.codes.dtype, jnp.signedinteger)
+        wide, thin = (jnp.int4, jnp.int2) if signed else (jnp.uint4, jnp.uint2)
+        return self.replace(codes=jnp.asarray(self.codes).astype(wide if self.bits > 2 else thin))
+
     def stacked(self) -> "Quantized | None":
         """Broadcasts arrays that all layers share along axis 0; None if axis 0 is permuted or in groups."""
         length = self.shape[0]

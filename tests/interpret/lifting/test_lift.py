@@ -178,6 +178,26 @@ def test_explain_gives_a_row_for_every_weight_and_operation(x: jax.Array) -> Non
     assert interpret.explain(network)({"a": jnp.ones((4, 4)), "b": jnp.ones((4, 4)), "bias": jnp.ones(4)}, x) == []
 
 
+def test_explain_has_a_row_for_weights_that_nothing_reads() -> None:
+    """At any depth of the tree, beside a weight that is only handed on to a loop that does not read it."""
+    draw = samples.rng()
+    p = {
+        "used": samples.low_rank(draw, (4, 4)),
+        "spare": [samples.codebook(draw, 3, 4)],
+        "stack": samples.grid(draw, (2, 4, 4)),
+    }
+
+    def f(p: Any, x: jax.Array) -> jax.Array:
+        x, _ = jax.lax.scan(lambda h, w: (jnp.tanh(h), None), x @ p["used"], p["stack"])
+        return x
+
+    rows = {row.path: row for row in interpret.explain(f)(p, jnp.ones((2, 4)))}
+    assert {path: row.status for path, row in rows.items()} == {
+        "used": "native", "spare/0": "unused", "stack": "unused"
+    }  # fmt: skip
+    assert rows["spare/0"] == ("spare/0", "Codebook", "unused", "", "the function does not read it")
+
+
 def test_descriptions_show_the_nesting() -> None:
     draw = samples.rng()
     table = samples.codebook(draw, 4, 2, table=samples.grid(draw, (6,)))

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from compressjax import core, interpret, tensors
+from compressjax import core, interpret, measure, tensors
 from tests import helpers
 from tests.interpret import samples
 
@@ -63,3 +63,49 @@ def test_it_can_be_compiled() -> None:
     ready = jax.jit(interpret.prepare)({"w": node, "m": samples.codebook(samples.rng(), 4, 4)})
     assert ready["w"].order == (1, 0)
     samples.assert_close(ready["w"].materialize(), node.materialize(), tolerance=1e-6)
+
+
+def test_tables_that_are_read_by_row_stay_packed() -> None:
+    """A table of which rows are read, one that is a head too, and one that nothing reads."""
+    draw = samples.rng()
+    tree = {
+        "rows": samples.grid(draw, (40, 8), (1, 8), bits=4),
+        "affine": samples.grid(draw, (40, 8), (40, 1), bits=2, affine=True),
+        "shared": samples.codebook(draw, 40, 8),
+        "tied": samples.grid(draw, (40, 8), (40, 1), bits=4),
+        "unused": samples.grid(draw, (40, 8), bits=3),
+    }
+    ids = jnp.array([[3, 39], [0, 3]])
+
+    def fn(p: Any, ids: jax.Array) -> jax.Array:
+        h = p["rows"][ids] + p["affine"][ids] + jnp.take(p["shared"], ids, axis=0) + p["tied"][ids]
+        return h @ p["tied"].T
+
+    ready = interpret.prepare(tree, fn, ids)
+    kinds = {name: getattr(node, "codes", node).dtype.name for name, node in ready.items()}
+    assert kinds == {"rows": "int4", "affine": "uint2", "shared": "uint4", "tied": "float32", "unused": "int4"}
+    assert measure.memory_bytes(ready)["rows"] == 40 * 8 // 2 + 8 * 4
+    statuses = {(row.path, row.status) for row in interpret.explain(fn)(ready, ids)}
+    assert statuses == {("rows", "native"), ("affine", "native"), ("shared", "native"), ("unused", "unused")}
+    asked = fn(core.materialize(tree), ids)
+    samples.assert_close(jax.jit(samples.lifted(fn))(ready, ids), asked)
+    for name in ("rows", "affine", "shared"):
+        assert helpers.same_bits(ready[name].materialize(), tree[name].materialize())
+    text = jax.jit(samples.lifted(fn)).lower(ready, ids).as_text()
+    assert "tensor<40x8xi4>" in text
+    assert isinstance(interpret.prepare(tree)["rows"], jax.Array)  # nothing is known of its uses
+
+
+def test_packed_nodes_keep_rows_and_products() -> None:
+    nodes = {**samples.zoo((6, 8)), **samples.active((6, 8))}
+    packed = {name: core.ops.pack(node) for name, node in nodes.items()}
+    ids, x = jnp.array([5, 0]), samples.floats(samples.rng(1), 3, 6)
+
+    def fn(ws: Any) -> Any:
+        return {name: (w[ids], x @ w) for name, w in ws.items()}
+
+    got, asked = (samples.quick(samples.lifted(fn))(ws) for ws in (packed, nodes))
+    for name in nodes:
+        assert helpers.same_bits(got[name][0], asked[name][0]), name
+        samples.assert_close(got[name][1], asked[name][1], name)
+        assert packed[name].size_bits() == nodes[name].size_bits(), name
