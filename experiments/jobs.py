@@ -39,7 +39,7 @@ def wait(*processes: subprocess.Popen) -> int:
         return next((status for process in processes if (status := process.wait())), 0)
     except KeyboardInterrupt:
         # Ctrl-C has reached the children, which share the terminal.
-        stopping.disarm()
+        stopping.unhurried()
         for process in processes:
             if stopping.signaled() == signal.SIGTERM:
                 process.terminate()

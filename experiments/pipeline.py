@@ -10,7 +10,7 @@ import numpy as np
 
 from compressjax import artifact, recipe
 from experiments import report
-from experiments.app import Launch, claim, command, describe_machine, write
+from experiments.app import BAD_INPUT, Launch, claim, command, describe_machine, write
 from experiments.problem import Problem, make_problem
 from experiments.stages import build, execute
 from experiments.view import View
@@ -69,7 +69,8 @@ def reload(launch: Launch, model: str, dense: str) -> tuple[dict[str, Any], np.n
         The results and predictions of the process.
 
     Raises:
-        RuntimeError: If the process fails.
+        ValueError: If the process refuses what it is given, such as a full disk.
+        RuntimeError: If it fails otherwise.
     """
     output = os.path.join(launch.workdir, "reload")
     flags = [
@@ -89,6 +90,8 @@ def reload(launch: Launch, model: str, dense: str) -> tuple[dict[str, Any], np.n
         text=True,
         env={**os.environ, "PYTHONPATH": path},
     )
+    if done.returncode == BAD_INPUT:
+        raise ValueError(f"the fresh process that reads {model}: {done.stderr.strip().removeprefix('error: ')}")
     if done.returncode:
         raise RuntimeError(f"the fresh process that reads {model} failed:\n{done.stderr[-4000:]}")
     with open(f"{output}.json", encoding="utf-8") as file:

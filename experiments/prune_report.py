@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from compressjax import core, measure, observe, recipe
-from experiments import app
+from experiments import app, limits
 from experiments.plots import as_csv, plot_curves, plot_masks
 from experiments.problem import Problem, assess, cross_entropy, make_problem, predict
 from experiments.stages import build, execute, makers
@@ -32,6 +32,7 @@ def report(launch: app.Launch) -> None:
     config, console = launch.config, make_console()
     problem = make_problem(config, launch.data_cache, launch.mesh)
     stages = build(problem, config)
+    limits.check(config, {"examples": limits.COUNT, "batch": limits.COUNT}, "--config.")
     app.claim(launch)
     _, results = execute(stages, launch.cache, problem, View())
     params = jax.tree.map(jnp.asarray, results[stages[-1].name].tree["params"])

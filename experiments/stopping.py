@@ -2,8 +2,10 @@
 
 import contextlib
 import os
+import select
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -12,15 +14,15 @@ from types import FrameType
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
 # A launcher may send the same signal to a process and to its parent, which passes it on.
 _ONCE_SECONDS = 1.0
-_ALARM_SECONDS = 5
+_PATIENCE_SECONDS = 5.0
 
 
 class _Asked:
-    """The signal that came, and when; and whether a loop asks for it."""
+    """The signal that came; whether a loop asks for it; whether the process has to end soon."""
 
     signal: int = 0
-    at: float = 0.0
     loops: int = 0
+    hurried: bool = False
 
 
 _ASKED = _Asked()
@@ -30,6 +32,11 @@ def install() -> None:
     """Handles SIGINT and SIGTERM from now on."""
     for number in STATUS:
         signal.signal(number, _receive)
+    # Handlers wait until the main thread leaves compiled code, which may take minutes; a thread sees signals at once.
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    threading.Thread(target=_watch, args=(read,), daemon=True).start()
 
 
 @contextlib.contextmanager
@@ -52,37 +59,54 @@ def status() -> int:
     return STATUS.get(_ASKED.signal, STATUS[signal.SIGINT])
 
 
-def disarm() -> None:
-    """Gives the process time to end in its own way."""
-    signal.alarm(0)
+def unhurried() -> None:
+    """Lets the process take its time to end."""
+    _ASKED.hurried = False
 
 
 def leave(text: str) -> None:
     """Ends the process with one line, without the interpreter's shutdown, in which XLA's threads would crash."""
-    # A live progress bar ends without a newline. Not `print`: a handler may have interrupted one.
+    # Not `print`, which the signal may have interrupted.
     with contextlib.suppress(OSError, RuntimeError, ValueError):
         sys.stdout.flush()
         sys.stderr.flush()
-    _say(f"\n{text}\n")
+    _say(text)
     os._exit(status())
 
 
 def _receive(number: int, frame: FrameType | None) -> None:
-    now = time.monotonic()
     if _ASKED.signal:
-        if now - _ASKED.at >= _ONCE_SECONDS:
+        return
+    _ASKED.signal = number
+    if not _ASKED.loops:
+        _ASKED.hurried = True
+        raise KeyboardInterrupt
+
+
+def _watch(read: int) -> None:
+    """Says that the first signal came, and ends the process at the second, or if the first one is lost.
+
+    XLA collects garbage in a callback that swallows exceptions, so a `KeyboardInterrupt` may never arrive.
+    """
+    first = 0.0
+    while True:
+        if not select.select([read], [], [], _PATIENCE_SECONDS)[0]:
+            if _ASKED.hurried and time.monotonic() - first >= _PATIENCE_SECONDS:
+                leave("stopped; what was written stays")
+            continue
+        number, now = os.read(read, 1)[0], time.monotonic()
+        if number not in STATUS:
+            continue
+        if not first:
+            first = now
+            if _ASKED.loops:
+                _say("stopping: the chunk of steps under way is finished and saved; the same again stops at once")
+        elif now - first >= _ONCE_SECONDS:
+            _ASKED.signal = _ASKED.signal or number
             leave("stopped at once; steps since the last checkpoint are lost")
-        return
-    _ASKED.signal, _ASKED.at = number, now
-    if _ASKED.loops:
-        _say("\nstopping: the chunk of steps under way is finished and saved; the same again stops at once\n")
-        return
-    # XLA collects garbage in a callback that swallows exceptions; then the alarm ends the process.
-    signal.signal(signal.SIGALRM, lambda *_: leave("stopped"))
-    signal.alarm(_ALARM_SECONDS)
-    raise KeyboardInterrupt
 
 
 def _say(text: str) -> None:
+    # A live progress bar ends without a newline.
     with contextlib.suppress(OSError):
-        os.write(2, text.encode())
+        os.write(2, f"\n{text}\n".encode())

@@ -62,14 +62,14 @@ def reproduce(launch: app.Launch) -> None:
     spent, done = 0.0, 0
     for i, cell in enumerate(cells):
         place = os.path.join(folder, f"{cell.name.replace(' ', '-').replace('/', '-')}-seed-{cell.seed}.json")
-        if os.path.exists(place):
-            with open(place, encoding="utf-8") as file:
-                found = json.load(file)
-        else:
+        found = _held(place)
+        if found is None:
+            if os.path.exists(place):
+                console.print(f"refused: {place} is damaged; its cell runs again", markup=False)
             began = time.monotonic()
             found = study.run(shared, config, cell.name, cell.seed)
             spent, done = spent + time.monotonic() - began, done + 1
-            recipe.write_file(place, json.dumps(found) + "\n")
+            recipe.write_file(place, json.dumps({"figures": found, "sha256": recipe.digest(found)}) + "\n")
         results[cell.name][cell.seed] = found
         left = f", {spent / done * (len(cells) - i - 1) / 60:.1f} min left" if done else " (read)"
         console.print(f"{i + 1}/{len(cells)} {cell.name}, seed {cell.seed}: {_say(found)}{left}", markup=False)
@@ -78,6 +78,16 @@ def reproduce(launch: app.Launch) -> None:
     numbers = json.dumps({"results": results, **about}, indent=2) + "\n"
     app.write(launch.workdir, {"table.md": text, "results.json": numbers})
     console.print(text, markup=False)
+
+
+def _held(place: str) -> dict[str, float] | None:
+    """The figures of a cell that ran before; None if there are none, or they are not those that were written."""
+    try:
+        with open(place, encoding="utf-8") as file:
+            held = json.load(file)
+        return held["figures"] if recipe.digest(held["figures"]) == held["sha256"] else None
+    except (FileNotFoundError, KeyError, TypeError, ValueError):
+        return None
 
 
 def _say(found: Mapping[str, float]) -> str:

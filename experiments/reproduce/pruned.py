@@ -9,7 +9,7 @@ import numpy as np
 from compressjax import core, recipe
 from experiments import app
 from experiments.problem import Problem, make_problem
-from experiments.reproduce.loop import data_of, train
+from experiments.reproduce.loop import check, data_of, train
 from experiments.reproduce.table import Claim
 from experiments.stages import makers
 
@@ -23,6 +23,7 @@ def settings(config: Mapping[str, Any]) -> list[str]:
 def prepare(launch: app.Launch) -> Problem:
     """Data and network; refuses bad methods."""
     problem = make_problem({**launch.config, "seed": 0}, launch.data_cache, launch.mesh)
+    check(launch.config, len(problem.data.train_labels))
     for name in settings(launch.config)[1:]:
         method(problem, launch.config, name)
     return problem

@@ -10,7 +10,7 @@ import numpy as np
 from compressjax import prune, structure, tensors
 from experiments import app
 from experiments.problem import Problem, cross_entropy, make_problem
-from experiments.reproduce.loop import data_of, test_error, train
+from experiments.reproduce.loop import check, data_of, test_error, train
 from experiments.reproduce.table import Claim
 
 
@@ -22,7 +22,10 @@ def settings(config: Mapping[str, Any]) -> list[str]:
 
 def prepare(launch: app.Launch) -> Problem:
     """Data and network."""
-    return make_problem({**launch.config, "seed": 0}, launch.data_cache, launch.mesh)
+    problem = make_problem({**launch.config, "seed": 0}, launch.data_cache, launch.mesh)
+    check(launch.config, len(problem.data.train_labels))
+    check(launch.config["recovery"], len(problem.data.train_labels), "--config.recovery.")
+    return problem
 
 
 def run(shared: Problem, config: Mapping[str, Any], name: str, seed: int) -> dict[str, float]:

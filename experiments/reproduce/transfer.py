@@ -10,7 +10,7 @@ import numpy as np
 from compressjax import recipe
 from experiments import app, models
 from experiments.problem import Problem, make_problem, standardized_apply
-from experiments.reproduce.loop import Data, data_of, train
+from experiments.reproduce.loop import Data, check, data_of, train
 from experiments.reproduce.pruned import figures, planned
 from experiments.reproduce.table import Claim
 
@@ -35,6 +35,8 @@ def prepare(launch: app.Launch) -> Shared:
     config = launch.config
     problem = make_problem({**config, "seed": 0}, launch.data_cache, launch.mesh)
     tasks = [_of_classes(data_of(problem), config[name]) for name in ("source", "target")]
+    for name, task in zip(("pretraining", "tuning"), tasks, strict=True):
+        check(config[name], len(task.train_labels), f"--config.{name}.")
     own = {**config["model"]["settings"], "classes": len(config["target"])}
     problem = problem._replace(model=models.create(config["model"]["name"], own))
     for name in settings(config)[1:]:

@@ -6,11 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 
+from compressjax import recipe
 from configs import gradual_fashion_mnist, lottery_mnist1d
 from experiments.app import Launch, make_mesh
 from experiments.reproduce import grid, lottery
-from experiments.reproduce.loop import Data, train
+from experiments.reproduce.loop import Data, check, train
 from experiments.reproduce.table import Claim, render
 
 pytestmark = pytest.mark.loose
@@ -46,11 +48,62 @@ def test_a_second_run_reads_what_the_first_one_trained(tmp_path, data_cache):
     text = (tmp_path / "table.md").read_text()
     cells = sorted(path.name for path in (tmp_path / "cells").iterdir())
     assert cells == ["dense-seed-0.json", "gradual-0.8-seed-0.json"]
-    assert json.loads((tmp_path / "cells" / cells[1]).read_text())["zeros"] == pytest.approx(80, abs=0.1)
-    (tmp_path / "cells" / cells[0]).write_text('{"error": 1.25, "zeros": 0.0}')
+    held = json.loads((tmp_path / "cells" / cells[1]).read_text())
+    assert held["figures"]["zeros"] == pytest.approx(80, abs=0.1)
+    figures = {"error": 1.25, "zeros": 0.0}
+    (tmp_path / "cells" / cells[0]).write_text(json.dumps({"figures": figures, "sha256": recipe.digest(figures)}))
     grid.reproduce(launch(config, tmp_path, data_cache))
     assert "| dense | 1.25 |" in (tmp_path / "table.md").read_text()
     assert "| dense | 1.25 |" not in text
+
+
+class Counted:
+    """A study of one cell that counts how often it runs."""
+
+    ran = 0
+
+    def settings(self, config):
+        return ["dense"]
+
+    def prepare(self, launch):
+        return None
+
+    def run(self, shared, config, name, seed):
+        Counted.ran += 1
+        return {"error": 2.5}
+
+    def claims(self, config):
+        return []
+
+
+@pytest.mark.parametrize("damage", [lambda text: text.replace("2.5", "2.6"), lambda text: text[:9], lambda text: "7"])
+def test_a_damaged_cell_is_named_and_runs_again(tmp_path, monkeypatch, capsys, damage):
+    monkeypatch.setitem(grid.STUDIES, "counted", Counted())
+    config = ConfigDict({"study": "counted", "seeds": (0,)})
+    Counted.ran = 0
+    grid.reproduce(launch(config, tmp_path, ""))
+    place = tmp_path / "cells" / "dense-seed-0.json"
+    whole = place.read_text()
+    place.write_text(damage(whole))
+    grid.reproduce(launch(config, tmp_path, ""))
+    assert f"refused: {place} is damaged" in capsys.readouterr().out.replace("\n", "")
+    grid.reproduce(launch(config, tmp_path, ""))
+    assert (Counted.ran, place.read_text()) == (2, whole)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"steps": 0}, "--config.steps=0 must be"),
+        ({"batch": 151}, "--config.batch=151 must be .* at most 150"),
+        ({"learning_rate": -1.0}, "--config.learning_rate=-1.0 must be"),
+        ({"chunk": 0}, "--config.chunk=0 must be"),
+    ],
+)
+def test_runs_without_a_step_or_a_rate_are_refused(changes, said):
+    config = {**lottery_mnist1d.get_config("smoke").to_dict(), **changes}
+    with pytest.raises(ValueError, match=said):
+        check(config, 150)
 
 
 def test_an_unknown_study_is_refused(tmp_path, data_cache):
