@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from compressjax.core._checks import read_statistics
+from compressjax.core._checks import check_finite, read_statistics
 from compressjax.core._masks import Masks, dense_gradient, zero_masked
 from compressjax.core._node import Node, dense
 from compressjax.core._own import copied, unshared
@@ -52,7 +52,7 @@ def on_values(
     name: str,
     *,
     encode: Callable[[Values, State], Mapping[str, Any]],
-    init: Callable[[Values], State] = lambda flat: (),
+    init: Callable[[Values], State] | None = None,
     view: Callable[[Values, State], Mapping[str, Any]] | None = None,
     masks: Callable[[Values, State], Masks] = lambda flat, state: Masks(),
     before_step: Callable[[Values, Values, State], tuple[Mapping[str, Any], State]] | None = None,
@@ -67,7 +67,7 @@ def on_values(
     Args:
         name: Static description such as `"gradual(sparsity=0.9)"`.
         encode: `(values, state) -> {path: node}`.
-        init: `values -> state`, with the per-leaf parts keyed by path.
+        init: `values -> state`, with the per-leaf parts keyed by path; None for no state.
         view: `(values, state) -> {path: array or node}`; None zeros the masked values, and passes the dense gradient
             if the method `learns`.
         masks: `(values, state) -> Masks`; keeps everything by default.
@@ -81,6 +81,9 @@ def on_values(
     Returns:
         The compression on whole trees.
 
+    Raises:
+        ValueError: From `init` and `encode`, if a value that the method acts on has infinities or NaN, where known.
+
     Example:
         >>> c = on_values("twice", encode=lambda v, s: v, view=lambda v, s: {k: 2 * x for k, x in v.items()})
         >>> import jax.numpy as jnp
@@ -93,7 +96,19 @@ def on_values(
 
     def start(params: Any) -> State:
         flat = pick(params)
+        if init is None:
+            return ()
+        for path, x in flat.items():
+            check_finite(name, path, x)
         return unshared(init(flat), flat)
+
+    def stored(params: Any, state: State) -> Any:
+        flat = pick(params)
+        new = encode(flat, state)
+        for path, x in flat.items():  # a mask or a grid would hide a NaN behind clean numbers
+            if new.get(path, x) is not x:
+                check_finite(name, path, x)
+        return with_values(params, new)
 
     def kept(flat: Values, state: State) -> Values:
         zeroed = zero_masked(flat, masks(flat, state).used)
@@ -119,7 +134,7 @@ def on_values(
     return Compression(
         init=start,
         view=lambda params, state: with_values(params, (view or kept)(pick(params), state)),
-        encode=lambda params, state: with_values(params, encode(pick(params), state)),
+        encode=stored,
         masks=lambda params, state: masks(pick(params), state),
         before_step=on_grads,
         after_step=on_params,

@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression, Dense, from_encode, ops
-from compressjax.core._checks import check_finite
 from compressjax.core._layout import Layout, layout_of
 from compressjax.core._unfit import UnfitError
 from compressjax.lowrank._rank import affordable, pays, rank_by_energy, split
@@ -63,7 +62,6 @@ def svd(
 
     def encode(path: str, x: jax.Array, stats: Any) -> LowRank | jax.Array:
         del stats
-        check_finite("svd", path, x)
         axes = _axes(path, x.shape, inputs, batch)
         found = _factors(path, jnp.transpose(x, axes.order), len(axes.inputs), len(axes.batch))
         if found is None:

@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression, on_values
-from compressjax.core._checks import check_finite
 from compressjax.share._lloyd import cluster_means, lloyd
 from compressjax.share._start import INITS
 from compressjax.tensors import Codebook
@@ -53,7 +52,7 @@ def kmeans(clusters: int = 16, *, init: str = "linear", iterations: int = 50, ig
         Compression whose nodes are `Codebook`.
 
     Raises:
-        ValueError: If a setting is out of range; from `init`, if a concrete leaf is not finite.
+        ValueError: If a setting is out of range; from `init`, if a leaf is not finite.
 
     Example:
         >>> from compressjax.core import compress
@@ -74,7 +73,6 @@ def kmeans(clusters: int = 16, *, init: str = "linear", iterations: int = 50, ig
     def start(flat: Arrays) -> KmeansState:
         found = {}
         for path, x in flat.items():
-            check_finite("kmeans", path, x)
             found[path] = lloyd(x, clusters, init=init, iterations=iterations, ignore_zeros=ignore_zeros)
         return KmeansState(
             {path: centroids for path, (centroids, _) in found.items()},

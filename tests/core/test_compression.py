@@ -1,13 +1,16 @@
 """on_values, from_encode, identity, acts_on: whole trees in, selected values changed, the rest untouched."""
 
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
-from compressjax import core, lift, tensors
+from compressjax import core, lift, prune, quant, share, tensors
 from tests import helpers, toys
 
 PARAMS = {
@@ -146,3 +149,44 @@ def test_slopes_reach_the_methods_that_learn_by_them() -> None:
     np.testing.assert_allclose(after.states[1].range["a/kernel"], 0.5 - 0.1 * slope, rtol=1e-5)
     assert helpers.difference(received, grads) == ""
     assert c.before_step(grads, params, state)[1].states[1] is state.states[1]
+
+
+def _calls(f: Callable[[], Any]) -> int:
+    """Calls of our own functions."""
+    found = 0
+
+    def count(frame: Any, event: str, arg: Any) -> None:
+        nonlocal found
+        found += event == "call" and "compressjax" in frame.f_code.co_filename
+
+    sys.setprofile(count)
+    try:
+        f()
+    finally:
+        sys.setprofile(None)
+    return found
+
+
+@pytest.mark.parametrize("make", [
+    lambda: core.chain(prune.gradual(0.5, end=3), quant.fake_quant(4)),
+    lambda: core.sequence(prune.movement(0.5, end=3), quant.rtn(4)),
+    lambda: core.partition({".*kernel": prune.proximal_l1(0.1), ".*bias": share.kmeans(2)}),
+], ids=["chain", "sequence", "partition"])  # fmt: skip
+def test_tracing_is_linear_in_leaves(make: Callable[[], core.Compression]) -> None:
+    """Four times the leaves take four times the calls; a lookup that walks the tree for every leaf takes sixteen."""
+    counts = []
+    for leaves in (4, 16):
+        params = {str(i): {"kernel": jnp.ones((4, 2)), "bias": jnp.ones(2)} for i in range(leaves)}
+        c = make()
+        tx = core.as_optax(c, optax.sgd(0.1))
+        state = jax.eval_shape(tx.init, params)
+
+        def step(params: Any, state: Any, c: Any = c, tx: Any = tx) -> Any:
+            return (
+                tx.update(params, state, params),
+                c.view(params, state.compression),
+                c.encode(params, state.compression),
+            )
+
+        counts.append(_calls(lambda step=step, params=params, state=state: jax.eval_shape(step, params, state)))
+    assert counts[1] < 4.4 * counts[0]

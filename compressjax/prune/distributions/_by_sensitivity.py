@@ -50,6 +50,9 @@ def by_sensitivity(
         grid, losses = np.concatenate([[0.0], grid]), {path: [base, *curve] for path, curve in losses.items()}
     if not grid.size or grid[0] != 0 or (np.diff(grid) <= 0).any() or grid[-1] >= 1:
         raise ValueError(f"sparsities={tuple(sparsities)} must ascend from 0 (or give base=) and stay below 1")
+    if strange := sorted(path for path, curve in losses.items() if np.isnan(np.asarray(curve, np.float64)).any()):
+        raise ValueError(f"by_sensitivity: the losses of {strange[:8]} are NaN, so they rank nothing; fix weights or "
+                         "the data that the losses were measured on")  # fmt: skip
     total = sum(sizes[path] for path in losses)
     if sparsity > grid[-1] + 1e-12:
         raise ValueError(f"sparsity={sparsity} exceeds the end of the curves, {grid[-1]:g}; measure higher sparsities")

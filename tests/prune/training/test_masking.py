@@ -35,14 +35,16 @@ def method(**parts):
 
 def test_view_encode_and_gradients_follow_the_mask():
     made = method()
-    state = made.init(PARAMS)
+    state = made.init(FINITE)
+    with pytest.raises(ValueError, match="mine: 'kernel' has 1 non-finite weights of 4"):
+        made.init(PARAMS)
     assert made.name == "mine"
     assert made.view(PARAMS, state)["kernel"].tolist() == SEEN
     assert made.view(PARAMS, state)["bias"].tolist() == [5.0, 6.0]
     node = made.encode(FINITE, state)["kernel"]
     assert node.value.tolist() == SEEN
     assert node.mask.tolist() == MASK.tolist()
-    with pytest.raises(ValueError, match="prune: 'kernel' has 1 non-finite weights of 4"):
+    with pytest.raises(ValueError, match="'kernel' has 1 non-finite weights of 4"):
         made.encode(PARAMS, state)
     grads, _ = made.before_step({"kernel": -W, "bias": jnp.ones(2)}, PARAMS, state)
     assert grads["kernel"].tolist() == [[-3.0, 0.0], [0.0, -2.0]]
