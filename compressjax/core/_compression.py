@@ -104,11 +104,9 @@ def on_values(
 
     def stored(params: Any, state: State) -> Any:
         flat = pick(params)
-        new = encode(flat, state)
         for path, x in flat.items():  # a mask or a grid would hide a NaN behind clean numbers
-            if new.get(path, x) is not x:
-                check_finite(name, path, x)
-        return with_values(params, new)
+            check_finite(name, path, x)
+        return with_values(params, encode(flat, state))
 
     def kept(flat: Values, state: State) -> Values:
         zeroed = zero_masked(flat, masks(flat, state).used)
@@ -192,7 +190,8 @@ def identity() -> Compression:
         >>> identity().name
         'identity'
     """
-    return on_values("identity", encode=lambda flat, state: flat, select=lambda path, leaf: True)
+    same = on_values("identity", encode=lambda flat, state: flat, select=lambda path, leaf: True)
+    return same._replace(encode=lambda params, state: params)
 
 
 def acts_on(compression: Compression, params: Any, state: State) -> tuple[str, ...]:
