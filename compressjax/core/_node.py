@@ -104,6 +104,10 @@ class Node:
         """Packed size in bits; with `kept`, the size when only that many entries are stored."""
         raise TypeError(f"{type(self).__name__} must define size_bits")
 
+    def misfit(self) -> str:
+        """Why the fields do not fit together, in words; empty if they do. Nodes inside are asked themselves."""
+        return ""
+
     def replace(self, **changes: Any) -> Self:
         """The node with some fields replaced."""
         made: Any = self
@@ -266,6 +270,18 @@ def is_node(x: Any) -> bool:
         False
     """
     return isinstance(x, Node)
+
+
+def check_fields(who: str, path: str, item: Any) -> None:
+    """Raises if the fields of a node, or of one inside it, do not fit together."""
+    for part in item if isinstance(item, tuple) else (item,):
+        if isinstance(part, Node):
+            for name, role in part.roles.items():
+                if role == "value":
+                    check_fields(who, path, getattr(part, name))
+            if reason := part.misfit():
+                raise ValueError(f"{who}: {path!r} is a {type(part).__name__} whose fields do not fit: {reason}; "
+                                 "build it from arrays of one tensor")  # fmt: skip
 
 
 def has_nodes(tree: Any) -> bool:

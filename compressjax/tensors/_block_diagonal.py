@@ -51,6 +51,13 @@ class BlockDiagonal(Node):
         """Dtype of the dense tensor."""
         return np.dtype(self.blocks.dtype)
 
+    def misfit(self) -> str:
+        """Every block has its inputs and its outputs."""
+        blocks, inputs, outputs = (tuple(x.shape) for x in self._fields())
+        if len(blocks) > 2 and inputs == blocks[:-1] and outputs == (*blocks[:-2], blocks[-1]):
+            return ""
+        return f"the blocks have the shape {blocks}, the inputs {inputs}, the outputs {outputs}"
+
     def materialize(self) -> jax.Array:
         """Scatters the blocks to their rows and columns; all other entries are zero."""
 

@@ -53,6 +53,12 @@ class Codebook(Node):
         flat = jnp.reshape(self._indices(), (*self.codes.shape[: self.batch], -1)).astype(jnp.int32)
         return jnp.take_along_axis(table, flat, axis=-1, mode="clip").reshape(self.codes.shape)
 
+    def misfit(self) -> str:
+        """Every table belongs to an index of the leading axes of the codes."""
+        tables, codes = tuple(self.centroids.shape), tuple(self.codes.shape)
+        fits = len(tables) > 0 and tables[:-1] == codes[: len(tables) - 1]
+        return "" if fits else f"the centroids have the shape {tables}, the codes {codes}"
+
     def _indices(self) -> Any:
         """The codes in whole bytes."""
         return self.codes.astype(jnp.uint8) if jnp.iinfo(self.codes.dtype).bits < 8 else self.codes

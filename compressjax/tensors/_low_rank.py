@@ -68,6 +68,13 @@ class LowRank(Node):
         """Dtype of the dense tensor."""
         return np.dtype(self.left.dtype)
 
+    def misfit(self) -> str:
+        """The factors share their batch axes and their rank."""
+        left, right, b = tuple(self.left.shape), tuple(self.right.shape), self.batch
+        if b >= 0 and left[:b] == right[:b] and right[b : b + 1] == left[-1:]:
+            return ""
+        return f"left has the shape {left}, right {right}, with inputs={self.inputs}"
+
     def materialize(self) -> jax.Array:
         """Multiplies the factors."""
         left, right = dense(self.left), dense(self.right)

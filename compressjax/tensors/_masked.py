@@ -57,6 +57,11 @@ class Masked(Node):
         """Dtype of the dense tensor."""
         return np.dtype(self.value.dtype)
 
+    def misfit(self) -> str:
+        """The value has the shape of the mask."""
+        value, mask = tuple(self.value.shape), tuple(self.mask.shape)
+        return "" if value == mask else f"the value has the shape {value}, the mask {mask}"
+
     def materialize(self) -> jax.Array:
         """Dense tensor, exactly zero outside the mask."""
         full = dense(self.value)

@@ -38,6 +38,11 @@ class Sum(Node):
         """Dtype of the dense tensor."""
         return np.dtype(self.terms[0].dtype)
 
+    def misfit(self) -> str:
+        """All terms have one shape."""
+        shapes = [tuple(term.shape) for term in self.terms]
+        return "" if len(set(shapes)) == 1 else f"the terms have the shapes {shapes}"
+
     def materialize(self) -> jax.Array:
         """Adds the terms from first to last."""
         total = dense(self.terms[0])

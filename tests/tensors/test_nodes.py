@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from compressjax import core, tensors
+from compressjax import core, interpret, tensors
 from tests import helpers
 from tests.conformance import nodes
 
@@ -112,3 +112,35 @@ def test_frames_are_not_values(row: nodes.NodeRow) -> None:
     assert held == sum(x.size for x in jax.tree.leaves(frames(node))) + sum(
         x.size for x in core.values({"w": node}).values()
     )
+
+
+MISFITS = {
+    "value has the shape (3, 4), the mask (4, 3)": lambda d: tensors.Masked(jnp.ones((3, 4)), jnp.ones((4, 3), bool)),
+    "value has the shape (4,), the mask (3, 4)": lambda d: tensors.Masked(jnp.ones(4), jnp.ones((3, 4), bool)),
+    "left has the shape (3, 2), right (3, 4)": lambda d: tensors.LowRank(jnp.ones((3, 2)), jnp.ones((3, 4))),
+    "left has the shape (5, 3, 2), right (2, 2, 4)": lambda d: tensors.LowRank(
+        jnp.ones((5, 3, 2)), jnp.ones((2, 2, 4))
+    ),
+    "scale has the shape (1, 3), the codes (3, 4)": lambda d: d.replace(scale=jnp.ones((1, 3))),
+    "scale has the shape (4,), the codes (3, 4)": lambda d: d.replace(scale=jnp.ones(4)),
+    "zero point has the shape (1, 1), the scale (1, 4)": lambda d: d.replace(zero_point=jnp.ones((1, 1), jnp.int32)),
+    "order=(2, 0) does not permute": lambda d: d.replace(order=(2, 0)),
+    "static activations need": lambda d: d.replace(activation="static"),
+    "centroids have the shape (2, 3)": lambda d: tensors.Codebook(jnp.ones((2, 3)), jnp.zeros((3, 4), jnp.uint8)),
+    "terms have the shapes [(3, 4), (4, 3)]": lambda d: tensors.Sum((jnp.ones((3, 4)), jnp.ones((4, 3)))),
+    "the inputs (1, 3)": lambda d: tensors.BlockDiagonal(
+        jnp.ones((2, 2, 2)), np.zeros((1, 3), np.uint8), np.zeros((2, 2), np.uint8)
+    ),
+    "Masked whose fields": lambda d: tensors.LowRank(
+        tensors.Masked(jnp.ones((3, 2)), jnp.ones((2, 3), bool)), jnp.ones((2, 4))
+    ),
+}
+
+
+@pytest.mark.parametrize("message", MISFITS)
+def test_nodes_whose_fields_do_not_fit_are_refused_by_name(message: str) -> None:
+    grid = tensors.Quantized(jnp.ones((3, 4), jnp.int8), jnp.ones((1, 4)))
+    node = MISFITS[message](grid)
+    with pytest.raises(ValueError, match=r"lift: 'a/w' is a .* fields do not fit") as error:
+        interpret.lift(lambda p, x: x @ p["a"]["w"])({"a": {"w": node}}, jnp.ones((2, 3)))
+    assert message in str(error.value)

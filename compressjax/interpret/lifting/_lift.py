@@ -7,7 +7,7 @@ from typing import Any
 import jax
 
 from compressjax.core import Dense, Node, ops
-from compressjax.core._node import has_nodes
+from compressjax.core._node import check_fields, has_nodes
 from compressjax.interpret.jaxpr._bind import bind
 from compressjax.interpret.jaxpr._records import Records
 from compressjax.interpret.jaxpr._trace import run
@@ -131,7 +131,10 @@ class _Lift:
 
 
 def _mark(path: str, leaf: Any) -> Weight | None:
-    return Weight(leaf, path) if isinstance(leaf, Node) else None
+    if not isinstance(leaf, Node):
+        return None
+    check_fields("lift", path, leaf)
+    return Weight(leaf, path)
 
 
 def lift(fn: Callable[..., Any], *, on_fallback: str = "warn") -> Callable[..., Any]:
@@ -152,7 +155,8 @@ def lift(fn: Callable[..., Any], *, on_fallback: str = "warn") -> Callable[..., 
             products by at most `integer_bound`; all other products differ by floating-point rounding.
 
     Raises:
-        ValueError: If `on_fallback` is unknown; when called, if it is `"raise"` and a fallback occurs.
+        ValueError: If `on_fallback` is unknown; when called, if it is `"raise"` and a fallback occurs, or if the fields
+            of a node do not fit together.
 
     Example:
         >>> from compressjax.tensors import LowRank

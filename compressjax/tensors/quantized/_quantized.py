@@ -52,6 +52,22 @@ class Quantized(Grid):
     activation: str | None = meta(default=None)
     dtype_name: str = meta(default="float32")
 
+    def misfit(self) -> str:
+        """Scales and zero points tile the tensor; static activations have a scale."""
+        codes, scale = tuple(self.codes.shape), tuple(self.scale.shape)
+        order = f", stored in the order {self.order}" if self.order else ""
+        if sorted(self.order) != list(range(len(self.order))) or len(self.order) > len(codes):
+            return f"order={self.order} does not permute the axes of codes of shape {codes}"
+        if len(scale) != len(codes) or any((d % s if s else d) for d, s in zip(self.shape, scale, strict=True)):
+            return f"the scale has the shape {scale}, the codes {codes}{order}"
+        if self.zero_point is not None and tuple(self.zero_point.shape) != scale:
+            return f"the zero point has the shape {tuple(self.zero_point.shape)}, the scale {scale}"
+        return "static activations need an activation_scale" if self._lacks_scale else ""
+
+    @property
+    def _lacks_scale(self) -> bool:
+        return self.activation == "static" and self.activation_scale is None
+
     def transpose(self, permutation: tuple[int, ...]) -> Any:
         """Changes the stored order; the codes are not copied."""
         return _layout.transpose(self, permutation)
