@@ -43,5 +43,7 @@ def rank_by_energy(singular: jax.Array, energy: float, path: str) -> int:
             f"svd: energy={energy} chooses the rank of {path!r} from its values, so encode cannot be traced (jit, "
             "eval_shape, chain); encode outside of jit and use sequence for what follows, or give rank= or budget="
         ) from jax.errors.ConcretizationTypeError(singular)
+    if not singular.size:
+        return 0  # a kernel without entries
     power = np.cumsum(np.square(np.asarray(singular, np.float64)), axis=-1).reshape(-1, singular.shape[-1])
     return max(int(np.searchsorted(row, energy * row[-1])) + 1 for row in power)

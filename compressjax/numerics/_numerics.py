@@ -3,6 +3,17 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+
+
+def wide(x: jax.Array) -> jax.Array:
+    """The array, with floats of 16 and 8 bits (and integers) as float32.
+
+    Floats of 8 bits do not promote, so arithmetic with float32 needs this step.
+    """
+    if jnp.issubdtype(x.dtype, jnp.floating):
+        return x.astype(jnp.float32) if jnp.finfo(x.dtype).bits < 32 else x
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
 @jax.custom_jvp

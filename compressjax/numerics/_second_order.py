@@ -5,6 +5,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from compressjax.numerics._numerics import wide
+
 
 class InverseRoot(NamedTuple):
     """A triangular root of an inverse, with diagnostics.
@@ -35,7 +37,7 @@ def inverse_root(hessian: jax.Array, damping: float = 0.01) -> InverseRoot:
     """
     if hessian.ndim != 2 or hessian.shape[0] != hessian.shape[1] or damping < 0:
         raise ValueError(f"hessian {hessian.shape} must be square and damping={damping} at least 0; 0.01 is usual")
-    x = hessian.astype(jnp.promote_types(hessian.dtype, jnp.float32))
+    x = wide(hessian)
     diagonal = jnp.diagonal(x)
     mean = jnp.mean(diagonal)
     # Divide by the mean diagonal to avoid overflow and underflow.

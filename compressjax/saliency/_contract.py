@@ -5,11 +5,11 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 
 from compressjax.core import kernels, values
 from compressjax.core._checks import check_statistics
 from compressjax.numerics import with_auto_axes
+from compressjax.numerics._numerics import wide
 
 Scores = dict[str, jax.Array]
 
@@ -44,7 +44,7 @@ def on_leaves(name: str, score_leaf: Callable[[str, jax.Array], jax.Array]) -> S
 
     Args:
         name: Static description.
-        score_leaf: `(path, array) -> scores of the array's shape`; 16-bit arrays are passed as float32.
+        score_leaf: `(path, array) -> scores of the array's shape`; arrays of 16 and 8 bits are passed as float32.
 
     Returns:
         The saliency of every value.
@@ -91,8 +91,3 @@ def on_inputs(name: str, needs: tuple[str, ...], score_leaf: Callable[[str, jax.
 def _few(flat: Mapping[str, Any]) -> list[str]:
     paths = [path for path, x in flat.items() if kernels(path, x)] or list(flat)
     return paths[:8]
-
-
-def wide(x: jax.Array) -> jax.Array:
-    """The array, with 16-bit floats as float32."""
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))

@@ -13,6 +13,7 @@ from compressjax.interpret.jaxpr._loops import scan_counts
 from compressjax.interpret.jaxpr._trace import trace
 from compressjax.interpret.jaxpr._walk import PLAIN_CALLS, body_of, needed, walk
 from compressjax.numerics._factored import factored
+from compressjax.numerics._numerics import wide
 
 BIAS, MEAN, VARIANCE = "bias", "mean", "variance"
 Site = tuple[str, str]  # the path of a leaf, and its role
@@ -117,7 +118,7 @@ def _site(eqn: Any, inputs: Sequence[_Value]) -> tuple[str, _Tag, Any] | None:
 
 def _of_rows(tag: _Tag, x: jax.Array) -> Moments:
     """Moments over the axes that the leaf does not have, in its shape."""
-    x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    x = wide(x)
     ours = sorted((axis, place) for place, axis in enumerate(tag.axes) if axis is not None)
     lead = [a for a in range(x.ndim) if a not in {place for _, place in ours}]
     rows = jnp.transpose(x, (*lead, *(place for _, place in ours)))

@@ -104,8 +104,9 @@ def _by_pattern(shapes: Mapping[str, tuple[int, ...]], sparsity: float, rules: M
 
 def _erk(shapes: Mapping[str, tuple[int, ...]], sparsity: float) -> dict[str, float]:
     size = {path: math.prod(shape) for path, shape in shapes.items()}
-    raw = {path: sum(shape) / size[path] for path, shape in shapes.items()}
-    full: set[str] = set()
+    # Leaves without axes or entries have no density of their own and stay dense.
+    full = {path for path, shape in shapes.items() if not shape or not size[path]}
+    raw = {path: sum(shape) / size[path] for path, shape in shapes.items() if path not in full}
     while True:
         rest = [path for path in shapes if path not in full]
         wanted = (1.0 - sparsity) * sum(size.values()) - sum(size[path] for path in full)

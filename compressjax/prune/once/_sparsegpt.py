@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from compressjax.core import Compression
 from compressjax.core._layout import using
+from compressjax.numerics._numerics import wide
 from compressjax.numerics._second_order import inverse_root
 from compressjax.numerics._top import top_mask
 from compressjax.prune.once._layerwise import HessianInfo, layerwise
@@ -71,8 +72,8 @@ def sparsegpt(
         shaped = layout(path, x.shape, stats)
         if stats.gram is None:
             raise ValueError(f"sparsegpt reads the Gram matrix of {path}; collect it with observe(gram=True)")
-        wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-        kernel, gram = shaped.matrices(wide), stats.gram.reshape(-1, *stats.gram.shape[-2:])
+        weights = wide(x)
+        kernel, gram = shaped.matrices(weights), stats.gram.reshape(-1, *stats.gram.shape[-2:])
         if chosen.density is not None:
             with using("[in, out]"):
                 chosen.read(path, tuple(kernel.shape[1:]))  # refuses inputs that M does not divide
@@ -80,7 +81,7 @@ def sparsegpt(
         def layer(pair: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array, HessianInfo]:
             weights, hessian = pair
             found = inverse_root(hessian, damping)
-            root = found.root.astype(wide.dtype)
+            root = found.root.astype(weights.dtype)
             # Inputs that are always zero get an infinite scale, so that their scores and errors are zero.
             scale = jnp.where(jnp.diagonal(hessian) > 0, jnp.diagonal(root), jnp.inf)
             info = HessianInfo(found.condition.astype(jnp.float32), found.fallback)
@@ -88,7 +89,7 @@ def sparsegpt(
 
         new, mask, info = jax.lax.map(layer, (kernel, gram))
         worst = HessianInfo(jnp.max(info.condition), jnp.any(info.fallback))
-        return shaped.leaf(mask, x.shape), (shaped.leaf(new, x.shape) - wide).astype(jnp.float32), worst
+        return shaped.leaf(mask, x.shape), (shaped.leaf(new, x.shape) - weights).astype(jnp.float32), worst
 
     return layerwise(name, prune_leaf, ("gram", "squares"), inverts=True, sparsity=sparsity, distribution=distribution)
 

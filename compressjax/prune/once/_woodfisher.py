@@ -108,7 +108,7 @@ class _Blocks:
 
     def __init__(self, x: jax.Array, block: int) -> None:
         self.shape, self.size = x.shape, x.size
-        self.block = min(block, x.size)
+        self.block = max(min(block, x.size), 1)
 
     def split(self, x: jax.Array) -> jax.Array:
         kind = x.dtype if x.dtype == bool else jnp.float32

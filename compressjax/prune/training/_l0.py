@@ -105,7 +105,7 @@ def _gated(
             u, wide = _uniform(state, path, a.shape), g.astype(jnp.float32) * flat[path].astype(jnp.float32)
 
             def cost(a: jax.Array, u: jax.Array = u, wide: jax.Array = wide) -> jax.Array:
-                share = wide.size // a.size
+                share = wide.size // max(a.size, 1)
                 return jnp.sum(wide * hard_concrete(a, u)) + at_step(penalty, state.count) * share * expected_l0(a)
 
             slopes[path] = jax.grad(cost)(a)

@@ -119,7 +119,7 @@ def proximal_nuclear(strength: Strength, *, every: int = 1) -> Compression:
     """
 
     def step(x: jax.Array, t: jax.Array) -> jax.Array:
-        matrix = x.astype(jnp.float32).reshape(-1, x.shape[-1])
+        matrix = x.astype(jnp.float32).reshape(-1, x.shape[-1] if x.ndim else 1)
         u, s, v = jnp.linalg.svd(matrix, full_matrices=False)
         return ((u * jnp.maximum(s - t, 0.0)[None]) @ v).reshape(x.shape).astype(x.dtype)
 
