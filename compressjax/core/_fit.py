@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import jax
 
 from compressjax.core._compression import Compression
-from compressjax.core._layout import Layout, Layouts, check_layouts, is_product
-from compressjax.core._partition import assign, partition
-from compressjax.core._select import Selector, kernels, shown
+from compressjax.core._layout import Layout, Layouts, check_layouts, using
+from compressjax.core._partition import assign, laid_out, partition
+from compressjax.core._select import Selector, selected, shown
 from compressjax.core._tree import values
 from compressjax.core._unchanged import report_unchanged, unchanged
 from compressjax.core._unfit import UnfitError, check_unfit, left_out, warn_left_out
@@ -68,14 +68,14 @@ def fit(params: Any, rules: Rules, stats: Any = None, *, layout: Layouts | None 
     """
 
     def attempt(c: Compression) -> None:
-        def trace(params: Any) -> Any:
+        def trace(params: Any, stats: Any) -> Any:
             state = c.init(params)
             if stats is not None:
                 state = c.after_step(params, state, stats)[1]
             return c.encode(params, state)
 
         try:
-            jax.eval_shape(trace, params)
+            jax.eval_shape(trace, params, stats)
         except (jax.errors.JAXTypeError, jax.errors.JAXIndexError):
             return  # what depends on values cannot be checked before
         except UnfitError:
@@ -87,6 +87,12 @@ def fit(params: Any, rules: Rules, stats: Any = None, *, layout: Layouts | None 
     return _fit(params, rules, stats, layout, unfit, attempt)[0]
 
 
+class _Rule(NamedTuple):
+    name: str
+    shown: str
+    paths: set[str]
+
+
 def _fit(
     params: Any, rules: Rules, stats: Any, layout: Layouts | None, unfit: str, attempt: Callable[[Compression], Any]
 ) -> tuple[Fit, list[tuple[str, list[str]]], Any]:
@@ -96,12 +102,10 @@ def _fit(
     """
     check_unfit(unfit)
     layout = _given(layout, stats)
-    flat, named = values(params), dict(_with_selectors(rules, layout))
-    mine = [set(part) for _, part in assign(tuple(named), flat)]
+    flat, found = values(params), _rules(params, rules, layout)
     left: dict[str, str] = {}
     while True:
-        chosen = {_only(selector, part, left): c for (selector, c), part in zip(named.items(), mine)}
-        compression = partition(chosen if left else named, layout=layout)
+        compression = _without(rules, found, layout, left)
         try:
             result = attempt(compression)
             break
@@ -110,44 +114,51 @@ def _fit(
             if unfit == "raise" or not fresh:
                 raise
             left |= fresh
-            for (selector, c), part in zip(named.items(), mine):
-                if part and part <= set(left):
-                    raise ValueError(
-                        f"{c.name}: no leaf of {shown(selector)} fits:\n{left_out({p: left[p] for p in sorted(part)})}"
-                    ) from error
-    taken = [(c.name, sorted(part - set(left))) for c, part in zip(named.values(), mine)]
+            for rule in found:
+                if rule.paths and rule.paths <= set(left):
+                    table = left_out({path: left[path] for path in sorted(rule.paths)})
+                    raise ValueError(f"{rule.name}: no leaf of {rule.shown} fits:\n{table}") from error
+    taken = [(rule.name, sorted(rule.paths - set(left))) for rule in found]
     return Fit(compression, {path: name for name, paths in taken for path in paths}, left), taken, result
 
 
-def _only(selector: Selector, part: set[str], left: Mapping[str, str]) -> Selector:
-    """The selector without the leaves that do not fit."""
-    kept = frozenset(part - set(left))
+def _rules(params: Any, rules: Rules, layout: Layouts | None) -> list[_Rule]:
+    """The leaves of every rule."""
+    if isinstance(rules, Compression):
+        with using(layout):
+            return [_Rule(rules.name, "the leaves that it selects", set(selected(params, rules.name)))]
+    parts = assign(tuple(rules), values(params))
+    return [_Rule(c.name, shown(s), set(mine)) for (s, c), (_, mine) in zip(rules.items(), parts, strict=True)]
 
+
+def _without(rules: Rules, found: list[_Rule], layout: Layouts | None, left: Mapping[str, str]) -> Compression:
+    """The rules as one compression, without the leaves that do not fit."""
+    if isinstance(rules, Compression):
+        return laid_out(rules, layout, frozenset(left))
+    if left:
+        pairs = zip(rules.values(), found, strict=True)
+        rules = {_only(rule.shown, frozenset(rule.paths - set(left))): c for c, rule in pairs}
+    return partition(rules, layout=layout)
+
+
+def _only(name: str, paths: frozenset[str]) -> Selector:
     def fits(path: str, leaf: Any) -> bool:
         del leaf
-        return path in kept
+        return path in paths
 
-    fits.__name__ = shown(selector)
+    fits.__name__ = name
     return fits
 
 
 def _given(layout: Layouts | None, stats: Any) -> Layouts | None:
     """The layout, or the one that the statistics hold."""
-    if layout is not None:
-        return check_layouts(layout)
-    found = (
-        {path: getattr(s, "layout", None) for path, s in (stats or {}).items()} if isinstance(stats, Mapping) else {}
-    )
+    return layouts_in(stats) if layout is None else check_layouts(layout)
+
+
+def layouts_in(stats: Any) -> Mapping[str, Layout] | None:
+    """The layouts that statistics hold; None if they hold none."""
+    found = {path: getattr(s, "layout", None) for path, s in stats.items()} if isinstance(stats, Mapping) else {}
     return {path: axes for path, axes in found.items() if isinstance(axes, Layout) and axes.order} or None
-
-
-def _with_selectors(rules: Rules, layout: Layouts | None) -> Mapping[Selector, Compression]:
-    """Rules; one compression acts on what is multiplied with data, or on kernels if no function was traced."""
-    if not isinstance(rules, Compression):
-        return rules
-    if layout is None or isinstance(layout, str):
-        return {kernels: rules}
-    return {lambda path, leaf: is_product(path, layout): rules}
 
 
 def compress(
@@ -185,13 +196,22 @@ def compress(
         (2, 2)
     """
 
+    return compress_and_fit(params, rules, stats, layout=layout, unfit=unfit, on_unchanged=on_unchanged, warn=True)[0]
+
+
+def compress_and_fit(
+    params: Any, rules: Rules, stats: Any, *, layout: Any, unfit: str, on_unchanged: str, warn: bool
+) -> tuple[Any, Fit]:
+    """`compress`, which also returns what it took and left out."""
+
     def attempt(c: Compression) -> Any:
         # Ignore the parameters of after_step, because there was no step.
         return c.encode(params, c.after_step(params, c.init(params), stats)[1])
 
     found, rows, tree = _fit(params, rules, stats, layout, unfit, attempt)
-    warn_left_out(found.left)
+    if warn:
+        warn_left_out(found.left, stacklevel=4)
     same = unchanged(params, tree)
     for name, paths in rows:
         report_unchanged(name, paths, same, on_unchanged)
-    return tree
+    return tree, found

@@ -4,7 +4,7 @@ import contextvars
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -55,7 +55,16 @@ class Layout(NamedTuple):
 
 Layouts = Mapping[str, Layout] | str
 _CONVENTIONS = ("[in, out]", "[out, in]")
-_CURRENT: contextvars.ContextVar[Layouts] = contextvars.ContextVar("layouts", default=_CONVENTIONS[0])
+
+
+class _Use(NamedTuple):
+    """What the methods that run now read: the layout in use, and leaves that they leave out."""
+
+    layout: Layouts = _CONVENTIONS[0]
+    without: frozenset[str] = frozenset()
+
+
+_CURRENT: contextvars.ContextVar[_Use] = contextvars.ContextVar("use", default=_Use())  # noqa: B039 - immutable
 
 
 def check_layouts(layout: Layouts) -> Layouts:
@@ -66,14 +75,14 @@ def check_layouts(layout: Layouts) -> Layouts:
 
 
 @contextmanager
-def using(layout: Layouts | None) -> Iterator[None]:
-    """Makes `layout` the one that methods read inside; None changes nothing."""
-    token = None if layout is None else _CURRENT.set(layout)
+def using(layout: Layouts | None, without: frozenset[str] = frozenset()) -> Iterator[None]:
+    """Makes `layout` the one that methods read inside; None keeps the outer one."""
+    outer = _CURRENT.get()
+    token = _CURRENT.set(_Use(outer.layout if layout is None else layout, outer.without | without))
     try:
         yield
     finally:
-        if token is not None:
-            _CURRENT.reset(token)
+        _CURRENT.reset(token)
 
 
 def layout_of(path: str, shape: tuple[int, ...]) -> Layout:
@@ -81,7 +90,7 @@ def layout_of(path: str, shape: tuple[int, ...]) -> Layout:
 
     The convention is `[in, out]`, also for leaves that a given mapping lacks.
     """
-    current, axes = _CURRENT.get(), tuple(range(len(shape)))
+    current, axes = _CURRENT.get().layout, tuple(range(len(shape)))
     found = None if isinstance(current, str) else current.get(path)
     if found is not None and sorted(found.order) == list(axes):
         return found
@@ -93,12 +102,14 @@ def layout_of(path: str, shape: tuple[int, ...]) -> Layout:
     return Layout((), axes[:-1], axes[-1:])
 
 
-def products() -> Mapping[str, Layout] | None:
-    """The leaves that the traced function multiplies with data; None without a trace."""
-    current = _CURRENT.get()
-    return None if isinstance(current, str) else current
+def in_product(path: str) -> bool | None:
+    """Whether the traced function multiplies a value with data; None without a trace, or inside the node of a leaf."""
+    traced = _CURRENT.get().layout
+    if isinstance(traced, str) or any(path.startswith(f"{leaf}/") for leaf in traced):
+        return None
+    return path in traced
 
 
-def is_product(path: str, traced: Mapping[str, Any]) -> bool:
-    """Whether a value is such a leaf, or lies inside the node of one."""
-    return path in traced or any(path.startswith(f"{leaf}/") for leaf in traced)
+def is_left_out(path: str) -> bool:
+    """Whether methods leave out a value now."""
+    return path in _CURRENT.get().without

@@ -42,8 +42,6 @@ def partition(rules: Mapping[Selector, Compression], *, layout: Layouts | None =
     """
     if not rules:
         raise ValueError("partition: there are no rules; give {selector: compression}, or use identity()")
-    if layout is not None:
-        check_layouts(layout)
     selectors, members = tuple(rules), tuple(rules.values())
     alone = len(members) == 1
 
@@ -87,24 +85,39 @@ def partition(rules: Mapping[Selector, Compression], *, layout: Layouts | None =
         moved = [part for c, part, _ in after if c.learns]
         return _with(params, moved) if moved else params, joined([s for _, _, s in after])
 
-    def laid(hook: Callable[..., Any]) -> Callable[..., Any]:
-        def run(*args: Any, **kwargs: Any) -> Any:
-            with using(layout):
-                return hook(*args, **kwargs)
-
-        return hook if layout is None else run
-
     named = ", ".join(f"{shown(selector)}: {c.name}" for selector, c in rules.items())
-    return Compression(
-        init=laid(lambda params: joined([c.init(part) for c, part in zip(members, parts(params), strict=True)])),
-        view=laid(view),
-        encode=laid(encode),
-        masks=laid(masks),
-        before_step=laid(before_step),
-        after_step=laid(after_step),
+    made = Compression(
+        init=lambda params: joined([c.init(part) for c, part in zip(members, parts(params), strict=True)]),
+        view=view,
+        encode=encode,
+        masks=masks,
+        before_step=before_step,
+        after_step=after_step,
         learns=any(c.learns for c in members),
         name=members[0].name if alone else f"partition({named})",
         needs=tuple(dict.fromkeys(need for c in members for need in c.needs)),
+    )
+    return made if layout is None else laid_out(made, check_layouts(layout))
+
+
+def laid_out(compression: Compression, layout: Layouts | None, without: frozenset[str] = frozenset()) -> Compression:
+    """The compression under a layout, without some leaves."""
+
+    def under(hook: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any, **kwargs: Any) -> Any:
+            with using(layout, without):
+                return hook(*args, **kwargs)
+
+        return run
+
+    c = compression
+    return c._replace(
+        init=under(c.init),
+        view=under(c.view),
+        encode=under(c.encode),
+        masks=under(c.masks),
+        before_step=under(c.before_step),
+        after_step=under(c.after_step),
     )
 
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from compressjax.core._layout import in_product, is_left_out
 from compressjax.core._tree import Chosen, values
 
 Selector = str | Callable[[str, Any], bool]
@@ -66,12 +67,20 @@ def matches(selector: Selector, path: str, leaf: Any) -> bool:
 
 
 def selected(tree: Any, who: str, selector: Selector = kernels) -> dict[str, Any]:
-    """Returns the values that a method acts on: those chosen by a rule of `partition`, or by its own selector."""
+    """Returns the values that a method acts on: those chosen by a rule of `partition`, or by its own selector.
+
+    Of kernels, a traced function knows better than shapes and names which there are.
+    """
     flat = values(tree)
-    selector = (lambda path, leaf: True) if isinstance(tree, Chosen) else selector
-    found = {path: leaf for path, leaf in flat.items() if matches(selector, path, leaf)}
+    chosen: Selector = (lambda path, leaf: True) if isinstance(tree, Chosen) else selector
+
+    def acts(path: str, leaf: Any) -> bool:
+        traced = in_product(path) if chosen is kernels else None
+        return not is_left_out(path) and (matches(chosen, path, leaf) if traced is None else traced)
+
+    found = {path: leaf for path, leaf in flat.items() if acts(path, leaf)}
     if not found:
-        raise ValueError(f"{who}: {shown(selector)} selects nothing; the tree has these values: {listing(flat)}")
+        raise ValueError(f"{who}: {shown(chosen)} selects nothing; the tree has these values: {listing(flat)}")
     return found
 
 

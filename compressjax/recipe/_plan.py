@@ -43,9 +43,9 @@ class Planned(NamedTuple):
     open: Selector | None = None
     unsure: bool = False
 
-    def start(self, tree: Any) -> Work:
-        """The stage on a tree."""
-        return begin(f"stage {self.label}", tree, self.parts, self.open, self.unsure)
+    def start(self, tree: Any, seen: Any = None) -> Work:
+        """The stage on a tree; `seen` are statistics of the network with this tree, concrete or abstract."""
+        return begin(f"stage {self.label}", tree, self.parts, self.open, self.unsure, seen)
 
 
 def plan(
@@ -56,6 +56,7 @@ def plan(
     steps: Callable[[Mapping[str, Any]], int] = lambda settings: settings["steps"],
     drivers: Mapping[str, Callable[..., Any]] | None = None,
     given: Makers | None = None,
+    seen: Callable[[Any], Any] | None = None,
 ) -> list[Planned]:
     """Turns a list of `(name, settings)` into stages that a training loop can run.
 
@@ -81,6 +82,9 @@ def plan(
         drivers: More drivers by name; their keyword-only arguments are the settings. The leaves are unknown after any
             driver except `shrink`, which needs a tree without nodes.
         given: Makers of arguments that JSON cannot hold, see `make`.
+        seen: Abstract statistics of the network with a tree, as
+            `lambda tree: jax.eval_shape(observe(apply), tree, example)[1]`: methods then take the axes of every leaf
+            from the network, and leaves that do not fit a method are known before anything trains.
 
     Returns:
         The stages. For each, `work = stage.start(tree)`. Without `train`, `tree = work.apply(stats)`. With it, train
@@ -113,7 +117,7 @@ def plan(
         if stage.name == "distill" and not planned:
             raise ValueError(f"{where} has no teacher; put a stage `train` first")
         stage = stage._replace(unsure=unsure)
-        tree, known = _after(stage, where, planned, trees)
+        tree, known = _after(stage, where, planned, trees, seen)
         unsure = unsure or not known
         trees.append(tree)
         planned.append(stage)
@@ -238,7 +242,7 @@ def _split(spec: Any, where: str) -> tuple[str, dict[str, Any]]:
     return split(spec, where)
 
 
-def _after(stage: Planned, where: str, planned: Sequence[Planned], trees: Sequence[Any]) -> tuple[Any, bool]:
+def _after(stage: Planned, where: str, planned: Sequence[Planned], trees: Sequence[Any], seen: Any) -> tuple[Any, bool]:
     """The abstract tree after a stage and True, or the tree before it and False if the new one depends on values."""
     tree = trees[-1]
     if stage.unsure:
@@ -252,7 +256,7 @@ def _after(stage: Planned, where: str, planned: Sequence[Planned], trees: Sequen
     if not stage.parts:
         return tree, stage.name in (*_TRAINERS, "shrink")
     try:
-        left = trial(stage.start(tree))
+        left = trial(stage.start(tree, None if seen is None else seen(tree)))
         return (tree, False) if left is None else (left, True)
     except ValueError as error:
         reason = str(error).removeprefix(f"stage {stage.label}: ")

@@ -8,6 +8,8 @@ import numpy as np
 
 from compressjax import core
 from compressjax.core import Compression, Selector
+from compressjax.core._fit import compress_and_fit, layouts_in
+from compressjax.core._layout import Layouts
 from compressjax.core._partition import assign
 from compressjax.core._tree import is_value
 from compressjax.core._unchanged import unchanged
@@ -29,7 +31,8 @@ class Work(NamedTuple):
         tree: Input of the stage, with grids opened.
         compression: The compression of a training run; the identity for plain training.
         rules: Rules that the compression partitions; empty if it selects its leaves itself.
-        notes: Notes for a report: rules that matched no leaf.
+        notes: Notes for a report: rules that matched no leaf, and leaves that do not fit their rule.
+        layout: Axes of the leaves, as `cj.layouts` traces them; None for `[in, out]`.
     """
 
     stage: str
@@ -37,6 +40,7 @@ class Work(NamedTuple):
     compression: Compression
     rules: Mapping[Selector, Compression] = {}
     notes: tuple[str, ...] = ()
+    layout: Layouts | None = None
 
     @property
     def params(self) -> Any:
@@ -62,12 +66,17 @@ class Work(NamedTuple):
 
     def apply(self, stats: Any = None) -> Any:
         """The tree after a stage that does not train; raises `ValueError` if the stage or a rule changed nothing."""
-        if self.rules:
-            return core.compress(self.tree, self.rules, stats)
-        _, state = self.compression.after_step(self.tree, self.compression.init(self.tree), stats)
-        tree = self.compression.encode(self.tree, state)
+        return self.applied(stats)[0]
+
+    def applied(self, stats: Any = None) -> tuple[Any, tuple[str, ...]]:
+        """As `apply`; also returns notes of the leaves that did not fit the method."""
+        layout = self.layout if stats is None else None
+        tree, found = compress_and_fit(
+            self.tree, self.rules or self.compression, stats, layout=layout, unfit="skip",
+            on_unchanged="raise" if self.rules else "ignore", warn=False,
+        )  # fmt: skip
         self._check(self.tree, tree, "its method")
-        return tree
+        return tree, _notes(found.left)
 
     def _whole(self, params: Any) -> Any:
         return params if self._dense else core.with_values(self.tree, core.nodes(params))
@@ -81,13 +90,19 @@ def _mask(node: Any) -> Any:
     return getattr(node, "mask", True)
 
 
-def begin(stage: str, tree: Any, parts: Sequence[Part], opened: Selector | None, unsure: bool) -> Work:
-    """Opens grids and assigns every leaf to the first part that selects it."""
+def begin(
+    stage: str, tree: Any, parts: Sequence[Part], opened: Selector | None, unsure: bool, seen: Any = None
+) -> Work:
+    """Opens grids, assigns every leaf to the first part that selects it, and leaves out what does not fit.
+
+    `seen` are abstract statistics of the network, which tell the axes of its leaves.
+    """
     if opened is not None:
         abstract = any(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(tree))
         tree = jax.eval_shape(lambda t: open_grids(t, opened), tree) if abstract else open_grids(tree, opened)
+    layout = layouts_in(seen)
     if len(parts) == 1 and parts[0].selector is None:
-        return Work(stage, tree, parts[0].compression)
+        return _fitted(Work(stage, tree, parts[0].compression, layout=layout), parts[0].compression, seen)
     rules: dict[Selector, Compression] = {}
     chosen = [(part.selector, part.compression) for part in parts if part.selector is not None]
     found = assign([selector for selector, _ in chosen], core.values(tree))
@@ -101,7 +116,20 @@ def begin(stage: str, tree: Any, parts: Sequence[Part], opened: Selector | None,
     if not rules:
         raise ValueError(f"{stage}: no rule selects any of {sorted(core.values(tree))}; fix or remove them")
     notes = tuple(f"rule {part.selector!r} found no leaf" for part in parts if part.selector not in rules)
-    return Work(stage, tree, core.partition(rules), rules, notes)
+    return _fitted(Work(stage, tree, core.partition(rules), rules, notes, layout), rules, seen)
+
+
+def _fitted(work: Work, rules: Any, seen: Any) -> Work:
+    """The work on the leaves that fit, as far as shapes tell."""
+    if isinstance(rules, Mapping) and any(not mine for _, mine in assign(tuple(rules), core.values(work.tree))):
+        return work  # refused with its reason when it starts
+    stats = seen if work.compression.needs else None
+    found = core.fit(work.tree, rules, stats, layout=work.layout)
+    return work._replace(compression=found.compression, notes=(*work.notes, *_notes(found.left)))
+
+
+def _notes(left: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(f"left out {path}: {reason}" for path, reason in left.items())
 
 
 def trial(work: Work) -> Any:

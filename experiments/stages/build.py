@@ -1,5 +1,6 @@
 """From `config.stages` to stages of the engine, checked before anything trains."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,7 +14,7 @@ from experiments import limits, models
 from experiments.datasets import batch_indices
 from experiments.problem import Problem, as_variables, cross_entropy
 from experiments.stages.factorize import factorize
-from experiments.stages.facts import conclude, last_tree, observed, problem_at
+from experiments.stages.facts import conclude, last_tree, observed, problem_at, traced
 from experiments.stages.shrink import shrink
 from experiments.stages.training import DEFAULTS, count_steps, fit
 
@@ -53,6 +54,7 @@ def build(problem: Problem, config: Mapping[str, Any]) -> list[Stage]:
         steps=lambda settings: count_steps(settings, examples),
         drivers=DRIVERS,
         given=makers(problem),
+        seen=functools.partial(traced, problem),
     )
     shared = {"model": config["model"], "seed": config["seed"], "devices": problem.mesh.size}
     made = []
@@ -113,8 +115,10 @@ def at_once(problem: Problem, stage: recipe.Planned) -> Stage:
         now, tree = problem_at(problem, previous), last_tree(previous)
         if stage.name in DRIVERS:
             return now, DRIVERS[stage.name](now, tree, **stage.settings)
-        work = stage.start(jax.tree.map(jnp.asarray, tree))
-        return now, (work.apply(observed(now, stage.stats, tree)), {"notes": list(work.notes)})
+        tree = jax.tree.map(jnp.asarray, tree)
+        work = stage.start(tree, traced(now, tree) if stage.parts else None)
+        new, notes = work.applied(observed(now, stage.stats, tree))
+        return now, (new, {"notes": list(dict.fromkeys((*work.notes, *notes)))})
 
     def finish(context: Problem, state: Any) -> Stored:
         tree, facts = state

@@ -59,6 +59,12 @@ def problem_at(problem: Problem, previous: Previous) -> Problem:
     return problem._replace(model=models.create(**list(previous.values())[-1].facts["network"]))
 
 
+def traced(problem: Problem, tree: Any) -> Any:
+    """Abstract statistics of a network: the axes of its leaves, without data."""
+    images = jax.eval_shape(lambda x: x, problem.images[:2])
+    return jax.eval_shape(observe(problem.apply), tree, images)[1]
+
+
 def observed(problem: Problem, stats: Mapping[str, Any] | None, tree: Any) -> Any:
     """Statistics of a network on its first training images, as many as `stats` gives; None without `stats`."""
     if stats is None:

@@ -15,7 +15,7 @@ from compressjax.recipe import Previous, Stage, Stored
 from experiments import limits
 from experiments.datasets import batch_indices
 from experiments.problem import Problem
-from experiments.stages.facts import conclude, last_tree, observed, problem_at
+from experiments.stages.facts import conclude, last_tree, observed, problem_at, traced
 
 # Settings of a training run with their defaults.
 DEFAULTS: dict[str, Any] = {
@@ -105,7 +105,8 @@ def fit(problem: Problem, stage: recipe.Planned) -> Stage:
     def start(previous: Previous) -> tuple[Context, State]:
         now = problem_at(problem, previous)
         tree = last_tree(previous) if previous else now.initial_params()
-        work = stage.start(jax.tree.map(jnp.asarray, tree))
+        tree = jax.tree.map(jnp.asarray, tree)
+        work = stage.start(tree, traced(now, tree) if stage.parts else None)
         teacher = next(iter(previous.values())).tree["params"] if previous and settings["soft"] else None
         optimizer = core.as_optax(work.compression, make_optimizer(settings, count))
         learn = functools.partial(_step, problem, now, work._replace(tree=None), settings, optimizer, problem.key(name))

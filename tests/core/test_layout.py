@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from compressjax import core
-from compressjax.core._layout import Layout, is_product, layout_of, using
+from compressjax.core._layout import Layout, in_product, layout_of, using
 from tests import helpers
 
 
@@ -32,6 +32,7 @@ def test_matrices_there_and_back():
         np.testing.assert_array_equal(jnp.transpose(jnp.transpose(x, layout.order), layout.inverse), x)
 
 
-def test_values_inside_nodes_belong_to_their_leaf():
-    assert is_product("a/kernel/left", {"a/kernel": None})
-    assert not is_product("a/kernels", {"a/kernel": None})
+def test_a_traced_function_says_what_is_a_product():
+    with using({"a/kernel": Layout((), (0,), (1,))}):
+        assert [in_product(path) for path in ("a/kernel", "a/kernels", "a/kernel/left")] == [True, False, None]
+    assert in_product("a/kernel") is None
