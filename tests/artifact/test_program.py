@@ -13,7 +13,8 @@ from flax import nnx
 import compressjax
 from compressjax import artifact, core, interpret, structure, tensors
 from compressjax.artifact import ArtifactError
-from tests.interpret import samples
+from tests.interpret import cutting, samples
+from tests.interpret.test_couplings_zoo import Vision
 
 
 def tree():
@@ -142,10 +143,31 @@ def test_every_node_keeps_a_symbolic_batch(name):
             np.testing.assert_allclose(got[key], asked[key], atol=1e-4, err_msg=f"{key}, {size}")
 
 
-def test_a_narrowed_function_says_that_it_needs_known_sizes():
-    weights = {"a": jnp.ones((3, 4)), "b": jnp.ones((4, 2))}
-    small = structure.shrink(lambda p, x: jnp.tanh(x @ p["a"]) @ p["b"], weights, batch(2), keep=0.5, run="narrow")
-    with pytest.warns(UserWarning, match=r"symbolic batch size \(ValueError: couplings: argument .*fixed batch size"):
+def test_a_narrowed_function_keeps_a_symbolic_batch(tmp_path):
+    """A vision transformer: patches, a class token, heads, and a mean over rows of the batch."""
+    x = samples.floats(samples.rng(), 2, 8, 8, 4)
+    variables = cutting.filled(jax.eval_shape(Vision().init, jax.random.key(0), x))
+
+    def fn(p, x):
+        out = Vision().apply(p, x)
+        return out - out.mean(0, keepdims=True), jnp.concatenate([out, out])[1:]
+
+    small = structure.shrink(fn, variables, x, keep=0.5, run="narrow", allow_inexact=True)
+    program = artifact.export(small.fn, small.params, x, batch="symbolic")
+    artifact.save(tmp_path / "m.cjx", small.params, program=program)
+    x = samples.floats(samples.rng(1), 3, 8, 8, 4)
+    for got, asked in zip(artifact.run(tmp_path / "m.cjx", x), small.fn(small.params, x), strict=True):
+        samples.assert_close(got, asked)
+
+
+def test_units_merged_with_the_batch_need_a_known_size():
+    weights = {"a": jnp.ones((3, 4)), "b": jnp.ones((1, 2))}
+
+    def fn(p, x):
+        return jnp.sum(jnp.tanh(x @ p["a"]).reshape(-1, 1) @ p["b"])
+
+    small = structure.shrink(fn, weights, batch(2), keep={"a:1": 2}, run="narrow", allow_inexact=True)
+    with pytest.warns(UserWarning, match=r"symbolic batch size \(ValueError: narrow: removed units .*fixed batch size"):
         artifact.export(small.fn, small.params, batch(2))
 
 

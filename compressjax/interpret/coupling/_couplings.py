@@ -14,6 +14,7 @@ from compressjax.interpret.coupling._label_indexing import INDEXING_LABELS
 from compressjax.interpret.coupling._label_layout import LAYOUT_LABELS
 from compressjax.interpret.coupling._label_products import PRODUCT_LABELS
 from compressjax.interpret.coupling._labels import LabeledTrace, Labels
+from compressjax.interpret.jaxpr._symbolic import stand_in
 from compressjax.interpret.jaxpr._trace import Program, trace
 from compressjax.interpret.jaxpr._walk import effective
 
@@ -73,26 +74,21 @@ def label_function(fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str
     packed = [path_string(path[2:]) for path, leaf in flat if is_node(leaf)]
     if packed:
         raise ValueError(f"couplings reads dense arrays, but {packed[0]!r} is a node; pass materialize(params)")
-    for path, leaf in flat:
-        if any(not isinstance(n, int | np.integer) for n in getattr(leaf, "shape", ())):
-            raise ValueError(
-                f"couplings: argument {path_string(path[1:])!r} has the shape {tuple(leaf.shape)}, but labels need "
-                "known sizes; give a fixed batch size"
-            )
     program = trace(fn, [leaf for _, leaf in flat], structure)
     labeled, weights, inputs = LabeledTrace(_RULES), {}, []
     for path, leaf in flat:
         if not hasattr(leaf, "shape") or not hasattr(leaf, "dtype"):
             continue
+        shape = tuple(map(stand_in, leaf.shape))
         of_weights = path[0].idx == 0 and path[1].idx == 0
         if of_weights:
-            labels = labeled.new(leaf.shape, zero=True)
+            labels = labeled.new(shape, zero=True)
             weights[path_string(path[2:])] = labels
         else:
             where = "/".join(str(getattr(key, "key", getattr(key, "idx", key))) for key in path[1:])
             axes = tuple(
                 labeled.atoms.void(f"it is aligned with axis {axis} of argument {where}, which is data", n)
-                for axis, n in enumerate(leaf.shape)
+                for axis, n in enumerate(shape)
             )
             labels = Labels(axes, (False,) * len(axes))
         inputs.append(labels)

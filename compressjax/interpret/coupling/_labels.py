@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from compressjax.interpret.coupling._atoms import Atoms, Vector
+from compressjax.interpret.jaxpr._symbolic import stand_in, with_stand_ins
 from compressjax.interpret.jaxpr._walk import needed, walk
 
 Place = tuple[int, ...]  # index of an equation in its jaxpr, after the indices of the enclosing equations
@@ -96,7 +97,7 @@ class LabeledTrace:
 
         def step(number: int, eqn: Any, inputs: list[Labels]) -> list[Labels]:
             here, rule = (*place, number), self.rules.get(eqn.primitive.name, unknown)
-            outputs = rule(self, eqn, inputs, here)
+            outputs = rule(self, with_stand_ins(eqn), inputs, here)
             self.records[here] = (inputs, outputs)
             return outputs
 
@@ -106,7 +107,7 @@ class LabeledTrace:
 
 def constant(labeled: LabeledTrace, value: Any) -> Labels:
     """Labels of a constant of the trace, whose positions can be removed."""
-    shape, same = np.shape(value), None
+    shape, same = tuple(map(stand_in, np.shape(value))), None
     numeric = (hasattr(value, "dtype") and value.dtype.kind in "fiub") or isinstance(value, int | float)
     if numeric and 0 < np.size(value) <= _LARGEST_CONSTANT:
         flat = np.asarray(value).reshape(-1)

@@ -13,6 +13,7 @@ from compressjax.interpret.coupling._labels import LabeledTrace, Labels, Place
 from compressjax.interpret.coupling._lost import lost_units
 from compressjax.interpret.jaxpr._bind import Context, bind
 from compressjax.interpret.jaxpr._shapes import shapes
+from compressjax.interpret.jaxpr._symbolic import symbolic
 from compressjax.interpret.jaxpr._walk import needed, walk
 from compressjax.interpret.narrowing._narrow_flow import NARROW_FLOW
 from compressjax.interpret.narrowing._narrow_rules import NARROW_RULES, take
@@ -40,6 +41,16 @@ class Cutter:
         kept = [self.kept(v) for v in labels.axes]
         return tuple(n if k is None else len(k) for n, k in zip(labels.shape, kept, strict=True))
 
+    def sizes(self, labels: Labels, full: Sequence[Any]) -> tuple[Any, ...]:
+        """The sizes of a full shape, symbolic ones included, without the removed positions."""
+        kept = [self.kept(v) for v in labels.axes]
+        if any(k is not None and symbolic(n) for n, k in zip(full, kept, strict=True)):
+            raise ValueError(
+                f"narrow: removed units are part of an axis of unknown size in a shape {tuple(full)}; keep the axis of "
+                "the batch apart from theirs, or give a fixed batch size"
+            )
+        return tuple(n if k is None else len(k) for n, k in zip(full, kept, strict=True))
+
     def cut(self, x: Any, labels: Labels) -> Any:
         """Removes positions from an array."""
         for axis, vector in enumerate(labels.axes):
@@ -61,6 +72,8 @@ class Cutter:
         name, (ins, outs) = eqn.primitive.name, self.labeled.records[here]
         if all(self.shape(labels) == labels.shape for labels in (*ins, *outs)):
             return bind(eqn, inputs)
+        for var, labels in zip(eqn.outvars, outs, strict=True):
+            self.sizes(labels, getattr(var.aval, "shape", ()))
         if name in NARROW_FLOW:
             return NARROW_FLOW[name](self, eqn, inputs, here)
         if name in NARROW_RULES:

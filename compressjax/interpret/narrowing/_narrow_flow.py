@@ -33,7 +33,7 @@ def _scan(cutter: Any, eqn: Any, inputs: Sequence[Any], place: Place) -> list[An
         out = cutter.run(p["jaxpr"].jaxpr, p["jaxpr"].consts, [*consts, *carry, *rows], (*place, 0))
         return out[:carried], out[carried:]
 
-    length = next((len(x) for x in stacks), p["length"])  # every removed layer is one iteration less
+    length = next((x.shape[0] for x in stacks), p["length"])  # every removed layer is one iteration less
     carry, ys = jax.lax.scan(body, list(start), list(stacks), length, p["reverse"], p["unroll"])
     return [*carry, *ys]
 

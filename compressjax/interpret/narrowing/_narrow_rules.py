@@ -36,38 +36,39 @@ def _source(cutter: Any, eqn: Any, inputs: Sequence[Any], ins: Sequence[Labels],
 
 def _reshape(cutter: Any, eqn: Any, inputs: Sequence[Any], ins: Sequence[Labels], outs: Sequence[Labels]) -> list[Any]:
     del ins
-    return rebind(eqn, inputs, new_sizes=cutter.shape(outs[0]))
+    return rebind(eqn, inputs, new_sizes=cutter.sizes(outs[0], eqn.params["new_sizes"]))
 
 
 def _broadcast(
     cutter: Any, eqn: Any, inputs: Sequence[Any], ins: Sequence[Labels], outs: Sequence[Labels]
 ) -> list[Any]:
     del ins
-    return rebind(eqn, inputs, shape=cutter.shape(outs[0]))
+    return rebind(eqn, inputs, shape=cutter.sizes(outs[0], eqn.params["shape"]))
 
 
 def _picked(cutter: Any, x: Any, labels: Labels, axis: int, wanted: np.ndarray) -> Any:
     """Takes those of the wanted positions that are kept."""
     kept = cutter.kept(labels.axes[axis])
-    if kept is None:
-        step = int(wanted[1] - wanted[0]) if len(wanted) > 1 else 1
-        low = int(wanted[0]) if len(wanted) else 0
-        return jax.lax.slice_in_dim(x, low, low + (len(wanted) - 1) * step + 1 if len(wanted) else low, step, axis)
-    return take(x, axis, np.flatnonzero(np.isin(kept, wanted)))
+    return x if kept is None else take(x, axis, np.flatnonzero(np.isin(kept, wanted)))
 
 
 def _slice(cutter: Any, eqn: Any, inputs: Sequence[Any], ins: Sequence[Labels], outs: Sequence[Labels]) -> list[Any]:
     del outs
     x, p = inputs[0], eqn.params
-    steps = p["strides"] or (1,) * len(ins[0].axes)
-    for axis, (low, high, step) in enumerate(zip(p["start_indices"], p["limit_indices"], steps, strict=True)):
-        if (low, high, step) != (0, len(ins[0].axes[axis]), 1):
-            x = _picked(cutter, x, ins[0], axis, np.arange(low, high, step))
-    return [x]
+    starts, limits = list(p["start_indices"]), list(p["limit_indices"])
+    steps = list(p["strides"] or (1,) * len(starts))
+    for axis, vector in enumerate(ins[0].axes):
+        if cutter.kept(vector) is not None:
+            wanted = np.arange(starts[axis], limits[axis], steps[axis])
+            x = _picked(cutter, x, ins[0], axis, wanted)
+            starts[axis], limits[axis], steps[axis] = 0, x.shape[axis], 1
+    return [jax.lax.slice(x, starts, limits, steps)]
 
 
 def _split(cutter: Any, eqn: Any, inputs: Sequence[Any], ins: Sequence[Labels], outs: Sequence[Labels]) -> list[Any]:
     axis = eqn.params["axis"]
+    if cutter.kept(ins[0].axes[axis]) is None:
+        return bind(eqn, inputs)
     return rebind(eqn, inputs, sizes=tuple(cutter.shape(labels)[axis] for labels in outs))
 
 
@@ -92,8 +93,7 @@ def _pad(cutter: Any, eqn: Any, inputs: Sequence[Any], ins: Sequence[Labels], ou
 def _sized(cutter: Any, eqn: Any, inputs: Sequence[Any], ins: Sequence[Labels], outs: Sequence[Labels]) -> list[Any]:
     """Reduces the size of windows that span a whole axis."""
     del outs
-    rows = zip(eqn.params["slice_sizes"], ins[0].shape, cutter.shape(ins[0]), strict=True)
-    return rebind(eqn, inputs, slice_sizes=tuple(left if n == whole else n for n, whole, left in rows))
+    return rebind(eqn, inputs, slice_sizes=cutter.sizes(ins[0], eqn.params["slice_sizes"]))
 
 
 NARROW_RULES: dict[str, Emit] = {
