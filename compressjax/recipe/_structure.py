@@ -15,7 +15,7 @@ def pack(tree: Any) -> tuple[dict[str, Any], list[np.ndarray]]:
     """Separates the structure of a tree from its arrays.
 
     Args:
-        tree: Nested dicts, lists, tuples, `None`, strings, numbers, arrays and nodes.
+        tree: Nested dicts, lists, tuples, `None`, strings, numbers, arrays, random keys and nodes.
 
     Returns:
         The structure as JSON values, and the arrays that it refers to by position.
@@ -40,7 +40,7 @@ def unpack(structure: Mapping[str, Any], arrays: Sequence[np.ndarray]) -> Any:
         arrays: The arrays from `pack`, in the same order.
 
     Returns:
-        The tree, with NumPy arrays as leaves.
+        The tree, with NumPy arrays as leaves; random keys are JAX arrays.
 
     Raises:
         ValueError: If the structure names an unknown node, or an array does not fit.
@@ -58,6 +58,8 @@ def unpack(structure: Mapping[str, Any], arrays: Sequence[np.ndarray]) -> Any:
                 f"{structure['shape']}; the checkpoint is damaged, run its stage again"
             )
         return array.reshape(structure["shape"])
+    if kind == "key":
+        return jax.random.wrap_key_data(unpack(structure["data"], arrays), impl=structure["implementation"])
     if kind == "plain":
         return structure["value"]
     if kind == "dict":
@@ -71,6 +73,9 @@ def unpack(structure: Mapping[str, Any], arrays: Sequence[np.ndarray]) -> Any:
 def _describe(tree: Any, path: str, arrays: list[np.ndarray]) -> dict[str, Any]:
     if tree is None or isinstance(tree, (str, bool, int, float)):
         return {"kind": "plain", "value": tree}
+    if isinstance(tree, jax.Array) and jax.dtypes.issubdtype(tree.dtype, jax.dtypes.prng_key):
+        data = _describe(jax.random.key_data(tree), path, arrays)
+        return {"kind": "key", "implementation": str(jax.random.key_impl(tree)), "data": data}
     if isinstance(tree, (jax.Array, np.ndarray, np.generic)):
         array = np.asarray(tree)
         arrays.append(array)

@@ -50,6 +50,14 @@ def test_jax_arrays_come_back_as_numpy():
     assert back["a"].dtype == jnp.bfloat16
 
 
+@pytest.mark.parametrize("implementation", ["threefry2x32", "rbg"])
+def test_random_keys_come_back_as_keys(implementation):
+    keys = jax.random.split(jax.random.key(3, impl=implementation), 2)
+    back = through_json({"k": keys})["k"]
+    assert back.dtype == keys.dtype
+    assert np.array_equal(jax.random.uniform(back[1]), jax.random.uniform(keys[1]))
+
+
 def test_metadata_comes_back_as_it_was():
     node = through_json(TREES["nested nodes"])["kernel"].left.value
     assert node.order == (1, 0)
