@@ -7,7 +7,7 @@ import pytest
 from compressjax import recipe
 from experiments.flip import file_of, flip_and_run, keep, last_tree, small_stages
 
-TRIES = 6
+TRIES = 4
 
 
 @pytest.fixture(scope="module")

@@ -141,8 +141,27 @@ def test_a_stop_after_the_last_chunk_and_one_before_a_stage(tmp_path):
     assert results(recipe.run(recipe_of_two(), store, "data")) == whole
 
 
-@pytest.mark.parametrize("where", ["one-*/final", "two-*/final", "two-*/step-*"])
-def test_a_damaged_checkpoint_is_computed_again(tmp_path, where):
+def altered(folder):
+    """A step count in the facts is another one."""
+    text = (folder / "meta.json").read_text()
+    (folder / "meta.json").write_text(text.replace("12", "13").replace('"count": 20', '"count": 21'))
+    assert (folder / "meta.json").read_text() != text
+
+
+def of_an_older_version(folder):
+    (folder / "SHA256SUMS").unlink()
+
+
+@pytest.mark.parametrize(
+    ("where", "damage"),
+    [
+        ("one-*/final", altered),
+        ("two-*/final", altered),
+        ("two-*/step-*", altered),
+        ("one-*/final", of_an_older_version),
+    ],
+)
+def test_a_damaged_checkpoint_is_computed_again(tmp_path, where, damage):
     whole = results(recipe.run(recipe_of_two(), recipe.Store(str(tmp_path / "whole")), "data"))
     store = recipe.Store(str(tmp_path / "damaged"))
     if "step" in where:
@@ -150,13 +169,11 @@ def test_a_damaged_checkpoint_is_computed_again(tmp_path, where):
     else:
         list(recipe.run(recipe_of_two(), store, "data"))
     (folder,) = tmp_path.glob(f"damaged/{where}")
-    meta = (folder / "meta.json").read_text()
-    (folder / "meta.json").write_text(meta.replace("12", "13").replace('"count": 20', '"count": 21'))
-    assert (folder / "meta.json").read_text() != meta
+    damage(folder)
     events = list(recipe.run(recipe_of_two(), store, "data"))
     (refused,) = [e for e in events if isinstance(e, Refused)]
     assert refused.name == str(folder.relative_to(tmp_path / "damaged"))
-    assert str(folder / "meta.json") in refused.reason
+    assert str(folder) in refused.reason
     assert results(events) == whole
     assert not any(isinstance(e, Refused) for e in recipe.run(recipe_of_two(), store, "data"))
 
