@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from compressjax.core._unfit import UnfitError
+from compressjax.numerics._host import on_host
 
 
 def is_concrete(x: Any) -> bool:
@@ -27,8 +28,12 @@ def check_finite(who: str, path: str, x: Any, what: str = "weights", remedy: str
     """Raises on infinities and NaN, where the values are known."""
     if not is_concrete(x):
         return
-    with jax.ensure_compile_time_eval():  # a constant inside a traced function is still known
-        count = x.size - int(jnp.isfinite(x).sum())
+    host = on_host(x)
+    if host is not None:
+        count = host.size - int(np.count_nonzero(np.isfinite(host)))
+    else:
+        with jax.ensure_compile_time_eval():  # a constant inside a traced function is still known
+            count = x.size - int(jnp.isfinite(x).sum())
     if count:
         raise ValueError(f"{who}: {path!r} has {count} non-finite {what} of {x.size}; {remedy}")
 

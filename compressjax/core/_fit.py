@@ -205,8 +205,10 @@ def compress_and_fit(
     """`compress`, which also returns what it took and left out."""
 
     def attempt(c: Compression) -> Any:
-        # Ignore the parameters of after_step, because there was no step.
-        return c.encode(params, c.after_step(params, c.init(params), stats)[1])
+        state = c.init(params)
+        if c.needs or stats is not None:  # there was no step: only statistics count, and not the parameters after it
+            state = c.after_step(params, state, stats)[1]
+        return c.encode(params, state)
 
     found, rows, tree = _fit(params, rules, stats, layout, unfit, attempt)
     if warn:

@@ -6,10 +6,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from compressjax.core._checks import is_concrete
 from compressjax.core._node import dense, entry_bits
 from compressjax.core._tree import nodes
+from compressjax.numerics._host import on_host
 
 
 class UnchangedWarning(UserWarning):
@@ -30,7 +32,11 @@ def _same(before: Any, after: Any) -> bool:
     if not all(is_concrete(x) for x in (*old, *new)) or entry_bits(after) < entry_bits(before):
         return False
     with jax.ensure_compile_time_eval():
-        return bool(jnp.array_equal(dense(before), dense(after), equal_nan=True))
+        one, two = dense(before), dense(after)
+        first, second = on_host(one), on_host(two)
+        if first is not None and second is not None:
+            return bool(np.array_equal(first, second, equal_nan=True))
+        return bool(jnp.array_equal(one, two, equal_nan=True))
 
 
 def report_unchanged(name: str, paths: Iterable[str], same: frozenset[str], on_unchanged: str) -> None:

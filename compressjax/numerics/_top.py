@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from compressjax.numerics._host import on_host
+
 # Steps of false position before a search switches to bisection.
 _TRIES = 24
 # On axes up to this length, entries are ranked by comparing all pairs.
@@ -59,8 +61,33 @@ def top_masks(scores: Mapping[str, jax.Array], count: jax.Array | int) -> dict[s
     .. math:: \\sum_l |\\{i : s_{li} > t\\}| < n \\le \\sum_l |\\{i : s_{li} \\ge t\\}|
 
     Nothing is concatenated or reshaped: arrays stay sharded, and devices exchange at most 115 numbers per array.
+    Outside of `jit` on one CPU, NumPy finds the threshold, without compilation.
     """
+    host = [on_host(x) for x in scores.values()]
+    number = count if isinstance(count, int) else on_host(count)
+    if number is not None and all(x is not None for x in host):
+        return dict(zip(scores, _host_masks([x for x in host if x is not None], int(number)), strict=True))
     return dict(zip(scores, _top_masks(list(scores.values()), count), strict=True))
+
+
+def _host_masks(scores: Sequence[np.ndarray], count: int) -> list[jax.Array]:
+    keys = [_host_keys(x) for x in scores]
+    every = np.concatenate([x.ravel() for x in keys]) if len(keys) > 1 else keys[0].ravel()
+    if not 0 < count < every.size:
+        return [jnp.full(x.shape, count > 0, bool) for x in keys]
+    threshold = np.partition(every, every.size - count)[every.size - count]
+    mask = every > threshold
+    mask[np.flatnonzero(every == threshold)[: count - int(np.count_nonzero(mask))]] = True
+    parts = np.split(mask, list(itertools.accumulate(x.size for x in keys))[:-1])
+    return [jnp.asarray(part.reshape(x.shape)) for part, x in zip(parts, keys, strict=True)]
+
+
+def _host_keys(scores: np.ndarray) -> np.ndarray:
+    """`_keys` in NumPy."""
+    numbers = scores.astype(np.float32)
+    bits = np.where(numbers == 0, np.float32(0), numbers).view(np.int32)
+    flipped = np.where(bits < 0, ~bits, bits ^ np.int32(-(2**31)))
+    return np.where(np.isnan(numbers), np.uint32(0), flipped.view(np.uint32))
 
 
 # Outside of jit, this avoids compiling the loops at every call; inside, it changes nothing.

@@ -4,7 +4,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from compressjax.numerics._host import on_host
 from compressjax.share._start import start
 
 
@@ -15,10 +17,14 @@ def lloyd(
 
     .. math:: a_i = \\arg\\min_k |x_i - c_k|, \\qquad c_k = \\frac{1}{|\\{i : a_i = k\\}|} \\sum_{i : a_i = k} x_i
 
-    Centroids stay sorted, so that each assignment is a binary search without a distance matrix.
+    Centroids stay sorted, so that each assignment is a binary search without a distance matrix. Outside of `jit` on one
+    CPU, NumPy sorts the values once; a step then only reads prefix sums at the edges of the clusters.
 
     Source: linear start: Han et al., arXiv:1510.00149 (han2016).
     """
+    host = on_host(x)
+    if host is not None and init == "linear":
+        return _on_host(host, clusters, iterations, ignore_zeros)
     flat = x.astype(jnp.float32).ravel()
     counted = flat != 0 if ignore_zeros else jnp.ones(flat.shape, bool)
     begin = start(flat, counted, clusters, init)
@@ -35,12 +41,39 @@ def lloyd(
     return centroids, assign(flat, centroids).reshape(x.shape)
 
 
+def _on_host(x: np.ndarray, clusters: int, iterations: int, ignore_zeros: bool) -> tuple[jax.Array, jax.Array]:
+    flat = x.astype(np.float32).ravel()
+    ordered = np.sort(flat[flat != 0] if ignore_zeros else flat)
+    sums = np.concatenate([[0.0], np.cumsum(ordered, dtype=np.float64)])
+    low, high = (ordered[0], ordered[-1]) if ordered.size else (np.float32(0), np.float32(0))
+    centroids = low + (high - low) * np.linspace(0.0, 1.0, clusters, dtype=np.float32)
+    for _ in range(iterations):
+        cuts = np.concatenate([[0], np.searchsorted(ordered, _edges(centroids), side="right"), [ordered.size]])
+        members = np.diff(cuts)
+        means = np.where(members > 0, np.diff(sums[cuts]) / np.maximum(members, 1), centroids).astype(np.float32)
+        if np.array_equal(means, centroids):
+            break
+        centroids = means
+    edges = _edges(centroids)
+    if edges.size <= 16:  # comparisons vectorize, a binary search does not
+        codes = np.zeros(flat.shape, np.int32)
+        for edge in edges:
+            codes += flat > edge
+    else:
+        codes = np.searchsorted(edges, flat).astype(np.int32)
+    return jnp.asarray(centroids), jnp.asarray(codes.reshape(x.shape))
+
+
+def _edges(centroids: Any) -> Any:
+    return centroids[:-1] + (centroids[1:] - centroids[:-1]) / 2
+
+
 def assign(x: jax.Array, centroids: jax.Array) -> jax.Array:
     """Index of the nearest centroid; ties go to the smaller one.
 
     .. math:: a_i = |\\{k : x_i > (c_k + c_{k+1}) / 2\\}|
     """
-    edges = centroids[:-1] + (centroids[1:] - centroids[:-1]) / 2
+    edges = _edges(centroids)
     # A comparison with all edges is faster for few edges; the plain binary search does not vectorize.
     method = "compare_all" if edges.size <= 16 else "scan_unrolled"
     return jnp.searchsorted(edges, x, method=method).astype(jnp.int32)
