@@ -3,6 +3,7 @@
 `HYPOTHESIS_PROFILE=thorough` draws more examples and compiles as users do; `make test-all` sets it.
 """
 
+import importlib.metadata
 import os
 import pathlib
 import sys
@@ -16,8 +17,10 @@ if PROFILE == "ci":
     # Most programs of the suite run once: making them fast takes twice as long as making them.
     _FLAGS += [
         "--xla_backend_optimization_level=0", "--xla_llvm_disable_expensive_passes=true",
-        "--xla_cpu_use_fusion_emitters=false", "--xla_cpu_parallel_codegen_split_count=1",
+        "--xla_cpu_parallel_codegen_split_count=1",
     ]  # fmt: skip
+    if importlib.metadata.version("jaxlib") < "0.12":  # later ones know no other emitters, and refuse the flag
+        _FLAGS.append("--xla_cpu_use_fusion_emitters=false")
 os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *_FLAGS]).strip()
 os.environ["JAX_PLATFORMS"] = "cpu"
 # Most of the suite's time goes into compiling. Workers, child processes and later runs share what they compile; the key

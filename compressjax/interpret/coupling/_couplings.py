@@ -134,9 +134,10 @@ def groups_of(found: LabeledFunction) -> dict[str, tuple[Group, tuple[int, ...]]
 
 def _name(weights: dict[str, Labels], members: Sequence[tuple[str, int]]) -> str:
     """`path:axis` of the axis that most likely produces the units: the last axis of a kernel, if there is one."""
-    found = [(path, axis) for path, axis in members if kernels(path, weights[path])]
-    last = [(path, axis) for path, axis in found if axis == len(weights[path].axes) - 1]
-    path, axis = (last or found or list(members))[0]
+    named = [(path, axis) for path, axis in members if kernels(path, weights[path])]
+    wide = [(path, axis) for path, axis in members if len(weights[path].axes) > 1]
+    last = [(path, axis) for path, axis in (*named, *wide) if axis == len(weights[path].axes) - 1]
+    path, axis = (last or named or wide or list(members))[0]
     return f"{path}:{axis}"
 
 

@@ -89,10 +89,10 @@ def test_ragged_products_in_every_layout():
     sizes = jnp.array([2, 0, 3])
 
     def fn(p, x):
-        return jax.lax.ragged_dot_general((x @ p["a"]).T, p["e"], sizes, numbers) @ p["b"]
+        return jax.lax.ragged_dot_general((x @ p["a"]).T, p["e"], sizes, numbers) @ p["out"]
 
-    p = {"a": normal(4, 6), "e": normal(6, 4, 3), "b": normal(4, 2)}
-    assert cutting.agrees(fn, p, normal(5, 4)) == ["a:1", "b:0"]
+    p = {"a": normal(4, 6), "e": normal(6, 4, 3), "out": normal(4, 2)}
+    assert cutting.agrees(fn, p, normal(5, 4)) == ["a:1", "e:1"]
     groups = interpret.couplings(lambda p, x: jax.lax.ragged_dot_general(x, p["a"], sizes, summed))(p, normal(2, 4))
     assert all(g.frozen for g in groups)
 
