@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from compressjax.structure._moments import BIAS, MEAN, VARIANCE, Moments, moments_of, together
+from tests.interpret import cutting
 
 X = jnp.asarray(np.random.default_rng(0).normal(size=(7, 2, 4)) + 3, jnp.float32)
 V = jnp.arange(1.0, 5.0)
@@ -58,3 +59,16 @@ def test_moments_of_parts_are_those_of_the_whole():
     found = together(Moments(*(np.stack(xs) for xs in zip(*parts, strict=True))))
     np.testing.assert_allclose(found.mean, rows.mean(0))
     np.testing.assert_allclose(found.variance, rows.var(0))
+
+
+def test_batch_norms_of_a_linen_network():
+    """Every norm has a mean, a variance and a bias; scales are none of these."""
+    x = jax.ShapeDtypeStruct((2, 8, 8, 3), jnp.float32)
+    variables = jax.eval_shape(cutting.ResNet().init, jax.random.key(0), x)
+    found = jax.eval_shape(moments_of(cutting.ResNet().apply), variables, x)
+    norms = [path.removeprefix("batch_stats/").removesuffix("/mean") for path, role in found if role == MEAN]
+    assert len(norms) == 5
+    for norm in norms:
+        assert (f"batch_stats/{norm}/var", VARIANCE) in found
+        assert (f"params/{norm}/bias", BIAS) in found
+    assert len(found) == 18  # and the biases of two convolutions and of the head

@@ -60,3 +60,14 @@ def test_branches_count_the_larger():
 
     x = jnp.ones((2, 3))
     assert interpret.predict_flops(fn, jnp.ones((3, 3)))(x) == 36 + 6 + 2  # the comparison, and its change of type
+
+
+def test_rows_of_experts_count_one_expert_each():
+    """XLA's analysis on a CPU counts every row for every expert, because it masks them."""
+
+    def fn(p, x):
+        return jax.lax.ragged_dot(x, p, jnp.array([2, 3, 0]))
+
+    p, x = jnp.ones((3, 4, 6)), jnp.ones((5, 4))
+    assert interpret.predict_flops(fn, p)(x) == 2 * 5 * 4 * 6
+    assert interpret.predict_flops(fn, p, {})(x) < measure.flops(fn, p, x)
