@@ -41,12 +41,19 @@ def install() -> None:
 
 @contextlib.contextmanager
 def listening() -> Iterator[Callable[[], bool]]:
-    """Within it, the first signal only sets a flag; gives the function that tells whether it is set."""
+    """Within it, the first signal only sets a flag; gives the function that tells whether it is set.
+
+    Raises:
+        KeyboardInterrupt: At the end, if a signal came and the loop ended without an exception.
+    """
     _ASKED.loops += 1
     try:
         yield lambda: _ASKED.signal != 0
     finally:
         _ASKED.loops -= 1
+    # A signal that came after the loop asked for the last time.
+    if _ASKED.signal:
+        raise KeyboardInterrupt
 
 
 def signaled() -> int:

@@ -24,7 +24,7 @@ LOOP = """
         with stopping.listening() as stop:
             for event in recipe.run([stage()], recipe.Store(os.environ["STORE"]), "data", stop=stop):
                 print(event.step, flush=True)
-        raise KeyboardInterrupt(f"stopped at step {event.step}")
+            raise KeyboardInterrupt(f"stopped at step {event.step}")
 
     app.simple(main)
 """
@@ -68,6 +68,14 @@ TWICE = """
 ELSEWHERE = """
     def main():
         os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(30)
+"""
+
+
+LATE = """
+    def main():
+        with stopping.listening():
+            os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(30)
 """
 
@@ -132,3 +140,9 @@ def test_the_second_signal_stops_at_once_but_not_one_that_comes_twice():
 def test_outside_of_loops_it_interrupts():
     done = run(MAIN.replace("    stopping.install()", ELSEWHERE + "\n    stopping.install()"))
     assert (done.returncode, done.stderr.strip()) == (130, "stopped in its own way")
+
+
+def test_a_signal_after_the_last_question_of_a_loop_is_not_lost():
+    done = run(MAIN.replace("    stopping.install()", LATE + "\n    stopping.install()"))
+    assert done.returncode == 143
+    assert done.stderr.strip().endswith("stopped in its own way")
