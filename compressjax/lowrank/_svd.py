@@ -10,6 +10,7 @@ from compressjax.core import Compression, Dense, from_encode, ops
 from compressjax.core._layout import Layout, layout_of
 from compressjax.core._unfit import UnfitError
 from compressjax.lowrank._rank import affordable, pays, rank_by_energy, split
+from compressjax.numerics._explicit import with_whole_results
 from compressjax.tensors import LowRank
 
 
@@ -76,9 +77,13 @@ def svd(
         fixed = _fixed_rank(x.shape, rank, budget, inputs, batch)
         if fixed is not None and not always and not pays(x.shape, fixed, inputs=inputs, batch=batch):
             return None
+
         # The gradient of the view is straight-through, so do not differentiate the decomposition.
-        matrix = jax.lax.stop_gradient(x).astype(jnp.float32).reshape(*x.shape[:batch], rows, columns)
-        u, s, vt = jnp.linalg.svd(matrix, full_matrices=False)
+        def decompose(x: jax.Array) -> Any:
+            matrix = x.astype(jnp.float32).reshape(*x.shape[:batch], rows, columns)
+            return tuple(jnp.linalg.svd(matrix, full_matrices=False))
+
+        u, s, vt = with_whole_results(decompose, x)(jax.lax.stop_gradient(x))
         r = rank_by_energy(s, float(energy or 1.0), path) if fixed is None else fixed
         if not always and not pays(x.shape, r, inputs=inputs, batch=batch):
             return None

@@ -1,6 +1,7 @@
 """Uniform grids: blocks, scales and codes, shared by all rounding methods."""
 
 import math
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -10,6 +11,7 @@ import numpy as np
 from compressjax.core._checks import check_finite, is_concrete
 from compressjax.core._layout import layout_of
 from compressjax.core._unfit import UnfitError
+from compressjax.numerics._explicit import with_whole_results
 from compressjax.tensors import Quantized
 from compressjax.tensors.quantized._grid import expand_blocks, storage_order
 
@@ -148,12 +150,12 @@ def round_codes(
     x: jax.Array, scale: jax.Array, zero_point: jax.Array | None, grid: Grid
 ) -> tuple[jax.Array, jax.Array]:
     """Nearest codes `clip(round(x / s) + z)`, and a mask of entries within the grid."""
-    exact = jnp.round(x.astype(jnp.float32) / expand_blocks(scale, x.shape))
+    exact = jnp.round(x.astype(jnp.float32) / expand_blocks(scale, x.shape, x))
     steps = _steps(grid)
     if zero_point is None:
         codes = jnp.clip(exact, -steps, steps)
         return codes.astype(jnp.int8), codes == exact
-    exact = exact + expand_blocks(zero_point, x.shape).astype(jnp.float32)
+    exact = exact + expand_blocks(zero_point, x.shape, x).astype(jnp.float32)
     codes = jnp.clip(exact, 0, steps)
     return codes.astype(jnp.uint8), codes == exact
 
@@ -164,7 +166,12 @@ def quantize(
     """The node of a leaf, and a mask of entries within the grid."""
     check_finite("quantize", path, x)
     blocks = block_shape(path, x.shape, grid)
-    scale, zero_point = fit(x, blocks, grid, ratio)
+    grouped = isinstance(grid.granularity, int)
+
+    def fitted(x: jax.Array, ratio: jax.Array | None) -> tuple[jax.Array, jax.Array | None]:
+        return fit(x, blocks, grid, ratio)
+
+    scale, zero_point = (with_whole_results(fitted, x) if grouped else fitted)(x, ratio)
     check_finite("quantize", path, scale, "scales", "its range overflows float32: scale the weights down")
     codes, inside = round_codes(x, scale, zero_point, grid)
     order = grid.order
@@ -200,11 +207,14 @@ def best_ratio(path: str, x: jax.Array, grid: Grid) -> jax.Array:
     blocks = block_shape(path, x.shape, grid)
     tiles = [n for b, d in zip(blocks, x.shape) for n in (b, d // max(b, 1))]
 
-    def error(ratio: jax.Array) -> jax.Array:
+    def error(x: jax.Array, ratio: jax.Array) -> jax.Array:
         scale, zero_point = fit(x, blocks, grid, jnp.full((1,) * len(blocks), ratio))
         codes, _ = round_codes(x, scale, zero_point, grid)
         wrong = Quantized(codes, scale, zero_point, bits=grid.bits).materialize() - x.astype(jnp.float32)
         return jnp.sum(jnp.square(wrong).reshape(tiles), axis=tuple(range(1, len(tiles), 2)))
 
-    errors = jax.lax.map(error, jnp.asarray(RATIOS))
-    return jnp.asarray(RATIOS)[jnp.argmin(errors, axis=0)]
+    def search(x: jax.Array) -> jax.Array:
+        errors = jax.lax.map(partial(error, x), jnp.asarray(RATIOS))
+        return jnp.asarray(RATIOS)[jnp.argmin(errors, axis=0)]
+
+    return with_whole_results(search, x)(x)

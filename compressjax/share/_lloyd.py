@@ -1,11 +1,14 @@
 """One-dimensional k-means by Lloyd's iteration."""
 
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from compressjax.numerics import with_auto_axes
+from compressjax.numerics._explicit import with_whole_results
 from compressjax.numerics._host import on_host
 from compressjax.share._start import start
 
@@ -25,6 +28,11 @@ def lloyd(
     host = on_host(x)
     if host is not None and init == "linear":
         return _on_host(host, clusters, iterations, ignore_zeros)
+    fit = partial(_lloyd, clusters=clusters, init=init, iterations=iterations, ignore_zeros=ignore_zeros)
+    return with_auto_axes(fit, (jnp.zeros(clusters), x))(x)
+
+
+def _lloyd(x: jax.Array, clusters: int, init: str, iterations: int, ignore_zeros: bool) -> tuple[jax.Array, jax.Array]:
     flat = x.astype(jnp.float32).ravel()
     counted = flat != 0 if ignore_zeros else jnp.ones(flat.shape, bool)
     begin = start(flat, counted, clusters, init)
@@ -87,6 +95,10 @@ def cluster_means(x: jax.Array, codes: jax.Array, centroids: jax.Array, counted:
     Sums differences from `centroids`, which is accurate in float32 for millions of members. Clusters without members
     keep their centroids.
     """
+    return with_whole_results(_cluster_means, (x, codes))(x, codes, centroids, counted)
+
+
+def _cluster_means(x: jax.Array, codes: jax.Array, centroids: jax.Array, counted: jax.Array) -> jax.Array:
     k = centroids.shape[0]
     members = codes.astype(jnp.int32).ravel()
     away = jnp.where(counted, x - jnp.take(centroids, codes, mode="clip"), 0.0)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from compressjax.core import Dense, Node, Window, buffer, dense, entry_bits, node, ops, value
+from compressjax.numerics import with_auto_axes
 
 
 @node
@@ -49,7 +50,9 @@ class Codebook(Node):
     def lookup(self, table: jax.Array) -> jax.Array:
         """Looks up the codes in a table of the centroids' shape."""
         if self.batch == 0:
-            return jnp.take(table, self._indices(), axis=0, mode="clip")
+            # Under explicit axes, the entries are sharded as the codes are.
+            look = with_auto_axes(lambda table, codes: jnp.take(table, codes, axis=0, mode="clip"), self.codes)
+            return look(table, self._indices())
         flat = jnp.reshape(self._indices(), (*self.codes.shape[: self.batch], -1)).astype(jnp.int32)
         return jnp.take_along_axis(table, flat, axis=-1, mode="clip").reshape(self.codes.shape)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from compressjax import numerics
+from compressjax import core, lowrank, numerics, quant, share
 from compressjax.numerics._explicit import explicit
 from tests import helpers
 
@@ -51,3 +51,32 @@ def test_only_types_with_shardings_take_the_detour(kind):
     assert (found is None) == (kind == "Auto")
     assert (numerics.with_auto_axes(jnp.sort, x) is jnp.sort) == (kind == "Auto")
     assert numerics.with_auto_axes(jnp.sort, X) is jnp.sort
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: share.kmeans(4),
+        lambda: lowrank.svd(rank=1),
+        lambda: quant.rtn(4, clip="mse"),
+        lambda: quant.rtn(4, granularity=4, symmetric=False),
+    ],
+    ids=["kmeans", "svd", "mse", "groups"],
+)
+def test_methods_on_arrays_whose_types_hold_their_sharding(make):
+    """View, stored form and gradient are those of one device, and the gradient is sharded as its weight."""
+    c = make()
+    want = core.materialize(core.compress({"kernel": X}, {".*": c}))["kernel"]
+    with jax.set_mesh(mesh("Explicit")):
+        params = {"kernel": jax.device_put(X, NamedSharding(mesh("Explicit"), PartitionSpec("data", "model")))}
+
+        @jax.jit
+        def run(params):
+            state = c.init(params)
+            slopes = jax.grad(lambda p: jnp.sum(c.view(p, state)["kernel"] ** 2))(params)
+            return core.materialize(c.encode(params, state)), c.view(params, state), slopes
+
+        stored, view, slopes = run(params)
+    assert jax.typeof(slopes["kernel"]) == jax.typeof(view["kernel"]) == jax.typeof(params["kernel"])
+    for got in (stored, view):
+        np.testing.assert_allclose(got["kernel"], want, rtol=1e-5, atol=1e-6)

@@ -191,6 +191,6 @@ def test_bad_settings():
     with pytest.raises(ValueError, match="begin=-1"):
         quant.fake_quant(4, begin=-1)
     params = {"kernel": jnp.array([[jnp.nan, 1.0]])}
-    state = quant.fake_quant(4).init(params)
+    state = quant.fake_quant(4).init({"kernel": jnp.ones((1, 2))})
     with pytest.raises(ValueError, match="'kernel' has 1 non-finite"):
         quant.fake_quant(4).encode(params, state)

@@ -7,16 +7,21 @@ import jax.numpy as jnp
 import numpy as np
 
 from compressjax.core import Node
+from compressjax.numerics import with_auto_axes
 
 
-def expand_blocks(x: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-    """Repeats each entry over its block: `x.shape[i]` must divide `shape[i]`."""
+def expand_blocks(x: jax.Array, shape: tuple[int, ...], like: Any = None) -> jax.Array:
+    """Repeats each entry over its block: `x.shape[i]` must divide `shape[i]`; the result is sharded as `like`."""
     if len(x.shape) != len(shape) or any(d % s if s else d for s, d in zip(x.shape, shape, strict=True)):
         raise ValueError(f"blocks of shape {x.shape} do not tile {shape}; every axis must divide")
-    for axis, (blocks, length) in enumerate(zip(x.shape, shape, strict=True)):
-        if blocks not in (1, length):
-            x = jnp.repeat(x, length // blocks, axis=axis, total_repeat_length=length)
-    return x
+    grouped = [axis for axis, blocks in enumerate(x.shape) if blocks not in (1, shape[axis])]
+
+    def repeat(x: jax.Array) -> jax.Array:
+        for axis in grouped:
+            x = jnp.repeat(x, shape[axis] // x.shape[axis], axis=axis, total_repeat_length=shape[axis])
+        return jnp.broadcast_to(x, shape)
+
+    return with_auto_axes(repeat, like)(x) if grouped else x
 
 
 def storage_order(ndim: int, order: tuple[int, ...]) -> tuple[int, ...]:
@@ -65,8 +70,8 @@ class Grid(Node):
         """Subtracts the zero point from the codes and multiplies by the scale."""
         codes = self.dense_codes().astype(jnp.float32)
         if self.zero_point is not None:
-            codes = codes - expand_blocks(jnp.asarray(self.zero_point), self.shape).astype(jnp.float32)
-        scale = expand_blocks(jnp.asarray(self.scale), self.shape).astype(jnp.float32)
+            codes = codes - expand_blocks(jnp.asarray(self.zero_point), self.shape, codes).astype(jnp.float32)
+        scale = expand_blocks(jnp.asarray(self.scale), self.shape, codes).astype(jnp.float32)
         return (codes * scale).astype(self.dtype)
 
     def size_bits(self, kept: int | None = None) -> int:
