@@ -54,7 +54,8 @@ def movement(
         begin: Step of the first mask.
         every: Steps between rankings, at least 1.
         initial: Fraction of zeros at `begin`.
-        optimizer: Optimizer of the scores; `optax.adam(1e-2)`, as in the paper, if None.
+        optimizer: Optimizer of the scores; `optax.sgd(1.0)` if None, which sums the gradients. Only ranks count, so its
+            rate does not. Adam makes all first steps of one size, and rounding then decides the first ranks.
         distribution: `"uniform"`, `"global"`, `"erk"` or `{pattern: sparsity}`.
         pattern: See `as_pattern`; units are ranked by their mean score.
 
@@ -90,7 +91,8 @@ def movement(
         masks = jax.lax.cond(due, lambda: masks_at(step, state.scores), lambda: state.masks)
         return state._replace(count=step, masks=masks)
 
-    return _movement(f"movement(sparsity={schedule.sparsity}, end={last})", optimizer, advance, lambda step, score: 0.0)
+    moves = optax.sgd(1.0) if optimizer is None else optimizer
+    return _movement(f"movement(sparsity={schedule.sparsity}, end={last})", moves, advance, lambda step, score: 0.0)
 
 
 def soft_movement(
@@ -136,17 +138,17 @@ def soft_movement(
         chance = jax.nn.sigmoid(score)
         return at_step(penalty, step) * chance * (1 - chance)
 
-    return _movement(f"soft_movement(threshold={threshold})", optimizer, advance, pull)
+    moves = optax.adam(1e-2) if optimizer is None else optimizer
+    return _movement(f"soft_movement(threshold={threshold})", moves, advance, pull)
 
 
 def _movement(
     name: str,
-    optimizer: optax.GradientTransformation | None,
+    optimizer: optax.GradientTransformation,
     advance: Callable[[MovementState], MovementState],
     pull: Callable[[jax.Array, jax.Array], Any],
 ) -> Compression:
     """Both methods: the gradient of a score is the dense gradient times the weight, plus `pull(step, score)`."""
-    optimizer = optax.adam(1e-2) if optimizer is None else optimizer
 
     def init(flat: Arrays) -> MovementState:
         scores = {path: jnp.zeros_like(x, jnp.float32) for path, x in flat.items()}

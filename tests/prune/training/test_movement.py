@@ -1,5 +1,7 @@
 """Movement pruning: gradients against jax.grad of the formula, masks against a sort of the scores."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 from compressjax import core, prune
 from tests import helpers
 
-PARAMS = {"a": {"kernel": helpers.array(0, (10, 8)), "bias": helpers.array(1, (8,))}, "b": helpers.array(2, (8, 6))}
+PARAMS = {"a": {"kernel": helpers.array(0, (10, 8)), "bias": helpers.array(1, (8,))}, "w": helpers.array(2, (8, 6))}
 X, Y = helpers.array(3, (12, 10)), helpers.array(4, (12, 6))
 
 
@@ -31,20 +33,20 @@ def through(mask, score):
     ids=["hard", "soft"],
 )
 def test_scores_and_weights_get_the_gradients_of_the_formula(method, strength):
-    scores = {"a/kernel": helpers.array(5, (10, 8)), "b": helpers.array(6, (8, 6))}
+    scores = {"a/kernel": helpers.array(5, (10, 8)), "w": helpers.array(6, (8, 6))}
     state = method.after_step(PARAMS, method.init(PARAMS)._replace(scores=scores))[1]
     masks = {path: mask.astype(jnp.float32) for path, mask in state.masks.items()}
     assert all(0 < float(mask.mean()) < 1 for mask in masks.values())
 
     def formula(weights, scores):
         a = weights["a"]["kernel"] * through(masks["a/kernel"], scores["a/kernel"])
-        b = weights["b"] * through(masks["b"], scores["b"])
+        b = weights["w"] * through(masks["w"], scores["w"])
         pull = strength * sum(jnp.sum(jax.nn.sigmoid(s)) for s in scores.values())
         return loss(a, weights["a"]["bias"], b) + pull
 
     def seen(weights):
         v = method.view(weights, state)
-        return loss(v["a"]["kernel"], v["a"]["bias"], v["b"])
+        return loss(v["a"]["kernel"], v["a"]["bias"], v["w"])
 
     received, after = method.before_step(jax.grad(seen)(PARAMS), PARAMS, state)
     weight_grads, score_grads = jax.grad(formula, argnums=(0, 1))(PARAMS, scores)
@@ -60,12 +62,12 @@ def test_masks_are_the_largest_scores_on_a_cubic_schedule(distribution):
     state, kept = method.init(PARAMS), []
     for step in range(10):
         kept.append(sum(int(m.sum()) for m in state.masks.values()))
-        scores = {"a/kernel": helpers.array(step, (10, 8)), "b": helpers.array(50 + step, (8, 6), scale=3.0)}
+        scores = {"a/kernel": helpers.array(step, (10, 8)), "w": helpers.array(50 + step, (8, 6), scale=3.0)}
         state = jax.jit(method.after_step)(PARAMS, state._replace(scores=scores))[1]
     sparsity = [0.9 - 0.8 * (1 - (t - 2) / 6) ** 3 for t in (2, 4, 6, 8)]
     want = [128, 128] + [n for s in sparsity for n in [128 * (1 - s)] * 2]
     np.testing.assert_allclose(kept, want, atol=1.01)
-    pools = [["a/kernel", "b"]] if distribution == "global" else [["a/kernel"], ["b"]]
+    pools = [["a/kernel", "w"]] if distribution == "global" else [["a/kernel"], ["w"]]
     for pool in pools:
         mask = np.concatenate([np.asarray(state.masks[path]).ravel() for path in pool])
         score = np.concatenate([np.asarray(state.scores[path]).ravel() for path in pool])
@@ -92,7 +94,7 @@ def test_the_penalty_may_follow_the_step_and_all_is_used_at_first():
     seen = []
     for _ in range(3):
         state = method.after_step(PARAMS, method.before_step(zero, PARAMS, state)[1])[1]
-        seen.append(float(state.scores["b"][0, 0]))
+        seen.append(float(state.scores["w"][0, 0]))
     np.testing.assert_allclose(seen[:2], [0.0, -1.0])
     slope = 8 * jax.nn.sigmoid(-1.0) * jax.nn.sigmoid(1.0)
     np.testing.assert_allclose(seen[2], -1 - slope, rtol=1e-6)
@@ -111,3 +113,24 @@ def test_the_penalty_may_follow_the_step_and_all_is_used_at_first():
 def test_bad_settings(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_rounding_does_not_decide_the_first_masks() -> None:
+    """Gradients that differ in their last bits, as on a mesh or under vmap, rank alike after one step."""
+    params = {"kernel": jax.random.normal(jax.random.key(0), (16, 16))}
+    grads = {"kernel": jax.random.normal(jax.random.key(1), (16, 16))}
+    c = prune.movement(0.5, end=1)
+
+    def masks(grads: Any) -> jax.Array:
+        _, state = c.before_step(grads, params, c.init(params))
+        return c.after_step(params, state)[1].masks["kernel"]
+
+    noisy = jax.tree.map(lambda g: g * (1 + 1e-7 * jnp.sign(jnp.sin(99 * g))), grads)
+    one = masks(grads)
+    assert (one == masks(noisy)).all()
+    assert (one == jax.vmap(masks)(jax.tree.map(lambda g: g[None], grads))[0]).all()
+    np.testing.assert_array_equal(one, _kept_by_hand(-np.asarray(params["kernel"] * grads["kernel"])))
+
+
+def _kept_by_hand(scores: np.ndarray) -> np.ndarray:
+    return scores >= np.sort(scores.ravel())[scores.size // 2]
