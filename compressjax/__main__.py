@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from compressjax import coding
+from compressjax.coding._containers import build
+from compressjax.coding._errors import translated
+from compressjax.coding._store import store
+from compressjax.coding._twin import find, written
+
+_WIDEST = 48  # columns are as wide as their longest entry up to this: one long path does not pad every row
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,22 +27,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, text in (
         ("inspect", "show the ledger and the metadata"),
         ("verify", "check every byte"),
-        ("run", "run the stored program on arrays"),
+        ("run", "run the stored program on arrays; a program is code, so run only files that you trust"),
     ):
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument("file")
         if name == "inspect":
             command.add_argument("--json", action="store_true", help="print JSON")
         if name == "run":
-            command.add_argument("--input", action="append", required=True, help=".npy file, once per argument")
+            command.add_argument(
+                "--input", action="append", required=True, help=".npy file, once per argument; bfloat16 as uint16 or V2"
+            )
             command.add_argument("--output", required=True, help=".npy file, or .npz for several results")
     options = parser.parse_args(arguments)
     try:
         {"inspect": _inspect, "verify": _verify, "run": _run}[options.command](options)
     except (ValueError, OSError) as error:
-        print(f"compressjax {options.command}: {' '.join(str(error).split())}", file=sys.stderr)
+        line = _printable(" ".join(str(error).split()))
+        print(f"compressjax {options.command}: {line}", file=sys.stderr)
         return 2
     return 0
+
+
+def _printable(text: str) -> str:
+    """Text without characters that steer a terminal: files choose the names of their leaves."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _inspect(options: argparse.Namespace) -> None:
@@ -54,52 +69,51 @@ def _inspect(options: argparse.Namespace) -> None:
             )
         )
         return
-    print(_table(manifest.ledger))
+    widths = [min(_WIDEST, max(map(len, column))) for column in zip(*_rows(manifest.ledger), strict=True)]
+    for row in _rows(manifest.ledger):
+        cells = (
+            cell.rjust(w) if 3 <= i <= 5 else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
+        print("  ".join(cells).rstrip())
     for key, value in metadata.items():
-        print(f"{key}: {json.dumps(value, ensure_ascii=False)}")
+        print(_printable(f"{key}: {json.dumps(value, ensure_ascii=False)}"))
 
 
-def _table(ledger: coding.Ledger) -> str:
-    rows = [("leaf", "nodes", "shape", "float32", "packed", "file", "codecs")]
-    rows += [
-        (
-            r.path,
-            r.nodes,
-            "x".join(map(str, r.shape or ())),
-            str(r.float32_bytes),
-            "" if r.packed_bytes is None else str(r.packed_bytes),
-            str(r.file_bytes),
-            " ".join(r.codecs),
-        )
-        for r in ledger.leaves
-    ]
-    rows += [(f"({name})", "", "", "", "", str(size), "") for name, size in ledger.rest.items()]
-    rows.append(
-        (
-            "total",
-            "",
-            "",
-            str(ledger.float32_bytes),
-            str(ledger.packed_bytes),
-            str(ledger.file_bytes),
-            f"{ledger.float32_bytes / ledger.file_bytes:.1f}x smaller than float32",
-        )
-    )
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    numeric = {3, 4, 5}
-    return "\n".join(
-        "  ".join(
-            cell.rjust(w) if i in numeric else cell.ljust(w)
-            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )
+def _rows(ledger: coding.Ledger) -> Iterator[tuple[str, ...]]:
+    """Cells of the table of a ledger."""
+    yield "leaf", "nodes", "shape", "float32", "packed", "file", "codecs"
+    for row in ledger.leaves:
+        packed = "" if row.packed_bytes is None else str(row.packed_bytes)
+        shape = "x".join(map(str, row.shape or ()))
+        names = _printable(row.path), _printable(row.nodes)
+        yield *names, shape, str(row.float32_bytes), packed, str(row.file_bytes), " ".join(row.codecs)
+    for name, size in ledger.rest.items():
+        yield f"({_printable(name)})", "", "", "", "", str(size), ""
+    saving = f"{ledger.float32_bytes / ledger.file_bytes:.1f}x smaller than float32"
+    yield "total", "", "", str(ledger.float32_bytes), str(ledger.packed_bytes), str(ledger.file_bytes), saving
 
 
 def _verify(options: argparse.Namespace) -> None:
     contents = coding.read(options.file)
+    with translated(options.file):
+        for spec in contents.leaves.values():
+            _known(spec)
+        if "tree" in contents.manifest.metadata:
+            build(contents.manifest.metadata["tree"], contents.leaves)
     ledger = contents.manifest.ledger
     print(f"{options.file}: intact, {len(contents.leaves)} leaves decoded, {ledger.file_bytes} bytes accounted for")
+
+
+def _known(spec: Any) -> None:
+    """Raises for nodes that should be ours and are not; those of other packages need their import."""
+    if isinstance(spec, dict):
+        if not written(spec["node"]) and find(spec["node"]) is None:
+            raise coding.UnknownNode(f"unknown node type {spec['node']!r}; install the compressjax that wrote the file")
+        for field in spec["fields"].values():
+            _known(field)
+    elif isinstance(spec, tuple | list) and not isinstance(spec, coding.Bits):
+        for part in spec:
+            _known(part)
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -107,13 +121,32 @@ def _run(options: argparse.Namespace) -> None:
 
     from compressjax import artifact
 
-    result = jax.tree.leaves(artifact.run(options.file, *(np.load(name, allow_pickle=False) for name in options.input)))
-    if options.output.endswith(".npz"):
-        np.savez(options.output, *map(_plain, result))
+    result = jax.tree.leaves(artifact.run(options.file, *map(_read, options.input)))
+    buffer, name = io.BytesIO(), options.output
+    if name.endswith(".npz"):
+        np.savez(buffer, *map(_plain, result))
     elif len(result) == 1:
-        np.save(options.output, _plain(result[0]))
+        np.save(buffer, _plain(result[0]))
+        name += "" if name.endswith(".npy") else ".npy"
     else:
         raise ValueError(f"the program returns {len(result)} arrays; give --output a name that ends in .npz")
+    store(name, buffer.getvalue())
+
+
+def _read(name: str) -> np.ndarray:
+    """The array of a `.npy` file; its header is compared with its length before anything is allocated."""
+    remedy = "give a .npy file that np.save wrote whole, of one array of numbers"
+    try:
+        with open(name, "rb") as file:
+            if file.read(2) == b"PK":
+                raise ValueError("it is an archive")
+        mapped = np.load(name, mmap_mode="r", allow_pickle=False)
+        return np.array(mapped)
+    except OSError:
+        raise
+    except Exception as error:  # parsing a header can fail in many ways
+        reason = " ".join(f"{error}".split())[:200] or type(error).__name__
+        raise ValueError(f"{name} cannot be read: {reason}; {remedy}") from error
 
 
 def _plain(array: Any) -> np.ndarray:

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import compressjax
-from compressjax import artifact
+from compressjax import artifact, coding
 from compressjax.__main__ import main
+from tests.coding.test_file import resealed
 
 
 @pytest.fixture
@@ -87,8 +88,66 @@ def test_bad_input_is_one_line(file, tmp_path, capsys):
     out = tmp_path / "y.npy"
     assert "do not fit the program" in bad(capsys, "run", file, "--input", tmp_path / "x.npy", "--output", out)
     np.save(tmp_path / "pickled.npy", np.array([None]), allow_pickle=True)
-    assert "allow_pickle=False" in bad(capsys, "run", file, "--input", tmp_path / "pickled.npy", "--output", out)
+    assert "Python objects" in bad(capsys, "run", file, "--input", tmp_path / "pickled.npy", "--output", out)
     assert "No such file" in bad(capsys, "run", file, "--input", tmp_path / "none.npy", "--output", out)
+
+
+def test_inputs_that_are_no_whole_array_are_one_line(file, tmp_path, capsys):
+    np.save(tmp_path / "x.npy", np.ones((7, 3), np.float32))
+    whole = (tmp_path / "x.npy").read_bytes()
+    np.savez(tmp_path / "many.npz", a=np.ones(3))
+    (tmp_path / "bad").mkdir()
+    huge = whole.replace(b"(7, 3)", b"(7000000000, 3)").replace(b" " * 10, b" ", 1)
+    cases = {
+        "empty": b"", "short": whole[:-1], "header": whole[:40], "huge": huge, "text": b"1 2 3",
+        "odd": whole.replace(b"'<f4'", b"'<qq'"), "zip": (tmp_path / "many.npz").read_bytes()[:60],
+        "many": (tmp_path / "many.npz").read_bytes(), "long": whole[:8] + b"\xff\xff" + b" " * 70000,
+    }  # fmt: skip
+    for name, data in cases.items():
+        (tmp_path / name).write_bytes(data)
+        error = bad(capsys, "run", file, "--input", tmp_path / name, "--output", tmp_path / "bad" / "y.npy")
+        assert f"{name} cannot be read: " in error
+        assert "give a .npy file" in error
+    assert list((tmp_path / "bad").iterdir()) == []
+
+
+def test_the_output_is_written_whole_or_not_at_all(file, tmp_path, capsys, monkeypatch):
+    np.save(tmp_path / "x.npy", np.ones((7, 3), np.float32))
+    (tmp_path / "y.npy").write_bytes(b"old")
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fail)
+    arguments = ("run", file, "--input", tmp_path / "x.npy", "--output", tmp_path / "y.npy")
+    assert "y.npy cannot be written: No space left on device" in bad(capsys, *arguments)
+    assert (tmp_path / "y.npy").read_bytes() == b"old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.cjx", "x.npy", "y.npy"]
+
+
+def test_paths_do_not_steer_the_terminal_or_fill_it(tmp_path, capsys):
+    path = tmp_path / "m.cjx"
+    names = {"\x1b[2J\x9b31m\u202ered": np.ones(2), "n" * 5000: np.ones(3)} | {f"w{i}": np.ones(1) for i in range(50)}
+    coding.write(path, names, metadata={"\x1b]0;title\x07": "\x9b2J"})
+    assert main(["inspect", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert all(c.isprintable() or c == "\n" for c in out)
+    assert r"\x1b[2J\x9b31m\u202ered" in out
+    assert len(out) < 5000 + 60 * 200
+    damaged = resealed(path.read_bytes(), lambda m, s: m["leaves"][0][1].__setitem__(2, [-1]))
+    path.write_bytes(damaged)
+    assert bad(capsys, "verify", path)[:-1].isprintable()
+
+
+def test_verify_refuses_what_load_refuses(tmp_path, capsys):
+    path = tmp_path / "m.cjx"
+    for tree in ({"d": [["a", 1], ["a", 1]]}, {"d": [["a", 1]]}, {"d": [["b", 1], ["a", 1]]}, {"x": []}):
+        coding.write(path, {"a": np.ones(2), "b": np.ones(2)}, metadata={"tree": tree})
+        assert "m.cjx: " in bad(capsys, "verify", path)
+        with pytest.raises(artifact.ArtifactError):
+            artifact.verify(path)
+    coding.write(path, {"a": {"node": "Tucker", "fields": {}}}, metadata={"tree": {"d": [["a", 1]]}})
+    assert "unknown node type 'Tucker'" in bad(capsys, "verify", path)
 
 
 def test_as_a_process_without_jax(file):

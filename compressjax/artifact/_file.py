@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import importlib.metadata
 import os
 import platform
@@ -13,9 +14,12 @@ import jax
 import numpy as np
 
 from compressjax import coding, core
-from compressjax.artifact._spec import from_spec, nonfinite, to_spec
+from compressjax.artifact._like import filled
+from compressjax.artifact._spec import from_spec, is_key, nonfinite, to_spec
 from compressjax.artifact._tree import flatten, unflatten
 from compressjax.coding import ArtifactError, Ledger, Manifest
+from compressjax.coding._errors import translated
+from compressjax.coding._limits import shown
 
 
 class Artifact(NamedTuple):
@@ -58,8 +62,10 @@ def save(
 ) -> Manifest:
     """Writes a tree to one file atomically; the length of the file is the compressed size.
 
-    Masked entries are not stored and load as zero. Everything else loads bit-exactly. Containers other than dict, list
-    and tuple load as dicts, and Python numbers as arrays.
+    Masked entries are not stored and load as zero. Everything else loads bit-exactly, typed random keys included. An
+    array that stands at several places is stored once and loads as one array. Containers other than dict, list and
+    tuple load as dicts unless `load` has `like`, and Python numbers as arrays. A file that is replaced keeps its mode,
+    and a symbolic link its target.
 
     .. math:: \\mathrm{bytes} = \\sum_{leaf} \\min_{codec} |codec(leaf)| + \\mathrm{overhead}
 
@@ -88,36 +94,54 @@ def save(
     if "tree" in metadata:
         raise ArtifactError("metadata may not have a key 'tree', which describes the containers; rename it")
     leaves, containers = flatten(tree)
-    specs, bits = {}, {}
-    for name, leaf in leaves.items():
-        try:
-            specs[name] = to_spec(leaf)
-        except ArtifactError as error:
-            raise ArtifactError(f"leaf {name!r}: {error}") from error
-        bits[name] = core.entry_bits(leaf if core.is_node(leaf) else specs[name])
-        if not allow_nonfinite and (count := nonfinite(specs[name])):
-            raise ArtifactError(
-                f"leaf {name!r} has {count} entries that are infinite or NaN; fix the training, or "
-                "pass allow_nonfinite=True to store them"
-            )
+    specs, bits = _specs(leaves, allow_nonfinite)
     described = metadata | {"tree": containers, "versions": versions() | dict(metadata.get("versions", {}))}
     extras = {} if program is None else {"program": bytes(program)}
     return coding.write(path, specs, metadata=described, extras=extras, packed_bits=bits)
 
 
-def load(path: str | os.PathLike[str], *, max_bytes: int | None = None) -> Artifact:
+def _specs(leaves: Mapping[str, Any], allow_nonfinite: bool) -> tuple[dict[str, Any], dict[str, int]]:
+    """Specs and packed bits of all leaves; one array or node at several paths gives one spec."""
+    specs: dict[str, Any] = {}
+    bits: dict[str, int] = {}
+    known: dict[int, str] = {}
+    for name, leaf in leaves.items():
+        same = known.setdefault(id(leaf), name) if isinstance(leaf, jax.Array | np.ndarray | core.Node) else name
+        if same in specs:
+            specs[name], bits[name] = specs[same], bits[same]
+            continue
+        try:
+            specs[name] = to_spec(leaf)
+        except ArtifactError as error:
+            raise ArtifactError(f"leaf {shown(name)}: {error}") from error
+        dense = specs[name]["fields"]["data"] if is_key(leaf) else specs[name]
+        bits[name] = core.entry_bits(leaf if core.is_node(leaf) else dense)
+        if not allow_nonfinite and (count := nonfinite(specs[name])):
+            raise ArtifactError(
+                f"leaf {shown(name)} has {count} entries that are infinite or NaN; fix the training, or "
+                "pass allow_nonfinite=True to store them"
+            )
+    return specs, bits
+
+
+def load(path: str | os.PathLike[str], *, like: Any = None, max_bytes: int | None = None) -> Artifact:
     """Reads a file that `save` wrote, without executing or unpickling anything.
 
     Args:
         path: File to read.
-        max_bytes: Limit on the bytes of decoded arrays; by default 1 GiB plus 256 times the length of the file.
+        like: Tree of arrays, abstract arrays or nodes, as it was saved: the result has its containers (NNX states,
+            Equinox modules, named tuples, dataclasses), and nodes where the file has them. Leaves that are no arrays
+            are kept. Without it, containers other than dict, list and tuple load as dicts.
+        max_bytes: Limit on the bytes of decoded arrays; by default 1 GiB plus 256 times the length of the file. Reading
+            takes at most twice that memory, besides the file.
 
     Returns:
         Tree, manifest and program.
 
     Raises:
         UnknownNode: If a leaf is a node of an unregistered type; the message names the missing import.
-        ArtifactError: If any byte is altered, missing or added, the version is unknown, or a size is out of bounds.
+        ArtifactError: If any byte is altered, missing or added, the version is unknown, a size is out of bounds, or
+            the leaves are not those of `like`.
 
     Example:
         >>> import os, tempfile, jax.numpy as jnp
@@ -127,22 +151,37 @@ def load(path: str | os.PathLike[str], *, max_bytes: int | None = None) -> Artif
         [0, 1, 2]
     """
     contents = coding.read(path, max_bytes=max_bytes)
-    leaves = {}
-    for name, spec in contents.leaves.items():
-        try:
-            leaves[name] = from_spec(spec)
-        except ArtifactError as error:
-            raise type(error)(f"{path}: leaf {name!r}: {error}") from error
-    metadata = dict(contents.manifest.metadata)
-    tree = unflatten(metadata.pop("tree", None), leaves)
-    return Artifact(tree, contents.manifest._replace(metadata=metadata), contents.extras.get("program"))
+    manifest, specs, program = contents.manifest, dict(contents.leaves), contents.extras.get("program")
+    del contents
+    with translated(str(path)):
+        leaves = _from_specs(specs)
+        metadata = dict(manifest.metadata)
+        tree = unflatten(metadata.pop("tree", None), leaves)
+        if like is not None:
+            tree = filled(like, leaves)
+    return Artifact(tree, manifest._replace(metadata=metadata), program)
 
 
-def inspect(path: str | os.PathLike[str]) -> Manifest:
+def _from_specs(specs: dict[str, Any]) -> dict[str, Any]:
+    """Leaves of specs, which are dropped one by one; what is one spec becomes one leaf."""
+    times = collections.Counter(map(id, specs.values()))
+    shared: dict[int, tuple[Any, Any]] = {}
+    leaves: dict[str, Any] = {}
+    for name in list(specs):
+        spec = specs.pop(name)
+        with translated(f"leaf {shown(name)}"):
+            leaves[name] = shared[id(spec)][1] if id(spec) in shared else from_spec(spec)
+        if times[id(spec)] > 1:
+            shared[id(spec)] = (spec, leaves[name])
+    return leaves
+
+
+def inspect(path: str | os.PathLike[str], *, max_bytes: int | None = None) -> Manifest:
     """Reads the manifest of a file and verifies its checksums, without decoding the leaves.
 
     Args:
         path: File to read.
+        max_bytes: Limit on the memory of the manifest, as for `load`.
 
     Returns:
         Metadata and ledger.
@@ -157,7 +196,7 @@ def inspect(path: str | os.PathLike[str]) -> Manifest:
         >>> inspect(file).metadata["seed"]
         1
     """
-    manifest = coding.inspect(path)
+    manifest = coding.inspect(path, max_bytes=max_bytes)
     return manifest._replace(metadata={key: value for key, value in manifest.metadata.items() if key != "tree"})
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import struct
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import export as jax_export
 
-from compressjax import core
 from compressjax.artifact._file import load
+from compressjax.artifact._like import indices
 from compressjax.artifact._tree import flatten
 from compressjax.coding import ArtifactError
 
@@ -97,15 +97,21 @@ def _open_batch(shapes: Any) -> Any:
 def run(path: str | os.PathLike[str], *inputs: Any) -> Any:
     """Runs the stored program on the stored tree; run only files you trust.
 
+    The checks of `load` do not reach into a program: it is code, which XLA compiles and runs as it is. Programs age:
+    JAX reads those of the last six months.
+
     Args:
         path: File with a program.
-        *inputs: Arrays like the example arguments of `export`; the batch size may differ if it is symbolic.
+        *inputs: Arrays like the example arguments of `export`; the batch size may differ if it is symbolic. NumPy
+            arrays of raw bits (void, or unsigned integers of the same width) stand for types that `.npy` files lack,
+            such as bfloat16.
 
     Returns:
         Result of the program.
 
     Raises:
-        ArtifactError: If the file has no program, or the inputs do not fit it.
+        ArtifactError: If the file has no program, the inputs do not fit it, or this JAX cannot run it; the message
+            names the JAX that wrote it.
 
     Example:
         >>> import os, tempfile
@@ -118,30 +124,73 @@ def run(path: str | os.PathLike[str], *inputs: Any) -> Any:
     artifact = load(path)
     if artifact.program is None:
         raise ArtifactError(f"{path} has no program; save it with program=export(fn, tree, example)")
-    try:
+    writer = str(artifact.manifest.metadata.get("versions", {}).get("jax", "an unknown version"))[:80]
+    remedy = f"it was saved with JAX {writer}, this is JAX {jax.__version__}; install that JAX, or export it again"
+    with _named(f"the program in {path} cannot be read", remedy):
         program = jax_export.deserialize(bytearray(artifact.program))
-    except (ValueError, KeyError, struct.error) as error:
-        raise ArtifactError(
-            f"the program in {path} cannot be read by JAX {jax.__version__}: {error}; export it again"
-        ) from error
+        expected = list(program.in_avals)
     leaves, _ = flatten(artifact.tree)
-    arrays = [[jnp.asarray(x) for x in jax.tree.leaves(leaf)] for leaf in leaves.values()]
-    try:
-        return program.call(arrays, tuple(inputs))
-    except (ValueError, TypeError) as error:
-        expected = [str(x) for x in program.in_avals[sum(map(len, arrays)) :]]
+    arrays = [[_raw(x) for x in jax.tree.leaves(leaf)] for leaf in leaves.values()]
+    expected = expected[sum(map(len, arrays)) :]
+    flat, structure = jax.tree.flatten(inputs)
+    if len(flat) == len(expected):
+        flat = list(map(_typed, flat, expected))
+    if len(flat) != len(expected) or not all(map(_fits, flat, expected)):
         raise ArtifactError(
-            f"the inputs do not fit the program in {path}, which takes {', '.join(expected)}: "
-            f"{str(error).splitlines()[0]}"
+            f"the inputs do not fit the program in {path}, which takes {', '.join(map(str, expected))}: "
+            f"they are {', '.join(f'{np.asarray(x).dtype}{list(np.shape(x))}' for x in flat)}"
+        )
+    try:
+        return program.call(arrays, jax.tree.unflatten(structure, flat))
+    except (ValueError, TypeError) as error:
+        raise ArtifactError(
+            f"the inputs do not fit the program in {path}, which takes {', '.join(map(str, expected))}: "
+            f"{_line(error)}; if they do, {remedy}"
         ) from error
+    except Exception as error:  # stored bytes can fail in any way that the compiler knows
+        raise ArtifactError(f"the program in {path} cannot be run: {_line(error)}; {remedy}") from error
+
+
+@contextlib.contextmanager
+def _named(what: str, remedy: str) -> Iterator[None]:
+    """Makes any error an `ArtifactError`: stored bytes can fail in any way that the reader of JAX knows."""
+    try:
+        yield
+    except Exception as error:
+        raise ArtifactError(f"{what} by JAX {jax.__version__}: {_line(error)}; {remedy}") from error
+
+
+def _line(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
+
+
+def _raw(x: Any) -> Any:
+    """Typed random keys as they are; anything else as an array."""
+    return x if isinstance(x, jax.Array) else jnp.asarray(x)
+
+
+def _typed(x: Any, expected: Any) -> Any:
+    """Bits of a type that `.npy` files lack, such as bfloat16, in the type that the program takes."""
+    array = x if isinstance(x, jax.Array) else np.asarray(x)
+    dtype = np.dtype(expected.dtype) if not jnp.issubdtype(expected.dtype, jax.dtypes.extended) else None
+    if dtype is None or dtype.kind != "V" or isinstance(array, jax.Array) or array.dtype.kind not in "uV":
+        return array
+    return array.view(dtype) if array.dtype.itemsize == dtype.itemsize else array
+
+
+def _fits(x: Any, expected: Any) -> bool:
+    """Whether an array has the rank, the dtype and the fixed sizes that a program takes."""
+    sizes = [want for want in expected.shape if type(want) is int]
+    found = [size for size, want in zip(np.shape(x), expected.shape, strict=False) if type(want) is int]
+    dtype = jax.dtypes.canonicalize_dtype(x.dtype) if not jnp.issubdtype(x.dtype, jax.dtypes.extended) else x.dtype
+    return len(np.shape(x)) == len(expected.shape) and sizes == found and dtype == expected.dtype
 
 
 def _layout(tree: Any) -> tuple[list[int], Any, list[tuple[Any, list[jax.ShapeDtypeStruct]]]]:
     """Index in JAX's order, structure and abstract arrays of each leaf, in the order of a file."""
-    leaves, treedef = jax.tree.flatten(tree, is_leaf=core.is_node)
-    order = list(flatten(jax.tree.unflatten(treedef, range(len(leaves))))[0].values())
-    shapes = []
+    leaves, treedef, places = indices(tree)
+    order, shapes = list(places.values()), []
     for index in order:
         parts, structure = jax.tree.flatten(leaves[index])
-        shapes.append((structure, [jax.ShapeDtypeStruct(np.shape(x), jnp.asarray(x).dtype) for x in parts]))
+        shapes.append((structure, [jax.ShapeDtypeStruct(np.shape(x), _raw(x).dtype) for x in parts]))
     return order, treedef, shapes

@@ -16,6 +16,8 @@ from compressjax.coding import ArtifactError, Bits, UnknownNode
 from compressjax.coding._leaf import stored
 from compressjax.core._node import node_types
 
+KEY = "Key"  # the name of typed random keys in files; no class has it
+
 
 def to_spec(leaf: Any) -> Any:
     """Spec of a node, an array or a Python number: an array, or `{"node", "meta", "fields", "shape"}`."""
@@ -39,8 +41,9 @@ def to_spec(leaf: Any) -> Any:
         return None
     if isinstance(leaf, tuple | list):
         return type(leaf)(to_spec(part) for part in leaf)
-    if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-        raise ArtifactError("a typed random key cannot be stored; store jax.random.key_data(key)")
+    if is_key(leaf):
+        meta = {"impl": str(jax.random.key_impl(leaf))}
+        return {"node": KEY, "meta": meta, "fields": {"data": np.asarray(jax.random.key_data(leaf))}}
     if not isinstance(leaf, jax.Array | np.ndarray | np.generic | bool | int | float | complex):
         raise ArtifactError(f"a {type(leaf).__name__} cannot be stored; give arrays, nodes or numbers")
     return np.asarray(leaf)
@@ -48,6 +51,8 @@ def to_spec(leaf: Any) -> Any:
 
 def from_spec(spec: Any) -> Any:
     """Inverse of `to_spec`: JAX arrays, or NumPy arrays if JAX would change the dtype (float64 without x64)."""
+    if isinstance(spec, dict) and spec["node"] == KEY:
+        return _key(spec)
     if isinstance(spec, dict):
         cls = node_types().get(spec["node"])
         if cls is None:
@@ -74,6 +79,16 @@ def from_spec(spec: Any) -> Any:
     return jnp.asarray(array) if kept else array
 
 
+def _key(spec: dict[str, Any]) -> Any:
+    try:
+        return jax.random.wrap_key_data(jnp.asarray(spec["fields"]["data"]), impl=spec["meta"]["impl"])
+    except (ValueError, TypeError) as error:
+        raise ArtifactError(
+            f"a random key of implementation {spec['meta']['impl'][:80]!r} cannot be made: {error}; install the JAX "
+            "that wrote the file"
+        ) from error
+
+
 def _remedy(name: str) -> str:
     """How to register a type; a file never triggers an import."""
     module, _, kind = name.partition(":")
@@ -88,6 +103,11 @@ def nonfinite(spec: Any) -> int:
     """Number of stored entries that are infinite or NaN; masked entries are not stored."""
     arrays = (array for array in stored(spec) if jnp.issubdtype(array.dtype, jnp.inexact))
     return sum(int(array.size - np.isfinite(array).sum()) for array in arrays)
+
+
+def is_key(leaf: Any) -> bool:
+    """Whether a leaf is an array of typed random keys."""
+    return isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 def _is_json(value: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -10,86 +10,82 @@ import numpy as np
 
 from compressjax import core
 from compressjax.coding import ArtifactError
+from compressjax.coding._containers import LEAF, build, join
+from compressjax.coding._limits import CONTAINERS, shown
 from compressjax.core._tree import path_string
 
-_LEAF = 1  # means "the next leaf" in a description
-_DEPTH = 200
+Entry = tuple[str | int, Any]
 
 
 def flatten(tree: Any) -> tuple[dict[str, Any], Any]:
     """Returns the leaves by value path, and a description of their containers.
 
     It keeps dicts, lists and tuples. Any other container (FrozenDict, NNX State, NamedTuple, pytree dataclass) becomes
-    a dict of its children by key. A wrapper around one array (an NNX variable) becomes the array. Dict keys are sorted,
-    as in JAX.
+    a dict of its children by key. A wrapper around one array (an NNX variable) becomes the array. The keys of mappings
+    have the order in which JAX flattens them: sorted, except for an OrderedDict.
     """
     leaves: dict[str, Any] = {}
-    return leaves, _describe(tree, "", leaves)
+    return leaves, _describe(tree, "", leaves, 0)
 
 
 def unflatten(description: Any, leaves: Mapping[str, Any]) -> Any:
     """Inverse of `flatten`, except for containers that became dicts."""
-    queue = iter(leaves.values())
-    tree = _rebuild(description, queue, 0)
-    if next(queue, _LEAF) is not _LEAF:
-        raise ArtifactError("the manifest's tree has fewer places than the file has leaves; the file is damaged")
-    return tree
+    return build(description, leaves)
 
 
-def _describe(item: Any, path: str, leaves: dict[str, Any]) -> Any:
+def _describe(item: Any, path: str, leaves: dict[str, Any], depth: int) -> Any:
     if item is None:
         return None
-    if isinstance(item, list | tuple) and not hasattr(item, "_fields"):
-        parts = [_describe(part, _join(path, index), leaves) for index, part in enumerate(item)]
-        return {"l" if isinstance(item, list) else "t": parts}
-    children = _children(item, path)
+    sequence = isinstance(item, list | tuple) and not hasattr(item, "_fields")
+    children = list(enumerate(item)) if sequence else _children(item, path)
     if children is None:
         if path in leaves:
-            raise ArtifactError(f"two leaves share the path {path!r}; rename one of the tree's keys")
+            raise ArtifactError(f"two leaves share the path {shown(path)}; rename one of the tree's keys")
         leaves[path] = item
-        return _LEAF
-    if len(children) == 1 and children[0][0] in ("value", "raw_value") and not isinstance(item, Mapping):
-        return _describe(children[0][1], path, leaves)
-    return {"d": [[key, _describe(child, _join(path, key), leaves)] for key, child in children]}
+        return LEAF
+    if not sequence and len(children) == 1 and children[0][0] in ("value", "raw_value") and not _is_mapping(item):
+        return _describe(children[0][1], path, leaves, depth)
+    if depth >= CONTAINERS:
+        raise ArtifactError(
+            f"the containers at {shown(path)} are nested deeper than {CONTAINERS}, which no file may hold; "
+            "flatten the tree"
+        )
+    parts = [(key, _describe(child, join(path, key), leaves, depth + 1)) for key, child in children]
+    if sequence:
+        return {"l" if isinstance(item, list) else "t": [part for _, part in parts]}
+    keys = [_sorted_key(child) for child in children]
+    kept = _is_mapping(item) and keys != sorted(keys)
+    return {"o" if kept else "d": [list(part) for part in parts]}
 
 
-def _children(item: Any, path: str) -> list[tuple[str | int, Any]] | None:
+def _children(item: Any, path: str) -> list[Entry] | None:
     """Keys and children of a container; None for a leaf."""
     if core.is_node(item) or isinstance(item, np.ndarray | np.generic | jax.Array | bool | int | float | complex):
         return None
-    if isinstance(item, Mapping):
+    if _is_mapping(item):
         for key in item:
             if type(key) not in (str, int):
                 raise ArtifactError(f"key {key!r} under {path!r} is neither a string nor an integer; rename it")
-        return sorted(item.items(), key=lambda pair: (type(pair[0]).__name__, pair[0]))
+        return _in_order(item)
     flat, _ = jax.tree_util.tree_flatten_with_path(item, is_leaf=lambda part: part is not item)
     if len(flat) == 1 and not flat[0][0]:
         return None
     return [(path_string(keys) or jax.tree_util.keystr(keys, simple=True), child) for keys, child in flat]
 
 
-def _join(path: str, key: str | int) -> str:
-    return f"{path}/{key}" if path else str(key)
+def _in_order(item: Mapping[Any, Any]) -> list[Entry]:
+    """Entries of a mapping in the order in which JAX flattens it; sorted where JAX does not say."""
+    if type(item) is not dict:
+        flat, _ = jax.tree_util.tree_flatten_with_path(item, is_leaf=lambda part: part is not item)
+        keys: list[Any] = [getattr(path[0], "key", None) for path, _ in flat if len(path) == 1]
+        if len(keys) == len(item) and set(keys) == set(item):
+            return [(key, item[key]) for key in keys]
+    return sorted(item.items(), key=_sorted_key)
 
 
-def _rebuild(description: Any, leaves: Iterator[Any], depth: int) -> Any:
-    if description is None:
-        return None
-    if description == _LEAF and type(description) is int:
-        try:
-            return next(leaves)
-        except StopIteration:
-            raise ArtifactError(
-                "the manifest's tree has more places than the file has leaves; the file is damaged"
-            ) from None
-    if depth < _DEPTH and isinstance(description, dict) and len(description) == 1:
-        ((kind, parts),) = description.items()
-        if isinstance(parts, list) and kind in ("l", "t"):
-            return (list if kind == "l" else tuple)(_rebuild(part, leaves, depth + 1) for part in parts)
-        if isinstance(parts, list) and kind == "d" and all(_is_entry(part) for part in parts):
-            return {key: _rebuild(part, leaves, depth + 1) for key, part in parts}
-    raise ArtifactError(f"unknown container {str(description)[:80]} in the manifest; the file is damaged")
+def _sorted_key(entry: Entry) -> Any:
+    return type(entry[0]).__name__, entry[0]
 
 
-def _is_entry(part: Any) -> bool:
-    return isinstance(part, list) and len(part) == 2 and type(part[0]) in (str, int)
+def _is_mapping(item: Any) -> bool:
+    return isinstance(item, Mapping)

@@ -8,17 +8,20 @@ the number of steps with the smallest total size of table and payload.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import constriction
 import numpy as np
 
 from compressjax.coding import _table
-from compressjax.coding._bits import Reader
+from compressjax.coding._bits import Buffer, Reader
 from compressjax.coding._errors import ArtifactError
+from compressjax.coding._limits import BLOCK, Budget
 
 STEPS = (1, 2, 4, 8)
 _OCTAVE = np.array([16777216, 15384775, 14107901, 12937002, 11863283, 10878678, 9975792, 9147842], np.int64)
 _DEEPEST = 24
-_BLOCK = 1 << 16
 _START = 20  # the first symbol on an empty coder costs up to 24 bits, for any probability
 
 
@@ -36,8 +39,8 @@ def model(frequencies: np.ndarray) -> constriction.stream.model.Categorical:
 def histogram(symbols: np.ndarray, alphabet: int) -> np.ndarray:
     """Counts each of `[0, alphabet)` in int32 `[n]`; in blocks, since NumPy converts its input to 64 bits."""
     total = np.zeros(alphabet, np.int64)
-    for start in range(0, symbols.size, _BLOCK):
-        total += np.bincount(symbols[start : start + _BLOCK], minlength=alphabet)
+    for start in range(0, symbols.size, BLOCK):
+        total += np.bincount(symbols[start : start + BLOCK], minlength=alphabet)
     return total
 
 
@@ -67,18 +70,26 @@ def encode(symbols: np.ndarray, planned: tuple[float, int, np.ndarray]) -> bytes
     return bytes([STEPS.index(steps)]) + _table.encode(entries) + stack_bytes(coder)
 
 
-def decode(reader: Reader, alphabet: int, count: int) -> np.ndarray:
-    """Inverse of `encode`: int32 `[count]`; reads all remaining bytes."""
+def decode(reader: Reader, alphabet: int, count: int, budget: Budget) -> Iterator[np.ndarray]:
+    """Inverse of `encode`: int32 `[count]` in blocks; reads all remaining bytes."""
     index = reader.take(1)[0]
     if index >= len(STEPS):
         raise ArtifactError(f"unknown frequency table {index}; the file is damaged")
     entries = _table.decode(reader, alphabet)
-    if not entries.any():
+    if alphabet < 2 or not entries.any():
         raise ArtifactError("a frequency table is empty; the file is damaged")
+    budget.work(4 * alphabet)
     coder = stack(reader.rest())
-    symbols = coder.decode(model(_frequencies(entries, STEPS[index])), count)
+    yield from symbols(coder, model(_frequencies(entries, STEPS[index])), count, budget, alphabet)
     close(coder)
-    return symbols
+
+
+def symbols(coder: Any, coded: Any, count: int, budget: Budget, alphabet: int = 2) -> Iterator[np.ndarray]:
+    """Decodes int32 `[count]` in blocks."""
+    for start in range(0, count, BLOCK):
+        size = min(BLOCK, count - start)
+        budget.work(size if alphabet == 2 else 3 * size)
+        yield coder.decode(coded, size)
 
 
 def stack_bytes(coder: constriction.stream.stack.AnsCoder) -> bytes:
@@ -86,11 +97,11 @@ def stack_bytes(coder: constriction.stream.stack.AnsCoder) -> bytes:
     return coder.get_compressed().astype("<u4").tobytes().rstrip(b"\0")
 
 
-def stack(data: bytes) -> constriction.stream.stack.AnsCoder:
+def stack(data: Buffer) -> constriction.stream.stack.AnsCoder:
     """Inverse of `stack_bytes`."""
     if data[-1:] == b"\0":
         raise ArtifactError("an entropy-coded stream ends in a zero byte; the file is damaged")
-    words = np.frombuffer(data + bytes(-len(data) % 4), "<u4").astype(np.uint32)
+    words = np.frombuffer(bytes(data) + bytes(-len(data) % 4), "<u4").astype(np.uint32)
     return constriction.stream.stack.AnsCoder(words)
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import functools
-import math
+import sys
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from compressjax.coding import _integers, _mask, _rows, _table
-from compressjax.coding._bits import Reader, varint
+from compressjax.coding._bits import Buffer, Reader, varint
 from compressjax.coding._dtypes import from_bytes, to_bytes
 from compressjax.coding._errors import ArtifactError
+from compressjax.coding._limits import BLOCK, Budget, shown
 
 CODECS = (
     "raw",
@@ -60,30 +61,61 @@ def encode(values: np.ndarray, rotate: bool = False, depth: int = 0) -> tuple[st
     return best
 
 
-def decode(codec: object, data: bytes, dtype: np.dtype, shape: tuple[int, ...], depth: int = 0) -> np.ndarray:
+def decode(codec: object, data: Buffer, dtype: np.dtype, shape: tuple[int, ...], budget: Budget) -> np.ndarray:
     """Inverse of `encode`: an array of the given dtype and shape."""
+    out = np.empty(shape, dtype)
+    fill(out.reshape(-1), codec, data, shape, budget)
+    return out
+
+
+def fill(out: np.ndarray, codec: object, data: Buffer, shape: tuple[int, ...], budget: Budget, depth: int = 0) -> None:
+    """Decodes the entries of an array of shape `shape` into `out` `[n]`, with only blocks of entries besides it."""
     if codec not in CODECS:
-        raise ArtifactError(f"unknown codec {codec!r}; this version reads {', '.join(CODECS)}")
+        raise ArtifactError(f"unknown codec {shown(codec)}; this version reads {', '.join(CODECS)}")
     if depth >= _DEPTH:
         raise ArtifactError("streams are nested too deep; the file is damaged")
-    count = math.prod(shape)
-    masks = {"bernoulli": _mask.from_bernoulli, "gaps": _mask.from_gaps, "rows": lambda d, _: _rows.decode(d, shape)}
+    if not out.size and (codec != "raw" or len(data)):
+        raise ArtifactError("an array without entries has bytes; the file is damaged")
+    budget.work(out.size // 8)
+    dtype = out.dtype
+    masks = {"bernoulli": _mask.from_bernoulli, "gaps": _mask.from_gaps}
     words = {"planes": _from_planes, "palette": _from_palette, "sparse": _from_sparse}
     if codec == "raw":
-        flat = from_bytes(data, dtype, count)
+        out[:] = from_bytes(data, dtype, out.size)
     elif codec == "fill":
-        flat = np.full(count, from_bytes(data, dtype, 1)[0])
+        out[:] = from_bytes(data, dtype, 1)[0]
     elif codec == "deflate":
-        flat = from_bytes(_table.inflate(data, count * dtype.itemsize), dtype, count)
+        parts = _table.inflate_blocks(data, out.size * dtype.itemsize)
+        _put(out, (from_bytes(part, dtype, len(part) // dtype.itemsize) for part in parts))
     elif codec in _INTEGERS and dtype.kind in "biu":
-        flat = _integers.decode(codec, data, dtype, count)
+        _put(out, _integers.decode(codec, data, dtype, out.size, budget))
     elif codec in masks and dtype.kind == "b":
-        flat = masks[codec](data, count)
+        masks[codec](data, out, budget)
+    elif codec == "rows" and dtype.kind == "b":
+        _rows.decode(data, out, shape, budget)
     elif codec in words and dtype.itemsize > 1:
-        flat = words[codec](Reader(data), _word(dtype), _words_in(dtype, shape), depth + 1).view(dtype)
+        words[codec](Reader(data), out.view(_word(dtype)), _words_in(dtype, shape), budget, depth + 1)
     else:
         raise ArtifactError(f"codec {codec!r} does not hold {dtype.name}; the file is damaged")
-    return flat.reshape(shape)
+
+
+def scatter(out: np.ndarray, kept: np.ndarray) -> None:
+    """Moves entries from the end of `out` `[n]` to where `kept` `[n]` holds, and sets the others to zero."""
+    start = out.size - np.count_nonzero(kept)
+    for first in range(0, out.size, BLOCK):  # what is read is never before what is written
+        here = kept[first : first + BLOCK]
+        stop = start + np.count_nonzero(here)
+        entries = out[start:stop].copy()
+        out[first : first + BLOCK] = 0
+        out[first : first + BLOCK][here] = entries
+        start = stop
+
+
+def _put(out: np.ndarray, blocks: Iterable[np.ndarray]) -> None:
+    start = 0
+    for block in blocks:
+        out[start : start + block.size] = block
+        start += block.size
 
 
 def _mask_options(mask: np.ndarray) -> list[_integers.Candidate]:
@@ -126,32 +158,38 @@ def _planes(words: np.ndarray, rotate: bool, depth: int) -> bytes:
     return bytes([int(rotate)]) + b"".join(_stream(planes[:, i].copy(), False, depth) for i in range(planes.shape[1]))
 
 
-def _from_planes(reader: Reader, dtype: np.dtype, shape: tuple[int, ...], depth: int) -> np.ndarray:
-    rotate, count = reader.take(1)[0], math.prod(shape)
-    planes = [_unstream(reader, np.dtype(np.uint8), (count,), depth) for _ in range(dtype.itemsize)]
-    words = np.stack(planes, 1).view(dtype.newbyteorder("<")).reshape(-1).astype(dtype)
+def _from_planes(reader: Reader, out: np.ndarray, shape: tuple[int, ...], budget: Budget, depth: int) -> None:
+    rotate, width = reader.take(1)[0], out.dtype.itemsize
+    planes = out.view(np.uint8).reshape(-1, width)
+    for place in range(width) if sys.byteorder == "little" else reversed(range(width)):
+        _unstream(reader, planes[:, place], (out.size,), budget, depth)
     _finished(reader)
-    if not rotate:
-        return words
-    return words >> dtype.type(1) | words << dtype.type(dtype.itemsize * 8 - 1)
+    bits = out.dtype.type(8 * width - 1)
+    for start in range(0, out.size if rotate else 0, BLOCK):
+        block = out[start : start + BLOCK]
+        block[:] = block >> out.dtype.type(1) | block << bits
 
 
-def _from_palette(reader: Reader, dtype: np.dtype, shape: tuple[int, ...], depth: int) -> np.ndarray:
+def _from_palette(reader: Reader, out: np.ndarray, shape: tuple[int, ...], budget: Budget, depth: int) -> None:
     size = reader.varint(_PALETTE)
-    distinct = from_bytes(reader.take(size * dtype.itemsize), dtype, size)
-    codes = _unstream(reader, np.dtype(np.uint16), shape, depth).reshape(-1)
+    distinct = from_bytes(reader.take(size * out.dtype.itemsize), out.dtype, size)
+    codes = out.view(np.uint16)[-out.size :]  # the end of the result, where nothing is written before it is read
+    _unstream(reader, codes, shape, budget, depth)
     _finished(reader)
-    if codes.size and int(codes.max()) >= size:
-        raise ArtifactError("a palette code is outside its palette; the file is damaged")
-    return distinct[codes]
+    for start in range(0, out.size, BLOCK):
+        block = codes[start : start + BLOCK].copy()
+        if int(block.max()) >= size:
+            raise ArtifactError("a palette code is outside its palette; the file is damaged")
+        out[start : start + BLOCK] = distinct[block]
 
 
-def _from_sparse(reader: Reader, dtype: np.dtype, shape: tuple[int, ...], depth: int) -> np.ndarray:
-    kept = _unstream(reader, np.dtype(bool), shape, depth).reshape(-1)
-    out = np.zeros(kept.size, dtype)
-    out[kept] = _unstream(reader, dtype, (int(kept.sum()),), depth)
+def _from_sparse(reader: Reader, out: np.ndarray, shape: tuple[int, ...], budget: Budget, depth: int) -> None:
+    kept = np.empty(out.size, bool)
+    _unstream(reader, kept, shape, budget, depth)
+    count = int(np.count_nonzero(kept))
+    _unstream(reader, out[out.size - count :], (count,), budget, depth)
     _finished(reader)
-    return out
+    scatter(out, kept)
 
 
 def _stream(values: np.ndarray, rotate: bool, depth: int) -> bytes:
@@ -159,14 +197,14 @@ def _stream(values: np.ndarray, rotate: bool, depth: int) -> bytes:
     return bytes([CODECS.index(codec)]) + varint(len(payload)) + payload
 
 
-def _unstream(reader: Reader, dtype: np.dtype, shape: tuple[int, ...], depth: int) -> np.ndarray:
+def _unstream(reader: Reader, out: np.ndarray, shape: tuple[int, ...], budget: Budget, depth: int) -> None:
     index = reader.take(1)[0]
     codec = CODECS[index] if index < len(CODECS) else index
-    return decode(codec, reader.take(reader.varint()), dtype, shape, depth)
+    fill(out, codec, reader.take(reader.varint()), shape, budget, depth)
 
 
 def _finished(reader: Reader) -> None:
-    if reader.rest():
+    if len(reader.rest()):
         raise ArtifactError("bytes are left after the last stream of an array; the file is damaged")
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from compressjax.coding._errors import ArtifactError
+from compressjax.coding._limits import BLOCK
 
+Buffer = bytes | memoryview
 _CHUNK = 1 << 20
 
 
@@ -24,27 +28,33 @@ def pack(codes: np.ndarray, width: int) -> bytes:
     return b"".join(parts)
 
 
-def unpack(data: bytes, width: int, count: int) -> np.ndarray:
+def unpack(data: Buffer, width: int, count: int) -> np.ndarray:
     """Inverse of `pack`: `count` integers of `width` bits as uint64; raises for wrong lengths and padding."""
+    return np.concatenate([np.zeros(0, np.uint64), *unpack_blocks(data, width, count)])
+
+
+def unpack_blocks(data: Buffer, width: int, count: int) -> Iterator[np.ndarray]:
+    """Inverse of `pack`, in blocks of at most `BLOCK` entries."""
     if len(data) != packed_bytes(count, width):
         raise ArtifactError(
             f"{len(data)} packed bytes where {count} codes of {width} bits need "
             f"{packed_bytes(count, width)}; the file is damaged"
         )
     raw = np.frombuffer(data, np.uint8)
-    if width == 8:
-        return raw.astype(np.uint64)
     padding = len(data) * 8 - count * width
     if padding and raw[-1] & ((1 << padding) - 1):
         raise ArtifactError("padding bits after packed codes are not zero; the file is damaged")
-    out = np.zeros(count, np.uint64)
-    for start in range(0, count, _CHUNK):
-        stop = min(count, start + _CHUNK)
-        first = start * width // 8
-        bits = np.unpackbits(raw[first : packed_bytes(stop, width)])[: (stop - start) * width]
-        for column in bits.reshape(stop - start, width).T:
-            out[start:stop] = (out[start:stop] << np.uint64(1)) | column
-    return out
+    for start in range(0, count, BLOCK):  # blocks hold a multiple of 8 entries, so they end at a byte boundary
+        stop = min(count, start + BLOCK)
+        block = raw[start * width // 8 : packed_bytes(stop, width)]
+        if width == 8:
+            yield block.astype(np.uint64)
+            continue
+        out = np.zeros(stop - start, np.uint64)
+        bits = np.unpackbits(block)[: out.size * width]
+        for column in bits.reshape(out.size, width).T:
+            out = (out << np.uint64(1)) | column
+        yield out
 
 
 def packed_bytes(count: int, width: int) -> int:
@@ -75,11 +85,11 @@ def unzigzag(value: int) -> int:
 class Reader:
     """Reads bytes from a buffer and raises at its end."""
 
-    def __init__(self, data: bytes) -> None:
-        self._data = data
+    def __init__(self, data: Buffer) -> None:
+        self._data = memoryview(data)  # parts of it are no copies
         self._at = 0
 
-    def take(self, count: int) -> bytes:
+    def take(self, count: int) -> memoryview:
         """The next `count` bytes."""
         if not 0 <= count <= len(self._data) - self._at:
             raise ArtifactError(
@@ -88,7 +98,7 @@ class Reader:
         self._at += count
         return self._data[self._at - count : self._at]
 
-    def rest(self) -> bytes:
+    def rest(self) -> memoryview:
         """All remaining bytes."""
         return self.take(len(self._data) - self._at)
 

@@ -86,13 +86,13 @@ def to_bytes(array: np.ndarray) -> bytes:
     return np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
 
 
-def from_bytes(data: bytes, dtype: np.dtype, count: int) -> np.ndarray:
-    """Inverse of `to_bytes`; raises if the length does not match `count` entries."""
+def from_bytes(data: bytes | memoryview, dtype: np.dtype, count: int) -> np.ndarray:
+    """Inverse of `to_bytes`, without a copy; raises if the length does not match `count` entries."""
     if len(data) != count * dtype.itemsize:
         raise ArtifactError(
             f"{len(data)} bytes stored where {count} entries of {dtype.name} need "
             f"{count * dtype.itemsize}; the file is damaged"
         )
-    if dtype.name == "bool" and data.translate(None, b"\x00\x01"):
+    if dtype.kind == "b" and count and int(np.frombuffer(data, np.uint8).max()) > 1:
         raise ArtifactError("a boolean array holds bytes other than 0 and 1; the file is damaged")
-    return np.frombuffer(data, dtype.newbyteorder("<")).astype(dtype)
+    return np.frombuffer(data, dtype.newbyteorder("<")).astype(dtype, copy=False)

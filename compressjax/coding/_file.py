@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from compressjax.coding import _frame, _leaf, _table
+import numpy as np
+
+from compressjax.coding import _containers, _frame, _leaf, _store, _table
 from compressjax.coding import _ledger as ledgers
-from compressjax.coding._bits import Reader
-from compressjax.coding._errors import ArtifactError
-from compressjax.coding._ledger import Ledger
+from compressjax.coding._bits import Buffer, Reader
+from compressjax.coding._dtypes import Bits
+from compressjax.coding._errors import ArtifactError, translated
+from compressjax.coding._ledger import Ledger, LedgerRow
+from compressjax.coding._limits import PATH, Budget, checked_count, shown
 
 _SECTION = 4096  # small leaves share a section, since a digest per leaf would be larger than the leaf
 
@@ -72,18 +77,16 @@ def dumps(
         >>> loads(dumps({"w": np.arange(3)})).leaves["w"].tolist()
         [0, 1, 2]
     """
-    entries, sections, current = [], [], []
-    for path, spec in leaves.items():
-        try:
-            structure, payload = _leaf.encode(spec)
-        except ArtifactError as error:
-            raise ArtifactError(f"leaf {path!r}: {error}") from error
+    metadata, first = dict(metadata or {}), _first_places(leaves)
+    entries, sections, current, held = [], [], [], 0
+    for path, (structure, payload) in zip(leaves, _encoded(leaves, first), strict=True):
         entries.append([path, structure, (packed_bits or {}).get(path)])
         current.append(payload)
-        if sum(map(len, current)) >= _SECTION:
+        held += len(payload)
+        if held >= _SECTION:
             sections.append(b"".join(current))
-            current = []
-    if any(current):
+            current, held = [], 0
+    if held:
         sections.append(b"".join(current))
     described = []
     for name, data in (extras or {}).items():
@@ -91,10 +94,42 @@ def dumps(
         deflated = deflater.compress(data) + deflater.flush()
         described.append([name, len(data)])
         sections.append(deflated if len(deflated) < len(data) else data)
-    return _frame.build({"metadata": dict(metadata or {}), "leaves": entries, "extras": described}, sections)
+    newer = first != list(range(len(first))) or _containers.is_ordered(metadata.get("tree"))
+    return _frame.build({"metadata": metadata, "leaves": entries, "extras": described}, sections, 2 if newer else 1)
 
 
-def loads(data: bytes, *, max_bytes: int | None = None, name: str = "artifact") -> Contents:
+def _first_places(leaves: Mapping[str, Any]) -> list[int]:
+    """For each leaf the number of the first leaf that is the same object."""
+    places: dict[int, int] = {}
+    shareable = dict | np.ndarray | Bits
+    return [
+        places.setdefault(id(spec), index) if isinstance(spec, shareable) else index
+        for index, spec in enumerate(leaves.values())
+    ]
+
+
+def _encoded(leaves: Mapping[str, Any], first: list[int]) -> Iterator[tuple[Any, bytes]]:
+    """Structure and payload of every leaf; what stands at several paths is stored at the first of them."""
+
+    def encode(index: int, path: str, spec: Any) -> tuple[Any, bytes]:
+        if len(path) > PATH:
+            raise ArtifactError(f"the path {shown(path)} is longer than {PATH} characters, which no file may hold")
+        if first[index] != index:
+            return {"r": first[index]}, b""
+        try:
+            return _leaf.encode(spec)
+        except ArtifactError as error:
+            raise ArtifactError(f"leaf {path!r}: {error}") from error
+
+    if len(leaves) < 2:
+        yield from map(encode, range(len(first)), leaves, leaves.values())
+        return
+    # The coders, zlib and most of NumPy let other threads run meanwhile.
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        yield from pool.map(encode, range(len(first)), leaves, leaves.values())
+
+
+def loads(data: Buffer, *, max_bytes: int | None = None, name: str = "artifact") -> Contents:
     """Checks and decodes the bytes of an artifact.
 
     Args:
@@ -113,17 +148,20 @@ def loads(data: bytes, *, max_bytes: int | None = None, name: str = "artifact") 
         >>> loads(dumps({"w": np.zeros((2, 3))})).leaves["w"].shape
         (2, 3)
     """
-    frame = _frame.parse(data, name)
-    budget = _leaf.Budget(2**30 + 256 * len(data) if max_bytes is None else max_bytes)
-    try:
+    budget = Budget(max_bytes, len(data))
+    frame = _frame.parse(data, name, budget)
+    with translated(name):
         manifest = _described(frame)
         extras = _extras(frame, budget)
-        reader = Reader(b"".join(frame.sections[: len(frame.sections) - len(extras)]))
-        leaves = {path: _decode(path, structure, reader, budget) for path, structure in manifest.structures.items()}
-        if reader.rest():
+        reader = Reader(frame.body[: sum(frame.lengths[: len(frame.lengths) - len(extras)])])
+        leaves: dict[str, Any] = {}
+        paths = list(manifest.structures)
+        for path, structure in manifest.structures.items():
+            with translated(f"leaf {shown(path)}"):
+                place = _reference(structure)
+                leaves[path] = _leaf.decode(structure, reader, budget) if place is None else leaves[paths[place]]
+        if len(reader.rest()):
             raise ArtifactError("bytes are left after the last leaf; the file is damaged")
-    except ArtifactError as error:
-        raise ArtifactError(f"{name}: {error}") from error
     return Contents(manifest, leaves, extras)
 
 
@@ -148,8 +186,9 @@ def write(path: str | os.PathLike[str], leaves: Mapping[str, Any], **options: An
         True
     """
     data = dumps(leaves, **options)
-    _frame.store(path, data)
-    return _describe(_frame.parse(data, str(path)), str(path))
+    manifest = _manifest_of(data, str(path))  # before anything is written: what readers refuse is not
+    _store.store(path, data)
+    return manifest
 
 
 def read(path: str | os.PathLike[str], *, max_bytes: int | None = None) -> Contents:
@@ -172,14 +211,15 @@ def read(path: str | os.PathLike[str], *, max_bytes: int | None = None) -> Conte
         >>> read(path).leaves["w"].tolist()
         [0, 1, 2, 3]
     """
-    return loads(_frame.load(path), max_bytes=max_bytes, name=str(path))
+    return loads(_store.load(path), max_bytes=max_bytes, name=str(path))
 
 
-def inspect(path: str | os.PathLike[str]) -> Manifest:
+def inspect(path: str | os.PathLike[str], *, max_bytes: int | None = None) -> Manifest:
     """Reads the manifest of a file and verifies its checksums, without decoding the leaves.
 
     Args:
         path: File to read.
+        max_bytes: Limit on the memory of the manifest, as for `loads`.
 
     Returns:
         The manifest.
@@ -194,21 +234,13 @@ def inspect(path: str | os.PathLike[str]) -> Manifest:
         >>> inspect(path).metadata
         {'seed': 1}
     """
-    return _describe(_frame.parse(_frame.load(path), str(path)), str(path))
+    return _manifest_of(_store.load(path), str(path), max_bytes)
 
 
-def _decode(path: str, structure: Any, reader: Reader, budget: _leaf.Budget) -> Any:
-    try:
-        return _leaf.decode(structure, reader, budget)
-    except ArtifactError as error:
-        raise ArtifactError(f"leaf {path!r}: {error}") from error
-
-
-def _describe(frame: _frame.Frame, name: str) -> Manifest:
-    try:
+def _manifest_of(data: Buffer, name: str, max_bytes: int | None = None) -> Manifest:
+    frame = _frame.parse(data, name, Budget(max_bytes, len(data)))
+    with translated(name):
         return _described(frame)
-    except ArtifactError as error:
-        raise ArtifactError(f"{name}: {error}") from error
 
 
 def _described(frame: _frame.Frame) -> Manifest:
@@ -216,44 +248,57 @@ def _described(frame: _frame.Frame) -> Manifest:
     metadata, leaves = frame.manifest.get("metadata"), frame.manifest.get("leaves")
     if not isinstance(metadata, dict) or not isinstance(leaves, list):
         raise ArtifactError("the manifest lacks its tables; the file is damaged")
-    structures, rows = {}, []
+    structures: dict[str, Any] = {}
+    rows: list[LedgerRow] = []
     for entry in leaves:
         if not (isinstance(entry, list) and len(entry) == 3 and isinstance(entry[0], str)) or entry[0] in structures:
-            raise ArtifactError(
-                f"leaf entry {str(entry)[:80]} is not a unique path with a structure; the file is damaged"
-            )
+            raise ArtifactError(f"leaf entry {shown(entry)} is not a unique path with a structure; the file is damaged")
         path, structure, bits = entry
+        if len(path) > PATH:
+            raise ArtifactError(f"the path {shown(path)} is longer than {PATH} characters; the file is damaged")
+        with translated(f"the description of leaf {shown(path)}"):
+            rows.append(_row(path, structure, None if bits is None else checked_count(bits), rows))
         structures[path] = structure
-        try:
-            lengths = [_leaf.checked_count(array[3]) for array in ledgers.arrays(structure)]
-            rows.append(ledgers.row(path, structure, sum(lengths), None if bits is None else _leaf.checked_count(bits)))
-        except (KeyError, IndexError, TypeError, AttributeError, StopIteration, ValueError, RecursionError) as error:
-            raise ArtifactError(
-                f"the description of leaf {path!r} is not valid in this version; the file is damaged"
-            ) from error
     names = _extra_table(frame)
     rest = dict(frame.overhead)
-    for (name, _), section in zip(names, frame.sections[len(frame.sections) - len(names) :], strict=True):
-        rest[name] = rest.get(name, 0) + len(section)
+    for (name, _), length in zip(names, frame.lengths[len(frame.lengths) - len(names) :], strict=True):
+        rest[name] = rest.get(name, 0) + length
     ledger = Ledger(tuple(rows), rest)
-    if ledger.file_bytes != sum(frame.overhead.values()) + sum(map(len, frame.sections)):
+    if ledger.file_bytes != sum(frame.overhead.values()) + sum(frame.lengths):
         raise ArtifactError("the ledger's rows do not add up to the file's length; the file is damaged")
     return Manifest(frame.manifest["format"], metadata, ledger, structures)
 
 
+def _row(path: str, structure: Any, bits: int | None, rows: list[LedgerRow]) -> LedgerRow:
+    if (place := _reference(structure)) is None:
+        _leaf.check(structure)
+        return ledgers.row(path, structure, sum(array[3] for array in ledgers.arrays(structure)), bits)
+    if not 0 <= place < len(rows):
+        raise ArtifactError(f"it is the same as leaf {shown(place)}, which is not before it; the file is damaged")
+    packed = None if bits is None else -(-bits // 8)
+    return rows[place]._replace(path=path, packed_bytes=packed, file_bytes=0, codecs=("shared",))
+
+
+def _reference(structure: Any) -> int | None:
+    """Number of the earlier leaf that a structure refers to; None if it has arrays of its own."""
+    if isinstance(structure, dict) and list(structure) == ["r"] and type(structure["r"]) is int:
+        return structure["r"]
+    return None
+
+
 def _extra_table(frame: _frame.Frame) -> list[tuple[str, int]]:
     extras = frame.manifest.get("extras")
-    if not isinstance(extras, list) or len(extras) > len(frame.sections):
+    if not isinstance(extras, list) or len(extras) > len(frame.lengths):
         raise ArtifactError("the manifest's table of extra sections is not a table; the file is damaged")
     for entry in extras:
         if not (isinstance(entry, list) and len(entry) == 2 and isinstance(entry[0], str)):
-            raise ArtifactError(f"extra section {str(entry)[:80]} is not a name with a size; the file is damaged")
-    return [(name, _leaf.checked_count(size)) for name, size in extras]
+            raise ArtifactError(f"extra section {shown(entry)} is not a name with a size; the file is damaged")
+    return [(name, checked_count(size)) for name, size in extras]
 
 
 def _extras(frame: _frame.Frame, budget: _leaf.Budget) -> dict[str, bytes]:
     out, table = {}, _extra_table(frame)
     for (name, size), section in zip(table, frame.sections[len(frame.sections) - len(table) :], strict=True):
-        budget.spend(size, f"extra section {name!r}")
-        out[name] = section if len(section) == size else _table.inflate(section, size)
+        budget.spend(size, f"extra section {shown(name)}")
+        out[name] = bytes(section) if len(section) == size else _table.inflate(section, size)
     return out

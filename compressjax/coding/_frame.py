@@ -12,127 +12,99 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import secrets
+import itertools
 import struct
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from compressjax.coding import _manifest
-from compressjax.coding._errors import ArtifactError
-from compressjax.coding._leaf import checked_count
+from compressjax.coding._bits import Buffer
+from compressjax.coding._errors import ArtifactError, translated
+from compressjax.coding._limits import Budget, checked_count, shown
 
-FORMAT = 1
+FORMAT = 2  # the newest; a file has the oldest version that says what it holds
 MAGIC = b"\x89CJX\r\n\x1a\n"  # as in PNG, detects text-mode transfers
 _HEADER = struct.Struct("<8sHHIIIQ")
+HEADER_BYTES = _HEADER.size
 _DIGEST = 32
 
 
 class Frame(NamedTuple):
-    """A verified file: its manifest, its sections and the sizes of its overhead."""
+    """A verified file: its manifest, all its sections, their lengths, and the sizes of its overhead."""
 
     manifest: dict[str, Any]
-    sections: list[bytes]
+    body: memoryview
+    lengths: list[int]
     overhead: dict[str, int]
 
+    @property
+    def sections(self) -> list[memoryview]:
+        """The sections, without a copy."""
+        ends = list(itertools.accumulate(self.lengths, initial=0))
+        return [self.body[start:stop] for start, stop in itertools.pairwise(ends)]
 
-def build(manifest: dict[str, Any], sections: list[bytes]) -> bytes:
+
+def build(manifest: dict[str, Any], sections: list[bytes], version: int = 1) -> bytes:
     """Bytes of a file; adds the format version and the section lengths to the manifest."""
-    plain, packed = _manifest.encode({"format": FORMAT, **manifest, "sections": [len(s) for s in sections]})
+    plain, packed = _manifest.encode({"format": version, **manifest, "sections": [len(s) for s in sections]})
     digests = b"".join(hashlib.sha256(part).digest() for part in (packed, *sections))
     total = _HEADER.size + len(digests) + len(packed) + sum(map(len, sections)) + _DIGEST
-    header = _HEADER.pack(MAGIC, FORMAT, 0, len(packed), plain, len(sections), total)
-    body = b"".join((header, digests, packed, *sections))
-    return body + hashlib.sha256(body).digest()
+    whole = hashlib.sha256()
+    parts = (_HEADER.pack(MAGIC, version, 0, len(packed), plain, len(sections), total), digests, packed, *sections)
+    for part in parts:
+        whole.update(part)
+    return b"".join((*parts, whole.digest()))
 
 
-def parse(data: bytes, name: str) -> Frame:
+def parse(data: Buffer, name: str, budget: Budget | None = None) -> Frame:
     """Verifies a file against its digests and splits it into manifest and sections."""
-    try:
-        return _parse(data)
-    except ArtifactError as error:
-        raise ArtifactError(f"{name}: {error}") from error
+    with translated(name):
+        check_header(data[: _HEADER.size], len(data))
+        return _parse(memoryview(data), budget or Budget(length=len(data)))
 
 
-def _parse(data: bytes) -> Frame:
-    if data[: len(MAGIC)] != MAGIC:
+def check_header(head: Buffer, length: int) -> None:
+    """Raises unless the first bytes are those of a file of this length."""
+    if head[: len(MAGIC)] != MAGIC:
         raise ArtifactError(f"not a compressjax artifact: it does not start with {MAGIC!r}; check the path")
-    if len(data) < _HEADER.size:
-        raise ArtifactError(f"truncated: {len(data)} bytes, less than the header; copy the file again")
-    _, version, reserved, packed, plain, count, total = _HEADER.unpack_from(data)
-    if version != FORMAT or reserved:
+    if len(head) < _HEADER.size:
+        raise ArtifactError(f"truncated: {length} bytes, less than the header; copy the file again")
+    _, version, reserved, _, _, _, total = _HEADER.unpack_from(head)
+    if not 1 <= version <= FORMAT or reserved:
         raise ArtifactError(
-            f"format version {version}, but this compressjax reads version {FORMAT}: install the "
+            f"format version {version}, but this compressjax reads version {FORMAT} and older: install the "
             f"compressjax that wrote it, or save it again as version {FORMAT}"
         )
-    if total != len(data):
-        state = "truncated" if len(data) < total else "extended"
-        raise ArtifactError(f"{state}: {len(data)} bytes where its header says {total}; copy the file again")
+    if total != length:
+        state = "truncated" if length < total else "extended"
+        raise ArtifactError(f"{state}: {length} bytes where its header says {total}; copy the file again")
+
+
+def _parse(data: memoryview, budget: Budget) -> Frame:
+    _, version, _, packed, plain, count, total = _HEADER.unpack_from(data)
     start = _HEADER.size + _DIGEST * (1 + count)
     if start + packed + _DIGEST > total:
         raise ArtifactError("damaged: its header claims more sections than it has bytes; copy the file again")
-    whole = hashlib.sha256(memoryview(data)[:-_DIGEST]).digest() == data[-_DIGEST:]
-    digests = [data[at : at + _DIGEST] for at in range(_HEADER.size, start, _DIGEST)]
+    whole = hashlib.sha256(data[:-_DIGEST]).digest() == data[-_DIGEST:]
+    digests = data[_HEADER.size : start]
     body = data[start : start + packed]
-    if hashlib.sha256(body).digest() != digests[0]:
+    if hashlib.sha256(body).digest() != digests[:_DIGEST]:
         raise ArtifactError("damaged: its manifest does not match its SHA-256; copy the file again")
-    manifest = _manifest.decode(plain, body)
-    if manifest.get("format") != FORMAT:
+    manifest = _manifest.decode(plain, body, budget)
+    if type(manifest.get("format")) is not int or manifest["format"] != version:
         raise ArtifactError(
-            f"damaged: its manifest is of format {str(manifest.get('format'))[:20]}, its header of "
-            f"{FORMAT}; copy the file again"
+            f"damaged: its manifest is of format {shown(manifest.get('format'))}, its header of "
+            f"{version}; copy the file again"
         )
-    sections = _sections(data[start + packed : -_DIGEST], manifest.get("sections"), digests[1:])
+    lengths = manifest.get("sections")
+    if not isinstance(lengths, list) or len(lengths) != count:
+        raise ArtifactError("damaged: its section lengths do not add up; copy the file again")
+    if sum(map(checked_count, lengths)) != total - start - packed - _DIGEST:
+        raise ArtifactError("damaged: its section lengths do not add up; copy the file again")
+    overhead = {"header": _HEADER.size, "manifest": packed, "checksums": _DIGEST * (2 + count)}
+    frame = Frame(manifest, data[start + packed : -_DIGEST], lengths, overhead)
+    for index, section in enumerate(frame.sections, 1):
+        if hashlib.sha256(section).digest() != digests[index * _DIGEST : (index + 1) * _DIGEST]:
+            raise ArtifactError(f"damaged: section {index} of {count} does not match its SHA-256; copy the file again")
     if not whole:
         raise ArtifactError("damaged: it does not match its SHA-256; copy the file again")
-    overhead = {"header": _HEADER.size, "manifest": packed, "checksums": _DIGEST * (2 + count)}
-    return Frame(manifest, sections, overhead)
-
-
-def _sections(data: bytes, lengths: Any, digests: list[bytes]) -> list[bytes]:
-    if not isinstance(lengths, list) or len(lengths) != len(digests) or sum(map(checked_count, lengths)) != len(data):
-        raise ArtifactError("damaged: its section lengths do not add up; copy the file again")
-    out, at = [], 0
-    for index, (length, digest) in enumerate(zip(lengths, digests, strict=True)):
-        out.append(data[at : at + length])
-        if hashlib.sha256(out[-1]).digest() != digest:
-            raise ArtifactError(
-                f"damaged: section {index + 1} of {len(digests)} does not match its SHA-256; copy the file again"
-            )
-        at += length
-    return out
-
-
-def load(path: str | os.PathLike[str]) -> bytes:
-    """Reads the bytes of a file."""
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise ArtifactError(f"{path} cannot be read: {error.strerror or error}; check the path") from error
-
-
-def store(path: str | os.PathLike[str], data: bytes) -> None:
-    """Writes a file atomically: to a temporary file in its directory, flushed and renamed."""
-    target = Path(path)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
-    try:
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    except OSError as error:
-        raise ArtifactError(
-            f"{path} cannot be written: {error.strerror or error}; check that {target.parent} exists and is writable"
-        ) from error
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    if os.name == "posix":
-        directory = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+    return frame

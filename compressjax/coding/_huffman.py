@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterator
 
 import numpy as np
 
 from compressjax.coding import _table
-from compressjax.coding._bits import Reader
+from compressjax.coding._bits import Buffer, Reader
 from compressjax.coding._errors import ArtifactError
+from compressjax.coding._limits import BLOCK, Budget
 
 LONGEST = 20
 _CHUNK = 1 << 20
@@ -40,14 +42,18 @@ def lengths(counts: np.ndarray) -> np.ndarray:
 def canonical(code_lengths: np.ndarray) -> np.ndarray:
     """Canonical code of each symbol: shorter codes first, then by symbol."""
     codes = np.zeros(len(code_lengths), np.int64)
-    code, previous = 0, 0
-    for symbol in np.lexsort((np.arange(len(code_lengths)), code_lengths)):
-        length = int(code_lengths[symbol])
-        if length:
-            code <<= length - previous
-            codes[symbol], previous = code, length
-            code += 1
+    order, starts, longest = _ordered(code_lengths)
+    codes[order] = starts >> (longest - code_lengths[order])
     return codes
+
+
+def _ordered(code_lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Symbols in the order of their codes, their codes filled up with zeros to the longest, and the longest length."""
+    order = np.lexsort((np.arange(len(code_lengths)), code_lengths))
+    order = order[code_lengths[order] > 0]
+    longest = int(code_lengths[order[-1]])
+    spans = np.int64(1) << (longest - code_lengths[order])
+    return order, np.cumsum(spans) - spans, longest
 
 
 def encode(symbols: np.ndarray, code_lengths: np.ndarray) -> bytes:
@@ -74,52 +80,49 @@ def stored_bits(counts: np.ndarray, code_lengths: np.ndarray) -> int:
     return 8 * len(_entries(code_lengths)) + int((counts * code_lengths).sum())
 
 
-def decode(reader: Reader, alphabet: int, count: int) -> np.ndarray:
-    """Inverse of `encode`: int64 `[count]`; reads all remaining bytes."""
+def decode(reader: Reader, alphabet: int, count: int, budget: Budget) -> Iterator[np.ndarray]:
+    """Inverse of `encode`: int64 `[count]` in blocks; reads all remaining bytes."""
     entries = _table.decode(reader, alphabet)
     if not entries.any():
         raise ArtifactError("a Huffman table is empty; the file is damaged")
+    budget.work(4 * alphabet)
     shortest = reader.take(1)[0]
     code_lengths = np.where(entries > 0, entries - 1 + shortest, 0)
     used = code_lengths[code_lengths > 0]
     longest = int(used.max()) if used.size else 0
     if not 0 < longest <= LONGEST or int((1 << (longest - used)).sum()) != 1 << longest:
         raise ArtifactError("stored Huffman code lengths do not form a complete code; the file is damaged")
-    symbol_at = np.zeros(1 << longest, np.int64)
-    length_at = np.zeros(1 << longest, np.int64)
-    codes = canonical(code_lengths)
-    for symbol in np.flatnonzero(code_lengths):
-        free = longest - int(code_lengths[symbol])
-        span = slice(int(codes[symbol]) << free, (int(codes[symbol]) + 1) << free)
-        symbol_at[span], length_at[span] = symbol, code_lengths[symbol]
-    return _walk(reader.rest(), symbol_at, length_at, longest, count)
+    return _walk(reader.rest(), code_lengths, count, budget)
 
 
-def _walk(data: bytes, symbol_at: np.ndarray, length_at: np.ndarray, longest: int, count: int) -> np.ndarray:
-    """Looks up the code that would start at every bit, then follows the code lengths from code to code."""
-    out, done, at = np.zeros(count, np.int64), 0, 0
+def _walk(data: Buffer, code_lengths: np.ndarray, count: int, budget: Budget) -> Iterator[np.ndarray]:
+    """Looks up the length of the code that would start at every bit, then follows the lengths from code to code."""
+    order, codes, longest = _ordered(code_lengths)
+    lengths_used, firsts = np.unique(code_lengths[order], return_index=True)
+    done, at = 0, 0
     while done < count:
         first = at // 8
-        block = np.frombuffer(data[first : first + _CHUNK // 8 + 4], np.uint8)
-        bits = np.unpackbits(np.concatenate([block, np.zeros(4, np.uint8)])).astype(np.int64)
-        span = min(_CHUNK, len(data) * 8 - first * 8)
+        block = np.frombuffer(data[first : first + BLOCK // 8 + 4], np.uint8)
+        bits = np.unpackbits(np.concatenate([block, np.zeros(4, np.uint8)])).astype(np.int32)
+        span = min(BLOCK, len(data) * 8 - first * 8)
         if span <= at - first * 8:
             raise ArtifactError("a Huffman stream ends before its last symbol; the file is damaged")
-        window = np.zeros(span, np.int64)
+        budget.work(4 * span)
+        window = np.zeros(span, np.int32)
         for place in range(longest):
             window = window << 1 | bits[place : place + span]
-        hops, here = length_at[window].tolist(), at - first * 8
+        hops = lengths_used[np.searchsorted(codes[firsts], window, side="right") - 1].tolist()
+        here = at - first * 8
         starts: list[int] = []
         while here < span and done + len(starts) < count:
             starts.append(here)
             here += hops[here]
-        out[done : done + len(starts)] = symbol_at[window[starts]]
+        yield order[np.searchsorted(codes, window[starts], side="right") - 1]
         done, at = done + len(starts), first * 8 + here
     if at > len(data) * 8 or len(data) != -(-at // 8):
         raise ArtifactError("a Huffman stream does not end with its last symbol; the file is damaged")
     if at % 8 and data[-1] & ((1 << (8 - at % 8)) - 1):
         raise ArtifactError("padding bits after a Huffman stream are not zero; the file is damaged")
-    return out
 
 
 def _entries(code_lengths: np.ndarray) -> bytes:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from compressjax.coding import _ans, _huffman
-from compressjax.coding._bits import Reader, pack, packed_bytes, unpack, unzigzag, varint, zigzag
+from compressjax.coding._bits import Buffer, Reader, pack, packed_bytes, unpack_blocks, unzigzag, varint, zigzag
 from compressjax.coding._errors import ArtifactError
+from compressjax.coding._limits import Budget
 
 ALPHABET = 4096
 Candidate = tuple[float, str, Callable[[], bytes]]
@@ -53,8 +54,8 @@ def candidates(values: np.ndarray) -> list[Candidate]:
     return out
 
 
-def decode(name: str, data: bytes, dtype: np.dtype, count: int) -> np.ndarray:
-    """Decodes integers `[count]` of type `dtype` from a payload of one of these codecs."""
+def decode(name: str, data: Buffer, dtype: np.dtype, count: int, budget: Budget) -> Iterator[np.ndarray]:
+    """Decodes integers `[count]` of type `dtype` from a payload of one of these codecs, in blocks."""
     reader = Reader(data)
     low = unzigzag(reader.varint(2**65))
     spread = reader.varint(2**64 - 1)
@@ -62,15 +63,16 @@ def decode(name: str, data: bytes, dtype: np.dtype, count: int) -> np.ndarray:
     if not lowest <= low <= low + spread <= highest:
         raise ArtifactError(f"stored integers span {low} to {low + spread}, outside {dtype.name}; the file is damaged")
     if name == "packed":
-        codes = unpack(reader.rest(), spread.bit_length(), count)
+        blocks = unpack_blocks(reader.rest(), spread.bit_length(), count)
     elif spread >= ALPHABET:
         raise ArtifactError(f"an entropy-coded alphabet of {spread + 1} is above {ALPHABET}; the file is damaged")
     else:
-        decoder = _huffman.decode if name == "huffman" else _ans.decode
-        codes = decoder(reader, spread + 1, count)
-    if count and int(codes.max()) > spread:
-        raise ArtifactError("a stored code is outside its alphabet; the file is damaged")
-    if dtype.kind == "b":
-        return (codes + low).astype(bool)
-    wide = codes.astype(np.uint64) + np.uint64(low % 2**64)  # wraps exactly as two's complement does
-    return wide.astype(np.int64).astype(dtype) if dtype.kind == "i" else wide.astype(dtype)
+        blocks = (_huffman.decode if name == "huffman" else _ans.decode)(reader, spread + 1, count, budget)
+    for codes in blocks:
+        if int(codes.max()) > spread:
+            raise ArtifactError("a stored code is outside its alphabet; the file is damaged")
+        if dtype.kind == "b":
+            yield (codes + low).astype(bool)
+        else:  # the sum wraps exactly as two's complement does
+            wide = codes.astype(np.uint64) + np.uint64(low % 2**64)
+            yield wide.astype(np.int64).astype(dtype) if dtype.kind == "i" else wide.astype(dtype)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from compressjax.coding import _twin
 from compressjax.coding._errors import UnknownNode
-from compressjax.coding._leaf import checked_shape
+from compressjax.coding._limits import checked_shape
 
 
 class LedgerRow(NamedTuple):
@@ -96,14 +97,27 @@ def chain(structure: Any) -> str:
     return structure["n"] + (f"({', '.join(inner)})" if inner else "")
 
 
-class _Shapes(dict[str, Any]):
+class Shapes(dict[str, Any]):
     """Dense shapes of fields, computed on access."""
 
     def __getitem__(self, name: str) -> Any:
         field = super().__getitem__(name)
         if isinstance(field, dict) and len(field) == 1:
-            return tuple(_known_shape(part) for part in next(iter(field.values())))
+            return _Terms(next(iter(field.values())))
         return _known_shape(field)
+
+
+class _Terms(Sequence[tuple[int, ...]]):
+    """Dense shapes of the parts of a tuple, computed on access, so that nested sums cost one walk."""
+
+    def __init__(self, parts: list[Any]) -> None:
+        self._parts = parts
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def __getitem__(self, index: Any) -> Any:
+        return _known_shape(self._parts[index])
 
 
 def dense_shape(structure: Any) -> tuple[int, ...] | None:
@@ -124,4 +138,4 @@ def _known_shape(structure: Any) -> tuple[int, ...]:
     twin = _twin.find(structure["n"])
     if twin is None or twin.shape is None:
         raise UnknownNode(f"the shape of a {structure['n']} is not known")
-    return tuple(twin.shape(_Shapes(structure["f"]), structure["m"]))
+    return tuple(twin.shape(Shapes(structure["f"]), structure["m"]))

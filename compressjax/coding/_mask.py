@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from compressjax.coding import _ans, _integers
-from compressjax.coding._bits import Reader, varint
+from compressjax.coding._bits import Buffer, Reader, varint
 from compressjax.coding._errors import ArtifactError
+from compressjax.coding._limits import BLOCK, Budget
 
 _CODECS = ("packed", "huffman", "ans")
 
@@ -23,25 +26,32 @@ def gaps(flat: np.ndarray) -> bytes:
     return min((_gaps(distances, width) for width in range(max(1, typical), typical + 4)), key=len)
 
 
-def from_gaps(data: bytes, count: int) -> np.ndarray:
-    """Inverse of `gaps`: booleans `[count]`."""
+def from_gaps(data: Buffer, out: np.ndarray, budget: Budget) -> None:
+    """Inverse of `gaps`: fills the booleans `[n]`."""
     reader = Reader(data)
-    width, total = reader.take(1)[0], reader.varint(2 * count)
+    width, total = reader.take(1)[0], reader.varint(out.size)
     name = reader.take(1)[0]
     if not 1 <= width <= 12 or name > len(_CODECS):
         raise ArtifactError(f"unknown gap code {width}, {name}; the file is damaged")
-    if name == len(_CODECS):
-        symbols = np.full(total, reader.varint(1 << width), np.int64)
-    else:
-        symbols = _integers.decode(_CODECS[name], reader.rest(), np.dtype(np.uint16), total).astype(np.int64)
-    filler = (1 << width) - 1
-    ends = np.cumsum(np.where(symbols >= filler, filler, symbols + 1)) - 1
-    kept = ends[symbols < filler]
-    if kept.size and kept[-1] >= count:
-        raise ArtifactError(f"a kept position {kept[-1]} is outside its mask of {count}; the file is damaged")
-    out = np.zeros(count, bool)
-    out[kept] = True
-    return out
+    filler, last = (1 << width) - 1, -1
+    out[:] = False
+    for symbols in _symbols(reader, name, width, total, budget):
+        budget.work(symbols.size)
+        steps = symbols.astype(np.int64)
+        ends = last + np.cumsum(np.where(steps >= filler, filler, steps + 1))
+        kept, last = ends[steps < filler], int(ends[-1])
+        if kept.size and kept[-1] >= out.size:
+            raise ArtifactError(f"a kept position {kept[-1]} is outside its mask of {out.size}; the file is damaged")
+        out[kept] = True
+
+
+def _symbols(reader: Reader, name: int, width: int, total: int, budget: Budget) -> Iterator[np.ndarray]:
+    if name < len(_CODECS):
+        yield from _integers.decode(_CODECS[name], reader.rest(), np.dtype(np.uint16), total, budget)
+        return
+    symbol = reader.varint(1 << width)
+    for start in range(0, total, BLOCK):
+        yield np.full(min(BLOCK, total - start), symbol)
 
 
 def _gaps(distances: np.ndarray, width: int) -> bytes:
@@ -65,18 +75,19 @@ def bernoulli(flat: np.ndarray) -> bytes:
     return varint(kept) + _ans.stack_bytes(coder)
 
 
-def from_bernoulli(data: bytes, count: int) -> np.ndarray:
-    """Inverse of `bernoulli`: booleans `[count]`."""
+def from_bernoulli(data: Buffer, out: np.ndarray, budget: Budget) -> None:
+    """Inverse of `bernoulli`: fills the booleans `[n]`."""
     reader = Reader(data)
-    kept = reader.varint(count)
-    if not 0 < kept < count:
-        raise ArtifactError(f"a mask of {count} claims {kept} kept entries; the file is damaged")
-    coder = _ans.stack(reader.rest())
-    flat = coder.decode(_ans.model(np.array([count - kept, kept])), count).astype(bool)
+    kept = reader.varint(out.size)
+    if not 0 < kept < out.size:
+        raise ArtifactError(f"a mask of {out.size} claims {kept} kept entries; the file is damaged")
+    coder, start = _ans.stack(reader.rest()), 0
+    for bits in _ans.symbols(coder, _ans.model(np.array([out.size - kept, kept])), out.size, budget):
+        out[start : start + bits.size] = bits
+        start += bits.size
     _ans.close(coder)
-    if int(flat.sum()) != kept:
+    if np.count_nonzero(out) != kept:
         raise ArtifactError("a mask does not keep as many entries as it claims; the file is damaged")
-    return flat
 
 
 def _coder() -> _ans.constriction.stream.stack.AnsCoder:

@@ -7,12 +7,14 @@ class costs a few bits per row. The bits of a cell (row class, column class) the
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
 from compressjax.coding import _ans, _table
-from compressjax.coding._bits import Reader, varint
+from compressjax.coding._bits import Buffer, Reader, varint
 from compressjax.coding._errors import ArtifactError
+from compressjax.coding._limits import BLOCK, Budget
 
 CLASSES = (1, 2, 3, 4, 6, 8, 12, 16)
 _BINS = 96
@@ -34,34 +36,62 @@ def encode(mask: np.ndarray) -> bytes | None:
     return best
 
 
-def decode(data: bytes, shape: tuple[int, ...]) -> np.ndarray:
-    """Inverse of `encode`: booleans of shape `shape`."""
+def decode(data: Buffer, out: np.ndarray, shape: tuple[int, ...], budget: Budget) -> None:
+    """Inverse of `encode`: fills the booleans `[n]` of a mask of shape `shape`."""
     reader = Reader(data)
     axes = tuple(reader.take(reader.take(1)[0]))
     if axes not in _splits(len(shape)):
-        raise ArtifactError(f"mask rows over axes {axes} of a mask of shape {shape}; the file is damaged")
+        raise ArtifactError(f"mask rows over axes {axes} of a mask of {len(shape)} axes; the file is damaged")
     rest = tuple(axis for axis in range(len(shape)) if axis not in axes)
-    matrix = np.zeros((math.prod(shape[a] for a in axes), math.prod(shape[a] for a in rest)), bool)
+    height, width = (math.prod(shape[a] for a in part) for part in (axes, rest))
+    if 1 in (height, width):
+        raise ArtifactError(f"mask rows of {height} by {width} entries; the file is damaged")
     row_classes, column_classes = reader.take(1)[0], reader.take(1)[0]
     if not 1 <= row_classes <= 16 or not 1 <= column_classes <= 16:
         raise ArtifactError(f"{row_classes} by {column_classes} mask classes; the file is damaged")
+    budget.work(row_classes * column_classes * (16 + (height + width) // 8))
     densities = _table.decode(reader, row_classes * column_classes)
     if densities.max() > _FULL:
         raise ArtifactError("a mask density is out of range; the file is damaged")
-    rows = _read_classes(reader, row_classes, matrix.shape[0])
-    columns = _read_classes(reader, column_classes, matrix.shape[1])
+    rows = _read_classes(reader, row_classes, height, budget)
+    columns = _read_classes(reader, column_classes, width, budget)
     coder = _ans.stack(reader.rest())
-    for (row, column), density in zip(np.ndindex(row_classes, column_classes), densities.tolist(), strict=True):
-        cell = np.ix_(rows == row, columns == column)
-        count = cell[0].size * cell[1].size
-        if density in (_EMPTY, _FULL) or not count:
-            matrix[cell] = density == _FULL
-        else:
-            bits = coder.decode(_ans.model(_odds(density)), count)
-            matrix[cell] = bits.astype(bool).reshape(cell[0].size, cell[1].size)
-    _ans.close(coder)
-    back = np.argsort(axes + rest)
-    return matrix.reshape([shape[a] for a in axes + rest]).transpose(back)
+    moved = axes != tuple(range(len(axes)))
+    with budget.held(out.size if moved else 0, "the mask before its axes are moved"):
+        matrix = np.empty((height, width), bool) if moved else out.reshape(height, width)
+        for (row, column), density in zip(np.ndindex(row_classes, column_classes), densities.tolist(), strict=True):
+            coded = None if density in (_EMPTY, _FULL) else _ans.model(_odds(density))
+            for cell in _parts(rows, row, columns, column):
+                size = cell[0].size * cell[1].size
+                budget.work(size if coded else size // 8)
+                bits = coder.decode(coded, size).astype(bool) if coded else np.full(size, density == _FULL)
+                matrix[cell] = bits.reshape(cell[0].size, cell[1].size)
+        _ans.close(coder)
+        if moved:
+            back = np.argsort(axes + rest)
+            out.reshape(shape)[...] = matrix.reshape([shape[a] for a in axes + rest]).transpose(back)
+
+
+def _parts(rows: np.ndarray, row: int, columns: np.ndarray, column: int) -> Iterator[tuple[np.ndarray, ...]]:
+    """Indices of the cell of two classes, in its order, in parts of at most about `BLOCK` entries."""
+    if columns.size > BLOCK:
+        for place in range(rows.size):
+            if rows[place] == row:
+                yield from (np.ix_(np.array([place]), across) for across in _places(columns, column))
+        return
+    for across in _places(columns, column):
+        step = BLOCK // across.size
+        for down in _places(rows, row):
+            for first in range(0, down.size, step):
+                yield np.ix_(down[first : first + step], across)
+
+
+def _places(classes: np.ndarray, wanted: int) -> Iterator[np.ndarray]:
+    """Places of a class, in blocks."""
+    for start in range(0, classes.size, BLOCK):
+        found = np.flatnonzero(classes[start : start + BLOCK] == wanted)
+        if found.size:
+            yield start + found
 
 
 def _splits(ndim: int) -> list[tuple[int, ...]]:
@@ -177,7 +207,10 @@ def _write_classes(classes: np.ndarray, alphabet: int) -> bytes:
     return varint(len(payload)) + payload
 
 
-def _read_classes(reader: Reader, alphabet: int, count: int) -> np.ndarray:
-    if alphabet == 1:
-        return np.zeros(count, np.int64)
-    return _ans.decode(Reader(reader.take(reader.varint())), alphabet, count)
+def _read_classes(reader: Reader, alphabet: int, count: int, budget: Budget) -> np.ndarray:
+    out, start = np.zeros(count, np.uint8), 0
+    if alphabet > 1:
+        for classes in _ans.decode(Reader(reader.take(reader.varint())), alphabet, count, budget):
+            out[start : start + classes.size] = classes
+            start += classes.size
+    return out

@@ -7,11 +7,13 @@ There are three layouts, of which the shortest is stored: Rice codes of the valu
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 
 import numpy as np
 
-from compressjax.coding._bits import Reader, pack, packed_bytes, unpack, varint
+from compressjax.coding._bits import Buffer, Reader, pack, packed_bytes, unpack, varint
 from compressjax.coding._errors import ArtifactError
+from compressjax.coding._limits import BLOCK
 
 _MAX_RICE = 7
 _DIRECT, _DELTA, _DEFLATE = 0, 1, 2
@@ -50,16 +52,36 @@ def decode(reader: Reader, count: int) -> np.ndarray:
     return values
 
 
-def inflate(data: bytes, size: int) -> bytes:
+def inflate(data: Buffer, size: int) -> bytes:
     """Inflates a raw deflate stream; raises unless it has exactly `size` bytes, which prevents zip bombs."""
-    engine = zlib.decompressobj(wbits=-15)
-    try:
-        out = engine.decompress(data, size + 1)
-    except zlib.error as error:
-        raise ArtifactError(f"a deflated stream is damaged: {error}") from error
-    if len(out) != size or not engine.eof or engine.unused_data:
+    return b"".join(inflate_blocks(data, size))
+
+
+def inflate_blocks(data: Buffer, size: int, block: int = BLOCK) -> Iterator[bytes]:
+    """Inflates in parts of exactly `block` bytes, of which the last may be shorter."""
+    engine, part, left, start = zlib.decompressobj(wbits=-15), bytearray(), size, 0
+    for start in range(0, len(data), BLOCK):
+        rest: Buffer = data[start : start + BLOCK]
+        while not engine.eof:
+            try:
+                part += engine.decompress(rest, block - len(part))
+            except zlib.error as error:
+                raise ArtifactError(f"a deflated stream is damaged: {error}") from error
+            rest = engine.unconsumed_tail
+            if len(part) < block and not rest:
+                break  # it wants more input
+            if len(part) == block:
+                left -= block
+                if left < 0:
+                    break
+                yield bytes(part)
+                part.clear()
+        if engine.eof or left < 0:
+            break
+    if left != len(part) or not engine.eof or engine.unused_data or start + BLOCK < len(data):
         raise ArtifactError(f"a deflated stream does not hold exactly the {size} bytes it should; the file is damaged")
-    return out
+    if part:
+        yield bytes(part)
 
 
 def _fold(values: np.ndarray) -> np.ndarray:

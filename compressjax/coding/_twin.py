@@ -10,9 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from compressjax.coding._errors import ArtifactError
+from compressjax.coding._limits import shown
 
 Decoder = Callable[[Mapping[str, Any], Mapping[str, Any]], np.ndarray]
 Shape = Callable[[Mapping[str, Any], Mapping[str, Any]], "tuple[int, ...]"]
+Check = Callable[[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any]], None]
 Axes = Callable[[Mapping[str, Any], int], "tuple[int, ...]"]
 
 
@@ -24,6 +26,7 @@ class Twin(NamedTuple):
     entrywise: tuple[str, ...]
     mask: str | None
     axes: Axes | None
+    check: Check | None = None
 
     def gating(self, meta: Mapping[str, Any], ndim: int | None) -> Gating | None:
         """How a mask over a node of `ndim` axes (None without a mask) applies to its fields; None if it does not."""
@@ -62,6 +65,7 @@ def register(
     entrywise: tuple[str, ...] = (),
     mask: str | None = None,
     axes: Axes | None = None,
+    check: Check | None = None,
 ) -> None:
     """Registers a NumPy decoder of a node type, so that `materialize` decodes it without JAX.
 
@@ -74,6 +78,8 @@ def register(
             of kept entries, and record this, so that reading needs no decoder.
         mask: One of `entrywise`: a Boolean field that masks the other fields of `entrywise`.
         axes: `(meta, ndim) -> permutation` from dense axes to the axes of the `entrywise` fields, if they differ.
+        check: `(fields, shapes, meta)` raises ValueError where the fields that a file holds do not fit together, so
+            that every reader refuses them. Fields are specs as `read` returns them, shapes their dense shapes.
 
     Raises:
         ValueError: If the name is not `"module:QualName"`; bare names are reserved for compressjax.
@@ -90,7 +96,7 @@ def register(
             f"type name {name!r} is a bare name, which is reserved for compressjax; use 'module:QualName', "
             "the type_name of your node class"
         )
-    _TWINS[name] = Twin(dense, shape, tuple(entrywise), mask, axes)
+    _TWINS[name] = Twin(dense, shape, tuple(entrywise), mask, axes, check)
 
 
 def find(name: str) -> Twin | None:
@@ -102,8 +108,18 @@ def find(name: str) -> Twin | None:
 def checked_axes(axes: Any, ndim: int) -> tuple[int, ...]:
     """Returns a valid permutation of `ndim` axes."""
     if not all(type(axis) is int for axis in axes) or sorted(axes) != list(range(ndim)):
-        raise ArtifactError(f"{str(axes)[:80]} does not permute the {ndim} axes of the mask; the file is damaged")
+        raise ArtifactError(f"{shown(axes)} does not permute the {ndim} axes of the mask; the file is damaged")
     return tuple(axes)
+
+
+def named(fields: Mapping[str, Any], required: tuple[str, ...], optional: tuple[str, ...] = ()) -> None:
+    """Raises unless these names and no others are there."""
+    missing, unknown = set(required) - set(fields), set(fields) - {*required, *optional}
+    if missing or unknown:
+        raise ArtifactError(
+            f"{shown(sorted(missing))} missing and {shown(sorted(unknown))} unknown; install the compressjax that "
+            "wrote the file"
+        )
 
 
 def written(name: str) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from compressjax.coding import register
+from compressjax.coding._twin import named
 
 
 def _dense(fields: Mapping[str, Any], meta: Mapping[str, Any]) -> np.ndarray:
@@ -21,4 +22,15 @@ def _shape(shapes: Mapping[str, Any], meta: Mapping[str, Any]) -> tuple[int, ...
     return (*left[:-1], *right[len(left) - meta.get("inputs", 1) :])
 
 
-register("LowRank", dense=_dense, shape=_shape)
+def _check(fields: Mapping[str, Any], shapes: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
+    named(fields, ("left", "right"))
+    named(meta, (), ("inputs",))
+    left, right, inputs = shapes["left"], shapes["right"], meta.get("inputs", 1)
+    batch = len(left) - 1 - inputs if type(inputs) is int else -1
+    if batch < 0 or inputs < 0 or len(right) <= batch:
+        raise ValueError(f"{inputs!r} input axes do not fit factors of shape {left} and {right}")
+    if (*left[:batch], left[-1]) != tuple(right[: batch + 1]):
+        raise ValueError(f"its factors have shapes {left} and {right}, which share no rank")
+
+
+register("LowRank", dense=_dense, shape=_shape, check=_check)

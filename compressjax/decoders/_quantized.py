@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 
 from compressjax.coding import ArtifactError, register
+from compressjax.coding._dtypes import carrier
+from compressjax.coding._twin import named
 
 
 def _dense(fields: Mapping[str, Any], meta: Mapping[str, Any]) -> np.ndarray:
@@ -50,4 +52,21 @@ def _round_bfloat16(x: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(x), rounded, x)
 
 
-register("Quantized", dense=_dense, shape=_shape, entrywise=("codes",), axes=_axes)
+def _check(fields: Mapping[str, Any], shapes: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
+    named(fields, ("codes", "scale"), ("zero_point", "activation_scale"))
+    named(meta, (), ("bits", "order", "activation", "dtype_name"))
+    if type(meta.get("bits", 8)) is not int or meta.get("activation") not in (None, "dynamic", "static"):
+        raise ValueError(f"it has {meta.get('bits')!r} bits and activation {meta.get('activation')!r}")
+    carrier(meta.get("dtype_name", "float32"))
+    if not isinstance(fields["codes"], np.ndarray) or fields["codes"].dtype.kind not in "iu":
+        raise ValueError("its codes are not integers")
+    dense = _shape(shapes, meta)
+    for name in ("scale", "zero_point"):
+        if fields.get(name) is None:
+            continue
+        blocks = shapes[name]
+        if len(blocks) != len(dense) or any(n % max(b, 1) or (n and not b) for b, n in zip(blocks, dense, strict=True)):
+            raise ValueError(f"its {name} of shape {blocks} does not tile a tensor of shape {dense}")
+
+
+register("Quantized", dense=_dense, shape=_shape, entrywise=("codes",), axes=_axes, check=_check)

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import OrderedDict
 
 import jax
 import jax.numpy as jnp
@@ -139,3 +140,66 @@ def test_max_bytes_is_passed_on(tmp_path):
     with pytest.raises(ArtifactError, match="max_bytes=3999"):
         artifact.load(path, max_bytes=3999)
     assert artifact.load(path, max_bytes=4000).tree["w"].shape == (1000,)
+
+
+def test_one_array_at_two_places_is_stored_once_and_stays_one(tmp_path):
+    path, rng = tmp_path / "model.cjx", np.random.default_rng(0)
+    table = jnp.asarray(rng.normal(size=(40, 30)), jnp.float32)
+    node = tensors.LowRank(table[:, :2], table[:2])
+    alone = artifact.save(path, {"embed": table, "low": node})
+    tied = artifact.save(path, {"embed": table, "head": {"out": table}, "low": node, "more": [node]})
+    assert (alone.format, tied.format) == (1, 2)
+    assert tied.ledger.file_bytes < alone.ledger.file_bytes + 100
+    assert tied.ledger.file_bytes == os.path.getsize(path)
+    back = artifact.load(path).tree
+    assert back["embed"] is back["head"]["out"]
+    assert back["low"] is back["more"][0]
+    assert difference(back["low"], node) == ""
+    equal = artifact.save(path, {"a": jnp.ones(3), "b": jnp.ones(3), "c": None, "d": None})
+    assert equal.format == 1
+
+
+def test_mappings_keep_the_order_of_jax(tmp_path):
+    path = tmp_path / "model.cjx"
+    tree = OrderedDict(stem=jnp.ones(1), body={"z": jnp.ones(2), "a": jnp.ones(3)}, head=OrderedDict(b=1, a=2))
+    assert artifact.save(path, tree).format == 2
+    back = artifact.load(path).tree
+    assert jax.tree.structure(back) == jax.tree.structure(tree)
+    assert [x.shape for x in jax.tree.leaves(back)] == [np.shape(x) for x in jax.tree.leaves(tree)]
+    assert artifact.save(path, OrderedDict(a=1, b=2)).format == 1  # sorted is what version 1 says
+
+
+def test_save_refuses_what_load_would(tmp_path):
+    path, deep, terms = tmp_path / "model.cjx", jnp.ones(1), jnp.ones((2, 2))
+    for _ in range(201):
+        deep = [deep]
+    for _ in range(40):
+        terms = tensors.Sum((terms,))
+    for tree, reason in (
+        ({"x": np.ones((1,) * 33)}, "leaf 'x': an array has 33 axes.*reshape"),
+        (deep, "nested deeper than 200"),
+        ({"s": terms}, "leaf 's': nodes and tuples are nested deeper than 32"),
+        ({"n" * 70000: 1}, "longer than 65536 characters"),
+    ):
+        with pytest.raises(ArtifactError, match=reason):
+            artifact.save(path, tree)
+        assert not path.exists()
+    artifact.save(path, deep[0])
+    assert artifact.load(path).tree == deep[0]
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong"),
+    [
+        ({"value": np.ones((3, 1), np.float32)}, "its mask has shape"),
+        ({"value": {"node": "Codebook", "fields": {"centroids": np.ones(2), "codes": np.full(3, 2)}}}, "span 2 to 2"),
+        ({"more": np.ones(3)}, "unknown"),
+    ],
+)
+def test_nodes_that_do_not_fit_are_refused_by_every_reader(tmp_path, field, wrong):
+    path = tmp_path / "model.cjx"
+    fields = {"mask": np.ones(3, bool), "value": np.ones(3, np.float32)} | field
+    coding.write(path, {"w": {"node": "Masked", "fields": fields}}, metadata={"tree": {"d": [["w", 1]]}})
+    for reader in (artifact.load, artifact.verify, coding.read):
+        with pytest.raises(ArtifactError, match=f"leaf 'w': the fields of a .* do not fit together.*{wrong}"):
+            reader(path)

@@ -198,3 +198,33 @@ def test_the_program_is_stored_as_it_was_made(tmp_path):
     artifact.save(tmp_path / "m.cjx", tree(), program=program)
     assert artifact.load(tmp_path / "m.cjx").program == program
     assert 0 < artifact.inspect(tmp_path / "m.cjx").ledger.rest["program"] < len(program)
+
+
+def test_a_program_of_another_jax_is_named(path, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("INVALID_ARGUMENT: failed to deserialize StableHLO v9.9.9")
+
+    monkeypatch.setattr("jax.export.Exported.call", fail)
+    with pytest.raises(
+        ArtifactError, match=rf"cannot be run: .*v9\.9\.9; it was saved with JAX {jax.__version__}.*export"
+    ):
+        artifact.run(path, batch(2))
+
+
+def test_damaged_programs_raise_one_error(tmp_path):
+    program, file = artifact.export(model, tree(), batch(4)), tmp_path / "m.cjx"
+    for at in (8, len(program) // 3, len(program) // 2, len(program) - 40):
+        artifact.save(file, tree(), program=program[:at])
+        with pytest.raises(ArtifactError, match=r"m\.cjx"):
+            artifact.run(file, batch(2))
+
+
+def test_raw_bits_stand_for_types_that_numpy_files_lack(tmp_path):
+    variables, x = {"w": jnp.ones((3, 2), jnp.bfloat16)}, jnp.asarray(batch(2), jnp.bfloat16)
+    program = artifact.export(lambda v, x: x @ v["w"], variables, x)
+    artifact.save(tmp_path / "m.cjx", variables, program=program)
+    np.save(tmp_path / "x.npy", x)
+    for raw in (np.load(tmp_path / "x.npy"), np.asarray(x).view(np.uint16)):
+        np.testing.assert_array_equal(artifact.run(tmp_path / "m.cjx", raw), x @ variables["w"])
+    with pytest.raises(ArtifactError, match="do not fit the program"):
+        artifact.run(tmp_path / "m.cjx", np.asarray(x).view(np.int16))

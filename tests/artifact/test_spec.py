@@ -45,9 +45,15 @@ def test_leaves_that_are_no_arrays_are_refused(leaf):
         to_spec(leaf)
 
 
-def test_typed_keys_are_refused_with_the_remedy(key):
-    with pytest.raises(ArtifactError, match=r"store jax\.random\.key_data"):
-        to_spec(key)
+@pytest.mark.parametrize("impl", ["threefry2x32", "rbg", "unsafe_rbg"])
+def test_typed_keys_come_back_as_keys(impl):
+    keys = jax.random.split(jax.random.key(3, impl=impl), 2)
+    back = from_spec(to_spec(keys))
+    assert back.dtype == keys.dtype
+    assert jax.random.key_data(back).tolist() == jax.random.key_data(keys).tolist()
+    assert from_spec(to_spec(keys[0])).shape == ()
+    with pytest.raises(ArtifactError, match=r"implementation 'xor' cannot be made.*install the JAX"):
+        from_spec(to_spec(keys) | {"meta": {"impl": "xor"}})
 
 
 @core.node

@@ -96,9 +96,9 @@ def test_descriptions_that_make_no_sense_are_refused(description):
 
 def test_the_number_of_leaves_must_fit():
     with pytest.raises(ArtifactError, match="more places"):
-        unflatten({"l": [1, 1]}, {"a": 1})
+        unflatten({"l": [1, 1]}, {"0": 1})
     with pytest.raises(ArtifactError, match="fewer places"):
-        unflatten({"l": [1]}, {"a": 1, "b": 2})
+        unflatten({"l": [1]}, {"0": 1, "b": 2})
     description = 1
     for _ in range(300):
         description = {"l": [description]}

@@ -1,5 +1,6 @@
 """Arrays and leaves that the tests of this folder store."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,11 @@ def leaves() -> dict[str, Any]:
         "deflate": np.tile(rng.integers(0, 256, 50), 20).astype(np.uint8),
         "packed": rng.integers(0, 64, 100).astype(np.uint16),
     }
+
+
+def whole(blocks: Iterable[np.ndarray]) -> np.ndarray:
+    """One array of what a decoder gives in blocks."""
+    return np.concatenate(list(blocks))
 
 
 def same(a: Any, b: Any) -> bool:

@@ -8,6 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 from compressjax.coding import CODECS, ArtifactError
 from compressjax.coding._array import decode, encode
+from compressjax.coding._limits import Budget
 from compressjax.theory import empirical_entropy
 from tests.coding.samples import bell, leaves, mask, same, weights
 
@@ -22,7 +23,7 @@ TYPES = st.one_of(
 
 def roundtrip(array: np.ndarray) -> tuple[str, int]:
     codec, payload = encode(array)
-    assert same(decode(codec, payload, array.dtype, array.shape), array)
+    assert same(decode(codec, payload, array.dtype, array.shape, Budget()), array)
     return codec, len(payload)
 
 
@@ -74,7 +75,7 @@ def test_floats_behind_integers_are_rotated():
     words = (weights(4, 20_000).view(np.uint32) >> 16).astype(np.uint16)
     payload = encode(words, rotate=True)
     assert len(payload[1]) < 0.7 * 40_000
-    assert decode(*payload, words.dtype, words.shape).tolist() == words.tolist()
+    assert decode(*payload, words.dtype, words.shape, Budget()).tolist() == words.tolist()
 
 
 def test_long_noise_is_not_deflated(monkeypatch):
@@ -87,17 +88,17 @@ def test_long_noise_is_not_deflated(monkeypatch):
 
 def test_codecs_that_do_not_fit_are_refused():
     with pytest.raises(ArtifactError, match="unknown codec 'zip'"):
-        decode("zip", b"", np.dtype(np.int8), (1,))
+        decode("zip", b"", np.dtype(np.int8), (1,), Budget())
     with pytest.raises(ArtifactError, match="codec 'rows' does not hold int8"):
-        decode("rows", b"", np.dtype(np.int8), (1,))
+        decode("rows", b"", np.dtype(np.int8), (1,), Budget())
     with pytest.raises(ArtifactError, match="codec 'ans' does not hold float32"):
-        decode("ans", b"", np.dtype(np.float32), (1,))
+        decode("ans", b"", np.dtype(np.float32), (1,), Budget())
     codec, payload = encode(leaves()["palette"])
     with pytest.raises(ArtifactError, match="bytes are left"):
-        decode(codec, payload + b"\0", np.dtype(np.float64), (30, 30))
+        decode(codec, payload + b"\0", np.dtype(np.float64), (30, 30), Budget())
 
 
 def test_streams_inside_streams_end():
     bottomless = b"\x0b\x7f" * 50  # sparse in sparse in sparse
     with pytest.raises(ArtifactError, match="damaged"):
-        decode("sparse", bottomless, np.dtype(np.float32), (4,))
+        decode("sparse", bottomless, np.dtype(np.float32), (4,), Budget())

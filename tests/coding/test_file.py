@@ -122,7 +122,7 @@ print(sorted((name, round(float(coding.materialize(spec).sum()), 2)) for name, s
     assert found.stdout.strip() == str(expected)
 
 
-@pytest.mark.parametrize("shape", [[2**30], [2**16, 2**16], [2**20, 2**20, 2**20]])
+@pytest.mark.parametrize("shape", [[2**30], [2**16, 2**16], [2**20, 2**20, 2]])
 def test_a_size_bomb_is_refused(shape):
     def swell(manifest, sections):
         manifest["leaves"][0][1] = ["fill", "float64", shape, 8]

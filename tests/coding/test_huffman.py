@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from compressjax.coding import ArtifactError
 from compressjax.coding._bits import Reader
 from compressjax.coding._huffman import canonical, decode, encode, lengths, stored_bits
+from compressjax.coding._limits import Budget
 from compressjax.theory import empirical_entropy
-from tests.coding.samples import bell
+from tests.coding.samples import bell, whole
 
 COUNTS = st.lists(st.integers(0, 100), min_size=2, max_size=5).filter(lambda c: sum(x > 0 for x in c) > 1)
 
@@ -40,7 +41,7 @@ def test_symbols_come_back_in_the_bits_foreseen(values):
     counts = np.bincount(symbols)
     coded = encode(symbols.astype(np.int32), lengths(counts))
     assert len(coded) == -(-stored_bits(counts, lengths(counts)) // 8)
-    assert decode(Reader(coded), counts.size, symbols.size).tolist() == values
+    assert whole(decode(Reader(coded), counts.size, symbols.size, Budget())).tolist() == values
 
 
 @pytest.mark.parametrize("alphabet", [2, 3, 10, 100])
@@ -56,23 +57,23 @@ def test_chunks_join_without_a_seam(monkeypatch):
     symbols = bell(1, 1000, 30)
     code_lengths = lengths(np.bincount(symbols))
     coded = encode(symbols.astype(np.int32), code_lengths)
-    assert decode(Reader(coded), code_lengths.size, 1000).tolist() == symbols.tolist()
+    assert whole(decode(Reader(coded), code_lengths.size, 1000, Budget())).tolist() == symbols.tolist()
     monkeypatch.undo()
     assert encode(symbols.astype(np.int32), code_lengths) == coded
-    assert decode(Reader(coded), code_lengths.size, 1000).tolist() == symbols.tolist()
+    assert whole(decode(Reader(coded), code_lengths.size, 1000, Budget())).tolist() == symbols.tolist()
 
 
 def test_altered_streams_are_refused():
     symbols = np.array([0, 1, 2, 0, 0, 1, 0, 0])
     coded = encode(symbols.astype(np.int32), lengths(np.bincount(symbols)))
     with pytest.raises(ArtifactError, match="does not end with its last symbol"):
-        decode(Reader(coded + b"\0"), 3, 8)
+        whole(decode(Reader(coded + b"\0"), 3, 8, Budget()))
     with pytest.raises(ArtifactError, match="damaged"):
-        decode(Reader(coded[:-1]), 3, 8)
+        whole(decode(Reader(coded[:-1]), 3, 8, Budget()))
     with pytest.raises(ArtifactError, match="padding bits"):
-        decode(Reader(coded[:-1] + bytes([coded[-1] | 1])), 3, 8)
+        whole(decode(Reader(coded[:-1] + bytes([coded[-1] | 1])), 3, 8, Budget()))
     with pytest.raises(ArtifactError, match="complete code"):
-        decode(Reader(b"\x00\x54\x02" + coded[3:]), 3, 8)  # three codes of two bits leave a fourth unused
+        whole(decode(Reader(b"\x00\x54\x02" + coded[3:]), 3, 8, Budget()))  # two bits each leave a code unused
 
 
 def test_one_symbol_has_no_code():

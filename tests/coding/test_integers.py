@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from compressjax.coding import ArtifactError
 from compressjax.coding._bits import varint, zigzag
 from compressjax.coding._integers import candidates, decode, smallest
-from tests.coding.samples import bell
+from compressjax.coding._limits import Budget
+from tests.coding.samples import bell, whole
 
 TYPES = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 
@@ -21,7 +22,7 @@ def test_every_codec_holds_every_type(name, data):
     high = data.draw(st.integers(low + 1, min(info.max, low + data.draw(st.sampled_from([1, 50, 2**63])))))
     values = np.array([low, high, *data.draw(st.lists(st.integers(low, high), max_size=30))], name)
     for _, codec, run in candidates(values):
-        again = decode(codec, run(), values.dtype, values.size)
+        again = whole(decode(codec, run(), values.dtype, values.size, Budget()))
         assert again.dtype == values.dtype
         assert again.tolist() == values.tolist()
 
@@ -45,8 +46,8 @@ def test_a_wrong_estimate_does_not_win():
 
 def test_spans_outside_the_type_are_refused():
     with pytest.raises(ArtifactError, match="span 200 to 300, outside uint8"):
-        decode("packed", varint(zigzag(200)) + varint(100), np.dtype(np.uint8), 1)
+        whole(decode("packed", varint(zigzag(200)) + varint(100), np.dtype(np.uint8), 1, Budget()))
     with pytest.raises(ArtifactError, match="alphabet of 5001 is above 4096"):
-        decode("ans", varint(0) + varint(5000), np.dtype(np.uint16), 1)
+        whole(decode("ans", varint(0) + varint(5000), np.dtype(np.uint16), 1, Budget()))
     with pytest.raises(ArtifactError, match="outside its alphabet"):
-        decode("packed", varint(0) + varint(2) + b"\xc0", np.dtype(np.uint16), 1)
+        whole(decode("packed", varint(0) + varint(2) + b"\xc0", np.dtype(np.uint16), 1, Budget()))

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from compressjax.coding import ArtifactError, Bits
 from compressjax.coding._bits import Reader
-from compressjax.coding._leaf import Budget, decode, encode, stored
+from compressjax.coding._leaf import decode, encode, stored
+from compressjax.coding._limits import Budget
 from tests.coding.samples import leaves, mask, same, shared, weights
 
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compressjax.coding import ArtifactError
+from compressjax.coding._limits import Budget
 from compressjax.coding._manifest import MAX_BYTES, decode, encode
 
 JSON = st.recursive(
@@ -23,7 +24,7 @@ JSON = st.recursive(
 
 @given(st.dictionaries(st.text("abc", max_size=5), JSON, max_size=5))
 def test_json_comes_back(manifest):
-    assert decode(*encode(manifest)) == manifest
+    assert decode(*encode(manifest), Budget()) == manifest
 
 
 def test_a_usual_manifest_is_smaller_than_plain_deflate_makes_it():
@@ -60,19 +61,19 @@ def test_sizes_that_do_not_fit_are_refused():
     size, packed = encode({"a": "b" * 1000})
     for wrong in (size - 1, size + 1, 0):
         with pytest.raises(ArtifactError, match="exactly"):
-            decode(wrong, packed)
+            decode(wrong, packed, Budget())
     with pytest.raises(ArtifactError, match="above"):
-        decode(MAX_BYTES + 1, packed)
+        decode(MAX_BYTES + 1, packed, Budget())
     with pytest.raises(ArtifactError, match="cannot be read"):
-        decode(size, b"\xff\xff\xff")
+        decode(size, b"\xff\xff\xff", Budget())
 
 
 def test_text_that_is_no_table_is_refused():
     for text in (b"[1]", b"3", b"null"):
         deflater = zlib.compressobj(wbits=-15)
         with pytest.raises(ArtifactError, match="not a table"):
-            decode(len(text), deflater.compress(text) + deflater.flush())
+            decode(len(text), deflater.compress(text) + deflater.flush(), Budget())
     for text in (b"{", b"\xff\xfe", b"[" * 100_000):
         deflater = zlib.compressobj(wbits=-15)
         with pytest.raises(ArtifactError, match="cannot be read"):
-            decode(len(text), deflater.compress(text) + deflater.flush())
+            decode(len(text), deflater.compress(text) + deflater.flush(), Budget())
