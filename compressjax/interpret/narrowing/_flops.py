@@ -87,8 +87,9 @@ def predict_flops(
 ) -> Callable[..., int]:
     """Predicts the FLOPs of one call of `narrow(fn, like, kept)` without compilation.
 
-    Products count `2 m k n`, those of sorted rows with experts one expert for each row; convolutions count only window positions inside the image; elementwise operations and
-    reductions count 1 per entry. Transcendental functions and data movement count 0, as in XLA's analysis.
+    Products count `2 m k n`, those of sorted rows with experts one expert for each row; convolutions count only window
+    positions inside the image; elementwise operations and reductions count 1 per entry. Transcendental functions and
+    data movement count 0, as in XLA's analysis.
 
     Args:
         fn: Any JAX function whose first argument is the tree of weights.
