@@ -7,6 +7,7 @@ import jax
 from compressjax.core._compression import Compression, acts_on
 from compressjax.core._masks import Masks, dense_gradient, intersect, zero_masked
 from compressjax.core._node import dense, is_node
+from compressjax.core._settings import check_compressions
 from compressjax.core._tree import nodes, values, with_values
 
 
@@ -45,6 +46,8 @@ def chain(*compressions: Compression) -> Compression:
         >>> chain(identity(), identity()).name
         'chain(identity, identity)'
     """
+
+    check_compressions("chain", *compressions)
 
     def shown(params: Any, states: tuple[Any, ...]) -> list[Any]:
         """The parameters, and their view after each stage that has a state."""
@@ -222,6 +225,8 @@ def sequence(first: Compression, second: Compression) -> Compression:
         >>> sequence(identity(), identity()).name
         'sequence(identity, identity)'
     """
+
+    check_compressions("sequence", first, second)
 
     def init(params: Any) -> SequenceState:
         state = first.init(params)

@@ -10,6 +10,7 @@ from compressjax.core._masks import Masks, dense_gradient, zero_masked
 from compressjax.core._node import Node, dense
 from compressjax.core._own import copied, unshared
 from compressjax.core._select import Selector, kernels, selected
+from compressjax.core._settings import check_stats
 from compressjax.core._tree import nodes, values, with_values
 from compressjax.core._unfit import each
 from compressjax.numerics._numerics import straight_through
@@ -123,6 +124,7 @@ def on_values(
         return grads, state if learn is None or slopes is None else learn(slopes, state)
 
     def on_params(params: Any, state: State, stats: Any = None) -> tuple[Any, State]:
+        check_stats(name, stats)
         if after_step is None:
             return params, state
         flat = pick(params)

@@ -9,6 +9,7 @@ from compressjax.core._compression import Compression
 from compressjax.core._layout import Layout, Layouts, check_layouts, using
 from compressjax.core._partition import assign, laid_out, partition
 from compressjax.core._select import Selector, selected, shown
+from compressjax.core._settings import check_compressions
 from compressjax.core._tree import values
 from compressjax.core._unchanged import report_unchanged, unchanged
 from compressjax.core._unfit import UnfitError, check_unfit, left_out, warn_left_out
@@ -128,6 +129,7 @@ def _rules(params: Any, rules: Rules, layout: Layouts | None) -> list[_Rule]:
         with using(layout):
             return [_Rule(rules.name, "the leaves that it selects", set(selected(params, rules.name)))]
     parts = assign(tuple(rules), values(params))
+    check_compressions("compress", *rules.values())
     return [_Rule(c.name, shown(s), set(mine)) for (s, c), (_, mine) in zip(rules.items(), parts, strict=True)]
 
 

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 from compressjax.core._compression import Compression
 from compressjax.core._layout import Layouts, check_layouts, using
 from compressjax.core._masks import Masks
-from compressjax.core._select import Selector, listing, matches, shown
+from compressjax.core._select import Selector, holdings, matches, shown
+from compressjax.core._settings import check_compressions
 from compressjax.core._tree import Chosen, values, with_values
 
 
@@ -43,6 +44,7 @@ def partition(rules: Mapping[Selector, Compression], *, layout: Layouts | None =
     if not rules:
         raise ValueError("partition: there are no rules; give {selector: compression}, or use identity()")
     selectors, members = tuple(rules), tuple(rules.values())
+    check_compressions("partition", *members)
     alone = len(members) == 1
 
     def joined(states: list[Any]) -> Any:
@@ -52,7 +54,7 @@ def partition(rules: Mapping[Selector, Compression], *, layout: Layouts | None =
         flat, found = values(tree), []
         for selector, c, (matched, mine) in zip(selectors, members, assign(selectors, flat), strict=True):
             if not mine:
-                reason = f"earlier rules took {sorted(matched)}" if matched else f"the tree has {listing(flat)}"
+                reason = f"earlier rules took {sorted(matched)}" if matched else holdings(tree, flat)
                 raise ValueError(f"{c.name}: {shown(selector)} selects nothing: {reason}; fix the rule or remove it")
             found.append(Chosen(mine, tree))
         return found

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from compressjax.core._layout import in_product, is_left_out
-from compressjax.core._tree import Chosen, values
+from compressjax.core._tree import Chosen, nodes, values
 
 Selector = str | Callable[[str, Any], bool]
 
@@ -59,6 +59,8 @@ def matches(selector: Selector, path: str, leaf: Any) -> bool:
         True
     """
     if not isinstance(selector, str):
+        if not callable(selector):
+            raise ValueError(f"selector {selector!r} is no selector; give a regular expression or (path, leaf) -> bool")
         return bool(selector(path, leaf))
     try:
         return re.fullmatch(selector, path) is not None
@@ -80,13 +82,21 @@ def selected(tree: Any, who: str, selector: Selector = kernels) -> dict[str, Any
 
     found = {path: leaf for path, leaf in flat.items() if acts(path, leaf)}
     if not found:
-        raise ValueError(f"{who}: {shown(chosen)} selects nothing; the tree has these values: {listing(flat)}")
+        raise ValueError(f"{who}: {shown(chosen)} selects nothing; {holdings(tree, flat)}")
     return found
 
 
 def shown(selector: Selector) -> str:
     """A selector for messages: the quoted expression, or the name of the function."""
     return repr(selector) if isinstance(selector, str) else getattr(selector, "__name__", "function")
+
+
+def holdings(tree: Any, flat: Mapping[str, Any]) -> str:
+    """What a tree has, for messages: its values, or what it has in their place."""
+    if flat:
+        return f"the tree has {listing(flat)}"
+    kinds = [f"{path} ({getattr(leaf, 'dtype', type(leaf).__name__)})" for path, leaf in nodes(tree).items()]
+    return f"values are floating-point arrays, and the tree has only {', '.join(kinds[:8]) or 'None or nothing'}"
 
 
 def listing(flat: Mapping[str, Any], limit: int = 12) -> str:

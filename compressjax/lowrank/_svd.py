@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from compressjax.core import Compression, Dense, from_encode, ops
 from compressjax.core._layout import Layout, layout_of
+from compressjax.core._settings import as_number
 from compressjax.core._unfit import UnfitError
 from compressjax.lowrank._rank import affordable, pays, rank_by_energy, split
 from compressjax.numerics._explicit import with_whole_results
@@ -59,6 +60,10 @@ def svd(
 
     Source: Denton et al., arXiv:1404.0736 (denton2014).
     """
+    rank, energy, budget = (
+        None if x is None else as_number("svd", name, x)
+        for name, x in (("rank", rank), ("energy", energy), ("budget", budget))
+    )
     _check(rank, energy, budget)
 
     def encode(path: str, x: jax.Array, stats: Any) -> LowRank | jax.Array:

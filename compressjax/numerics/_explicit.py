@@ -14,19 +14,7 @@ def explicit(aval: Any) -> Any:
 
 
 def with_whole_results(fn: Callable[..., Any], of: Any) -> Callable[..., Any]:
-    """As `with_auto_axes`, for results of other shapes than the arguments: every device holds them whole.
-
-    Args:
-        fn: Function of arrays that does not close over sharded arrays.
-        of: Tree of its arguments.
-
-    Returns:
-        The wrapped function; `fn` itself if no array of `of` has an explicit sharding.
-
-    Example:
-        >>> with_whole_results(jax.numpy.max, jax.numpy.ones(2)) is jax.numpy.max
-        True
-    """
+    """As `with_auto_axes`, for results of other shapes than the arguments `of`: every device holds them whole."""
     mesh = next((s.mesh for x in jax.tree.leaves(of) if (s := explicit(jax.typeof(x))) is not None), None)
     if mesh is None:
         return fn

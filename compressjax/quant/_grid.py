@@ -10,6 +10,7 @@ import numpy as np
 
 from compressjax.core._checks import check_finite, is_concrete
 from compressjax.core._layout import layout_of
+from compressjax.core._settings import as_int
 from compressjax.core._unfit import UnfitError
 from compressjax.numerics._explicit import with_whole_results
 from compressjax.tensors import Quantized
@@ -50,7 +51,9 @@ def make_grid(
     fallback: str = "skip",
 ) -> Grid:
     """Returns the grid after checks of its settings."""
-    if not (isinstance(bits, int) and 2 <= bits <= 8):
+    bits = as_int(who, "bits", bits)
+    granularity = granularity if isinstance(granularity, str) else as_int(who, "granularity", granularity)
+    if not 2 <= bits <= 8:
         raise ValueError(f"{who}: bits={bits} must be an integer from 2 to 8")
     grouped = isinstance(granularity, int) and not isinstance(granularity, bool) and granularity >= 1
     if granularity not in ("channel", "tensor") and not grouped:
@@ -61,7 +64,7 @@ def make_grid(
         raise ValueError(f"{who}: clip={clip!r} must be 'absmax' or 'mse'")
     if fallback not in FALLBACKS:
         raise ValueError(f"{who}: fallback={fallback!r} must be one of {FALLBACKS}")
-    axes = None if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
+    axes = None if axis is None else tuple(axis) if isinstance(axis, tuple | list) else (as_int(who, "axis", axis),)
     stored = None if order is None else tuple(order)
     return Grid(bits, granularity, symmetric, axes, stored, activation, clip, fallback)
 

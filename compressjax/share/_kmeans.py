@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression, on_values
+from compressjax.core._settings import as_int
 from compressjax.share._lloyd import cluster_means, lloyd
 from compressjax.share._start import INITS
 from compressjax.tensors import Codebook
@@ -62,6 +63,7 @@ def kmeans(clusters: int = 16, *, init: str = "linear", iterations: int = 50, ig
 
     Source: Han et al., arXiv:1510.00149 (han2016).
     """
+    clusters, iterations = as_int("kmeans", "clusters", clusters), as_int("kmeans", "iterations", iterations)
     if not 2 <= clusters <= 65536:
         raise ValueError(f"kmeans: clusters={clusters} must be between 2 and 65536")
     if init not in INITS:

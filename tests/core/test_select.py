@@ -68,7 +68,7 @@ def test_the_message_stays_short_for_large_trees() -> None:
     tree = {f"layer{i:03d}": jnp.zeros(1) for i in range(100)}
     with pytest.raises(ValueError, match="and 88 more"):
         selected(tree, "prune")
-    with pytest.raises(ValueError, match="these values: none"):
+    with pytest.raises(ValueError, match="the tree has only None or nothing"):
         selected({}, "prune")
 
 

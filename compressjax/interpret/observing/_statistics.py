@@ -1,6 +1,7 @@
 """Streaming statistics of the inputs of a product."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -75,15 +76,15 @@ def of_rows(rows: jax.Array, *, gram: bool) -> Statistics:
     )
 
 
-def merge(a: Statistics, b: Statistics) -> Statistics:
-    """Merges the statistics of two sets of rows.
+def merge(a: Any, b: Any) -> Any:
+    """Merges the statistics of two sets of rows: those of one weight, or all that `observe` returned.
 
     Args:
-        a: Statistics of some rows.
-        b: Statistics of other rows, with the same shapes.
+        a: Statistics of some rows, or `{path: statistics}`.
+        b: Statistics of other rows, with the same shapes; or a mapping, which may have other paths.
 
     Returns:
-        Statistics of all rows.
+        Statistics of all rows, or `{path: statistics}` of all paths.
 
     Raises:
         ValueError: If the statistics belong to other axes of the weight.
@@ -93,6 +94,12 @@ def merge(a: Statistics, b: Statistics) -> Statistics:
         >>> merge(one, one).count.item()
         8.0
     """
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        return {path: merge(a[path], b[path]) if path in a and path in b else a.get(path, b.get(path))
+                for path in dict.fromkeys((*a, *b))}  # fmt: skip
+    if not (isinstance(a, Statistics) and isinstance(b, Statistics)):
+        raise ValueError(f"merge: got {type(a).__name__} and {type(b).__name__}; pass two statistics, or two mappings, "
+                         "the second part of what observe returns")  # fmt: skip
     if a.layout != b.layout:
         raise ValueError(f"merge: the statistics have layouts {a.layout} and {b.layout}; observe the same function")
     return Statistics(

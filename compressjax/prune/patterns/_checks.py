@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from compressjax.core import Selector
+from compressjax.core._settings import as_number
 from compressjax.prune.patterns._pattern import Pattern, as_pattern
 
 Distribution = str | Mapping[Selector, float]
@@ -21,7 +22,7 @@ def check_sparsity(sparsity: float | None, name: str = "sparsity") -> None:
     """Refuses sparsities outside [0, 1), and None."""
     if sparsity is None:
         raise ValueError(f"{name} is missing; give the fraction of zeros in [0, 1), or a pattern 'N:M', which fixes it")
-    if not 0.0 <= sparsity < 1.0:
+    if not 0.0 <= as_number("prune", name, sparsity) < 1.0:
         raise ValueError(f"{name}={sparsity} is outside [0, 1): it is the fraction of zeros, 0.9 for 90 %")
 
 
@@ -64,4 +65,6 @@ def check_pattern(
 def own_sparsity(sparsity: Any, pattern: str | Pattern) -> Any:
     """The given sparsity or schedule, or the pattern's own if it is None."""
     own = as_pattern(pattern).density
-    return 1.0 - own if sparsity is None and own is not None else sparsity
+    if sparsity is None:
+        return None if own is None else 1.0 - own
+    return sparsity if callable(sparsity) else as_number("prune", "sparsity", sparsity)
