@@ -30,7 +30,8 @@ CODECS = (
     "sparse",
 )
 _INTEGERS = ("packed", "huffman", "ans")
-_DEFLATE_ALWAYS = 1 << 18
+_DEFLATE_ALWAYS = 1 << 12
+_DEFLATE_WHOLE = 1 << 18
 _DEFLATE_SAMPLE = 1 << 16
 _PALETTE = 4096
 _DEPTH = 4
@@ -120,11 +121,10 @@ def _put(out: np.ndarray, blocks: Iterable[np.ndarray]) -> None:
 
 def _mask_options(mask: np.ndarray) -> list[_integers.Candidate]:
     flat = mask.reshape(-1)
-    payloads = {"bernoulli": _mask.bernoulli(flat), "rows": _rows.encode(mask)}
-    if 2 * int(flat.sum()) < flat.size:
-        payloads["gaps"] = _mask.gaps(flat)
-    packed = [option for option in _integers.candidates(flat) if option[1] == "packed"]
-    return packed + _ready(payloads)
+    options = _ready({"bernoulli": _mask.bernoulli(flat), "rows": _rows.encode(mask)})
+    if 2 * int(np.count_nonzero(flat)) < flat.size:
+        options.append(_mask.gaps_option(flat))
+    return [option for option in _integers.candidates(flat) if option[1] == "packed"] + options
 
 
 def _ready(payloads: Mapping[str, bytes | None]) -> list[_integers.Candidate]:
@@ -209,9 +209,11 @@ def _finished(reader: Reader) -> None:
 
 
 def _may_deflate(data: bytes, best: int) -> bool:
-    """Whether to try deflate: it is slow, so for long data a sample decides."""
+    """Whether to try deflate at its slowest level: for short data always, else a faster level or a sample decides."""
     if len(data) <= _DEFLATE_ALWAYS:
         return True
+    if len(data) <= _DEFLATE_WHOLE:
+        return len(zlib.compress(data, 4)) < min(1.05 * best, len(data))
     middle = len(data) // 2
     sample = zlib.compress(data[middle : middle + _DEFLATE_SAMPLE], 6)
     return len(sample) / _DEFLATE_SAMPLE < best / len(data)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from compressjax.coding import CODECS, ArtifactError
-from compressjax.coding._array import decode, encode
+from compressjax.coding._array import _may_deflate, decode, encode
 from compressjax.coding._limits import Budget
 from compressjax.theory import empirical_entropy
 from tests.coding.samples import bell, leaves, mask, same, weights
@@ -102,3 +102,12 @@ def test_streams_inside_streams_end():
     bottomless = b"\x0b\x7f" * 50  # sparse in sparse in sparse
     with pytest.raises(ArtifactError, match="damaged"):
         decode("sparse", bottomless, np.dtype(np.float32), (4,), Budget())
+
+
+def test_the_slow_level_runs_only_where_it_can_win():
+    rng = np.random.default_rng(0)
+    noise, repeated = rng.integers(0, 256, 50_000).astype(np.uint8).tobytes(), bytes(range(200)) * 250
+    assert not _may_deflate(noise, best=len(noise))
+    assert _may_deflate(repeated, best=len(repeated) * 7 // 8)
+    assert _may_deflate(noise[:1000], best=875)
+    assert encode(np.frombuffer(repeated, np.uint8))[0] == "deflate"

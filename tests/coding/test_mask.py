@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from compressjax.coding import ArtifactError
 from compressjax.coding._bits import varint
 from compressjax.coding._limits import Budget
-from compressjax.coding._mask import bernoulli, from_bernoulli, from_gaps, gaps
+from compressjax.coding._mask import bernoulli, from_bernoulli, from_gaps, gaps, gaps_option
 from compressjax.theory import binary_entropy
 
 MIXED = st.lists(st.booleans(), min_size=2, max_size=200).filter(lambda m: 0 < sum(m) < len(m))
@@ -61,3 +61,9 @@ def test_altered_masks_are_refused():
     kept = int(flat.sum())
     with pytest.raises(ArtifactError, match="damaged"):
         read(from_bernoulli, varint(kept) + bernoulli(flat)[1:-1] + b"\x7f", 300)
+
+
+def test_the_estimate_of_gaps_is_near_their_size():
+    for density in (0.01, 0.1, 0.4):
+        size, _, run = gaps_option(np.random.default_rng(0).random(5000) < density)
+        assert abs(size - len(run())) <= 8
