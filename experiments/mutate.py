@@ -6,6 +6,7 @@ result or in an `ArtifactError`, within twice `--max_bytes` plus 50 MB of memory
 """
 
 import collections
+import contextlib
 import copy
 import multiprocessing
 import os
@@ -78,13 +79,15 @@ def places(item: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def mutated(data: bytes, draw: random.Random) -> bytes:
-    """The file with one to three changes and valid digests."""
+    """The file with one to three changes and valid digests; changes that the writer refuses are drawn again."""
     frame = _frame.parse(data, "x")
-    manifest = {key: value for key, value in frame.manifest.items() if key not in ("format", "sections")}
-    sections = [bytearray(section) for section in frame.sections]
-    for _ in range(draw.randint(1, 3)):
-        draw.choice((_manifest, _shape, _array, _payload, _payload, _swap, _grow))(manifest, sections, draw)
-    return _frame.build(manifest, [bytes(section) for section in sections], draw.choice((1, 2, 2, 2)))
+    while True:
+        manifest = {key: copy.deepcopy(frame.manifest[key]) for key in ("metadata", "leaves", "extras")}
+        sections = [bytearray(section) for section in frame.sections]
+        for _ in range(draw.randint(1, 3)):
+            draw.choice((_manifest, _shape, _array, _payload, _payload, _swap, _grow))(manifest, sections, draw)
+        with contextlib.suppress(ArtifactError):
+            return _frame.build(manifest, [bytes(section) for section in sections], draw.choice((1, 2, 2, 2)))
 
 
 def _manifest(manifest: dict[str, Any], sections: list[bytearray], draw: random.Random) -> None:
