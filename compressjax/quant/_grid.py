@@ -163,6 +163,19 @@ def round_codes(
     return codes.astype(jnp.uint8), codes == exact
 
 
+# One program for a shape: outside of jit, XLA compiles every operation for every shape, for minutes on a whole model.
+_fit = jax.jit(fit, static_argnums=(1, 2))
+
+
+@partial(jax.jit, static_argnums=(3, 4))
+def _round(
+    x: jax.Array, scale: jax.Array, zero_point: jax.Array | None, grid: Grid, order: tuple[int, ...]
+) -> tuple[jax.Array, jax.Array]:
+    """Codes in their stored order, and a mask of entries within the grid."""
+    codes, inside = round_codes(x, scale, zero_point, grid)
+    return jnp.transpose(codes, storage_order(x.ndim, order)) if order else codes, inside
+
+
 def quantize(
     path: str, x: jax.Array, grid: Grid, ratio: jax.Array | None = None, absmax: jax.Array | None = None
 ) -> tuple[Quantized, jax.Array]:
@@ -172,16 +185,15 @@ def quantize(
     grouped = isinstance(grid.granularity, int)
 
     def fitted(x: jax.Array, ratio: jax.Array | None) -> tuple[jax.Array, jax.Array | None]:
-        return fit(x, blocks, grid, ratio)
+        return _fit(x, blocks, grid, ratio)
 
     scale, zero_point = (with_whole_results(fitted, x) if grouped else fitted)(x, ratio)
     check_finite("quantize", path, scale, "scales", "its range overflows float32: scale the weights down")
-    codes, inside = round_codes(x, scale, zero_point, grid)
     order = grid.order
     if order is None:
         # Integer products are several times faster on [out, in]; keep the order of a table that is read by rows.
         order = (1, 0) if x.ndim == 2 and 0 not in own_axes(path, x.shape, grid)[0] else ()
-    stored = jnp.transpose(codes, storage_order(x.ndim, order)) if order else codes
+    stored, inside = _round(x, scale, zero_point, grid, order)
     static = None if absmax is None else activation_scale(absmax)
     node = Quantized(stored, scale, zero_point, static, grid.bits, order, grid.activation, jnp.dtype(x.dtype).name)
     return node, inside

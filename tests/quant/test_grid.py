@@ -193,3 +193,12 @@ def test_zeros_are_a_grid_and_unseen_activations_are_none():
     for absmax in (0.0, jnp.nan, jnp.inf):
         with pytest.raises(ValueError, match=r"rtn: the largest input of 'kernel' is (0.0|nan|inf), so"):
             check_range("rtn", "kernel", jnp.array(absmax))
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_a_shape_compiles_two_programs(symmetric, caplog):
+    """Operations outside of jit would be compiled one by one, which takes minutes on the leaves of a model."""
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(4, 15)), jnp.float32)
+    with jax.log_compiles():
+        quantize("k", x, grid(4, 5, symmetric, axis=0, order=(1, 0)))
+    assert len([r for r in caplog.records if "Finished XLA compilation" in r.getMessage()]) == 2
