@@ -1,0 +1,1 @@
+"""Pretrained networks through several methods, with one table at the end."""
