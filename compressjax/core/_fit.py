@@ -5,12 +5,13 @@ from typing import Any, NamedTuple
 
 import jax
 
+from compressjax.core._checks import is_concrete
 from compressjax.core._compression import Compression
 from compressjax.core._layout import Layout, Layouts, check_layouts, using
 from compressjax.core._partition import assign, laid_out, partition
 from compressjax.core._select import Selector, selected, shown
 from compressjax.core._settings import check_compressions
-from compressjax.core._tree import values
+from compressjax.core._tree import nodes, values, with_values
 from compressjax.core._unchanged import report_unchanged, unchanged
 from compressjax.core._unfit import UnfitError, check_unfit, left_out, warn_left_out
 
@@ -24,6 +25,7 @@ class Fit(NamedTuple):
         compression: The rules as one compression, restricted to the leaves that fit.
         taken: `{path: name of the method}`.
         left: `{path: reason}` of the leaves that a rule matches and its method cannot take.
+        tied: `{path: other path}` of leaves that are one array with another leaf: `compress` stores one node for both.
 
     `print(fit)` shows both as a table.
     """
@@ -31,6 +33,7 @@ class Fit(NamedTuple):
     compression: Compression
     taken: dict[str, str]
     left: dict[str, str]
+    tied: dict[str, str]
 
     def __str__(self) -> str:
         rows = [f"took {len(self.taken)} leaves:", left_out(self.taken)]
@@ -104,9 +107,10 @@ def _fit(
     check_unfit(unfit)
     layout = _given(layout, stats)
     flat, found = values(params), _rules(params, rules, layout)
+    ties = _ties(params, found, layout)
     left: dict[str, str] = {}
     while True:
-        compression = _without(rules, found, layout, left)
+        compression = _without(rules, found, layout, {*left, *ties})
         try:
             result = attempt(compression)
             break
@@ -119,8 +123,29 @@ def _fit(
                 if rule.paths and rule.paths <= set(left):
                     table = left_out({path: left[path] for path in sorted(rule.paths)})
                     raise ValueError(f"{rule.name}: no leaf of {rule.shown} fits:\n{table}") from error
+    left |= {path: left[first] for path, first in ties.items() if first in left}
     taken = [(rule.name, sorted(rule.paths - set(left))) for rule in found]
-    return Fit(compression, {path: name for name, paths in taken for path in paths}, left), taken, result
+    names = {
+        path: name + (f", tied to {ties[path]}" if path in ties else "") for name, paths in taken for path in paths
+    }
+    return (
+        Fit(compression, names, left, {path: first for path, first in ties.items() if path not in left}),
+        taken,
+        result,
+    )
+
+
+def _ties(params: Any, found: list[_Rule], layout: Layouts | None) -> dict[str, str]:
+    """Leaves that are the same array as another leaf of their rule, and that leaf: one that products read, if any."""
+    firsts: dict[tuple[int, int], str] = {}
+    ties = {}
+    known = () if layout is None or isinstance(layout, str) else layout
+    leaves = [(path, x) for path, x in nodes(params).items() if is_concrete(x)]
+    for path, x in sorted(leaves, key=lambda pair: pair[0] not in known):
+        for number, rule in enumerate(found):
+            if path in rule.paths and firsts.setdefault((number, id(x)), path) != path:
+                ties[path] = firsts[number, id(x)]
+    return ties
 
 
 def _rules(params: Any, rules: Rules, layout: Layouts | None) -> list[_Rule]:
@@ -133,13 +158,13 @@ def _rules(params: Any, rules: Rules, layout: Layouts | None) -> list[_Rule]:
     return [_Rule(c.name, shown(s), set(mine)) for (s, c), (_, mine) in zip(rules.items(), parts, strict=True)]
 
 
-def _without(rules: Rules, found: list[_Rule], layout: Layouts | None, left: Mapping[str, str]) -> Compression:
-    """The rules as one compression, without the leaves that do not fit."""
+def _without(rules: Rules, found: list[_Rule], layout: Layouts | None, left: set[str]) -> Compression:
+    """The rules as one compression, without some leaves."""
     if isinstance(rules, Compression):
         return laid_out(rules, layout, frozenset(left))
     if left:
         pairs = zip(rules.values(), found, strict=True)
-        rules = {_only(rule.shown, frozenset(rule.paths - set(left))): c for c, rule in pairs}
+        rules = {_only(rule.shown, frozenset(rule.paths - left)): c for c, rule in pairs}
     return partition(rules, layout=layout)
 
 
@@ -185,7 +210,8 @@ def compress(
             `summary` shows single leaves that did not change.
 
     Returns:
-        The tree with nodes in place of the compressed leaves; `lift` runs it and `artifact.save` stores it.
+        The tree with nodes in place of the compressed leaves; `lift` runs it and `artifact.save` stores it. Two leaves
+        that are one array (tied weights) get one node.
 
     Raises:
         ValueError: If a selector matches no value, or only values that earlier rules took; if no leaf of a rule fits;
@@ -207,12 +233,13 @@ def compress_and_fit(
     """`compress`, which also returns what it took and left out."""
 
     def attempt(c: Compression) -> Any:
-        state = c.init(params)
-        if c.needs or stats is not None:  # there was no step: only statistics count, and not the parameters after it
-            state = c.after_step(params, state, stats)[1]
-        return c.encode(params, state)
+        # Ignore the parameters of after_step, because there was no step.
+        return c.encode(params, c.after_step(params, c.init(params), stats)[1])
 
     found, rows, tree = _fit(params, rules, stats, layout, unfit, attempt)
+    if found.tied:
+        made = nodes(tree)
+        tree = with_values(tree, {path: made[first] for path, first in found.tied.items()})
     if warn:
         warn_left_out(found.left, stacklevel=4)
     same = unchanged(params, tree)

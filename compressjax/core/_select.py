@@ -11,8 +11,9 @@ from compressjax.core._tree import Chosen, nodes, values
 Selector = str | Callable[[str, Any], bool]
 
 
-# Names of parameters that are added, or that scale single features, in the libraries of JAX and in checkpoints.
-_OTHERS = re.compile(r"(bias|scale|offset|gain|gamma|beta|mean|var|variance|b\d*)|.*_(bias|mean|var|variance|average)")
+# Names of parameters that are added, or that scale single features, in the libraries of JAX and in checkpoints. A leaf
+# `b` is a bias in a module, and anything at the top of a tree.
+_OTHERS = re.compile(r"(bias|scale|offset|gain|gamma|beta|mean|var|variance|b\d+)|.*_(bias|mean|var|variance|average)")
 
 
 def kernels(path: str, leaf: Any) -> bool:
@@ -37,7 +38,7 @@ def kernels(path: str, leaf: Any) -> bool:
     name = path.rsplit("/", 1)[-1]
     # `[1, n]` may be the kernel of one input.
     shape = leaf.shape if len(leaf.shape) < 3 else tuple(itertools.dropwhile(lambda n: n == 1, leaf.shape))
-    return len(shape) >= 2 and not _OTHERS.fullmatch(name)
+    return len(shape) >= 2 and not _OTHERS.fullmatch(name) and not path.endswith("/b")
 
 
 def matches(selector: Selector, path: str, leaf: Any) -> bool:

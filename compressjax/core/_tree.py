@@ -70,6 +70,8 @@ def _map_node(f: Callable[[str, Any], Any], path: str, item: Node) -> Node:
         if role == "value":
             inner = path if name in item.aligned else (f"{path}/{name}" if path else name)
             changes[name] = _map_field(f, inner, getattr(item, name))
+    if all(new is getattr(item, name) for name, new in changes.items()):
+        return item  # the same object, so that tied leaves stay tied
     changed: Any = item
     return dataclasses.replace(changed, **changes)
 

@@ -1,6 +1,6 @@
 """One-dimensional k-means by Lloyd's iteration."""
 
-from functools import partial
+import functools
 from typing import Any
 
 import jax
@@ -28,7 +28,7 @@ def lloyd(
     host = on_host(x)
     if host is not None and init == "linear":
         return _on_host(host, clusters, iterations, ignore_zeros)
-    fit = partial(_lloyd, clusters=clusters, init=init, iterations=iterations, ignore_zeros=ignore_zeros)
+    fit = functools.partial(_lloyd, clusters=clusters, init=init, iterations=iterations, ignore_zeros=ignore_zeros)
     return with_auto_axes(fit, (jnp.zeros(clusters), x))(x)
 
 
@@ -87,6 +87,8 @@ def assign(x: jax.Array, centroids: jax.Array) -> jax.Array:
     return jnp.searchsorted(edges, x, method=method).astype(jnp.int32)
 
 
+# Outside of jit, one program for all leaves of a shape.
+@functools.partial(jax.jit, inline=True)
 def cluster_means(x: jax.Array, codes: jax.Array, centroids: jax.Array, counted: jax.Array) -> jax.Array:
     """Mean of the members of every cluster, differentiable with respect to `x`.
 

@@ -76,6 +76,27 @@ def test_rules_of_the_same_method_are_told_apart():
         core.compress(PARAMS, {"fits": lowrank.svd(rank=1), "odd": lowrank.svd(rank=1.0)})
 
 
+def test_tied_weights_are_compressed_once_and_stay_tied():
+    table = helpers.array(0, (6, 4))
+    params = {"a": table, "head": {"kernel": table}, "z": jnp.array(table)}
+    tree = core.compress(params, {".*": quant.rtn(8)})
+    assert tree["a"] is tree["head"]["kernel"]
+    assert tree["a"] is not tree["z"]
+    fit = core.fit(params, {".*": quant.rtn(8)})
+    assert fit.tied == {"head/kernel": "a"}
+    assert fit.taken["head/kernel"].endswith("tied to a")
+    # The one that products read decides the axes.
+    f = lambda p, ids: p["a"][ids] @ p["head"]["kernel"].T  # noqa: E731
+    tree = core.compress(params, quant.rtn(8), layout=layouts(f)(params, jnp.arange(3)))
+    assert not core.is_node(tree["a"])  # it is only read by row: no product of this path
+    tree = core.compress(params, {"a|head/kernel": quant.rtn(8)}, layout=layouts(f)(params, jnp.arange(3)))
+    assert tree["a"] is tree["head"]["kernel"]
+    assert tree["a"].scale.shape == (6, 1)
+    # Rules of their own are kept apart.
+    tree = core.compress(params, {"a": quant.rtn(8), "head.*": quant.rtn(4)})
+    assert (tree["a"].bits, tree["head"]["kernel"].bits) == (8, 4)
+
+
 def test_groups_fall_back():
     for fallback, groups in (("divisor", 2), ("channel", 1)):
         node = core.compress({"w": helpers.array(0, (20, 3))}, {"w": quant.rtn(4, granularity=16, fallback=fallback)})

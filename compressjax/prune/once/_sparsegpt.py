@@ -1,19 +1,20 @@
 """SparseGPT: one-shot pruning with error compensation in later inputs."""
 
+import functools
+import math
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression
-from compressjax.core._layout import using
+from compressjax.core._layout import Layout, using
 from compressjax.numerics._numerics import wide
 from compressjax.numerics._second_order import inverse_root
 from compressjax.numerics._top import top_mask
 from compressjax.prune.once._layerwise import HessianInfo, layerwise
 from compressjax.prune.once._wanda import checked
 from compressjax.prune.patterns._checks import Distribution, check_strength
-from compressjax.prune.patterns._pattern import Pattern
 from compressjax.saliency._layout import layout
 
 
@@ -72,42 +73,58 @@ def sparsegpt(
         shaped = layout(path, x.shape, stats)
         if stats.gram is None:
             raise ValueError(f"sparsegpt reads the Gram matrix of {path}; collect it with observe(gram=True)")
-        weights = wide(x)
-        kernel, gram = shaped.matrices(weights), stats.gram.reshape(-1, *stats.gram.shape[-2:])
+        inputs = stats.gram.shape[-1]
         if chosen.density is not None:
             with using("[in, out]"):
-                chosen.read(path, tuple(kernel.shape[1:]))  # refuses inputs that M does not divide
-
-        def layer(pair: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array, HessianInfo]:
-            weights, hessian = pair
-            found = inverse_root(hessian, damping)
-            root = found.root.astype(weights.dtype)
-            # Inputs that are always zero get an infinite scale, so that their scores and errors are zero.
-            scale = jnp.where(jnp.diagonal(hessian) > 0, jnp.diagonal(root), jnp.inf)
-            info = HessianInfo(found.condition.astype(jnp.float32), found.fallback)
-            return *prune_matrix(weights, root, scale, zeros, chosen, block), info
-
-        new, mask, info = jax.lax.map(layer, (kernel, gram))
-        worst = HessianInfo(jnp.max(info.condition), jnp.any(info.fallback))
-        return shaped.leaf(mask, x.shape), (shaped.leaf(new, x.shape) - weights).astype(jnp.float32), worst
+                chosen.read(path, (inputs, math.prod(x.shape[a] for a in shaped.outputs)))  # refuses inputs of no N:M
+        rule = _Rule(chosen.group, round((chosen.density or 0.0) * chosen.group), block, damping, zeros or 0.0)
+        return _prune(x, stats.gram.reshape(-1, inputs, inputs), shaped, rule)
 
     return layerwise(name, prune_leaf, ("gram", "squares"), inverts=True, sparsity=sparsity, distribution=distribution)
 
 
-def prune_matrix(
-    kernel: jax.Array, root: jax.Array, scale: jax.Array, sparsity: float | None, pattern: Pattern, block: int
-) -> tuple[jax.Array, jax.Array]:
+class _Rule(NamedTuple):
+    """Settings of one leaf: `kept` of every `group` inputs, or without groups the fraction `sparsity` of zeros."""
+
+    group: int
+    kept: int
+    block: int
+    damping: float
+    sparsity: float
+
+
+# Outside of jit, one program for all leaves of a shape, and no memory for two leaves at once.
+@functools.partial(jax.jit, static_argnums=(2, 3), inline=True)
+def _prune(x: jax.Array, grams: jax.Array, shaped: Layout, rule: _Rule) -> tuple[jax.Array, jax.Array, HessianInfo]:
+    """Mask and shift of a leaf."""
+    weights = wide(x)
+
+    def layer(pair: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array, HessianInfo]:
+        kernel, hessian = pair
+        found = inverse_root(hessian, rule.damping)
+        root = found.root.astype(kernel.dtype)
+        # Inputs that are always zero get an infinite scale, so that their scores and errors are zero.
+        scale = jnp.where(jnp.diagonal(hessian) > 0, jnp.diagonal(root), jnp.inf)
+        info = HessianInfo(found.condition.astype(jnp.float32), found.fallback)
+        return *prune_matrix(kernel, root, scale, rule), info
+
+    new, mask, info = jax.lax.map(layer, (shaped.matrices(weights), grams))
+    worst = HessianInfo(jnp.max(info.condition), jnp.any(info.fallback))
+    return shaped.leaf(mask, x.shape), (shaped.leaf(new, x.shape) - weights).astype(jnp.float32), worst
+
+
+def prune_matrix(kernel: jax.Array, root: jax.Array, scale: jax.Array, rule: _Rule) -> tuple[jax.Array, jax.Array]:
     """The pruned kernel `[in, out]` and its mask; `scale` is the diagonal of the inverse root of the second moments."""
     inputs, outputs = kernel.shape
-    group = pattern.group
-    block = min(block, inputs)
+    group = rule.group
+    block = min(rule.block, inputs)
     block += -block % group if group else 0
     # Padded inputs are zero, uncorrelated with the rest, and always kept.
     extra = -inputs % block
     scale = jnp.concatenate([scale, jnp.ones(extra, root.dtype)])
     root = jnp.pad(root, ((0, extra), (0, extra))) + jnp.diag(jnp.arange(inputs + extra) >= inputs).astype(root.dtype)
     kernel = jnp.pad(kernel, ((0, extra), (0, 0)))
-    plan = _Plan(inputs, outputs, block, group, round((pattern.density or 0.0) * group), sparsity or 0.0)
+    plan = _Plan(inputs, outputs, block, group, rule.kept, rule.sparsity)
     mask = jnp.ones(kernel.shape, bool)
 
     def step(b: jax.Array, carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:

@@ -1,11 +1,13 @@
 """Gradual magnitude pruning: the sparsity grows during training."""
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression
+from compressjax.core._checks import is_concrete
 from compressjax.prune.distributions._densities import check_removes, kept_counts
 from compressjax.prune.patterns._checks import Distribution, check_pattern, own_sparsity
 from compressjax.prune.patterns._pattern import Pattern
@@ -91,6 +93,8 @@ def gradual(
     def after_step(flat: Arrays, state: GradualState, stats: Any) -> tuple[Arrays, GradualState]:
         step = state.count + 1
         due = (step >= begin) & (step <= last) & (((step - begin) % steps == 0) | (step == last))
+        if is_concrete(due):  # nothing to compile where nothing is due
+            return flat, GradualState(step, masks_at(step, flat, state.masks) if bool(due) else state.masks)
         masks = jax.lax.cond(due, lambda: masks_at(step, flat, state.masks), lambda: state.masks)
         return flat, GradualState(step, masks)
 
@@ -130,12 +134,16 @@ def counts_at(
 
 def largest(flat: Arrays, masks: Arrays, kept: dict[str, Any], normalize: bool, pattern: Pattern) -> Arrays:
     """Masks of the largest magnitudes among the entries that are still kept."""
-    scores = {path: jnp.abs(x).astype(jnp.float32) for path, x in flat.items()}
-    if normalize:
-        scores = {path: x / _rms(x, masks[path]) for path, x in scores.items()}
+    return ranked({path: _scores(x, masks[path], normalize) for path, x in flat.items()}, kept, pattern)
+
+
+# Outside of jit, one program for all leaves of a shape.
+@functools.partial(jax.jit, static_argnums=2, inline=True)
+def _scores(x: jax.Array, mask: jax.Array, normalize: bool) -> jax.Array:
+    scores = jnp.abs(x).astype(jnp.float32)
+    scores = scores / _rms(scores, mask) if normalize else scores
     # Masked entries stay masked: every magnitude ranks above -1.
-    scores = {path: jnp.where(masks[path], x, -1.0) for path, x in scores.items()}
-    return ranked(scores, kept, pattern)
+    return jnp.where(mask, scores, -1.0)
 
 
 def _rms(x: jax.Array, mask: jax.Array) -> jax.Array:
