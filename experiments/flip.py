@@ -1,7 +1,7 @@
-"""Proof that damage is found: `python -m experiments.flip --workdir=DIR --count=500`.
+"""Proof that damage is found: `python -m experiments.flip --workdir=DIR --flips=500`.
 
 Runs stages once and keeps two sets of checkpoints: those of the finished run, and those of a run that was stopped
-inside its last training. Then, `--count` times, flips one random bit of a copy, runs the stages on it, and checks that
+inside its last training. Then, `--flips` times, flips one random bit of a copy, runs the stages on it, and checks that
 the damaged checkpoint was refused by name and that the final file is the same, byte for byte. The stages are small ones
 of its own, or those of a `--config`, which take seconds a flip.
 """
@@ -28,7 +28,7 @@ from experiments.view import make_console
 
 SHOWN_EVERY = 50
 
-_COUNT = flags.DEFINE_integer("count", 500, "How many bits are flipped, one a run.")
+_COUNT = flags.DEFINE_integer("flips", 500, "How many bits are flipped, one a run.")
 _SEED = flags.DEFINE_integer("flip_seed", 0, "Seed of the bits.")
 
 

@@ -1,4 +1,4 @@
-"""Hostile files: `python -m experiments.mutate --count=100000` damages files with valid checksums and reads them all.
+"""Hostile files: `python -m experiments.mutate --mutations=100000` reads damaged files with valid sums.
 
 Every file is changed where its format has a meaning (shapes, counts, codecs, nodes, containers, payload bytes, codec
 parameters), signed again, and given to `inspect`, `load` and `verify` in worker processes. Each read must end in a
@@ -30,7 +30,7 @@ from experiments import app
 SLACK = 50_000_000
 SECONDS = 5.0
 
-_COUNT = flags.DEFINE_integer("count", 1000, "How many damaged files to read.")
+_COUNT = flags.DEFINE_integer("mutations", 1000, "How many damaged files to read.")
 _MAX_BYTES = flags.DEFINE_integer("max_bytes", 20_000_000, "Limit on decoded bytes that the readers are given.")
 _SEED = flags.DEFINE_integer("mutation_seed", 0, "Seed of the mutations.")
 _WORKERS = flags.DEFINE_integer("workers", 2, "Processes.")

@@ -50,6 +50,7 @@ def on_leaves(name: str, score_leaf: Callable[[str, jax.Array], jax.Array]) -> S
         The saliency of every value.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> square = on_leaves("square", lambda path, x: x * x)
         >>> square.score({"kernel": jnp.array([[3.0, -1.0]])})["kernel"].tolist()
         [[9.0, 1.0]]
@@ -72,6 +73,7 @@ def on_inputs(name: str, needs: tuple[str, ...], score_leaf: Callable[[str, jax.
         ValueError: From `score`, if there are no statistics, or those of a leaf are unusable.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> count = on_inputs("count", ("count",), lambda path, x, stats: jnp.full(x.shape, stats))
         >>> count.score({"kernel": jnp.ones((1, 1))}, {"kernel": 2.0})["kernel"].tolist()
         [[2.0]]

@@ -50,8 +50,8 @@ def test_after_step_sees_selected_values_and_statistics() -> None:
         return {path: 2 * x for path, x in flat.items()}, state
 
     c = core.on_values("spy", encode=lambda flat, state: flat, after_step=after_step, select="a/kernel", learns=True)
-    moved, _ = c.after_step(PARAMS, c.init(PARAMS), "statistics")
-    assert (list(seen["flat"]), seen["stats"]) == (["a/kernel"], "statistics")
+    moved, _ = c.after_step(PARAMS, c.init(PARAMS), {"a/kernel": "statistics"})
+    assert (list(seen["flat"]), seen["stats"]) == (["a/kernel"], {"a/kernel": "statistics"})
     np.testing.assert_array_equal(moved["a"]["kernel"], 2 * PARAMS["a"]["kernel"])
     assert moved["b"]["kernel"] is PARAMS["b"]["kernel"]
     c.after_step(PARAMS, c.init(PARAMS))

@@ -158,7 +158,7 @@ def test_activation_scale():
     [
         ({"bits": 1}, "bits=1 must be an integer from 2 to 8"),
         ({"bits": 9}, "bits=9"),
-        ({"bits": 4.0}, "bits=4.0"),
+        ({"bits": 4.0}, "bits is a float 4.0; it must be an integer"),
         ({"granularity": "row"}, "granularity='row'"),
         ({"granularity": 0}, "granularity=0"),
         ({"activation": "int8"}, "activation='int8'"),
