@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
 import stat
 from pathlib import Path
 
 from compressjax.coding._errors import ArtifactError
 from compressjax.coding._frame import HEADER_BYTES, check_header
+from compressjax.coding._whole import flush_folder, replace_file
 
 
 def load(path: str | os.PathLike[str]) -> memoryview:
@@ -47,35 +46,16 @@ def store(path: str | os.PathLike[str], data: bytes) -> None:
     cannot be flushed, as on some network file systems, the file is whole all the same.
     """
     target = Path(os.path.realpath(path))
-    # The name is short and its own, so that it fits wherever the name of the target does.
-    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
-        mode = _existing_mode(path, target)
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        replace_file(target, data, _existing_mode(path, target))
     except (OSError, ValueError) as error:
         if isinstance(error, ArtifactError):
             raise
+        reason = getattr(error, "strerror", None) or error
         raise ArtifactError(
-            f"{path} cannot be written: {getattr(error, 'strerror', None) or error}; check that {target.parent} exists "
-            "and is writable"
+            f"{path} cannot be written: {reason}; check that {target.parent} exists, is writable and has space"
         ) from error
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-            if mode is not None:
-                os.chmod(temporary, mode)
-        os.replace(temporary, target)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise ArtifactError(
-            f"{path} cannot be written: {error.strerror or error}; free space or choose another folder"
-        ) from error
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _flush_directory(target.parent)
+    flush_folder(target.parent)
 
 
 def _existing_mode(path: str | os.PathLike[str], target: Path) -> int | None:
@@ -96,14 +76,3 @@ def _check_kind(path: str | os.PathLike[str], mode: int, verb: str) -> None:
     if not stat.S_ISREG(mode):
         kind = kinds.get(stat.S_IFMT(mode), "no file")
         raise ArtifactError(f"{path} cannot be {verb}: it is {kind}; give the path of a regular file")
-
-
-def _flush_directory(folder: Path) -> None:
-    if os.name != "posix":
-        return
-    with contextlib.suppress(OSError):
-        directory = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)

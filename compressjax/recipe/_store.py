@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import orbax.checkpoint as ocp
 
+from compressjax.coding._whole import draft_of, flush_folder
 from compressjax.recipe._digests import check, seal
-from compressjax.recipe._files import draft_of, refuse_url, sync_folder, write_file
+from compressjax.recipe._files import refuse_url, write_file
 from compressjax.recipe._structure import pack, unpack
 
 _META = "meta.json"
@@ -85,7 +86,7 @@ class Store(NamedTuple):
                 raise OSError(error.errno, error.strerror or str(error), str(place)) from error
         finally:
             shutil.rmtree(draft, ignore_errors=True)
-        sync_folder(place.parent)
+        flush_folder(place.parent)
 
     def load(self, name: str) -> Stored:
         """Reads a checkpoint after a check of all its bytes.
@@ -170,7 +171,7 @@ def _write(draft: Path, arrays: Mapping[str, np.ndarray], meta: str) -> None:
     draft.mkdir(exist_ok=True)
     write_file(draft / _META, meta)
     seal(draft)
-    sync_folder(draft)
+    flush_folder(draft)
 
 
 def _check_free(folder: Path, arrays: Sequence[np.ndarray]) -> None:

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from compressjax import recipe
-from compressjax.recipe._files import sync_folder
+from compressjax.coding._whole import flush_folder
 
 
 def test_text_is_replaced_whole(tmp_path, monkeypatch):
@@ -65,7 +65,7 @@ def test_urls_are_refused(place, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("place", ["run:a", "a::b", "C:/run"])
 def test_colons_alone_are_no_url(place):
-    recipe.refuse_url(place, "--workdir")
+    assert recipe.refuse_url(place, "--workdir") is None
 
 
 @pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS])
@@ -74,7 +74,7 @@ def test_what_cannot_be_synchronized_is_written(tmp_path, monkeypatch, code):
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr("compressjax.recipe._files.os.fsync", fail)
-    sync_folder(tmp_path)
+    flush_folder(tmp_path)
     recipe.write_file(tmp_path / "a", "text")
     store = recipe.Store(str(tmp_path))
     store.save("k/a", {"x": 1}, {})
