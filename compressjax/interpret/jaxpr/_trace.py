@@ -78,3 +78,17 @@ def trace(fn: Callable[..., Any], leaves: Sequence[Any], structure: Any) -> Prog
 def _is_result(x: Any) -> bool:
     """Whether a result is traced; strings, functions and other objects are returned unchanged."""
     return isinstance(x, jax.Array | np.ndarray | np.generic | bool | int | float | complex)
+
+
+def abstractly(fn: Callable[..., Any], *args: Any) -> Any:
+    """`jax.eval_shape(fn, *args)` for arguments that may have leaves that are no arrays; these are static."""
+    flat, structure = jax.tree.flatten(args)
+    arrays = [i for i, x in enumerate(flat) if hasattr(x, "dtype") and hasattr(x, "shape")]
+
+    def traced(*dynamic: Any) -> Any:
+        full = list(flat)
+        for i, x in zip(arrays, dynamic, strict=True):
+            full[i] = x
+        return fn(*jax.tree.unflatten(structure, full))
+
+    return jax.eval_shape(traced, *(flat[i] for i in arrays))

@@ -10,7 +10,7 @@ from compressjax.core import Dense, Node, ops
 from compressjax.core._node import check_fields, has_nodes
 from compressjax.interpret.jaxpr._bind import bind
 from compressjax.interpret.jaxpr._records import Records
-from compressjax.interpret.jaxpr._trace import run
+from compressjax.interpret.jaxpr._trace import abstractly, run
 from compressjax.interpret.jaxpr._weight import Row, Weight
 from compressjax.interpret.lifting._explicit import materialize, native
 from compressjax.interpret.lifting._joined import join
@@ -204,17 +204,7 @@ def explain(fn: Callable[..., Any]) -> Callable[..., list[Row]]:
                 found[path] = describe(leaf)
             return weight
 
-        flat, structure = jax.tree.flatten((args, kwargs))
-        arrays = [i for i, x in enumerate(flat) if hasattr(x, "dtype") and hasattr(x, "shape")]
-
-        def traced(*dynamic: Any) -> Any:
-            full = list(flat)
-            for i, x in zip(arrays, dynamic, strict=True):
-                full[i] = x
-            a, k = jax.tree.unflatten(structure, full)
-            return run(fn, a, k, mark, _Lift(rows, "ignore"))
-
-        jax.eval_shape(traced, *(flat[i] for i in arrays))
+        abstractly(lambda a, k: run(fn, a, k, mark, _Lift(rows, "ignore")), args, kwargs)
         used = {row.path for row in rows}
         return [*rows, *(Row(path, kind, "unused", "", UNUSED) for path, kind in found.items() if path not in used)]
 

@@ -23,7 +23,7 @@ def moved_axes(eqn: Any, axes: Axes, shape: Sequence[int]) -> Axes:
     if name == "reshape":
         out: list[tuple[int, ...]] = []
         for olds, news in factored(shape, params["new_sizes"]):
-            # Axes of length 1 carry no order, so that they do not split what belongs together.
+            # In this order, because rows are read in the order of the merged axis.
             origin = tuple(dict.fromkeys(a for old in olds for a in axes[old]))
             out += [origin if params["new_sizes"][new] != 1 or len(news) == 1 else () for new in news]
         return tuple(out)

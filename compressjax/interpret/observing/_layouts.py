@@ -3,10 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-import jax
-
 from compressjax.core._layout import Layout
 from compressjax.core._tree import is_value, nodes
+from compressjax.interpret.jaxpr._trace import abstractly
 from compressjax.interpret.observing._observe import observed
 
 
@@ -39,17 +38,7 @@ def layouts(fn: Callable[..., Any]) -> Callable[..., dict[str, Layout]]:
     def traced(params: Any, *args: Any, **kwargs: Any) -> dict[str, Layout]:
         if not any(is_value(x) for x in nodes(params).values()):
             return {}
-        flat, structure = jax.tree.flatten((params, args, kwargs))
-        arrays = [i for i, x in enumerate(flat) if hasattr(x, "dtype") and hasattr(x, "shape")]
-
-        def run(*dynamic: Any) -> Any:
-            full = list(flat)
-            for i, x in zip(arrays, dynamic, strict=True):
-                full[i] = x
-            tree, rest, named = jax.tree.unflatten(structure, full)
-            return observed(fn, None, False, tree, rest, named)[1]
-
-        found = jax.eval_shape(run, *(flat[i] for i in arrays))
+        found = abstractly(lambda *a: observed(fn, None, False, *a)[1], params, args, kwargs)
         return {path: s.layout for path, s in found.items() if "#" not in path and s.layout.order}
 
     return traced

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from compressjax import interpret
-from compressjax.interpret.jaxpr._trace import run
+from compressjax.interpret.jaxpr._trace import abstractly, run
 from tests import helpers
 from tests.interpret import samples
 
@@ -129,3 +129,9 @@ def test_run_without_weights() -> None:
     out = run(lambda x, y: (x + y, "s"), (jnp.ones(2),), {"y": 1.0}, lambda path, leaf: None, None)
     assert out[0].tolist() == [2.0, 2.0]
     assert out[1] == "s"
+
+
+def test_abstract_calls_keep_leaves_that_are_no_arrays():
+    args = {"w": jax.ShapeDtypeStruct((3, 4), jnp.float32), "act": jnp.tanh, "n": 2}
+    out = abstractly(lambda p, x: p["act"](x @ p["w"]) * p["n"], args, np.ones((5, 3), np.float32))
+    assert (out.shape, out.dtype) == ((5, 4), jnp.float32)
