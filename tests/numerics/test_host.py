@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from compressjax.numerics._host import on_host
+from compressjax.numerics._host import branch, on_host
 from compressjax.numerics._top import top_masks
 from compressjax.share._lloyd import lloyd
 from tests import helpers
@@ -42,3 +42,17 @@ def test_clusters_are_those_of_the_compiled_iteration():
         np.testing.assert_array_equal(got[1], want[1])
     centroids, codes = lloyd(jnp.zeros((2, 2)), 3)
     assert (centroids.tolist(), codes.tolist()) == ([0.0] * 3, [[0, 0], [0, 0]])
+
+
+def test_a_known_condition_runs_its_branch_alone():
+    ran = []
+
+    def say(name):
+        return lambda: ran.append(name) or jnp.float32(len(name))
+
+    assert branch(jnp.array(True), say("yes"), say("no")) == 3
+    assert branch(jnp.array(False), say("yes"), say("no")) == 2
+    assert ran == ["yes", "no"]
+    choose = jax.jit(lambda c: branch(c, say("yes"), say("no")))
+    assert [float(choose(jnp.array(c))) for c in (True, False)] == [3, 2]
+    assert ran[2:] == ["yes", "no"]  # traced once, both of them

@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression, zero_masked
-from compressjax.core._checks import is_concrete, read_statistics
+from compressjax.core._checks import read_statistics
 from compressjax.core._unfit import each
 from compressjax.numerics import with_auto_axes
+from compressjax.numerics._host import branch
 from compressjax.prune.distributions._densities import densities
 from compressjax.prune.patterns._checks import Distribution
 from compressjax.prune.training._masking import Arrays, masked_nodes, masking, shapes_of, whole_masks
@@ -77,9 +78,7 @@ def layerwise(
             info = {path: info for path, (_, _, info) in found.items() if info is not None}
             return LayerwiseState(masks, shifts, jnp.array(True), info)
 
-        if is_concrete(state.decided):  # no program for all leaves together, which would need memory for all of them
-            return flat, state if bool(state.decided) else with_auto_axes(decide, state)(flat, read)
-        return flat, jax.lax.cond(state.decided, lambda: state, lambda: with_auto_axes(decide, state)(flat, read))
+        return flat, branch(state.decided, lambda: state, lambda: with_auto_axes(decide, state)(flat, read))
 
     return shifting(name, init=init, after_step=after_step, needs=needs)
 

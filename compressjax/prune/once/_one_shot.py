@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from compressjax.core import Compression
 from compressjax.core._select import selected
 from compressjax.core._tree import whole
+from compressjax.numerics._host import branch
 from compressjax.prune.once._layerwise import decided
 from compressjax.prune.patterns._checks import Distribution, check_pattern
 from compressjax.prune.patterns._masks import masks_of, scores_of
@@ -87,7 +88,7 @@ def one_shot(
     def after_step(params: Any, state: OneShotState, stats: Any = None) -> tuple[Any, OneShotState]:
         if not saliency.needs or (stats is None and decided(state.decided)):
             return params, state
-        found = jax.lax.cond(state.decided, lambda: state.masks, lambda: masks(params, stats))
+        found = branch(state.decided, lambda: state.masks, lambda: masks(params, stats))
         return params, OneShotState(found, jnp.array(True))
 
     return base._replace(init=init, after_step=after_step)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression
-from compressjax.core._checks import is_concrete
+from compressjax.numerics._host import branch
 from compressjax.prune.distributions._densities import check_removes, kept_counts
 from compressjax.prune.patterns._checks import Distribution, check_pattern, own_sparsity
 from compressjax.prune.patterns._pattern import Pattern
@@ -93,9 +93,7 @@ def gradual(
     def after_step(flat: Arrays, state: GradualState, stats: Any) -> tuple[Arrays, GradualState]:
         step = state.count + 1
         due = (step >= begin) & (step <= last) & (((step - begin) % steps == 0) | (step == last))
-        if is_concrete(due):  # nothing to compile where nothing is due
-            return flat, GradualState(step, masks_at(step, flat, state.masks) if bool(due) else state.masks)
-        masks = jax.lax.cond(due, lambda: masks_at(step, flat, state.masks), lambda: state.masks)
+        masks = branch(due, lambda: masks_at(step, flat, state.masks), lambda: state.masks)
         return flat, GradualState(step, masks)
 
     name = f"gradual(sparsity={schedule.sparsity}, end={last})"
