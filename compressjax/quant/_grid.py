@@ -219,17 +219,17 @@ def best_ratio(path: str, x: jax.Array, grid: Grid) -> jax.Array:
 
     .. math:: \\rho = \\arg\\min \\sum (x - \\hat x_\\rho)^2
     """
-    blocks = block_shape(path, x.shape, grid)
+    return with_whole_results(partial(_search, blocks=block_shape(path, x.shape, grid), grid=grid), x)(x)
+
+
+@partial(jax.jit, static_argnames=("blocks", "grid"))
+def _search(x: jax.Array, blocks: tuple[int, ...], grid: Grid) -> jax.Array:
     tiles = [n for b, d in zip(blocks, x.shape) for n in (b, d // max(b, 1))]
 
-    def error(x: jax.Array, ratio: jax.Array) -> jax.Array:
+    def error(ratio: jax.Array) -> jax.Array:
         scale, zero_point = fit(x, blocks, grid, jnp.full((1,) * len(blocks), ratio))
         codes, _ = round_codes(x, scale, zero_point, grid)
         wrong = Quantized(codes, scale, zero_point, bits=grid.bits).materialize() - x.astype(jnp.float32)
         return jnp.sum(jnp.square(wrong).reshape(tiles), axis=tuple(range(1, len(tiles), 2)))
 
-    def search(x: jax.Array) -> jax.Array:
-        errors = jax.lax.map(partial(error, x), jnp.asarray(RATIOS))
-        return jnp.asarray(RATIOS)[jnp.argmin(errors, axis=0)]
-
-    return with_whole_results(search, x)(x)
+    return jnp.asarray(RATIOS)[jnp.argmin(jax.lax.map(error, jnp.asarray(RATIOS)), axis=0)]
