@@ -160,7 +160,7 @@ def test_a_narrowed_function_keeps_a_symbolic_batch(tmp_path):
         samples.assert_close(got, asked)
 
 
-def test_units_merged_with_the_batch_need_a_known_size():
+def test_units_merged_with_the_batch_need_a_known_size(tmp_path):
     weights = {"a": jnp.ones((3, 4)), "b": jnp.ones((1, 2))}
 
     def fn(p, x):
@@ -168,7 +168,12 @@ def test_units_merged_with_the_batch_need_a_known_size():
 
     small = structure.shrink(fn, weights, batch(2), keep={"a:1": 2}, run="narrow", allow_inexact=True)
     with pytest.warns(UserWarning, match=r"symbolic batch size \(ValueError: narrow: removed units .*fixed batch size"):
-        artifact.export(small.fn, small.params, batch(2))
+        program = artifact.export(small.fn, small.params, batch(2))
+    artifact.save(tmp_path / "m.cjx", small.params, program=program)
+    samples.assert_close(artifact.run(tmp_path / "m.cjx", batch(2)), small.fn(small.params, batch(2)))
+    with pytest.raises(ArtifactError, match=r"takes float32\[2,3\]"):
+        artifact.run(tmp_path / "m.cjx", batch(3))
+    assert artifact.load(tmp_path / "m.cjx").tree.keys() == small.params.keys()
 
 
 def test_errors_of_the_users_function_are_heard():

@@ -78,7 +78,7 @@ def test_method(turn: int, row: testing.Method, tmp_path: pathlib.Path) -> None:
     """Laws 1 to 4, 6 and 7, on one tree with values of two kinds: together, because they share compiled functions."""
     spec = _turn(turn)
     for each in (spec, spec._replace(kind=draws.KINDS[(turn + 2) % 5], seed=turn + 1)):
-        _stored(row, each, tmp_path)
+        assert_stored(row, each, tmp_path)
     assert_selection(row, spec)
     assert_stability(row, spec)
     assert_donation(row, spec)
@@ -91,10 +91,12 @@ def test_method(turn: int, row: testing.Method, tmp_path: pathlib.Path) -> None:
 def test_what_is_stored(turn: int, row: testing.Method, data: st.DataObject) -> None:
     """Laws 1, 2, 3 and 7 on drawn trees."""
     with tempfile.TemporaryDirectory() as folder:
-        _stored(row, data.draw(draws.specs((draws.VARIANTS[0], draws.VARIANTS[1 + turn % 2]))), pathlib.Path(folder))
+        assert_stored(
+            row, data.draw(draws.specs((draws.VARIANTS[0], draws.VARIANTS[1 + turn % 2]))), pathlib.Path(folder)
+        )
 
 
-def _stored(row: testing.Method, spec: testing.Example, folder: pathlib.Path) -> None:
+def assert_stored(row: testing.Method, spec: testing.Example, folder: pathlib.Path) -> None:
     """The nodes' own rows judge law 8."""
     assert_shape(row, spec)
     assert_view(row, spec)

@@ -131,6 +131,19 @@ class Bert(nn.Module):
         return embed.attend(x)
 
 
+def normal(*shape: int) -> jax.Array:
+    """Random numbers, the same for every shape of as many axes."""
+    return jnp.asarray(np.random.default_rng(len(shape)).normal(size=shape), jnp.float32)
+
+
+def free_units(fn: Any) -> list[str]:
+    """Groups of `x @ a` that may be cut, for `a` [3, 4], `b` [4, 2] and `x` [4, 3]; cutting them agrees."""
+    p, x = {"a": normal(3, 4), "b": normal(4, 2)}, normal(4, 3)
+    free = [g.name for g in interpret.couplings(fn)(p, x) if not g.frozen and g.name.startswith("a")]
+    assert set(free) <= set(agrees(fn, p, x))
+    return free
+
+
 def llama(width: int = 8, heads: int = 4, kv: int = 2, size: int = 6, hidden: int = 10, layers: int = 2) -> Any:
     """Weights of `llama_apply`, stacked over layers."""
     shapes = {

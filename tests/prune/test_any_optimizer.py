@@ -101,7 +101,7 @@ def test_every_method_with_every_optimizer(optimizer: str) -> None:
         moving = parted().masks(params, state.compression).moving
         for method in METHODS:
             mine = state.compression.states[list(METHODS).index(method)]
-            _finite_and_stored(
+            assert_finite_and_stored(
                 method, *(tree[method] for tree in (start, params, seen, core.materialize(stored))), mine
             )
         for method in ("gradual", "static", "set", "rigl", "acdc", "topkast"):
@@ -109,7 +109,7 @@ def test_every_method_with_every_optimizer(optimizer: str) -> None:
             _masked_moments_are_zero(method, ~np.asarray(moving[f"{method}/kernel"]), state.inner, optimizer)
 
 
-def _finite_and_stored(method: str, start: Any, params: Any, seen: Any, stored: Any, state: Any) -> None:
+def assert_finite_and_stored(method: str, start: Any, params: Any, seen: Any, stored: Any, state: Any) -> None:
     for name, x in params.items():
         assert x.dtype == start[name].dtype, method
         assert np.isfinite(helpers.float64(x)).all(), method
