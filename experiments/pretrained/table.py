@@ -6,7 +6,6 @@ import json
 import os
 import tempfile
 import time
-import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -16,7 +15,8 @@ import numpy as np
 
 import compressjax as cj
 from compressjax import artifact, core, recipe
-from compressjax.core import Compression, LeftOutWarning
+from compressjax.core import Compression
+from compressjax.core._fit import compress_and_fit
 from experiments import app
 from experiments.pretrained.model import Model
 from experiments.view import make_console
@@ -88,14 +88,15 @@ def row(model: Model, method: Compression, dense: np.ndarray) -> dict[str, Any]:
     Returns:
         Columns of the table by name.
     """
-    with Clock() as compressing, warnings.catch_warnings():
-        warnings.simplefilter("ignore", LeftOutWarning)
+    with Clock() as compressing:
         if method.needs:
             _, stats = jax.jit(cj.observe(model.fn))(model.params, *model.calibration)
             given = {"stats": stats}
         else:
             given = {"layout": cj.layouts(model.fn)(model.params, *model.calibration)}
-        tree = jax.block_until_ready(cj.compress(model.params, method, **given))
+        options = {"stats": None, "layout": None, "unfit": "skip", "on_unchanged": "raise", "warn": False, **given}
+        tree, fit = compress_and_fit(model.params, method, **options)
+        jax.block_until_ready(tree)
     with tempfile.TemporaryDirectory() as folder:
         place = os.path.join(folder, "model.cjx")
         with Clock() as writing:
@@ -107,7 +108,7 @@ def row(model: Model, method: Compression, dense: np.ndarray) -> dict[str, Any]:
     clocks = {"compress": compressing, "write": writing, "read": reading, "run": running}
     return {
         "seconds": compressing.wall, "cpu_seconds": compressing.cpu, "bytes": size,
-        "ratio": plain(model.params) / size, **model.compare(dense, outputs), **leaves(model, method, tree, given),
+        "ratio": plain(model.params) / size, **model.compare(dense, outputs), **leaves(method, tree, fit, given),
         "clocks": {name: {"wall": clock.wall, "cpu": clock.cpu} for name, clock in clocks.items()},
     }  # fmt: skip
 
@@ -135,13 +136,13 @@ def plain(params: Mapping[str, jax.Array]) -> int:
     return sum(x.size * x.dtype.itemsize for x in params.values())
 
 
-def leaves(model: Model, method: Compression, tree: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+def leaves(method: Compression, tree: Any, fit: core.Fit, given: Mapping[str, Any]) -> dict[str, Any]:
     """Leaves that became nodes, and reasons for those that did not.
 
     Args:
-        model: The network.
         method: The compression.
         tree: The compressed network.
+        fit: What the compression took and left out.
         given: Statistics or layouts.
 
     Returns:
@@ -149,10 +150,9 @@ def leaves(model: Model, method: Compression, tree: Any, given: Mapping[str, Any
     """
     multiplied = set(next(iter(given.values())))
     taken = {path for path, leaf in tree.items() if core.is_node(leaf)}
-    known = cj.fit(model.params, method, **given).left
     reasons = defaultdict(list)
     for path in sorted(multiplied & set(tree) - taken):
-        reasons[known.get(path, f"{method.name} would not make it smaller")].append(path)
+        reasons[fit.left.get(path, f"{method.name} would not make it smaller")].append(path)
     others = len(set(tree) - multiplied)
     return {"taken": len(taken), "left": sum(map(len, reasons.values())), "others": others, "reasons": dict(reasons)}
 
