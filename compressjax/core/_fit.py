@@ -152,7 +152,7 @@ def _rules(params: Any, rules: Rules, layout: Layouts | None) -> list[_Rule]:
     """The leaves of every rule."""
     if isinstance(rules, Compression):
         with using(layout):
-            return [_Rule(rules.name, "the leaves that it selects", set(selected(params, rules.name)))]
+            return [_Rule(rules.name, "kernels", set(selected(params, rules.name)))]
     parts = assign(tuple(rules), values(params))
     check_compressions("compress", *rules.values())
     return [_Rule(c.name, shown(s), set(mine)) for (s, c), (_, mine) in zip(rules.items(), parts, strict=True)]
