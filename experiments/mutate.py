@@ -104,7 +104,9 @@ def _manifest(manifest: dict[str, Any], sections: list[bytearray], draw: random.
 
 
 def _arrays(manifest: dict[str, Any]) -> list[list[Any]]:
-    entries = [item[key] for item, key in places(manifest["leaves"])] if manifest.get("leaves") else []
+    # An earlier change may have put a number in the place of the leaves.
+    leaves = manifest.get("leaves")
+    entries = [item[key] for item, key in places(leaves)] if isinstance(leaves, dict | list) else []
     return [entry for entry in entries if isinstance(entry, list) and len(entry) > 3 and isinstance(entry[2], list)]
 
 
