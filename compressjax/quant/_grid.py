@@ -163,6 +163,12 @@ def round_codes(
     return codes.astype(jnp.uint8), codes == exact
 
 
+def nearest(x: jax.Array, scale: jax.Array, zero_point: jax.Array | None, grid: Grid) -> jax.Array:
+    """The nearest points of the grid, `s (clip(round(x / s) + z) - z)`, in float32."""
+    codes, _ = round_codes(x, scale, zero_point, grid)
+    return Quantized(codes, scale, zero_point, bits=grid.bits).materialize()
+
+
 # One program for a shape: outside of jit, XLA compiles every operation for every shape, for minutes on a whole model.
 _fit = jax.jit(fit, static_argnums=(1, 2))
 
@@ -189,6 +195,18 @@ def quantize(
 
     scale, zero_point = (with_whole_results(fitted, x) if grouped else fitted)(x, ratio)
     check_finite("quantize", path, scale, "scales", "its range overflows float32: scale the weights down")
+    return place(path, x, grid, scale, zero_point, absmax)
+
+
+def place(
+    path: str,
+    x: jax.Array,
+    grid: Grid,
+    scale: jax.Array,
+    zero_point: jax.Array | None,
+    absmax: jax.Array | None = None,
+) -> tuple[Quantized, jax.Array]:
+    """The node of a leaf on a grid whose scales are known, and a mask of entries within the grid."""
     order = grid.order
     if order is None:
         # Integer products are several times faster on [out, in]; keep the order of a table that is read by rows.
@@ -228,8 +246,7 @@ def _search(x: jax.Array, blocks: tuple[int, ...], grid: Grid) -> jax.Array:
 
     def error(ratio: jax.Array) -> jax.Array:
         scale, zero_point = fit(x, blocks, grid, jnp.full((1,) * len(blocks), ratio))
-        codes, _ = round_codes(x, scale, zero_point, grid)
-        wrong = Quantized(codes, scale, zero_point, bits=grid.bits).materialize() - x.astype(jnp.float32)
+        wrong = nearest(x, scale, zero_point, grid) - x.astype(jnp.float32)
         return jnp.sum(jnp.square(wrong).reshape(tiles), axis=tuple(range(1, len(tiles), 2)))
 
     return jnp.asarray(RATIOS)[jnp.argmin(jax.lax.map(error, jnp.asarray(RATIOS)), axis=0)]
