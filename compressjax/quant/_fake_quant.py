@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from compressjax.core import Compression, on_values
 from compressjax.core._unfit import each
 from compressjax.numerics._numerics import straight_through
-from compressjax.quant._grid import best_ratio, check_range, make_grid, quantize
+from compressjax.quant._grid import Grid, best_ratio, check_range, make_grid, quantize
 from compressjax.tensors import Quantized
 
 Arrays = dict[str, jax.Array]
@@ -29,15 +29,15 @@ class FakeQuantState(NamedTuple):
 
 
 def fake_quant(
-    bits: int = 8,
+    bits: int | str | Grid = 8,
     *,
-    granularity: str | int = "channel",
+    granularity: str | int | tuple[int, int] | None = None,
     symmetric: bool = True,
     activation: str | None = None,
     begin: int = 0,
     order: tuple[int, ...] | None = None,
     axis: int | tuple[int, ...] | None = None,
-    clip: str = "absmax",
+    clip: str | None = None,
     every: int = 100,
     fallback: str = "skip",
 ) -> Compression:
@@ -50,7 +50,7 @@ def fake_quant(
     bit for bit. Exact zeros stay zero. Below 6 bits, recovers most of the accuracy that `rtn` loses.
 
     Args:
-        bits: 2 to 8.
+        bits: As for `rtn`.
         granularity: As for `rtn`.
         symmetric: As for `rtn`.
         activation: As for `rtn`; stored in the nodes for inference, not simulated in training. `"static"` takes the
@@ -82,10 +82,10 @@ def fake_quant(
         raise ValueError(f"fake_quant: begin={begin} must be at least 0 and every={every} at least 1")
 
     def search(flat: Arrays) -> Arrays:
-        return {path: best_ratio(path, x, grid) for path, x in flat.items()} if clip == "mse" else {}
+        return {path: best_ratio(path, x, grid) for path, x in flat.items()} if grid.clip == "mse" else {}
 
     def init(flat: Arrays) -> FakeQuantState:
-        absmax = dict.fromkeys(flat, jnp.zeros((), jnp.float32)) if activation == "static" else {}
+        absmax = dict.fromkeys(flat, jnp.zeros((), jnp.float32)) if grid.activation == "static" else {}
         return FakeQuantState(jnp.zeros((), jnp.int32), search(flat), absmax)
 
     def after_step(flat: Arrays, state: FakeQuantState, stats: Any) -> tuple[Arrays, FakeQuantState]:
@@ -116,10 +116,10 @@ def fake_quant(
         return each("fake_quant", flat, lambda path: node(path, flat[path], state)[0])
 
     return on_values(
-        f"fake_quant(bits={bits}, granularity={granularity})",
+        f"fake_quant({grid})",
         init=init,
         view=view,
         encode=encode,
         after_step=after_step,
-        needs=("absmax",) if activation == "static" else (),
+        needs=("absmax",) if grid.activation == "static" else (),
     )

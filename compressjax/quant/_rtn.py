@@ -7,19 +7,19 @@ import jax.numpy as jnp
 
 from compressjax.core import Compression, from_encode
 from compressjax.core._unfit import UnfitError
-from compressjax.quant._grid import best_ratio, check_range, make_grid, quantize
+from compressjax.quant._grid import Grid, best_ratio, check_range, make_grid, quantize
 from compressjax.tensors import Quantized
 
 
 def rtn(
-    bits: int = 8,
+    bits: int | str | Grid = 8,
     *,
-    granularity: str | int = "channel",
+    granularity: str | int | tuple[int, int] | None = None,
     symmetric: bool = True,
     activation: str | None = None,
     order: tuple[int, ...] | None = None,
     axis: int | tuple[int, ...] | None = None,
-    clip: str = "absmax",
+    clip: str | None = None,
     fallback: str = "skip",
 ) -> Compression:
     """Rounds every weight to the nearest point of an integer grid.
@@ -33,19 +33,14 @@ def rtn(
     times faster than float32; products with float activations are not faster.
 
     Args:
-        bits: 2 to 8.
-        granularity: `"channel"`, a scale per index of `axis`; `"tensor"`, one scale; or a group size, a scale per group
-            of inputs.
-        symmetric: False adds a zero point, which helps for skewed weights.
-        activation: None, `"dynamic"` (int8, a scale per row at run time) or `"static"` (int8, one scale from the
-            statistics of `observe`).
-        order: Stored order of the trailing axes; None gives `(1, 0)` for `[in, out]` kernels and `()` otherwise.
-        axis: Axis or axes with separate scales, such as 0 for rows of an embedding; groups then run along the last
-            other axis. None follows the layout: scales for layers and outputs, the last axis without a layout.
-        clip: `"absmax"`, or `"mse"` to shrink the range of each block by the ratio with the least squared error.
-        fallback: What happens to leaves whose inputs the group size does not divide: `"skip"` leaves them out,
-            `"divisor"` takes the largest divisor below it (whole channels if that is below 8), `"channel"` takes whole
-            channels, `"raise"` refuses.
+        bits: 2 to 8, the name of a format, or a ready `grid`, which then holds all settings.
+        granularity: As for `grid`.
+        symmetric: As for `grid`.
+        activation: As for `grid`.
+        order: As for `grid`.
+        axis: As for `grid`.
+        clip: As for `grid`.
+        fallback: As for `grid`.
 
     Returns:
         Compression whose nodes are `Quantized`; its gradient is straight-through.
@@ -66,14 +61,14 @@ def rtn(
 
     def encode(path: str, x: jax.Array, stats: Any) -> Quantized:
         absmax = None
-        if activation == "static":
+        if grid.activation == "static":
             if stats is None:
                 raise UnfitError("rtn", {path: "static activations need statistics of observe, and it has none"})
             # Stacked layers have one largest input each; the node has one scale.
             absmax = jnp.max(stats.absmax)
             check_range("rtn", path, absmax)
-        ratio = best_ratio(path, x, grid) if clip == "mse" else None
+        ratio = best_ratio(path, x, grid) if grid.clip == "mse" else None
         return quantize(path, x, grid, ratio, absmax)[0]
 
-    needs = ("absmax",) if activation == "static" else ()
-    return from_encode(f"rtn(bits={bits}, granularity={granularity})", encode, needs=needs)
+    needs = ("absmax",) if grid.activation == "static" else ()
+    return from_encode(f"rtn({grid})", encode, needs=needs)

@@ -118,7 +118,7 @@ def test_without_a_selector_a_traced_function_decides():
     for given in ({"layout": layouts(f)(params, x)}, {"stats": stats}):
         tree = core.compress(params, quant.rtn(8), **given)
         assert [path for path, leaf in tree.items() if core.is_node(leaf)] == ["w"]
-        assert core.fit(params, quant.rtn(8), **given).taken == {"w": "rtn(bits=8, granularity=channel)"}
+        assert core.fit(params, quant.rtn(8), **given).taken == {"w": "rtn(int8, granularity=channel)"}
 
 
 METHODS = {
