@@ -275,7 +275,8 @@ def sequence(first: Compression, second: Compression) -> Compression:
 
     def after_step(params: Any, state: SequenceState, stats: Any = None) -> tuple[Any, SequenceState]:
         params, s1 = first.after_step(params, state.first, stats)
-        _, s2 = second.after_step(first.encode(params, s1), state.second)
+        # Values that keep their path, as under a mask, keep their statistics.
+        _, s2 = second.after_step(first.encode(params, s1), state.second, stats if second.needs else None)
         if second.learns:
             params, _ = second.after_step(params, state.second)
         return params, SequenceState(s1, s2)
@@ -289,7 +290,7 @@ def sequence(first: Compression, second: Compression) -> Compression:
         after_step=after_step,
         learns=first.learns or second.learns,
         name=f"sequence({first.name}, {second.name})",
-        needs=first.needs,
+        needs=tuple(dict.fromkeys((*first.needs, *second.needs))),
     )
 
 

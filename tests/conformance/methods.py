@@ -238,6 +238,19 @@ _QUANT = [
         "quant.rtn: static activations", lambda: quant.rtn(activation="static"), projection=narrow, stats=seen, ready=1
     ),
     Method(
+        "quant.gptq: 4 bits, channel",
+        lambda: quant.gptq(4, block=4),
+        lambda: quant.gptq(8),
+        snap=on_grid,
+        # Encoded again, the largest weight is another one, and so is the scale.
+        projection=None, stats=inputs, ready=1, devices=rounding("float32"),
+    ),
+    Method(
+        "quant.gptq: 3 bits, groups, affine, by activation",
+        lambda: quant.gptq(3, granularity=2, symmetric=False, order="activation"),
+        projection=None, stats=inputs, ready=1, devices=rounding("float32"),
+    ),
+    Method(
         "quant.fake_quant: 4 bits, channel",
         lambda: quant.fake_quant(4),
         lambda: quant.fake_quant(8),
@@ -258,7 +271,7 @@ _QUANT = [
         stats=seen,
         ready=1,
     ),
-]
+]  # fmt: skip
 # Encoded again, a table is refitted from another start: k-means is no projection.
 _SHARE = [
     Method(
@@ -278,12 +291,17 @@ _SHARE = [
 _COMBINED = [
     Method("core.chain: mask, grid", lambda: core.chain(prune.magnitude(0.5), quant.fake_quant(4)), projection=narrow),
     Method(
+        "core.sequence: mask, compensated grid",
+        lambda: core.sequence(prune.magnitude(0.5), quant.gptq(4)),
+        projection=None, stats=inputs, ready=1, devices=rounding("float32"),
+    ),
+    Method(
         "core.sequence: factors, grid",
         lambda: core.sequence(lowrank.svd(rank=2), quant.rtn(8)),
         projection=None,
         devices=1e6,
     ),
-]
+]  # fmt: skip
 
 # Views of nodes: products round activations, within ranges that learn.
 _NODES = [Method("toys.ranged: nodes", toys.ranged)]

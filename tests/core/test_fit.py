@@ -135,6 +135,8 @@ METHODS = {
     "grid, groups": lambda: quant.rtn(4, granularity=4),
     "grid, static": lambda: quant.rtn(8, activation="static"),
     "grid, affine, clipped": lambda: quant.rtn(3, symmetric=False, clip="mse"),
+    "grid, compensated": lambda: quant.gptq(4),
+    "grid, compensated, groups": lambda: quant.gptq(4, granularity=4),
     "grid in training": lambda: quant.fake_quant(4, granularity=4),
     "low rank": lambda: lowrank.svd(rank=2),
 }
