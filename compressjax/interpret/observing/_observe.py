@@ -18,8 +18,8 @@ from compressjax.interpret.jaxpr._weight import Weight
 from compressjax.interpret.lifting._explicit import materialize
 from compressjax.interpret.lifting._rules import move
 from compressjax.interpret.observing._axes import moved_axes
-from compressjax.interpret.observing._patches import in_chunks, patches
-from compressjax.interpret.observing._statistics import Statistics, merge, of_rows
+from compressjax.interpret.observing._patches import of_patches
+from compressjax.interpret.observing._statistics import Statistics, of_rows, refuse_empty
 
 
 class _Place(NamedTuple):
@@ -136,8 +136,7 @@ class _Observe:
         count = len(place.lead)
         ordered = jnp.transpose(rows, (*place.lead, count, *(count + 1 + i for i in place.last)))
         flat = ordered.reshape(*ordered.shape[: count + 1], math.prod(ordered.shape[count + 1 :]))
-        if not flat.shape[-2]:
-            raise ValueError(f"observe: {weight.path!r} has inputs without rows, {flat.shape}; give data with examples")
+        refuse_empty(weight.path, flat.shape)
         return of_rows(flat, gram=self.gram)
 
     def _conv(self, params: dict[str, Any], plain: Sequence[Any], weight: Weight) -> None:
@@ -147,16 +146,9 @@ class _Observe:
         # Channels last, so that groups of successive inputs are channels of one position for every stored order.
         summed = [*sorted(numbers.rhs_spec[2:]), numbers.rhs_spec[1]]
         axes = weight.axes or tuple((a,) for a in range(len(weight.shape)))
-        place = _Place([], list(range(len(summed))), (), tuple(o for a in summed for o in axes[a]))
-        chunks = in_chunks(plain[0], weight.shape, params)
-
-        def of(images: jax.Array) -> Statistics:
-            return self._of(weight, place, patches(images, weight.shape, params, summed))
-
-        total = of(chunks[0])
-        if len(chunks) > 1:  # one chunk's patches at a time, so that memory is bounded
-            total, _ = jax.lax.scan(lambda sums, images: (merge(sums, of(images)), None), total, chunks[1:])
-        add(self.records, Key(weight.path, place.inputs, (), place.batch), total)
+        inputs = tuple(o for a in summed for o in axes[a])
+        new = of_patches(weight.path, plain[0], weight.shape, params, summed, gram=self.gram)
+        add(self.records, Key(weight.path, inputs, (), ()), new)
 
     def dense(self, weight: Weight, primitive: str, reason: str) -> jax.Array:
         """Materializes a weight."""

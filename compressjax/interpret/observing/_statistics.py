@@ -66,14 +66,24 @@ class Statistics:
 def of_rows(rows: jax.Array, *, gram: bool) -> Statistics:
     """Statistics of the rows `[*batch, n, in]` of one product, in float32, with the batch axes in front."""
     rows = rows.astype(jnp.float32)
-    products = "...ni,...nj->...ij"
     return Statistics(
         count=jnp.full(rows.shape[:-2], rows.shape[-2], jnp.float32),
         total=jnp.sum(rows, axis=-2),
         squares=jnp.sum(rows * rows, axis=-2),
-        gram=jnp.einsum(products, rows, rows, precision=jax.lax.Precision.HIGHEST) if gram else None,
+        gram=outer_products(rows) if gram else None,
         largest=jnp.max(jnp.abs(rows), axis=-2, initial=0.0),
     )
+
+
+def refuse_empty(path: str, shape: tuple[int, ...]) -> None:
+    """Raises if the inputs `[*batch, n, in]` of a weight have no rows."""
+    if not shape[-2]:
+        raise ValueError(f"observe: {path!r} has inputs without rows, {shape}; give data with examples")
+
+
+def outer_products(rows: jax.Array) -> jax.Array:
+    """The sum of the outer products of rows with themselves, `[*batch, in, in]` from `[*batch, n, in]`."""
+    return jnp.einsum("...ni,...nj->...ij", rows, rows, precision=jax.lax.Precision.HIGHEST)
 
 
 def merge(a: Any, b: Any) -> Any:

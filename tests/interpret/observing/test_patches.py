@@ -8,7 +8,7 @@ from compressjax.interpret.observing import _patches
 from tests.interpret import samples
 
 
-def test_patches_in_chunks(monkeypatch):
+def test_statistics_of_patches_in_chunks(monkeypatch):
     """A strided convolution of two groups, one image at a time."""
     kernel = (2, 3, 2, 6)
     f = lambda x, w: jax.lax.conv_general_dilated(  # noqa: E731
@@ -18,14 +18,14 @@ def test_patches_in_chunks(monkeypatch):
     x = samples.floats(samples.rng(0), 3, 4, 5, 4)
     params = samples.equation(f, x, jnp.zeros(kernel)).params
     monkeypatch.setattr(_patches, "_ENTRIES", 1)
-    chunks = _patches.in_chunks(x, kernel, params)
-    assert chunks.shape == (3, 1, 4, 5, 2, 2)
     padded = np.pad(np.asarray(x), ((0, 0), (1, 0), (1, 1), (0, 0)))
-    for image, chunk in zip(padded, chunks, strict=True):
-        rows = [
-            image[top : top + 2, left : left + 5 : 2, 2 * group : 2 * group + 2]
-            for top in range(0, 4, 2) for left in range(3) for group in range(2)
-        ]  # fmt: skip
-        got = np.asarray(_patches.patches(chunk, kernel, params, (0, 1, 2)))
-        key = lambda rows: sorted(map(tuple, rows.reshape(len(rows), -1).round(5)))  # noqa: E731
-        assert key(got) == key(np.stack(rows))
+    rows = np.stack([
+        image[top : top + 2, left : left + 5 : 2, 2 * group : 2 * group + 2].ravel()
+        for image in padded for top in range(0, 4, 2) for left in range(3) for group in range(2)
+    ])  # fmt: skip
+    got = _patches.of_patches("kernel", x, kernel, params, (0, 1, 2), gram=True)
+    assert got.count == len(rows)
+    np.testing.assert_allclose(got.total, rows.sum(0), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(got.squares, (rows**2).sum(0), rtol=1e-5)
+    np.testing.assert_array_equal(got.largest, abs(rows).max(0))
+    np.testing.assert_allclose(got.gram, rows.T @ rows, rtol=1e-5, atol=1e-5)
