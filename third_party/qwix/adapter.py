@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import qwix
+from qwix.contrib import gptq_core
 
 Program = tuple[Any, Callable[[Any, jax.Array], jax.Array]]
 
@@ -37,3 +38,11 @@ def convolution(kernel: jax.Array) -> Program:
         return qwix.conv_general_dilated(images, weights, (1, 1), "SAME", dimension_numbers=numbers)
 
     return weights, apply
+
+
+def gptq(kernel: jax.Array, gram: jax.Array, bits: int) -> jax.Array:
+    """The dense result of GPTQ for a kernel `[in, out]`, one scale per output; it works on `[out, in]`."""
+    how = gptq_core.qarray.HowToQuantize(
+        qtype=getattr(jnp, f"int{bits}"), channelwise_axes=[0], tiled_axes={}, calibration_method="absmax"
+    )
+    return qwix.dequantize(gptq_core.quantize_weight(kernel.T, gram, how)[0]).T
