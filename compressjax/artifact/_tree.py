@@ -12,7 +12,7 @@ from compressjax import core
 from compressjax.coding import ArtifactError
 from compressjax.coding._containers import LEAF, build, join
 from compressjax.coding._limits import CONTAINERS, shown
-from compressjax.core._tree import path_string
+from compressjax.core._paths import is_box, path_string
 
 Entry = tuple[str | int, Any]
 
@@ -21,8 +21,8 @@ def flatten(tree: Any) -> tuple[dict[str, Any], Any]:
     """Returns the leaves by value path, and a description of their containers.
 
     It keeps dicts, lists and tuples. Any other container (FrozenDict, NNX State, NamedTuple, pytree dataclass) becomes
-    a dict of its children by key. A wrapper around one array (an NNX variable) becomes the array. The keys of mappings
-    have the order in which JAX flattens them: sorted, except for an OrderedDict.
+    a dict of its children by key. A wrapper of Flax around one array (an NNX variable, a box of Linen) becomes the
+    array. The keys of mappings have the order in which JAX flattens them: sorted, except for an OrderedDict.
     """
     leaves: dict[str, Any] = {}
     return leaves, _describe(tree, "", leaves, 0)
@@ -43,7 +43,7 @@ def _describe(item: Any, path: str, leaves: dict[str, Any], depth: int) -> Any:
             raise ArtifactError(f"two leaves share the path {shown(path)}; rename one of the tree's keys")
         leaves[path] = item
         return LEAF
-    if not sequence and len(children) == 1 and children[0][0] in ("value", "raw_value") and not _is_mapping(item):
+    if not sequence and is_box(item) and len(children) == 1:
         return _describe(children[0][1], path, leaves, depth)
     if depth >= CONTAINERS:
         raise ArtifactError(
@@ -70,7 +70,7 @@ def _children(item: Any, path: str) -> list[Entry] | None:
     flat, _ = jax.tree_util.tree_flatten_with_path(item, is_leaf=lambda part: part is not item)
     if len(flat) == 1 and not flat[0][0]:
         return None
-    return [(path_string(keys) or jax.tree_util.keystr(keys, simple=True), child) for keys, child in flat]
+    return [(path_string(keys), child) for keys, child in flat]
 
 
 def _in_order(item: Mapping[Any, Any]) -> list[Entry]:

@@ -8,17 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core._node import Node, dense, entry_bits, is_node
-
-
-def _key(entry: Any) -> str:
-    return jax.tree_util.keystr((entry,), simple=True)
-
-
-def path_string(path: tuple[Any, ...]) -> str:
-    """Returns the value path of a JAX key path, joined by `/`, without the `.value` that NNX variables add."""
-    if path and isinstance(path[-1], jax.tree_util.GetAttrKey) and path[-1].name in ("value", "raw_value"):
-        path = path[:-1]
-    return "/".join(_key(entry) for entry in path)
+from compressjax.core._paths import flatten_with_path, map_with_path, path_string
 
 
 def is_value(leaf: Any) -> bool:
@@ -94,7 +84,7 @@ def map_values(f: Callable[[str, Any], Any], tree: Any) -> Any:
     def at(path: tuple[Any, ...], leaf: Any) -> Any:
         return _map_field(f, path_string(path), leaf)
 
-    mapped = jax.tree_util.tree_map_with_path(at, tree, is_leaf=is_node)
+    mapped = map_with_path(at, tree, is_leaf=is_node)
     if isinstance(tree, Chosen):
         mapped.within = tree.within
     return mapped
@@ -170,7 +160,7 @@ def nodes(tree: Any) -> dict[str, Any]:
         >>> list(nodes({"a": jnp.zeros(1)}))
         ['a']
     """
-    leaves = jax.tree_util.tree_flatten_with_path(tree, is_leaf=is_node)[0]
+    leaves = flatten_with_path(tree, is_leaf=is_node)[0]
     return {path_string(path): leaf for path, leaf in leaves}
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 from flax import nnx
 
-from compressjax.core._tree import path_string
+from compressjax.core._paths import flatten_with_path, path_string
 from compressjax.modules._resize import difference, disagrees
 
 _FALLBACK = "use the function that shrink returned"
@@ -91,7 +91,7 @@ _RULES: dict[type[nnx.Module], Callable[[Any], None]] = {
 
 
 def _paths(state: Any) -> set[str]:
-    return {path_string(path) for path, _ in jax.tree_util.tree_flatten_with_path(state)[0]}
+    return {path_string(path) for path, _ in flatten_with_path(state)[0]}
 
 
 def _suspects(model: nnx.Module) -> str:

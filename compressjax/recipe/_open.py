@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Selector, is_node, matches, nodes
-from compressjax.core._tree import path_string
+from compressjax.core._paths import flatten_with_path, path_string
 from compressjax.tensors import Masked
 
 
@@ -45,7 +45,7 @@ def open_grids(tree: Any, selector: Selector) -> Any:
             return node.materialize() if matched else node
         return dataclasses.replace(node, **{name: at(f"{path}/{name}", getattr(node, name)) for name in fields})
 
-    leaves, structure = jax.tree_util.tree_flatten_with_path(tree, is_leaf=is_node)
+    leaves, structure = flatten_with_path(tree, is_leaf=is_node)
     opened = jax.tree.unflatten(structure, [at(path_string(path), leaf) for path, leaf in leaves])
     if not found:
         raise ValueError(f"open={selector!r} matches none of {sorted(nodes(tree))}; fix or remove it")

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from compressjax.core._tree import path_string
+from compressjax.core._paths import flatten_with_path, path_string
 from compressjax.interpret.jaxpr._bind import Context, bind
 from compressjax.interpret.jaxpr._loops import scan_counts
 from compressjax.interpret.jaxpr._trace import trace
@@ -196,7 +196,7 @@ def moments_of(fn: Callable[..., Any]) -> Callable[..., dict[Site, Moments]]:
     """
 
     def moments(params: Any, *args: Any) -> dict[Site, Moments]:
-        flat, structure = jax.tree_util.tree_flatten_with_path(((params, *args), {}))
+        flat, structure = flatten_with_path(((params, *args), {}))
         program = trace(fn, [leaf for _, leaf in flat], structure)
         dynamic = [(path, leaf) for path, leaf in flat if hasattr(leaf, "shape") and hasattr(leaf, "dtype")]
         inputs = []

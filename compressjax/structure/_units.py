@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compressjax.core._tree import path_string
+from compressjax.core._paths import flatten_with_path, path_string
 from compressjax.interpret import Group
 from compressjax.interpret.coupling._lost import lost_units
 
@@ -39,7 +39,7 @@ def cut(params: Any, groups: Sequence[Group], kept: Kept) -> Any:
 
 def _changed(params: Any, gone: Mapping[str, Any], change: Callable[[str, Any], Any]) -> Any:
     """The tree with some leaves changed, in one compiled program."""
-    flat, structure = jax.tree_util.tree_flatten_with_path(params)
+    flat, structure = flatten_with_path(params)
     named = {path_string(path): leaf for path, leaf in flat if path_string(path) in gone}
 
     def run(leaves: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from compressjax import interpret
-from compressjax.core._tree import path_string
+from compressjax.core._paths import flatten_with_path, map_with_path, path_string
 
 
 def filled(tree: Any, seed: int = 0) -> Any:
@@ -21,12 +21,12 @@ def filled(tree: Any, seed: int = 0) -> Any:
         x = draw.normal(size=leaf.shape).astype(leaf.dtype)
         return jax.device_put(np.abs(x) + x.dtype.type(0.5) if path_string(path).endswith("var") else x)
 
-    return jax.tree_util.tree_map_with_path(fill, tree)
+    return map_with_path(fill, tree)
 
 
 def change(tree: Any, groups: list[interpret.Group], kept: dict[str, list[int]], zero: bool) -> Any:
     """Removes units from every member, or sets them to zero."""
-    out = {path_string(path): np.array(leaf) for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]
+    out = {path_string(path): np.array(leaf) for path, leaf in flatten_with_path(tree)[0]
            if hasattr(leaf, "shape") and not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)}  # fmt: skip
     gone: dict[tuple[str, int], set[int]] = {}
     for group in groups:
@@ -40,7 +40,7 @@ def change(tree: Any, groups: list[interpret.Group], kept: dict[str, list[int]],
             out[path][tuple(index)] = 0
         else:
             out[path] = np.delete(out[path], sorted(positions), axis)
-    return jax.tree_util.tree_map_with_path(
+    return map_with_path(
         lambda path, leaf: jax.device_put(out[path_string(path)]) if path_string(path) in out else leaf, tree
     )
 

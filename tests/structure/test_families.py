@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from compressjax import interpret, structure
-from compressjax.core._tree import path_string
+from compressjax.core._paths import flatten_with_path, path_string
 from tests import helpers
 from tests.interpret import cutting
 from tests.structure import families
@@ -19,7 +19,7 @@ NATIVE = {("mlp", "nnx"), ("resnet", "nnx"), ("mlp", "plain"), ("resnet", "plain
 
 def floats(tree):
     """Arrays of weights by path; an NNX state holds counters of random streams besides."""
-    flat = {path_string(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]}
+    flat = {path_string(path): leaf for path, leaf in flatten_with_path(tree)[0]}
     return {path: np.asarray(leaf) for path, leaf in flat.items() if jnp.issubdtype(leaf.dtype, jnp.floating)}
 
 

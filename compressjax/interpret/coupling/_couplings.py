@@ -3,11 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from compressjax.core import is_node, kernels
-from compressjax.core._tree import path_string
+from compressjax.core._paths import flatten_with_path, path_string
 from compressjax.interpret.coupling._label_entries import ENTRIES
 from compressjax.interpret.coupling._label_flow import FLOW, LOOP_AXIS
 from compressjax.interpret.coupling._label_indexing import INDEXING_LABELS
@@ -70,7 +69,7 @@ def label_function(fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str
     """Traces a function and labels every array in it."""
     if not args:
         raise ValueError("couplings: call the result as couplings(fn)(params, *args), with the weights first")
-    flat, structure = jax.tree_util.tree_flatten_with_path((tuple(args), kwargs), is_leaf=is_node)
+    flat, structure = flatten_with_path((tuple(args), kwargs), is_leaf=is_node)
     packed = [path_string(path[2:]) for path, leaf in flat if is_node(leaf)]
     if packed:
         raise ValueError(f"couplings reads dense arrays, but {packed[0]!r} is a node; pass materialize(params)")

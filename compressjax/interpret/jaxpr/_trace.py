@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from compressjax.core import is_node
-from compressjax.core._tree import path_string
+from compressjax.core._paths import flatten_with_path, path_string
 from compressjax.interpret.jaxpr._evaluate import evaluate
 from compressjax.interpret.jaxpr._shapes import computed
 from compressjax.interpret.jaxpr._weight import Weight, varying_axes
@@ -35,7 +35,7 @@ def _stand_in(weight: Weight) -> jax.ShapeDtypeStruct:
 
 def run(fn: Callable[..., Any], args: Any, kwargs: Any, mark: Callable[[str, Any], Any], handler: Any) -> Any:
     """Traces `fn` on abstract dense arrays and evaluates it with the weights that `mark(path, leaf)` returns."""
-    flat, structure = jax.tree_util.tree_flatten_with_path((args, kwargs), is_leaf=_is_leaf)
+    flat, structure = flatten_with_path((args, kwargs), is_leaf=_is_leaf)
     leaves = [mark(path_string(path[2:]), leaf) or leaf for path, leaf in flat]
     program = trace(fn, leaves, structure)
     closed = program.closed

@@ -5,7 +5,7 @@ from typing import Any
 
 import jax
 
-from compressjax.core._tree import path_string
+from compressjax.core._paths import flatten_with_path, path_string
 from compressjax.interpret.jaxpr._trace import trace
 from compressjax.interpret.jaxpr._walk import effective
 
@@ -16,7 +16,7 @@ def used(fn: Callable[..., Any]) -> Callable[..., list[str]]:
     def paths(params: Any, *args: Any, **kwargs: Any) -> list[str]:
         leaves, structure = jax.tree.flatten(((params, *args), kwargs))
         found = effective(trace(fn, leaves, structure).closed.jaxpr)
-        flat = jax.tree_util.tree_flatten_with_path(params)[0]
+        flat = flatten_with_path(params)[0]
         names = [path_string(path) for path, leaf in flat if hasattr(leaf, "dtype")]
         return [name for name, acts in zip(names, found, strict=False) if acts]
 

@@ -3,10 +3,8 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import jax
-
 from compressjax.core import is_node, ops
-from compressjax.core._tree import path_string
+from compressjax.core._paths import map_with_path, path_string
 from compressjax.interpret.jaxpr._weight import Row
 from compressjax.interpret.lifting._lift import explain
 
@@ -41,7 +39,7 @@ def prepare(tree: Any, fn: Callable[..., Any] | None = None, *args: Any, **kwarg
     def convert(path: Any, leaf: Any) -> Any:
         return ops.pack(leaf) if path_string(path) in packed else ops.prepare(leaf)
 
-    return jax.tree_util.tree_map_with_path(convert, tree, is_leaf=is_node)
+    return map_with_path(convert, tree, is_leaf=is_node)
 
 
 def _read_by_row(rows: Iterable[Row]) -> set[str]:

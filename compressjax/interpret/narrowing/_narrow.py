@@ -3,10 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 
-from compressjax.core._tree import path_string
+from compressjax.core._paths import flatten_with_path, path_string
 from compressjax.interpret.coupling._atoms import Vector
 from compressjax.interpret.coupling._couplings import LabeledFunction, groups_of, label_function
 from compressjax.interpret.coupling._labels import LabeledTrace, Labels, Place
@@ -123,7 +122,7 @@ def narrow(fn: Callable[..., Any], like: Any, kept: Mapping[str, Sequence[int]])
     def narrowed(params: Any, *args: Any, **kwargs: Any) -> Any:
         found = label_function(fn, (wide, *args), kwargs)
         cutter = Cutter(found.labeled, gone_atoms(found, kept))
-        small = {path_string(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(params)[0]}
+        small = {path_string(path): leaf for path, leaf in flatten_with_path(params)[0]}
         for path, labels in found.weights.items():
             expected, got = cutter.shape(labels), getattr(small.get(path), "shape", None)
             if expected != got:

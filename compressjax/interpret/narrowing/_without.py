@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compressjax.core._tree import path_string
+from compressjax.core._paths import flatten_with_path, path_string
 from compressjax.interpret.coupling._label_entries import ENTRIES, SOURCES, vanishing
 from compressjax.interpret.coupling._label_layout import LAYOUT_LABELS
 from compressjax.interpret.jaxpr._bind import Context, bind
@@ -90,7 +90,7 @@ def without(fn: Callable[..., Any], like: Any, paths: Collection[str]) -> Callab
     .. math:: without(f)(w', x) = f(w' \\cup 0, x)
     """
     wide = shapes(like)
-    names = [path_string(path) for path, _ in jax.tree_util.tree_flatten_with_path(wide)[0]]
+    names = [path_string(path) for path, _ in flatten_with_path(wide)[0]]
     if missing := sorted(set(paths) - set(names)):
         raise ValueError(f"no weights at {missing}; the tree has {names[:8]}")
 

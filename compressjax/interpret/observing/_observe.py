@@ -10,7 +10,8 @@ import numpy as np
 
 from compressjax.core import Node, Selector, matches, nodes, ops
 from compressjax.core._checks import check_statistics
-from compressjax.core._tree import is_value, path_string
+from compressjax.core._paths import map_with_path, path_string
+from compressjax.core._tree import is_value
 from compressjax.interpret.jaxpr._bind import bind
 from compressjax.interpret.jaxpr._records import Key, Records, add, named
 from compressjax.interpret.jaxpr._trace import run
@@ -262,7 +263,7 @@ def observed(
     """The result of the function, and the statistics of selected weights; without any if no product reads them."""
     handler, chosen = _Observe(gram), _chosen(params, select)
     # Tag the weights of the first argument with their paths; the interpreter gets the leaves of all arguments.
-    tagged = jax.tree_util.tree_map_with_path(_tagger(chosen), params, is_leaf=_is_leaf)
+    tagged = map_with_path(_tagger(chosen), params, is_leaf=_is_leaf)
     out = run(fn, (tagged, *args), kwargs, lambda path, leaf: leaf if isinstance(leaf, Weight) else None, handler)
     shapes = {path: tuple(x.shape) for path, x in nodes(params).items() if path in chosen}
     return out, named(handler.records, shapes)
