@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from compressjax.core._unfit import UnfitError
+from compressjax.numerics._counts import number_of
 from compressjax.numerics._host import on_host
 
 
@@ -33,7 +34,7 @@ def check_finite(who: str, path: str, x: Any, what: str = "weights", remedy: str
         count = host.size - int(np.count_nonzero(np.isfinite(host)))
     else:
         with jax.ensure_compile_time_eval():  # a constant inside a traced function is still known
-            count = x.size - int(jnp.isfinite(x).sum())
+            count = x.size - number_of(jnp.isfinite(x))
     if count:
         raise ValueError(f"{who}: {path!r} has {count} non-finite {what} of {x.size}; {remedy}")
 

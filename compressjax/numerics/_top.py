@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from compressjax.numerics._counts import Count, difference, entries, exact, known, plus
 from compressjax.numerics._host import on_host
 
 # Steps of false position before a search switches to bisection.
@@ -18,7 +19,7 @@ _TRIES = 24
 _SHORT = 32
 
 
-def top_mask(scores: jax.Array, count: jax.Array | int) -> jax.Array:
+def top_mask(scores: jax.Array, count: jax.Array | Count | int) -> jax.Array:
     """Returns a mask of exactly the `count` largest scores; ties go to the smaller index.
 
     Floats are mapped to integers of the same order. A search by false position finds the threshold among these, and a
@@ -29,7 +30,7 @@ def top_mask(scores: jax.Array, count: jax.Array | int) -> jax.Array:
     return top_masks({"": scores}, count)[""]
 
 
-def top_along(scores: jax.Array, count: jax.Array | int, axis: int) -> jax.Array:
+def top_along(scores: jax.Array, count: jax.Array | Count | int, axis: int) -> jax.Array:
     """Returns a mask of the `count` largest scores of every slice along an axis, as `top_mask` does.
 
     On a short axis, as for N:M patterns, an entry is kept if fewer than `count` entries rank before it:
@@ -50,10 +51,10 @@ def top_along(scores: jax.Array, count: jax.Array | int, axis: int) -> jax.Array
     for place in range(length):
         other = jax.lax.slice_in_dim(keys, place, place + 1, axis=axis)
         beaten += jnp.where(places > place, other >= keys, other > keys)
-    return beaten < count
+    return beaten < exact(count).low
 
 
-def top_masks(scores: Mapping[str, jax.Array], count: jax.Array | int) -> dict[str, jax.Array]:
+def top_masks(scores: Mapping[str, jax.Array], count: jax.Array | Count | int) -> dict[str, jax.Array]:
     """Returns masks of exactly the `count` largest scores of all arrays; ties go to the earlier array and index.
 
     The arrays share one threshold `t`, found as in `top_mask` from the sum of their counts:
@@ -61,13 +62,18 @@ def top_masks(scores: Mapping[str, jax.Array], count: jax.Array | int) -> dict[s
     .. math:: \\sum_l |\\{i : s_{li} > t\\}| < n \\le \\sum_l |\\{i : s_{li} \\ge t\\}|
 
     Nothing is concatenated or reshaped: arrays stay sharded, and devices exchange at most 115 numbers per array.
+    Counts are exact for any number of scores; one array has at most `2^32 - 1`.
     Outside of `jit` on one CPU, NumPy finds the threshold, without compilation.
     """
     host = [on_host(x) for x in scores.values()]
-    number = count if isinstance(count, int) else on_host(count)
+    number = known(count)
     if number is not None and all(x is not None for x in host):
-        return dict(zip(scores, _host_masks([x for x in host if x is not None], int(number)), strict=True))
-    return dict(zip(scores, _top_masks(list(scores.values()), count), strict=True))
+        return dict(zip(scores, _host_masks([x for x in host if x is not None], number), strict=True))
+    for path, x in scores.items():
+        if x.size >= 2**32:
+            raise ValueError(f"{path!r} has {x.size} weights, and at most {2**32 - 1} of one array can be ranked; "
+                             "split it, by layers or rows, or leave it out with a selector")  # fmt: skip
+    return dict(zip(scores, _top_masks(list(scores.values()), exact(count)), strict=True))
 
 
 def _host_masks(scores: Sequence[np.ndarray], count: int) -> list[jax.Array]:
@@ -92,38 +98,41 @@ def _host_keys(scores: np.ndarray) -> np.ndarray:
 
 # Outside of jit, this avoids compiling the loops at every call; inside, it changes nothing.
 @functools.partial(jax.jit, inline=True)
-def _top_masks(scores: Sequence[jax.Array], count: jax.Array | int) -> list[jax.Array]:
+def _top_masks(scores: Sequence[jax.Array], wanted: Count) -> list[jax.Array]:
     keys = [_keys(x) for x in scores]
-
-    def total(where: Callable[[int], jax.Array]) -> jax.Array:
-        return sum((_count(where(i)) for i in range(len(keys))), jnp.zeros((), jnp.int32))
-
-    size = sum(x.size for x in scores)
-    wanted = jnp.asarray(count, jnp.int32)
     ends = [(jnp.min(x), jnp.max(x)) for x in keys if x.size]
     low = functools.reduce(jnp.minimum, (smallest for smallest, _ in ends), jnp.uint32(2**32 - 2))
     high = functools.reduce(jnp.maximum, (largest for _, largest in ends), low) + jnp.uint32(1)
+    size = exact(sum(x.size for x in scores))
     threshold, surplus = _search(
-        lambda key: total(lambda i: keys[i] >= key) - wanted, low, high, size - wanted, -wanted
-    )
-    first = list(itertools.accumulate((x.size for x in scores), initial=0))
+        lambda key: difference(entries([x >= key for x in keys]), wanted), low, high,
+        difference(size, wanted), difference(0, wanted)
+    )  # fmt: skip
 
-    def tied(i: int, stop: jax.Array) -> jax.Array:
-        return (keys[i] == threshold) & (_positions(keys[i].shape, first[i]) < stop)
+    def tied(last: jax.Array, stop: jax.Array) -> list[jax.Array]:
+        """Ties of the arrays before `last`, and those of `last` before the position `stop`."""
+        return [
+            (x == threshold) & ((i < last) | ((i == last) & (_positions(x.shape) < stop))) for i, x in enumerate(keys)
+        ]
 
-    def break_ties() -> jax.Array:
-        missing = wanted - total(lambda i: keys[i] > threshold)
-        start, end = jnp.uint32(0), jnp.uint32(size)
-        return _search(lambda stop: missing - total(lambda i: tied(i, stop)), start, end, missing, -surplus)[0]
+    def break_ties() -> tuple[jax.Array, jax.Array]:
+        above = entries([x > threshold for x in keys])
+        sums = itertools.accumulate((entries([x == threshold]) for x in keys), plus)
+        # What is missing after the ties of an array and of those before it.
+        missing = jnp.stack([difference(wanted, plus(above, ties)) for ties in sums])
+        last = jnp.sum(missing > 0, dtype=jnp.int32)
+        first = jnp.concatenate([difference(wanted, above)[None], missing])[last]
+        end = jnp.asarray([x.size for x in keys], jnp.uint32)[last]
+        found = _search(
+            lambda stop: difference(wanted, plus(above, entries(tied(last, stop)))), jnp.uint32(0), end,
+            first, missing[last]
+        )  # fmt: skip
+        return last, found[0]
 
     # Usually exactly `count` scores reach the threshold, so that there are no ties to break.
-    stop = jax.lax.cond(surplus == 0, lambda: jnp.uint32(2**32 - 1), break_ties)
-    return [(x > threshold) | tied(i, stop) for i, x in enumerate(keys)]
-
-
-def _count(mask: jax.Array) -> jax.Array:
-    # On CPUs, sums of floats are twice as fast as sums of integers, and they are exact up to 2^24.
-    return jnp.sum(mask, dtype=jnp.float32 if mask.size <= 2**24 else jnp.int32).astype(jnp.int32)
+    every = jnp.int32(len(keys)), jnp.uint32(0)
+    ties = tied(*jax.lax.cond(surplus == 0, lambda: every, break_ties))
+    return [(x > threshold) | equal for x, equal in zip(keys, ties, strict=True)]
 
 
 def _keys(scores: jax.Array) -> jax.Array:
@@ -135,9 +144,9 @@ def _keys(scores: jax.Array) -> jax.Array:
     return jnp.where(jnp.isnan(scores), jnp.uint32(0), jax.lax.bitcast_convert_type(flipped, jnp.uint32))
 
 
-def _positions(shape: tuple[int, ...], first: int) -> jax.Array:
+def _positions(shape: tuple[int, ...]) -> jax.Array:
     """Row-major index of every entry, without flattening, which would gather a sharded array."""
-    place = jnp.full(shape, first, jnp.uint32)
+    place = jnp.zeros(shape, jnp.uint32)
     for axis in range(len(shape)):
         stride = np.uint32(math.prod(shape[axis + 1 :]))
         place = place + jax.lax.broadcasted_iota(jnp.uint32, shape, axis) * stride

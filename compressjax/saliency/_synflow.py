@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Selector, kernels, matches, values, with_values
+from compressjax.numerics._counts import Count, exact
 from compressjax.numerics._top import top_masks
 from compressjax.saliency._contract import Saliency, Scores, from_params, wide
 
@@ -72,10 +73,10 @@ def synflow(
             return {path: weights[path] * g for path, g in grads.items()}
 
         size = sum(x.size for x in chosen.values())
-        counts = jnp.array([round(size * (1.0 - sparsity) ** (k / steps)) for k in range(steps)])
+        counts = exact([round(size * (1.0 - sparsity) ** (k / steps)) for k in range(steps)])
         masks = {path: jnp.ones_like(x, bool) for path, x in chosen.items()}
         if sparsity:
-            masks = jax.lax.fori_loop(1, steps, lambda k, masks: _top(scored(masks), masks, counts[k]), masks)
+            masks = jax.lax.fori_loop(1, steps, lambda k, masks: _top(scored(masks), masks, _at(counts, k)), masks)
         return scored(masks)
 
     return from_params(f"synflow(sparsity={sparsity}, steps={steps})", score)
@@ -87,6 +88,10 @@ def _level(x: jax.Array) -> jax.Array:
     return x / jnp.where(mean > 0, mean, 1.0)
 
 
-def _top(scores: Scores, masks: Scores, count: jax.Array) -> Scores:
+def _at(counts: Count, k: jax.Array) -> Count:
+    return Count(counts.high[k], counts.low[k])
+
+
+def _top(scores: Scores, masks: Scores, count: Count) -> Scores:
     # Keep masked weights masked, even if other weights have no flow either.
     return top_masks({path: jnp.where(masks[path], x, -1.0) for path, x in scores.items()}, count)

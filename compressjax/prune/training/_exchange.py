@@ -6,7 +6,9 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from compressjax.core._unfit import UnfitError
 from compressjax.numerics import with_auto_axes
+from compressjax.numerics._counts import INT32
 from compressjax.prune.patterns._checks import Distribution, check_distribution, check_pattern
 from compressjax.prune.patterns._pattern import Pattern, unstructured
 from compressjax.prune.patterns._ranked import best_units
@@ -68,6 +70,17 @@ def exchanged(
         return found
 
     return jax.lax.cond(when, moved, lambda: masks)
+
+
+def check_sizes(who: str, flat: Arrays) -> None:
+    """Refuses leaves whose entries int32 does not count."""
+    reasons = {
+        path: f"it has {x.size} weights, and {who} counts at most {INT32 - 1} of one array; split it, by layers or rows"
+        for path, x in flat.items()
+        if x.size >= INT32
+    }
+    if reasons:
+        raise UnfitError(who, reasons)
 
 
 def check_exchange(

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression
+from compressjax.numerics._counts import as_float, choose, entries, rounded
 from compressjax.numerics._host import branch
 from compressjax.prune.distributions._densities import check_removes, kept_counts
 from compressjax.prune.patterns._checks import Distribution, check_pattern, own_sparsity
@@ -113,7 +114,7 @@ def as_schedule(who: str, sparsity: Any, begin: int, end: int | None, initial: f
 
 def counts_at(
     step: Any, schedule: Schedule, shapes: dict[str, tuple[int, ...]], distribution: Distribution, whole: bool = True
-) -> dict[str, jax.Array]:
+) -> dict[str, Any]:
     """Number of entries that every pool keeps after `step` steps, `begin` or later."""
     last = kept_counts(shapes, schedule.sparsity, distribution, whole=whole)
     check_removes(shapes, schedule.sparsity, last)
@@ -123,10 +124,10 @@ def counts_at(
     progress, kept = schedule.progress(step), {}
     for pool, n in last.items():
         # Interpolate in float32; the final count is an exact integer.
-        between, final = first[pool] + (n - first[pool]) * progress, jnp.float32(n)
-        if isinstance(n, int):
-            between, final = jnp.round(between).astype(jnp.int32), jnp.int32(n)
-        kept[pool] = jnp.where(jnp.asarray(step) >= schedule.end, final, between)
+        between = float(first[pool]) + float(n - first[pool]) * progress
+        kept[pool] = choose(
+            jnp.asarray(step) >= schedule.end, n, rounded(between) if isinstance(n, int) else between
+        )  # fmt: skip
     return kept
 
 
@@ -145,7 +146,7 @@ def _scores(x: jax.Array, mask: jax.Array, normalize: bool) -> jax.Array:
 
 
 def _rms(x: jax.Array, mask: jax.Array) -> jax.Array:
-    mean = jnp.sum(jnp.square(x.astype(jnp.float32)), where=mask) / jnp.maximum(jnp.sum(mask), 1).astype(jnp.float32)
+    mean = jnp.sum(jnp.square(x.astype(jnp.float32)), where=mask) / jnp.maximum(as_float(entries([mask])), 1.0)
     return jnp.sqrt(jnp.where(mean > 0, mean, 1.0))
 
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from compressjax.core import Compression, Selector, identity, kernels, matches, only, values
 from compressjax.core._select import selected
+from compressjax.numerics._counts import number_of
 from compressjax.prune.distributions._densities import ALL
 from compressjax.prune.patterns._checks import check_pattern, check_sparsity
 from compressjax.prune.patterns._pattern import Pattern
@@ -117,7 +118,7 @@ def _rounds(
         masks = prune(values(trained), masks, target)
         ticket = only(lambda path, leaf: path in chosen, static(masks=masks))
         trained = train(start, ticket)
-        kept = sum(int(mask.sum()) for mask in masks.values())
+        kept = sum(map(number_of, masks.values()))
         yield Ticket(masks, start, trained, 1 - kept / sum(mask.size for mask in masks.values()))
 
 
@@ -132,10 +133,10 @@ def _prune(
 ) -> Arrays:
     scores = {path: jnp.where(mask, jnp.abs(flat[path]).astype(jnp.float32), -1.0) for path, mask in masks.items()}
     if scope == "global":
-        size, kept = (sum(int(f(m)) for m in masks.values()) for f in (jnp.size, jnp.sum))
+        size, kept = (sum(map(f, masks.values())) for f in (jnp.size, number_of))
         return ranked(scores, {ALL: _left(size, kept, rate, target)}, pattern)
     shares = {path: next((r for s, r in rates.items() if matches(s, path, flat[path])), rate) for path in masks}
-    left = {path: _left(x.size, int(masks[path].sum()), shares[path], target) for path, x in scores.items()}
+    left = {path: _left(x.size, number_of(masks[path]), shares[path], target) for path, x in scores.items()}
     return ranked(scores, left, pattern)
 
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from compressjax.core import Compression, zero_masked
 from compressjax.prune.patterns._checks import Distribution
 from compressjax.prune.patterns._pattern import Pattern
-from compressjax.prune.training._exchange import check_exchange, drop_fraction, due, exchanged
+from compressjax.prune.training._exchange import check_exchange, check_sizes, drop_fraction, due, exchanged
 from compressjax.prune.training._gradual import GradualState
 from compressjax.prune.training._masking import Arrays, count_and_zero, masking
 from compressjax.prune.training._random import drawn_masks, key_data
@@ -60,6 +60,7 @@ def rigl(
     data = key_data(key)
 
     def init(flat: Arrays) -> GradualState:
+        check_sizes("rigl", flat)
         return GradualState(jnp.zeros((), jnp.int32), drawn_masks(data, flat, sparsity, distribution, units))
 
     def before_step(grads: Arrays, flat: Arrays, state: GradualState) -> tuple[Arrays, GradualState]:

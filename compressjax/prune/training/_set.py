@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from compressjax.core import Compression, zero_masked
 from compressjax.prune.patterns._checks import Distribution
 from compressjax.prune.patterns._pattern import Pattern
-from compressjax.prune.training._exchange import check_exchange, drop_fraction, due, exchanged
+from compressjax.prune.training._exchange import check_exchange, check_sizes, drop_fraction, due, exchanged
 from compressjax.prune.training._masking import Arrays, count_and_zero, masking
 from compressjax.prune.training._random import drawn_masks, key_data, stream
 
@@ -69,6 +69,7 @@ def set_(
     data = key_data(key)
 
     def init(flat: Arrays) -> SetState:
+        check_sizes("set_", flat)
         return SetState(
             jnp.zeros((), jnp.int32), jnp.copy(data), drawn_masks(data, flat, sparsity, distribution, units)
         )

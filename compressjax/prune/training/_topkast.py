@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression, Masks, zero_masked
+from compressjax.numerics._counts import choose as pick
 from compressjax.prune.distributions._densities import kept_counts
 from compressjax.prune.patterns._checks import Distribution, check_pattern, check_sparsity, check_strength, own_sparsity
 from compressjax.prune.patterns._pattern import Pattern
@@ -82,7 +83,7 @@ def topkast(
         # With full leaves the densities of a distribution may not be nested, so take the larger count.
         learns: dict[str, Any] = {pool: max(n, used[pool]) for pool, n in counts(backward_sparsity, wide).items()}
         if explore_until is not None:
-            learns = {pool: jnp.where(step >= explore_until, used[pool], n) for pool, n in learns.items()}
+            learns = {pool: pick(step >= explore_until, used[pool], n) for pool, n in learns.items()}
         return largest(flat, everything, used, False, units), largest(flat, everything, learns, False, units)
 
     def init(flat: Arrays) -> TopkastState:
