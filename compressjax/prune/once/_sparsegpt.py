@@ -9,10 +9,12 @@ import jax.numpy as jnp
 
 from compressjax.core import Compression
 from compressjax.core._layout import Layout, using
+from compressjax.numerics._host import on_host
 from compressjax.numerics._numerics import wide
 from compressjax.numerics._second_order import inverse_root
-from compressjax.numerics._top import top_mask
+from compressjax.numerics._top import top_along, top_mask
 from compressjax.prune.once._layerwise import HessianInfo, layerwise
+from compressjax.prune.once._sparsegpt_host import prune_on_host
 from compressjax.prune.once._wanda import checked
 from compressjax.prune.patterns._checks import Distribution, check_strength
 from compressjax.saliency._layout import layout
@@ -78,6 +80,11 @@ def sparsegpt(
             with using("[in, out]"):
                 chosen.read(path, (inputs, math.prod(x.shape[a] for a in shaped.outputs)))  # refuses inputs of no N:M
         rule = _Rule(chosen.group, round((chosen.density or 0.0) * chosen.group), block, damping, zeros or 0.0)
+        weights, grams = on_host(x), on_host(stats.gram)
+        if weights is not None and grams is not None:
+            mask, shift, condition, fallback = prune_on_host(weights, grams, shaped, rule)
+            info = HessianInfo(jnp.asarray(condition, jnp.float32), jnp.asarray(fallback))
+            return jnp.asarray(mask), jnp.asarray(shift), info
         return _prune(x, stats.gram.reshape(-1, inputs, inputs), shaped, rule)
 
     return layerwise(name, prune_leaf, ("gram", "squares"), inverts=True, sparsity=sparsity, distribution=distribution)
@@ -93,7 +100,7 @@ class _Rule(NamedTuple):
     sparsity: float
 
 
-# Outside of jit, one program for all leaves of a shape, and no memory for two leaves at once.
+# One program for all leaves of a shape, and no memory for two leaves at once.
 @functools.partial(jax.jit, static_argnums=(2, 3), inline=True)
 def _prune(x: jax.Array, grams: jax.Array, shaped: Layout, rule: _Rule) -> tuple[jax.Array, jax.Array, HessianInfo]:
     """Mask and shift of a leaf."""
@@ -181,5 +188,4 @@ def _keep_block(plan: _Plan, panel: jax.Array, diagonal: jax.Array, start: jax.A
 def _keep_group(plan: _Plan, panel: jax.Array, keep: jax.Array, diagonal: jax.Array, i: jax.Array) -> jax.Array:
     part = jax.lax.dynamic_slice_in_dim(panel, i, plan.group)
     scores = jnp.square(part / jax.lax.dynamic_slice_in_dim(diagonal, i, plan.group)[:, None])
-    chosen = jax.vmap(lambda column: top_mask(column, plan.kept), in_axes=1, out_axes=1)(scores)
-    return jax.lax.dynamic_update_slice_in_dim(keep, chosen, i, 0)
+    return jax.lax.dynamic_update_slice_in_dim(keep, top_along(scores, plan.kept, 0), i, 0)
