@@ -88,12 +88,20 @@ def _block_diagonal(x: tensors.BlockDiagonal) -> np.ndarray:
     return out
 
 
+def _scaled(x: tensors.Scaled) -> np.ndarray:
+    out, scale = brute(x.inner), float64(x.scale)
+    for i in np.ndindex(*out.shape):
+        out[i] *= scale[tuple(k * b // n for k, b, n in zip(i, scale.shape, out.shape))]
+    return out
+
+
 _BRUTE = {
     tensors.BlockDiagonal: _block_diagonal,
     tensors.Masked: _masked,
     tensors.LowRank: _low_rank,
     tensors.Quantized: _quantized,
     tensors.Codebook: _codebook,
+    tensors.Scaled: _scaled,
     tensors.Sum: lambda x: sum(brute(term) for term in x.terms),
 }
 
@@ -119,6 +127,8 @@ def brute_bits(x: Any, kept: int | None = None) -> int:
         case tensors.BlockDiagonal():
             sides = ((x.inputs, x.shape[-2]), (x.outputs, x.shape[-1]))
             return brute_bits(x.blocks) + sum(np.asarray(p).size * math.ceil(math.log2(n)) for p, n in sides)
+        case tensors.Scaled():
+            return brute_bits(x.inner, kept) + brute_bits(x.scale)
         case tensors.Sum():
             return sum(brute_bits(term, kept) for term in x.terms)
         case toys.Ranged():

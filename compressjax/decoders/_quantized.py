@@ -14,8 +14,8 @@ def _dense(fields: Mapping[str, Any], meta: Mapping[str, Any]) -> np.ndarray:
     stored = fields["codes"]
     codes = stored.transpose(np.argsort(_axes(meta, stored.ndim))).astype(np.float32)
     if fields.get("zero_point") is not None:
-        codes = codes - _expand_blocks(fields["zero_point"], codes.shape).astype(np.float32)
-    dense = codes * _expand_blocks(fields["scale"], codes.shape).astype(np.float32)
+        codes = codes - expand_blocks(fields["zero_point"], codes.shape).astype(np.float32)
+    dense = codes * expand_blocks(fields["scale"], codes.shape).astype(np.float32)
     name = meta.get("dtype_name", "float32")
     return _round_bfloat16(dense) if name == "bfloat16" else dense.astype(name)
 
@@ -35,7 +35,7 @@ def _axes(meta: Mapping[str, Any], ndim: int) -> tuple[int, ...]:
     return (*range(lead), *(lead + axis for axis in order))
 
 
-def _expand_blocks(blocks: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def expand_blocks(blocks: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Repeats each entry over its block."""
     for axis, (count, length) in enumerate(zip(blocks.shape, shape, strict=True)):
         if length % max(count, 1) or (length and not count):

@@ -4,7 +4,8 @@ from compressjax.tensors._block_diagonal import BlockDiagonal
 from compressjax.tensors._codebook import Codebook
 from compressjax.tensors._low_rank import LowRank
 from compressjax.tensors._masked import Masked
+from compressjax.tensors._scaled import Scaled
 from compressjax.tensors._sum import Sum
 from compressjax.tensors.quantized import Quantized
 
-__all__ = ["BlockDiagonal", "Codebook", "LowRank", "Masked", "Quantized", "Sum"]
+__all__ = ["BlockDiagonal", "Codebook", "LowRank", "Masked", "Quantized", "Scaled", "Sum"]

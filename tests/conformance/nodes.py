@@ -64,6 +64,11 @@ def _codes(rng: np.random.Generator, shape: tuple[int, ...], k: int) -> jnp.ndar
     return jnp.asarray(rng.integers(0, k, shape), jnp.uint8)
 
 
+def _scale(rng: np.random.Generator, shape: tuple[int, ...]) -> jnp.ndarray:
+    """Scales near one: rounded activations are scaled first, and bounds on them know nothing of that."""
+    return jnp.asarray(rng.uniform(0.9, 1.1, shape), jnp.float32)
+
+
 def _rank_terms(node: core.Node) -> int:
     return node.left.shape[-1] + 1
 
@@ -166,7 +171,40 @@ _BLOCK_DIAGONAL = [
         lambda r, s, d: _blocks(r, s, _grid(r, (2, s[0] // 2, s[1] // 2), d, (2, 1, s[1] // 2), activation="dynamic")),
     ),
 ]
+_SCALED = [
+    NodeRow("scaled inputs", lambda r, s, d: tensors.Scaled(_grid(r, s[:2], d, (1, s[1])), _scale(r, (s[0], 1)))),
+    NodeRow("scaled outputs", lambda r, s, d: tensors.Scaled(_values(r, s[:2], d), _scale(r, (1, s[1])))),
+    NodeRow(
+        "scaled inputs, dynamic activations",
+        lambda r, s, d: tensors.Scaled(
+            _grid(r, s[:2], d, (1, s[1]), order=(1, 0), activation="dynamic"), _scale(r, (s[0], 1))
+        ),
+    ),
+    NodeRow(
+        "scaled groups of outputs, dynamic activations",
+        lambda r, s, d: tensors.Scaled(_grid(r, s[:2], d, activation="dynamic"), _scale(r, (1, s[1] // 2))),
+    ),
+    NodeRow(
+        "scaled on both sides",
+        lambda r, s, d: tensors.Scaled(_grid(r, s[:2], d, activation="dynamic"), _scale(r, s[:2])),
+    ),
+    NodeRow(
+        "scaled conv, inputs",
+        lambda r, s, d: tensors.Scaled(_grid(r, (3, 3, *s[:2]), d, activation="dynamic"), _scale(r, (1, 1, s[0], 1))),
+    ),
+    NodeRow(
+        "scaled conv, outputs",
+        lambda r, s, d: tensors.Scaled(_grid(r, (3, 3, *s[:2]), d, activation="dynamic"), _scale(r, (1, 1, 1, s[1]))),
+    ),
+    NodeRow(
+        "scaled batched",
+        lambda r, s, d: tensors.Scaled(
+            _grid(r, (s[2], *s[:2]), d, (s[2], 1, s[1]), order=(1, 0), activation="dynamic"), _scale(r, (s[2], s[0], 1))
+        ),
+    ),
+]
 _NESTED = [
+    NodeRow("masked scaled grid", lambda r, s, d: tensors.Masked(_SCALED[0].make(r, s, d), _mask(r, s[:2]))),
     NodeRow("sum", _sum, lambda node: 6),
     NodeRow("masked grid", lambda r, s, d: tensors.Masked(_grid(r, s[:2], d, (1, s[1])), _mask(r, s[:2]))),
     NodeRow(
@@ -188,7 +226,7 @@ _NESTED = [
     NodeRow("masked twice", lambda r, s, d: tensors.Masked(_MASKED[0].make(r, s, d), _mask(r, s[:2]))),
 ]
 
-ROWS = [*_MASKED, *_LOW_RANK, *_QUANTIZED, *_CODEBOOK, *_BLOCK_DIAGONAL, *_NESTED]
+ROWS = [*_MASKED, *_LOW_RANK, *_QUANTIZED, *_CODEBOOK, *_BLOCK_DIAGONAL, *_SCALED, *_NESTED]
 DTYPES = helpers.FLOATS
 SIZES: tuple[Size, ...] = ((4, 6, 2), (2, 2, 3), (8, 4, 1))
 

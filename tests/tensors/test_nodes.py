@@ -56,6 +56,7 @@ def test_size_matches_the_second_opinion(row: nodes.NodeRow) -> None:
 # One array serves all layers here, or axis 0 is not stored first: such nodes cannot be split for scan.
 UNSPLIT = frozenset(
     (
+        "scaled inputs, dynamic activations",
         "low rank", "low rank, one input and two output axes", "low rank, two input axes", "low rank conv",
         "grid, channel, transposed", "grid, group, affine, transposed", "grid, dynamic activations",
         "block diagonal", "block diagonal of grids", "sum", "low rank of grids", "low rank of a masked and a codebook",

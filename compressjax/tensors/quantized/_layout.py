@@ -1,7 +1,7 @@
 """Layout changes of a grid: transposes, reshapes and slices of the codes and their block scales."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -37,7 +37,7 @@ def reshape(grid: Grid, new: tuple[int, ...]) -> Grid | Dense:
     static = grid.activation_scale
     if static is not None and getattr(static, "size", 1) != 1 and new[: len(static.shape)] != tuple(static.shape):
         return Dense("the reshape changes the axis of the activation scales per layer")
-    scales = {name: _reshape_scale(x, grid.shape, new) for name, x in _scales(grid).items()}
+    scales = {name: reshape_blocks(x, grid.shape, new) for name, x in _scales(grid).items()}
     if scales["scale"].size > max(grid.scale.size, grid.size // 4):
         return Dense("the reshape would need a scale for nearly every entry")
     moved = _moved(grid.stored(), factored(grid.shape, new))
@@ -50,7 +50,7 @@ def reshape(grid: Grid, new: tuple[int, ...]) -> Grid | Dense:
     return grid.replace(codes=codes, order=_trailing(moved), **scales)
 
 
-def _reshape_scale(x: Any, old: tuple[int, ...], new: tuple[int, ...]) -> Any:
+def reshape_blocks(x: Any, old: tuple[int, ...], new: tuple[int, ...]) -> Any:
     """Reshapes block scales along with their tensor; expands them along axes that merge or split."""
     if x is None:
         return None
@@ -90,12 +90,13 @@ def cut(grid: Grid, window: Windows) -> Grid | Dense:
     codes = ops.cut(grid.codes, [window[axis] for axis in grid.stored()])
     made: Grid | Dense = ops.rebuild(
         lambda scale, zero: grid.replace(codes=codes, scale=scale, zero_point=zero, activation_scale=static),
-        *(_cut_blocks(x, grid.shape, window) for x in _scales(grid).values()),
+        *(cut_blocks(x, grid.shape, window) for x in _scales(grid).values()),
     )
     return made
 
 
-def _cut_blocks(x: Any, shape: Sequence[int], window: Windows) -> Any:
+def cut_blocks(x: Any, shape: Sequence[int], window: Windows) -> Any:
+    """Slices block scales along with their tensor, unless the slice splits a block."""
     if x is None:
         return None
     blocks = [_block_window(d, s, w) for d, s, w in zip(shape, x.shape, window, strict=True)]
@@ -120,7 +121,7 @@ def concatenate(grids: Sequence[Grid], axis: int) -> Grid | Dense:
         return Dense("grids of several kinds cannot be joined")
     if len({g.order for g in grids}) > 1:
         grids = [g.replace(codes=g.dense_codes(), order=()) for g in grids]
-    blocks = _joined_blocks(grids, axis)
+    blocks = joined_blocks(grids, axis)
     static = () if grids[0].activation_scale is None else [_by_layer(g, axis) for g in grids]
     refused = next((part for part in (blocks, *static) if isinstance(part, Dense)), None)
     if refused or isinstance(blocks, Dense):
@@ -139,7 +140,7 @@ def concatenate(grids: Sequence[Grid], axis: int) -> Grid | Dense:
     )  # fmt: skip
 
 
-def _joined_blocks(grids: Sequence[Grid], axis: int) -> list[tuple[int, ...]] | Dense:
+def joined_blocks(grids: Sequence[Any], axis: int) -> list[tuple[int, ...]] | Dense:
     """Number of scales of every part on every axis, so that they tile the joined tensor."""
     most = [max(g.scale.shape[a] for g in grids) for a in range(grids[0].ndim)]
     if any(n not in (1, most[a]) for g in grids for a, n in enumerate(g.scale.shape) if a != axis):
@@ -153,6 +154,17 @@ def _joined_blocks(grids: Sequence[Grid], axis: int) -> list[tuple[int, ...]] | 
     ):
         return Dense("joined grids would need a scale for nearly every entry")
     return out
+
+
+def block_specs(shape: Sequence[int], blocks: Sequence[int], axes: Sequence[Any], sizes: Mapping[str, int]) -> Any:
+    """The `PartitionSpec` of block scales, sharded like their tensor; `Dense` where two devices would share a block."""
+    parts = []
+    for length, count, axis in zip(shape, blocks, axes, strict=True):
+        names = axis if isinstance(axis, tuple) else (axis,) if axis else ()
+        if count not in (1, length) and count % math.prod(sizes[name] for name in names):
+            return Dense("a group that shares a scale would be split over two devices")
+        parts.append(None if count == 1 else axis)
+    return ops.Spec(*parts)
 
 
 def _by_layer(grid: Grid, axis: int) -> Any:

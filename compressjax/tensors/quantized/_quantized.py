@@ -1,6 +1,5 @@
 """Integer grids: symmetric or affine; per tensor, channel or group; with float or integer activations."""
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -156,18 +155,14 @@ class Quantized(Grid):
 
     def specs(self, axes: tuple[Any, ...], sizes: Mapping[str, int]) -> Any:
         """Shards the codes like the tensor, and the scales like their groups."""
-        parts = []
-        for length, blocks, axis in zip(self.shape, self.scale.shape, axes, strict=True):
-            names = axis if isinstance(axis, tuple) else (axis,) if axis else ()
-            devices = math.prod(sizes[name] for name in names)
-            if blocks != 1 and blocks != length and blocks % devices:
-                return Dense("a group that shares a scale would be split over two devices")
-            parts.append(None if blocks == 1 else axis)
+        scales = _layout.block_specs(self.shape, self.scale.shape, axes, sizes)
+        if isinstance(scales, Dense):
+            return scales
         static = self.activation_scale
         return self.replace(
             codes=ops.Spec(*(axes[axis] for axis in self.stored())),
-            scale=ops.Spec(*parts),
-            zero_point=None if self.zero_point is None else ops.Spec(*parts),
+            scale=scales,
+            zero_point=None if self.zero_point is None else scales,
             activation_scale=None if static is None else ops.Spec(*axes[: len(static.shape)]),
         )
 
