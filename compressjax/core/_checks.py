@@ -46,8 +46,10 @@ def read_statistics(who: str, needs: tuple[str, ...], paths: Iterable[str], stat
     if missing and not stats:
         raise ValueError(f"{who} reads statistics {needs}, absent for {missing[:8]}; run observe and pass stats=")
     if missing:
-        reason = f"no product of the observed function reads it, so it has no statistics {needs}"
-        raise UnfitError(who, dict.fromkeys(missing, reason))
+        unread = f"no product of the observed function reads it, so it has no statistics {needs}"
+        inside = f"it is in a node, and statistics {needs} are of dense leaves; compress the dense tree with sequence"
+        leaves = tuple(f"{path}/" for path in stats or ())
+        raise UnfitError(who, {path: inside if path.startswith(leaves) else unread for path in missing})
     check_statistics(who, read)
     return read
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from compressjax.core._layout import in_product, is_left_out
+from compressjax.core._node import is_node
 from compressjax.core._tree import Chosen, nodes, values
 
 Selector = str | Callable[[str, Any], bool]
@@ -93,15 +94,27 @@ def shown(selector: Selector) -> str:
 
 
 def holdings(tree: Any, flat: Mapping[str, Any]) -> str:
-    """What a tree has, for messages: its values, or what it has in their place."""
-    if flat:
-        return f"the tree has {listing(flat)}"
-    kinds = [f"{path} ({getattr(leaf, 'dtype', type(leaf).__name__)})" for path, leaf in nodes(tree).items()]
-    return f"values are floating-point arrays, and the tree has only {', '.join(kinds[:8]) or 'None or nothing'}"
+    """What a tree has, for messages: its values, or what it has in their place, and what is compressed already."""
+    leaves = nodes(tree)
+    found = f"the tree has {listing(flat)}"
+    if not flat:
+        kinds = [f"{path} ({getattr(leaf, 'dtype', type(leaf).__name__)})" for path, leaf in leaves.items()]
+        found = f"values are floating-point arrays, and the tree has only {_some(kinds, 8) or 'None or nothing'}"
+    packed = [f"{path} ({type(leaf).__name__})" for path, leaf in leaves.items() if is_node(leaf)]
+    return f"{found}; compressed already: {_some(packed, 8)}; {_AGAIN}" if packed else found
+
+
+_AGAIN = (
+    "give the dense tree core.sequence(first, second), select values inside these nodes, or start from "
+    "core.materialize(tree)"
+)
 
 
 def listing(flat: Mapping[str, Any], limit: int = 12) -> str:
     """Paths and shapes of values, for messages."""
     rows = [f"{path} {tuple(leaf.shape)}" for path, leaf in flat.items()]
-    more = f" and {len(rows) - limit} more" if len(rows) > limit else ""
-    return (", ".join(rows[:limit]) or "none") + more
+    return _some(rows, limit) or "none"
+
+
+def _some(rows: list[str], limit: int) -> str:
+    return ", ".join(rows[:limit]) + (f" and {len(rows) - limit} more" if len(rows) > limit else "")

@@ -1,7 +1,7 @@
 """Reads settings that users give: numbers of Python, NumPy and JAX alike, compressions, statistics."""
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
@@ -28,6 +28,16 @@ def as_number(who: str, name: str, x: Any) -> float:
         return operator.index(x) if _is_integer(x) else float(x)
     except (TypeError, ValueError, jax.errors.JAXTypeError) as error:
         raise ValueError(f"{who}: {name} is {described(x)}; it must be a number, such as {name}=0.5") from error
+
+
+def integers(who: str, **given: Any) -> Iterator[Any]:
+    """Integer settings, in the order given; None stays."""
+    return (None if x is None else as_int(who, name, x) for name, x in given.items())
+
+
+def numbers(who: str, **given: Any) -> Iterator[Any]:
+    """Settings that are numbers, in the order given; None and functions of the step stay."""
+    return (x if x is None or callable(x) else as_number(who, name, x) for name, x in given.items())
 
 
 def _is_integer(x: Any) -> bool:

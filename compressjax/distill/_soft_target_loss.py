@@ -3,6 +3,8 @@
 import jax
 import jax.numpy as jnp
 
+from compressjax.core._settings import as_number, numbers
+
 
 def soft_targets(logits: jax.Array, temperature: float) -> jax.Array:
     """Returns class probabilities at a temperature.
@@ -25,7 +27,7 @@ def soft_targets(logits: jax.Array, temperature: float) -> jax.Array:
 
     Source: Hinton et al., arXiv:1503.02531 (hinton2015).
     """
-    return jnp.exp(_log_soft(logits, temperature))
+    return jnp.exp(_log_soft(logits, as_number("soft_targets", "temperature", temperature)))
 
 
 def soft_target_loss(
@@ -69,6 +71,7 @@ def soft_target_loss(
             f"soft_target_loss: student logits {student_logits.shape} and teacher logits {teacher_logits.shape} differ "
             "in shape; both must be [..., classes] over the same examples"
         )
+    alpha, temperature = numbers("soft_target_loss", alpha=alpha, temperature=temperature)
     if not 0.0 <= alpha <= 1.0:
         raise ValueError(f"soft_target_loss: alpha={alpha} must be in [0, 1]; 1 ignores the labels")
     log_teacher = _log_soft(jax.lax.stop_gradient(teacher_logits), temperature)

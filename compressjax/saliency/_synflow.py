@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Selector, kernels, matches, values, with_values
+from compressjax.core._settings import as_int, as_number
 from compressjax.numerics._counts import Count, exact
 from compressjax.numerics._top import top_masks
 from compressjax.saliency._contract import Saliency, Scores, from_params, wide
@@ -53,6 +54,7 @@ def synflow(
 
     Source: Tanaka et al., arXiv:2006.05467 (tanaka2020).
     """
+    sparsity, steps = as_number("synflow", "sparsity", sparsity), as_int("synflow", "steps", steps)
     if not 0.0 <= sparsity < 1.0 or steps < 1:
         raise ValueError(f"sparsity={sparsity} must be in [0, 1), and steps={steps} at least 1")
 

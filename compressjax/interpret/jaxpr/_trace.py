@@ -33,11 +33,21 @@ def _stand_in(weight: Weight) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(shape, dtype, sharding=dense_sharding(weight.node))
 
 
+def _is_packed(x: Any) -> bool:
+    return isinstance(x, Weight) and is_node(x.node)
+
+
 def run(fn: Callable[..., Any], args: Any, kwargs: Any, mark: Callable[[str, Any], Any], handler: Any) -> Any:
     """Traces `fn` on abstract dense arrays and evaluates it with the weights that `mark(path, leaf)` returns."""
     flat, structure = flatten_with_path((args, kwargs), is_leaf=_is_leaf)
     leaves = [mark(path_string(path[2:]), leaf) or leaf for path, leaf in flat]
-    program = trace(fn, leaves, structure)
+    try:
+        program = trace(fn, leaves, structure)
+    except Exception as error:  # the function may raise anything on weights of other shapes than it was written for
+        packed = [f"{x.path} {type(x.node).__name__}{list(x.shape)}" for x in leaves if _is_packed(x)]
+        if packed:
+            error.add_note(f"The function failed on the dense shapes of these nodes: {', '.join(packed[:8])}")
+        raise
     closed = program.closed
     out = evaluate(closed.jaxpr, closed.consts, program.inputs, handler)
     return program.finish(

@@ -12,18 +12,22 @@ Distribution = str | Mapping[Selector, float]
 DISTRIBUTIONS = ("uniform", "global", "erk")
 
 
-def check_strength(who: str, name: str, value: Any, hint: str = "") -> None:
-    """Refuses penalties, decays and dampings that are negative, infinite or NaN; functions of the step pass."""
-    if not callable(value) and not 0 <= value < math.inf:
+def check_strength(who: str, name: str, value: Any, hint: str = "") -> Any:
+    """A penalty, decay or damping; refuses what is negative, infinite or NaN, and passes functions of the step."""
+    if callable(value):
+        return value
+    if not 0 <= as_number(who, name, value) < math.inf:
         raise ValueError(f"{who}: {name}={value} must be finite and at least 0" + (hint and f"; {hint}"))
+    return as_number(who, name, value)
 
 
-def check_sparsity(sparsity: float | None, name: str = "sparsity") -> None:
-    """Refuses sparsities outside [0, 1), and None."""
+def check_sparsity(sparsity: float | None, name: str = "sparsity") -> float:
+    """A sparsity; refuses what is outside [0, 1), and None."""
     if sparsity is None:
         raise ValueError(f"{name} is missing; give the fraction of zeros in [0, 1), or a pattern 'N:M', which fixes it")
     if not 0.0 <= as_number("prune", name, sparsity) < 1.0:
         raise ValueError(f"{name}={sparsity} is outside [0, 1): it is the fraction of zeros, 0.9 for 90 %")
+    return as_number("prune", name, sparsity)
 
 
 def check_distribution(distribution: Any, who: str = "", *, ranks: bool = True) -> None:

@@ -3,10 +3,12 @@
 import dataclasses
 import math
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from compressjax.core._settings import as_int, as_number, integers
 from compressjax.prune.patterns._checks import check_sparsity
 
 
@@ -83,9 +85,10 @@ def polynomial(
 
     Source: Zhu and Gupta, arXiv:1710.01878 (zhu2017).
     """
-    _check(sparsity, begin, end, initial)
-    progress(0, begin, end, power)
+    power = as_number(name or "polynomial", "power", power)
     name = name or f"polynomial(power={power})"
+    sparsity, begin, end, initial = _read(name, sparsity, begin, end, initial)
+    progress(0, begin, end, power)
     return Schedule(name, sparsity, begin, end, initial, lambda step: progress(step, begin, end, power))
 
 
@@ -151,7 +154,7 @@ def exponential(sparsity: float, *, end: int, begin: int = 0, initial: float = 0
 
     Source: the rounds of Tanaka et al., arXiv:2006.05467 (tanaka2020), one per step.
     """
-    _check(sparsity, begin, end, initial)
+    sparsity, begin, end, initial = _read("exponential", sparsity, begin, end, initial)
     ratio = (1 - sparsity) / (1 - initial)
 
     def done(step: jax.Array | int) -> jax.Array:
@@ -181,6 +184,7 @@ def at_once(sparsity: float, *, at: int = 0) -> Schedule:
 
     Source: the one-shot pruning of Frankle and Carbin, arXiv:1803.03635 (frankle2019).
     """
+    at = as_int("at_once", "at", at)
     return polynomial(sparsity, end=at, begin=at, power=1, name="at_once")
 
 
@@ -209,9 +213,9 @@ def iterative(sparsity: float, *, rounds: int, end: int, begin: int = 0) -> Sche
 
     Source: Han et al., arXiv:1506.02626 (han2015).
     """
-    check_sparsity(sparsity, "sparsity")  # before the root below, which needs at most 1
-    first = 1 - (1 - sparsity) ** (1 / max(rounds, 1))
-    _check(sparsity, begin, end, min(first, sparsity))
+    sparsity, begin, end, _ = _read("iterative", sparsity, begin, end, 0.0)
+    rounds = as_int("iterative", "rounds", rounds)
+    first = min(1 - (1 - sparsity) ** (1 / max(rounds, 1)), sparsity)
     gaps = max(rounds - 1, 1)
     if rounds < 1 or (end - begin) % gaps or (rounds > 1) != (end > begin):
         raise ValueError(f"iterative: rounds={rounds} must split begin={begin} to end={end} into rounds - 1 equal gaps")
@@ -254,7 +258,8 @@ def periodic(sparsity: float, *, periods: int, end: int, begin: int = 0, initial
 
     Source: Srinivas et al., arXiv:2202.01290 (srinivas2022).
     """
-    _check(sparsity, begin, end, initial)
+    sparsity, begin, end, initial = _read("periodic", sparsity, begin, end, initial)
+    periods = as_int("periodic", "periods", periods)
     if periods < 1 or (end - begin) // max(periods, 1) < 2:
         raise ValueError(f"periodic: periods={periods} in begin={begin} to end={end} need at least two steps each")
     length = (end - begin) // periods
@@ -266,11 +271,13 @@ def periodic(sparsity: float, *, periods: int, end: int, begin: int = 0, initial
     return Schedule("periodic", sparsity, begin, end, initial, done, rises=False)
 
 
-def _check(sparsity: float, begin: int, end: int, initial: float) -> None:
-    check_sparsity(sparsity, "sparsity")
-    check_sparsity(initial, "initial")
+def _read(who: str, sparsity: Any, begin: Any, end: Any, initial: Any) -> tuple[float, int, int, float]:
+    """The settings that all schedules have, as numbers of Python."""
+    sparsity, initial = check_sparsity(sparsity, "sparsity"), check_sparsity(initial, "initial")
+    begin, end = integers(who, begin=begin, end=end)
     if initial > sparsity:
         raise ValueError(f"initial={initial} exceeds the final sparsity {sparsity}")
     if begin < 0:
         raise ValueError(f"begin={begin} must be at least 0")
     progress(0, begin, end, 1)
+    return sparsity, begin, end, initial

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression, zero_masked
+from compressjax.core._settings import integers
 from compressjax.prune.distributions._densities import kept_counts
 from compressjax.prune.patterns._checks import Distribution, check_pattern, own_sparsity
 from compressjax.prune.patterns._pattern import Pattern
@@ -56,6 +57,7 @@ def acdc(
     """
     zeros = own_sparsity(sparsity, pattern)
     units = check_pattern(pattern, zeros, distribution, "acdc")
+    begin, every, end = integers("acdc", begin=begin, every=every, end=end)
     if begin < 0 or every < 1 or end < begin:
         raise ValueError(f"acdc: begin={begin} must be at least 0, every={every} at least 1, end={end} at least begin")
 

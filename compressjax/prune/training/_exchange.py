@@ -6,10 +6,11 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from compressjax.core._settings import as_number, integers
 from compressjax.core._unfit import UnfitError
 from compressjax.numerics import with_auto_axes
 from compressjax.numerics._counts import INT32
-from compressjax.prune.patterns._checks import Distribution, check_distribution, check_pattern
+from compressjax.prune.patterns._checks import Distribution, check_distribution, check_pattern, check_sparsity
 from compressjax.prune.patterns._pattern import Pattern, unstructured
 from compressjax.prune.patterns._ranked import best_units
 from compressjax.prune.training._masking import Arrays
@@ -91,11 +92,13 @@ def check_exchange(
     fraction: float,
     distribution: Distribution,
     pattern: str | Pattern = "unstructured",
-) -> Pattern:
-    """Refuses settings of an exchange that are out of range."""
+) -> tuple[float, int, int, float, Pattern]:
+    """The settings of an exchange, read; refuses what is out of range."""
     check_distribution(distribution, who, ranks=False)
+    sparsity, fraction = check_sparsity(sparsity, f"{who}: sparsity"), as_number(who, "fraction", fraction)
+    end, every = integers(who, end=end, every=every)
     if end < 0 or every < 1:
         raise ValueError(f"{who}: end={end} must be at least 0 and every={every} at least 1")
     if not 0.0 < fraction < 1.0:
         raise ValueError(f"{who}: fraction={fraction} of kept weights to exchange is outside (0, 1); 0.3 is usual")
-    return check_pattern(pattern, sparsity, distribution, who, fixed=False)
+    return sparsity, end, every, fraction, check_pattern(pattern, sparsity, distribution, who, fixed=False)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression
+from compressjax.core._settings import as_int
 from compressjax.numerics._counts import as_float, choose, entries, rounded
 from compressjax.numerics._host import branch
 from compressjax.prune.distributions._densities import check_removes, kept_counts
@@ -76,7 +77,7 @@ def gradual(
     """
     schedule = as_schedule("gradual", own_sparsity(sparsity, pattern), begin, end, initial, power)
     begin, last = schedule.begin, schedule.end
-    steps = schedule.every or 100 if every is None else every
+    steps = schedule.every or 100 if every is None else as_int("gradual", "every", every)
     units = check_pattern(pattern, schedule.sparsity, distribution, "gradual")
     _check(schedule, steps, distribution)
 

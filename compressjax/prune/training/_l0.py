@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from compressjax.core import Compression, Masks, dense_gradient, on_values, zero_masked
+from compressjax.core._settings import as_number, integers
 from compressjax.prune.patterns._checks import check_strength
 from compressjax.prune.training._learn import Strength, at_step, learn
 from compressjax.prune.training._masking import Arrays, masked_nodes
@@ -71,7 +72,8 @@ def l0(
 
     Source: Louizos et al., arXiv:1712.01312 (louizos2018).
     """
-    check_strength("l0", "penalty", penalty, "below, open gates would pay; the paper has 0.1 / N")
+    penalty = check_strength("l0", "penalty", penalty, "below, open gates would pay; the paper has 0.1 / N")
+    keep, (end, units) = as_number("l0", "keep", keep), integers("l0", end=end, units=units)
     if not 0.0 < keep < 1.0 or end < 0:
         raise ValueError(f"l0: keep={keep} must be in (0, 1) and end={end} at least 0")
     return _gated(penalty, key_data(key), end, units, keep, optax.adam(1e-3) if optimizer is None else optimizer)

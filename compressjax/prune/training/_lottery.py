@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from compressjax.core import Compression, Selector, identity, kernels, matches, only, values
 from compressjax.core._select import selected
+from compressjax.core._settings import as_number, integers
 from compressjax.numerics._counts import number_of
 from compressjax.prune.distributions._densities import ALL
 from compressjax.prune.patterns._checks import check_pattern, check_sparsity
@@ -91,6 +92,7 @@ def lottery_ticket(
     Source: Frankle and Carbin, arXiv:1803.03635 (frankle2019); rewinding: Frankle et al., arXiv:1912.05671
     (frankle2020); the sparsities of MNIST-1D: Greydanus and Kobak, arXiv:2011.14439 (greydanus2024).
     """
+    rounds, rate = *integers("lottery_ticket", rounds=rounds), as_number("lottery_ticket", "rate", rate)
     targets = _targets(rounds, rate, rates, sparsities, scope)
     units = check_pattern(pattern, 0.0, "global" if scope == "global" else "uniform", "lottery_ticket", fixed=False)
     flat = selected(params, "lottery_ticket", selector or kernels)
@@ -166,8 +168,7 @@ def _targets(
         if (rounds or 0) < 0:
             raise ValueError(f"lottery_ticket: rounds={rounds} is negative; give 0 for the dense training run only")
         return [None] * (rounds or 0)
-    for sparsity in sparsities:
-        check_sparsity(sparsity, "sparsities")
+    sparsities = [check_sparsity(sparsity, "sparsities") for sparsity in sparsities]
     if list(sparsities) != sorted(sparsities):
         raise ValueError(f"lottery_ticket: sparsities={list(sparsities)} must ascend; masks only lose entries")
     return list(sparsities)

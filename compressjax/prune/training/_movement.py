@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from compressjax.core import Compression, zero_masked
+from compressjax.core._settings import as_int, as_number
 from compressjax.prune.patterns._checks import Distribution, check_pattern, check_strength, own_sparsity
 from compressjax.prune.patterns._pattern import Pattern
 from compressjax.prune.patterns._ranked import ranked
@@ -77,6 +78,7 @@ def movement(
     """
     schedule = as_schedule("movement", own_sparsity(sparsity, pattern), begin, end, initial)
     units = check_pattern(pattern, schedule.sparsity, distribution, "movement")
+    every = as_int("movement", "every", every)
     if every < 1:
         raise ValueError(f"movement: every={every} must be at least 1")
     start, last = schedule.begin, schedule.end
@@ -126,9 +128,10 @@ def soft_movement(
 
     Source: Sanh et al., arXiv:2005.07683 (sanh2020).
     """
+    threshold = as_number("soft_movement", "threshold", threshold)
     if not 0.0 < threshold < 1.0:
         raise ValueError(f"soft_movement: threshold={threshold} is outside (0, 1), where the sigmoid of a score lies")
-    check_strength("soft_movement", "penalty", penalty, "below, every kept weight would be rewarded")
+    penalty = check_strength("soft_movement", "penalty", penalty, "below, every kept weight would be rewarded")
 
     def advance(state: MovementState) -> MovementState:
         masks = {path: jax.nn.sigmoid(s) > threshold for path, s in state.scores.items()}

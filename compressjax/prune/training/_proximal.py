@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression, Masks, dense_gradient, on_values
+from compressjax.core._settings import as_int
 from compressjax.numerics import with_auto_axes
 from compressjax.prune.patterns._checks import check_strength
 from compressjax.prune.training._learn import Strength, at_step
@@ -77,6 +78,8 @@ def proximal_group(strength: Strength, *, axis: int = -1) -> Compression:
     Source: Yuan and Lin, J. R. Stat. Soc. B 68 (yuan2006); in networks, Wen et al., arXiv:1608.03665 (wen2016).
     """
 
+    axis = as_int("proximal_group", "axis", axis)
+
     def step(x: jax.Array, t: jax.Array) -> jax.Array:
         if not -x.ndim <= axis < x.ndim:
             raise ValueError(f"proximal_group: axis={axis}, but a leaf has shape {x.shape}; leave it out with only()")
@@ -129,7 +132,8 @@ def proximal_nuclear(strength: Strength, *, every: int = 1) -> Compression:
 def _proximal(
     name: str, strength: Strength, every: int, step: Callable[[jax.Array, jax.Array], jax.Array], sparse: bool = True
 ) -> Compression:
-    check_strength(name, "strength", strength, "below, weights would be pushed away from zero")
+    strength = check_strength(name, "strength", strength, "below, weights would be pushed away from zero")
+    every = as_int(name, "every", every)
     if every < 1:
         raise ValueError(f"{name}: every={every} must be at least 1")
 

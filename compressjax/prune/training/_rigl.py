@@ -56,7 +56,9 @@ def rigl(
 
     Source: Evci et al., arXiv:1911.11134 (evci2020); constant fan-in: Lasby et al., arXiv:2305.02299 (lasby2024).
     """
-    units = check_exchange("rigl", sparsity, end, every, fraction, distribution, pattern)
+    sparsity, end, every, fraction, units = check_exchange(
+        "rigl", sparsity, end, every, fraction, distribution, pattern
+    )
     data = key_data(key)
 
     def init(flat: Arrays) -> GradualState:

@@ -65,7 +65,9 @@ def set_(
 
     Source: Mocanu et al., arXiv:1707.04780 (mocanu2018); schedule: Evci et al., arXiv:1911.11134 (evci2020).
     """
-    units = check_exchange("set_", sparsity, end, every, fraction, distribution, pattern)
+    sparsity, end, every, fraction, units = check_exchange(
+        "set_", sparsity, end, every, fraction, distribution, pattern
+    )
     data = key_data(key)
 
     def init(flat: Arrays) -> SetState:

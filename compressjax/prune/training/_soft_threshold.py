@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import optax
 
 from compressjax.core import Compression, Masks, dense_gradient, on_values
+from compressjax.core._settings import as_number
+from compressjax.prune.patterns._checks import check_strength
 from compressjax.prune.training._learn import learn
 from compressjax.prune.training._masking import Arrays
 from compressjax.tensors import Masked
@@ -52,8 +54,8 @@ def soft_threshold(
 
     Source: Kusupati et al., arXiv:2002.03231 (kusupati2020).
     """
-    if not 0 <= decay < math.inf:
-        raise ValueError(f"soft_threshold: decay={decay} must be finite and at least 0; larger gives more zeros")
+    decay = check_strength("soft_threshold", "decay", decay, "larger gives more zeros")
+    initial = as_number("soft_threshold", "initial", initial)
     if not math.isfinite(initial):
         raise ValueError(f"soft_threshold: initial={initial} must be finite; -10 is a threshold near zero")
     moves = optax.sgd(0.1, momentum=0.875) if optimizer is None else optimizer

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression, Masks
+from compressjax.core._settings import integers
 from compressjax.prune.patterns._checks import Distribution, check_pattern, check_strength
 from compressjax.prune.patterns._masks import masks_of
 from compressjax.prune.patterns._pattern import Pattern
@@ -93,7 +94,7 @@ def sr_ste(
 
     Source: Zhou et al., arXiv:2102.04010 (zhou2021).
     """
-    check_strength("sr_ste", "decay", decay, "a negative one moves masked weights away from zero")
+    decay = check_strength("sr_ste", "decay", decay, "a negative one moves masked weights away from zero")
     return _ste("sr_ste", decay, sparsity, pattern, distribution, every, end)
 
 
@@ -107,6 +108,7 @@ def _ste(
     end: int | None,
 ) -> Compression:
     shape = check_pattern(pattern, sparsity, distribution, name)
+    every, end = integers(name, every=every, end=end)
     if every < 1 or (end is not None and end < 0):
         raise ValueError(f"{name}: every={every} must be at least 1 and end={end} at least 0")
 

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression, Masks, zero_masked
+from compressjax.core._settings import integers
 from compressjax.numerics._counts import choose as pick
 from compressjax.prune.distributions._densities import kept_counts
 from compressjax.prune.patterns._checks import Distribution, check_pattern, check_sparsity, check_strength, own_sparsity
@@ -71,7 +72,15 @@ def topkast(
     """
     zeros = own_sparsity(sparsity, pattern)
     units = check_pattern(pattern, zeros, distribution, "topkast")
-    _check(zeros, backward_sparsity, every, penalty, norm)
+    backward_sparsity = check_sparsity(backward_sparsity, "backward_sparsity")
+    penalty = check_strength("topkast", "penalty", penalty)
+    every, norm, explore_until = integers("topkast", every=every, norm=norm, explore_until=explore_until)
+    if backward_sparsity > zeros:
+        raise ValueError(
+            f"backward_sparsity={backward_sparsity} exceeds sparsity={zeros}: what is used must also learn"
+        )
+    if every < 1 or norm not in (1, 2):
+        raise ValueError(f"topkast: every={every} must be at least 1, norm={norm} 1 or 2")
     if explore_until is not None and explore_until < 0:
         raise ValueError(f"topkast: explore_until={explore_until} must be at least 0, or None to explore to the end")
 
@@ -113,12 +122,3 @@ def _slope(x: jax.Array, used: jax.Array, penalty: float, norm: int, density: fl
     """Derivative of the exploration penalty, for weights that learn."""
     wide = x.astype(jnp.float32)
     return penalty * jnp.where(used, 1.0, 1.0 / density) * (jnp.sign(wide) if norm == 1 else wide)
-
-
-def _check(sparsity: float, backward: float, every: int, penalty: float, norm: int) -> None:
-    check_sparsity(backward, "backward_sparsity")
-    if backward > sparsity:
-        raise ValueError(f"backward_sparsity={backward} exceeds sparsity={sparsity}: what is used must also learn")
-    check_strength("topkast", "penalty", penalty)
-    if every < 1 or norm not in (1, 2):
-        raise ValueError(f"topkast: every={every} must be at least 1, norm={norm} 1 or 2")

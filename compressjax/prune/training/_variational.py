@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from compressjax.core import Compression, Masks, dense_gradient, zero_masked
+from compressjax.core._settings import integers, numbers
 from compressjax.prune.training._learn import learn
 from compressjax.prune.training._masking import Arrays, masked_nodes, masking
 from compressjax.prune.training._random import key_data, stream
@@ -72,6 +73,8 @@ def variational(
 
     Source: Molchanov et al., arXiv:1701.05369 (molchanov2017).
     """
+    examples, end, warmup = integers("variational", examples=examples, end=end, warmup=warmup)
+    threshold, initial, strength = numbers("variational", threshold=threshold, initial=initial, strength=strength)
     if examples < 1 or not 0 <= strength < math.inf:
         raise ValueError(f"variational: examples={examples} must be at least 1, strength={strength} in [0, inf)")
     if not 0 <= warmup <= end:
