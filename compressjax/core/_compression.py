@@ -144,7 +144,13 @@ def on_values(
     )
 
 
-def from_encode(name: str, encode_leaf: Callable[..., Any], *, needs: tuple[str, ...] = ()) -> Compression:
+def from_encode(
+    name: str,
+    encode_leaf: Callable[..., Any],
+    *,
+    needs: tuple[str, ...] = (),
+    check_leaf: Callable[[str, Any], Any] | None = None,
+) -> Compression:
     """Builds a post-training compression from a function of one array.
 
     `view` is the materialized encoding with straight-through gradients, so the method also works in training.
@@ -153,6 +159,8 @@ def from_encode(name: str, encode_leaf: Callable[..., Any], *, needs: tuple[str,
         name: Static description.
         encode_leaf: `(path, array, stats of that path or None) -> node`.
         needs: Names of the statistics that `encode_leaf` reads; if empty, statistics are optional.
+        check_leaf: `(path, array)`, called for all leaves before the first is encoded; raises `UnfitError` for those
+            whose shape does not fit.
 
     Returns:
         The compression.
@@ -174,6 +182,8 @@ def from_encode(name: str, encode_leaf: Callable[..., Any], *, needs: tuple[str,
 
     def encode(flat: Values, state: State) -> Values:
         stats = state if isinstance(state, dict) else {}
+        if check_leaf is not None:
+            each(name, flat, lambda path: check_leaf(path, flat[path]))
         return each(name, flat, lambda path: encode_leaf(path, flat[path], stats.get(path)))
 
     def view(flat: Values, state: State) -> Values:

@@ -45,12 +45,12 @@ def svd(
         always: Whether to factorize even if the factors have more entries than the dense kernel.
 
     Returns:
-        Compression whose nodes are `LowRank`, with straight-through gradients; kernels that would not shrink
-        stay dense.
+        Compression whose nodes are `LowRank`, with straight-through gradients. Kernels that would not shrink are left
+        out and listed, as those that have too few axes.
 
     Raises:
         ValueError: Unless exactly one of `rank`, `energy`, `budget` is given and in range; from `encode`, when a
-            leaf is not finite or has too few axes, or `energy` is used under a trace.
+            leaf is not finite, has too few axes or would not shrink, or `energy` is used under a trace.
 
     Example:
         >>> from compressjax.core import compress
@@ -65,23 +65,39 @@ def svd(
         for name, x in (("rank", rank), ("energy", energy), ("budget", budget))
     )
     _check(rank, energy, budget)
+    settings = {"rank": rank, "energy": energy, "budget": budget}
+    chosen = next(f"{name}={x}" for name, x in settings.items() if x is not None)
+
+    def check(path: str, x: jax.Array) -> None:
+        axes = _axes(path, x.shape, inputs, batch)
+        shape, sides = tuple(x.shape[axis] for axis in axes.order), (len(axes.inputs), len(axes.batch))
+        fixed = _fixed_rank(shape, rank, budget, *sides)
+        if fixed is not None and x.size:
+            _check_pays(path, shape, fixed, *sides)
+
+    def _check_pays(path: str, shape: tuple[int, ...], r: int, inputs: int, batch: int) -> None:
+        if not always and not pays(shape, r, inputs=inputs, batch=batch):
+            _, rows, columns = split(shape, inputs, batch)
+            reason = (
+                f"svd({chosen}) would not make it smaller: factors of rank {r} have {r * (rows + columns)} entries, "
+                f"the {rows} x {columns} matrix has {rows * columns}; lower {chosen.split('=')[0]}=, or set always=True"
+            )
+            raise UnfitError("svd", {path: reason})
 
     def encode(path: str, x: jax.Array, stats: Any) -> LowRank | jax.Array:
         del stats
+        if not x.size:
+            return x
         axes = _axes(path, x.shape, inputs, batch)
         found = _factors(path, jnp.transpose(x, axes.order), len(axes.inputs), len(axes.batch))
-        if found is None:
-            return x
         back = ops.transpose(found, axes.inverse) if axes.order != tuple(range(x.ndim)) else found
         if isinstance(back, Dense):
             raise UnfitError("svd", {path: f"shape {x.shape} with {axes}: {back.reason}; set inputs= and batch="})
         return back
 
-    def _factors(path: str, x: jax.Array, inputs: int, batch: int) -> LowRank | None:
+    def _factors(path: str, x: jax.Array, inputs: int, batch: int) -> LowRank:
         axes, rows, columns = split(x.shape, inputs, batch)
         fixed = _fixed_rank(x.shape, rank, budget, inputs, batch)
-        if fixed is not None and not always and not pays(x.shape, fixed, inputs=inputs, batch=batch):
-            return None
 
         # The gradient of the view is straight-through, so do not differentiate the decomposition.
         def decompose(x: jax.Array) -> Any:
@@ -90,15 +106,13 @@ def svd(
 
         u, s, vt = with_whole_results(decompose, x)(jax.lax.stop_gradient(x))
         r = rank_by_energy(s, float(energy or 1.0), path) if fixed is None else fixed
-        if not always and not pays(x.shape, r, inputs=inputs, batch=batch):
-            return None
+        _check_pays(path, x.shape, r, inputs, batch)
         root = jnp.sqrt(s[..., :r])
         left = (u[..., :r] * root[..., None, :]).reshape(*x.shape[: batch + axes], r)
         right = (root[..., :, None] * vt[..., :r, :]).reshape(*x.shape[:batch], r, *x.shape[batch + axes :])
         return LowRank(left.astype(x.dtype), right.astype(x.dtype), axes)
 
-    chosen = {"rank": rank, "energy": energy, "budget": budget}
-    return from_encode(f"svd({', '.join(f'{k}={v}' for k, v in chosen.items() if v is not None)})", encode)
+    return from_encode(f"svd({chosen})", encode, check_leaf=check)
 
 
 def _axes(path: str, shape: tuple[int, ...], inputs: int | None, batch: int | None) -> Layout:

@@ -152,7 +152,8 @@ def leaves(method: Compression, tree: Any, fit: core.Fit, given: Mapping[str, An
     taken = {path for path, leaf in tree.items() if core.is_node(leaf)}
     reasons = defaultdict(list)
     for path in sorted(multiplied & set(tree) - taken):
-        reasons[fit.left.get(path, f"{method.name} would not make it smaller")].append(path)
+        reason = fit.left.get(path, f"{method.name} would not make it smaller")
+        reasons[reason.partition(":")[0]].append(path)  # without the numbers of each leaf
     others = len(set(tree) - multiplied)
     return {"taken": len(taken), "left": sum(map(len, reasons.values())), "others": others, "reasons": dict(reasons)}
 

@@ -63,8 +63,10 @@ def _decide(
     name = f"the {type(leaf).__name__} kernel" if core.is_node(leaf) else "the dense kernel"
     before, tried = None, []
     for budget in budgets:
-        factors = core.compress({"x": dense}, {".*": lowrank.svd(budget=budget)}, on_unchanged="ignore")["x"]
-        needed = bits * (factors.left.size + factors.right.size) if core.is_node(factors) else np.inf
+        factors = core.compress({"x": dense}, {".*": lowrank.svd(budget=budget, always=True)}, on_unchanged="ignore")[
+            "x"
+        ]
+        needed = bits * (factors.left.size + factors.right.size)
         if needed > margin * now:
             tried.append(f"budget {budget:g} saves too little over {name} of {now / 8:,.0f} bytes")
             break

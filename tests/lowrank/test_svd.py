@@ -71,10 +71,25 @@ def test_fractions_and_budgets(key):
     assert node.size_bits() <= 0.5 * w.size * 32
 
 
-def test_leaves_that_do_not_pay_stay_dense(key):
-    w = jax.random.normal(key, (12, 10))
-    for compression in (lowrank.svd(rank=6), lowrank.svd(energy=1.0), lowrank.svd(rank=1.0)):
-        assert encode(compression, w) is w
+def test_leaves_that_do_not_pay_are_left_out_and_listed(key):
+    """r (in + out) = 6 * 22 = 132 entries are more than the 120 of the kernel, 5 * 22 = 110 are fewer."""
+    w, flat = jax.random.normal(key, (12, 10)), jnp.outer(jnp.arange(12.0), jnp.arange(10.0)) + 1
+    for settings, r in (({"rank": 6}, 6), ({"energy": 1.0}, 10)):
+        compression = lowrank.svd(**settings)
+        setting = next(iter(settings))
+        lost = f"factors of rank {r} have {r * 22} entries, the 12 x 10 matrix has 120; lower {setting}=, or set always"
+        with pytest.warns(core.LeftOutWarning, match=lost):
+            tree = core.compress({"a": w, "b": jnp.zeros((60, 60))}, compression)
+        assert tree["a"] is w
+        assert isinstance(tree["b"], LowRank)
+    assert encode(lowrank.svd(rank=5), w).rank == 5
+    assert encode(lowrank.svd(energy=0.999), flat).rank <= 2
+    with pytest.raises(
+        ValueError, match=r"svd\(energy=1.0\): no leaf of kernels fits:\n  a  .* have 220 entries, .*\n  b  "
+    ):
+        core.compress({"a": w, "b": w[:, ::-1]}, lowrank.svd(energy=1.0))
+    with pytest.raises(ValueError, match="no leaf of kernels fits"):
+        core.compress({"a": w}, lowrank.svd(rank=1.0))
     assert isinstance(encode(lowrank.svd(rank=6, always=True), w), LowRank)
     assert not pays((12, 10), 6)
 
