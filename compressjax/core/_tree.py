@@ -134,6 +134,14 @@ def with_values(tree: Any, new: Mapping[str, Any]) -> Any:
     Example:
         >>> with_values({"a": jnp.zeros(1)}, {"a": jnp.ones(1)})["a"].tolist()
         [1.0]
+
+        Gradients of a tree with codes or masks, which `jax.grad` refuses to differentiate:
+
+        >>> from compressjax.tensors import Masked
+        >>> tree = {"a": Masked(jnp.array([2.0, 3.0]), jnp.array([True, False]))}
+        >>> loss = lambda trained: jnp.sum(with_values(tree, trained)["a"].materialize() ** 2)
+        >>> jax.grad(loss)(values(tree))["a"].tolist()
+        [4.0, 0.0]
     """
     unused = set(new)
 

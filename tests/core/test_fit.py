@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from compressjax import core, layouts, lowrank, observe, prune, quant, saliency
+from compressjax import core, layouts, lowrank, observe, prune, quant, saliency, share
 from compressjax.core import LeftOutWarning, UnfitError
 from tests import helpers
 
@@ -72,8 +72,8 @@ def test_a_rule_of_which_nothing_fits_is_refused():
 
 
 def test_rules_of_the_same_method_are_told_apart():
-    with pytest.raises(ValueError, match="svd.*changed no value and saved no byte of odd"):
-        core.compress(PARAMS, {"fits": lowrank.svd(rank=1), "odd": lowrank.svd(rank=1.0)})
+    with pytest.raises(ValueError, match="magnitude.*changed no value and saved no byte of odd"):
+        core.compress(PARAMS, {"fits": prune.magnitude(0.5), "odd": prune.magnitude(0.0)})
 
 
 def test_tied_weights_are_compressed_once_and_stay_tied():
@@ -179,3 +179,40 @@ def test_methods_give_the_same_function_for_every_stored_order(stored):
         assert core.is_node(got), name
         out = fn(core.dense(got), x).reshape(expected.shape)
         np.testing.assert_allclose(out, expected, rtol=2e-4, atol=1e-3, err_msg=f"{name} on {stored}")
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        quant.rtn(8), quant.rtn(4, granularity=4, symmetric=False), quant.rtn(4, clip="mse"), share.kmeans(3),
+        share.kmeans(4, iterations=2),
+    ],
+    ids=lambda method: method.name,
+)  # fmt: skip
+def test_compress_inside_jit_is_compress(method: core.Compression, key: jax.Array) -> None:
+    params = {"kernel": jax.random.normal(key, (8, 6)), "bias": jnp.ones(6)}
+    inside = jax.jit(lambda params: core.compress(params, method))(params)["kernel"]
+    outside = core.compress(params, method)["kernel"]
+    assert jax.tree.structure(inside) == jax.tree.structure(outside)
+    for one, two in zip(jax.tree.leaves(inside), jax.tree.leaves(outside)):
+        assert one.dtype == two.dtype
+        np.testing.assert_allclose(one, two, rtol=1e-6)
+
+
+@pytest.mark.parametrize("method", [share.kmeans(3), prune.magnitude(0.5)], ids=lambda method: method.name)
+def test_gradients_of_a_tree_with_codes(method: core.Compression, key: jax.Array) -> None:
+    """The gradient of a value is the sum of the dense gradient over the entries that it stands for."""
+    stored = core.compress({"kernel": jax.random.normal(key, (8, 6))}, method)["kernel"]
+    slope = jnp.arange(48.0).reshape(8, 6)
+    with pytest.raises(TypeError, match="grad requires real- or complex-valued inputs"):
+        jax.grad(lambda node: jnp.sum(node.materialize() * slope))(stored)
+    tree = {"kernel": stored}
+    grads = jax.grad(lambda trained: jnp.sum(core.materialize(core.with_values(tree, trained))["kernel"] * slope))(
+        core.values(tree)
+    )
+    (found,) = grads.values()
+    if "mask" in type(stored).__name__.lower():
+        np.testing.assert_array_equal(found, np.where(np.asarray(stored.mask), slope, 0))
+    else:
+        sums = [float(slope[np.asarray(stored.codes) == code].sum()) for code in range(3)]
+        np.testing.assert_allclose(found, sums)
