@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from experiments import stopping
@@ -31,6 +32,11 @@ def start(*flags: str, **options: Any) -> subprocess.Popen:
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     command = [sys.executable, "-m", "experiments.compress", *flags]
     return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path}, **options)
+
+
+def again(workdir: str, *more: str, own: Sequence[str]) -> subprocess.Popen:
+    """Starts the main job in a work directory, silently, with the flags of this process but `own`, and with `more`."""
+    return start(*passed("workdir", "cache", *own), f"--workdir={workdir}", *more, stdout=subprocess.DEVNULL)
 
 
 def wait(*processes: subprocess.Popen) -> int:

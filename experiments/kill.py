@@ -4,6 +4,7 @@ Runs the main job once without interruption, then once more with `--kills` SIGKI
 results of both byte for byte.
 """
 
+import functools
 import os
 import random
 import shutil
@@ -18,6 +19,7 @@ from experiments.view import make_console
 
 _KILLS = flags.DEFINE_integer("kills", 20, "How often the job is killed.")
 _SEED = flags.DEFINE_integer("kill_seed", 0, "Seed of the moments.")
+_job = functools.partial(jobs.again, own=("kills", "kill_seed"))
 
 
 def prove(launch: app.Launch) -> None:
@@ -57,11 +59,6 @@ def prove(launch: app.Launch) -> None:
     _compare(whole, killed)
     equal = ", ".join(jobs.COMPARED)
     console.print(f"killed {kills} times in {attempts} lives of a job of {length:.0f} s; equal to the byte: {equal}")
-
-
-def _job(workdir: str) -> subprocess.Popen:
-    flags_passed = jobs.passed("workdir", "cache", "kills", "kill_seed")
-    return jobs.start(*flags_passed, f"--workdir={workdir}", stdout=subprocess.DEVNULL)
 
 
 def _compare(one: str, other: str) -> None:

@@ -4,10 +4,10 @@ Runs the main job once, then `--pairs` times two of it at once, in turn on one w
 directories with one `--cache`. All must end with status 0 and the same files, byte for byte.
 """
 
+import functools
 import os
 import random
 import shutil
-import subprocess
 import time
 
 from absl import flags
@@ -18,6 +18,7 @@ from experiments.view import make_console
 _PAIRS = flags.DEFINE_integer("pairs", 6, "How many pairs run, one after the other.")
 _SEED = flags.DEFINE_integer("pair_seed", 0, "Seed of the seconds between the two starts of a pair.")
 APART_SECONDS = 3.0
+_job = functools.partial(jobs.again, own=("pairs", "pair_seed"))
 
 
 def prove(launch: app.Launch) -> None:
@@ -49,11 +50,6 @@ def prove(launch: app.Launch) -> None:
         console.print(f"pair {i}, {'one work directory' if not cache else 'one cache'}: both ended, files equal")
     equal = ", ".join(jobs.COMPARED)
     console.print(f"{_PAIRS.value} pairs on shared folders, all ended; equal to the byte: {equal}")
-
-
-def _job(workdir: str, *more: str) -> subprocess.Popen:
-    flags_passed = jobs.passed("workdir", "cache", "pairs", "pair_seed")
-    return jobs.start(*flags_passed, f"--workdir={workdir}", *more, stdout=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from compressjax.interpret.jaxpr._bind import Context, bind
 from compressjax.interpret.jaxpr._loops import scan_counts
 from compressjax.interpret.jaxpr._trace import trace
 from compressjax.interpret.jaxpr._walk import PLAIN_CALLS, body_of, needed, walk
-from compressjax.numerics._factored import factored
+from compressjax.interpret.observing._axes import moved_axes
 from compressjax.numerics._numerics import wide
 
 BIAS, MEAN, VARIANCE = "bias", "mean", "variance"
@@ -58,30 +58,23 @@ class _Value(NamedTuple):
     tag: _Tag | None = None
 
 
+# Operations that move axes and change no number.
+_LAYOUT = {
+    "convert_element_type", "copy", "copy_p", "stop_gradient", "broadcast_in_dim", "transpose", "squeeze", "reshape"
+}  # fmt: skip
+
+
 def _moved(eqn: Any, tag: _Tag, old: Sequence[int]) -> _Tag | None:
     """The tag after a change of layout; None if axes merge or split."""
-    name, p = eqn.primitive.name, eqn.params
-    new = eqn.outvars[0].aval.shape
-    if name in ("convert_element_type", "copy", "copy_p", "stop_gradient"):
-        return tag
-    if name == "broadcast_in_dim":
-        placed = dict(zip(p["broadcast_dimensions"], zip(old, tag.axes, strict=True), strict=True))
-        axes = (placed.get(a, (n, None)) for a, n in enumerate(new))
-        return tag._replace(axes=tuple(axis if d == n else None for (d, axis), n in zip(axes, new, strict=True)))
-    if name == "transpose":
-        return tag._replace(axes=tuple(tag.axes[a] for a in p["permutation"]))
-    if name == "squeeze":
-        return tag._replace(axes=tuple(axis for a, axis in enumerate(tag.axes) if a not in p["dimensions"]))
-    if name != "reshape":
+    if eqn.primitive.name not in _LAYOUT:
         return None
-    out: list[int | None] = [None] * len(new)
-    for olds, news in factored(old, new):
-        wide, target = [a for a in olds if old[a] != 1], [a for a in news if new[a] != 1]
-        if len(wide) > 1 or len(target) > 1:
-            return None
-        if wide:
-            out[target[0]] = tag.axes[wide[0]]
-    return tag._replace(axes=tuple(out))
+    origins = moved_axes(eqn, tuple(() if axis is None else (axis,) for axis in tag.axes), old)
+    axes: list[int | None] = []
+    for origin, n in zip(origins, eqn.outvars[0].aval.shape, strict=True):
+        if any(tag.shape[axis] not in (1, n) for axis in origin):
+            return None  # merged or split
+        axes.append(max((axis for axis in origin if tag.shape[axis] == n), default=None))
+    return tag._replace(axes=tuple(axes))
 
 
 def _result_tag(eqn: Any, inputs: Sequence[_Value]) -> _Tag | None:

@@ -46,6 +46,14 @@ def test_passed_flags(monkeypatch, typed, left):
     assert jobs.passed("workdir", "count") == left
 
 
+def test_the_same_job_in_another_folder(monkeypatch):
+    started = []
+    monkeypatch.setattr(jobs, "start", lambda *flags, **options: started.append((flags, options)))
+    monkeypatch.setattr(sys, "argv", ["program", "--config=a", "--workdir=b", "--cache=c", "--kills", "3"])
+    jobs.again("d", "--cache=e", own=("kills", "kill_seed"))
+    assert started == [(("--config=a", "--workdir=d", "--cache=e"), {"stdout": subprocess.DEVNULL})]
+
+
 def test_a_parent_that_is_told_to_stop_waits_for_what_its_child_saves():
     with subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(PARENT), CHILD],

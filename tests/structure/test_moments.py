@@ -28,6 +28,8 @@ def twice(p, x):
         (lambda p, x: x * (jax.lax.rsqrt(p["v"]) * p["s"]), {("v", VARIANCE)}),
         (lambda p, x: jax.jit(lambda b: x + b)(p["b"]), {("b", BIAS)}),
         (lambda p, x: x.reshape(7, 2, 2, 2) + p["b"].reshape(2, 2), set()),  # its axes split
+        (lambda p, x: x.reshape(7, 8) + jnp.broadcast_to(p["b"], (2, 4)).reshape(8), set()),  # and merge with copies
+        (lambda p, x: x + p["b"].reshape(1, 4, 1)[:, :, 0][None].transpose(1, 0, 2), {("b", BIAS)}),
         (lambda p, x: x * p["s"] + (p["b"] + p["m"]), set()),
         (lambda p, x: x + p["b"][:1], set()),
         (twice, {("b", BIAS)}),
@@ -51,6 +53,12 @@ def test_axes_in_front():
     """A bias of channels that are not last."""
     found = moments_of(lambda p, x: jnp.moveaxis(x, -1, 1) + p[None, :, None])(V, X)
     np.testing.assert_allclose(found["", BIAS].mean, np.asarray(X).mean((0, 1)), rtol=1e-5)
+
+
+def test_a_leaf_with_axes_of_length_one_keeps_its_shape():
+    found = moments_of(lambda p, x: x + p.reshape(4)[None, None])(V[None, :, None], X)
+    assert found["", BIAS].mean.shape == (1, 4, 1)
+    np.testing.assert_allclose(found["", BIAS].mean.ravel(), np.asarray(X).mean((0, 1)), rtol=1e-5)
 
 
 def test_moments_of_parts_are_those_of_the_whole():
