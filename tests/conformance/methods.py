@@ -251,6 +251,14 @@ _QUANT = [
         projection=None, stats=inputs, ready=1, devices=rounding("float32"),
     ),
     Method(
+        "quant.smooth_quant: 8 bits, dynamic", quant.smooth_quant, projection=None, stats=inputs, ready=1, devices=4.0
+    ),
+    Method(
+        "quant.awq: 4 bits, groups",
+        lambda: quant.awq(4, granularity=2),
+        projection=None, stats=inputs, ready=1, devices=rounding("float32"),
+    ),
+    Method(
         "quant.fake_quant: 4 bits, channel",
         lambda: quant.fake_quant(4),
         lambda: quant.fake_quant(8),

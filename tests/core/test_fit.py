@@ -137,6 +137,7 @@ METHODS = {
     "grid, affine, clipped": lambda: quant.rtn(3, symmetric=False, clip="mse"),
     "grid, compensated": lambda: quant.gptq(4),
     "grid, compensated, groups": lambda: quant.gptq(4, granularity=4),
+    "grid, scaled inputs": quant.smooth_quant,
     "grid in training": lambda: quant.fake_quant(4, granularity=4),
     "low rank": lambda: lowrank.svd(rank=2),
 }

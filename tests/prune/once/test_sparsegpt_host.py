@@ -15,7 +15,11 @@ from tests import helpers
 def test_is_the_compiled_program(sparsity, pattern):
     """Two stacked layers stored as `[out, layer, in]`, in bfloat16, with an input that never occurs."""
     w = helpers.array(0, (5, 2, 12)).astype(jnp.bfloat16)
-    rows = helpers.array(1, (2, 40, 12)) @ helpers.array(2, (12, 12)) * jnp.where(jnp.arange(12) == 7, 0.0, 1.0)[None, None]
+    rows = (
+        helpers.array(1, (2, 40, 12))
+        @ helpers.array(2, (12, 12))
+        * jnp.where(jnp.arange(12) == 7, 0.0, 1.0)[None, None]
+    )
     stats = {"kernel": of_rows(rows, gram=True).replace(layout=Layout((1,), (2,), (0,)))}
     method = prune.sparsegpt(sparsity, pattern, block=8)
     state = method.init({"kernel": w})
