@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from compressjax.core import Compression, Dense, from_encode, ops
 from compressjax.core._layout import Layout, layout_of
@@ -12,6 +13,7 @@ from compressjax.core._settings import as_number
 from compressjax.core._unfit import UnfitError
 from compressjax.lowrank._rank import affordable, pays, rank_by_energy, split
 from compressjax.numerics._explicit import with_whole_results
+from compressjax.numerics._host import on_host
 from compressjax.tensors import LowRank
 
 
@@ -89,28 +91,32 @@ def svd(
         if not x.size:
             return x
         axes = _axes(path, x.shape, inputs, batch)
-        found = _factors(path, jnp.transpose(x, axes.order), len(axes.inputs), len(axes.batch))
+        host = on_host(x)
+        turned = jnp.transpose(x, axes.order) if host is None else np.transpose(host, axes.order)
+        found = _factors(path, turned, len(axes.inputs), len(axes.batch))
         back = ops.transpose(found, axes.inverse) if axes.order != tuple(range(x.ndim)) else found
         if isinstance(back, Dense):
             raise UnfitError("svd", {path: f"shape {x.shape} with {axes}: {back.reason}; set inputs= and batch="})
         return back
 
-    def _factors(path: str, x: jax.Array, inputs: int, batch: int) -> LowRank:
+    def _factors(path: str, x: Any, inputs: int, batch: int) -> LowRank:
         axes, rows, columns = split(x.shape, inputs, batch)
         fixed = _fixed_rank(x.shape, rank, budget, inputs, batch)
+        # NumPy's decomposition needs no program for every shape, and the slices below none for every rank.
+        xp: Any = np if isinstance(x, np.ndarray) else jnp
+
+        def decompose(x: Any) -> Any:
+            matrix = x.astype(xp.float32).reshape(*x.shape[:batch], rows, columns)
+            return tuple(xp.linalg.svd(matrix, full_matrices=False))
 
         # The gradient of the view is straight-through, so do not differentiate the decomposition.
-        def decompose(x: jax.Array) -> Any:
-            matrix = x.astype(jnp.float32).reshape(*x.shape[:batch], rows, columns)
-            return tuple(jnp.linalg.svd(matrix, full_matrices=False))
-
-        u, s, vt = with_whole_results(decompose, x)(jax.lax.stop_gradient(x))
+        u, s, vt = decompose(x) if xp is np else with_whole_results(decompose, x)(jax.lax.stop_gradient(x))
         r = rank_by_energy(s, float(energy or 1.0), path) if fixed is None else fixed
         _check_pays(path, x.shape, r, inputs, batch)
-        root = jnp.sqrt(s[..., :r])
+        root = xp.sqrt(s[..., :r])
         left = (u[..., :r] * root[..., None, :]).reshape(*x.shape[: batch + axes], r)
         right = (root[..., :, None] * vt[..., :r, :]).reshape(*x.shape[:batch], r, *x.shape[batch + axes :])
-        return LowRank(left.astype(x.dtype), right.astype(x.dtype), axes)
+        return LowRank(jnp.asarray(left.astype(x.dtype)), jnp.asarray(right.astype(x.dtype)), axes)
 
     return from_encode(f"svd({chosen})", encode, check_leaf=check)
 

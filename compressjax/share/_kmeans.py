@@ -1,12 +1,14 @@
 """K-means weight sharing with trainable centroids."""
 
-from typing import NamedTuple
+import functools
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression, on_values
 from compressjax.core._settings import as_int
+from compressjax.numerics._host import on_host
 from compressjax.share._lloyd import cluster_means, lloyd
 from compressjax.share._start import INITS
 from compressjax.tensors import Codebook
@@ -78,18 +80,30 @@ def kmeans(clusters: int = 16, *, init: str = "linear", iterations: int = 50, ig
             found[path] = lloyd(x, clusters, init=init, iterations=iterations, ignore_zeros=ignore_zeros)
         return KmeansState(
             {path: centroids for path, (centroids, _) in found.items()},
-            {path: codes.astype(code) for path, (_, codes) in found.items()},
+            {path: _narrow(codes, code) for path, (_, codes) in found.items()},
         )
 
     def encode(flat: Arrays, state: KmeansState) -> dict[str, Codebook]:
         nodes = {}
         for path, x in flat.items():
-            counted = x != 0 if ignore_zeros else jnp.ones(x.shape, bool)
-            means = cluster_means(x.astype(jnp.float32), state.codes[path], state.centroids[path], counted)
-            nodes[path] = Codebook(means.astype(x.dtype), state.codes[path])
+            means = _means(x, state.codes[path], state.centroids[path], ignore_zeros)
+            nodes[path] = Codebook(means, state.codes[path])
         return nodes
 
     def view(flat: Arrays, state: KmeansState) -> Arrays:
         return {path: node.materialize() for path, node in encode(flat, state).items()}
 
     return on_values(f"kmeans(clusters={clusters})", init=start, view=view, encode=encode)
+
+
+# Outside of jit, one program for all leaves of a shape.
+@functools.partial(jax.jit, static_argnums=3, inline=True)
+def _means(x: jax.Array, codes: jax.Array, centroids: jax.Array, ignore_zeros: bool) -> jax.Array:
+    counted = x != 0 if ignore_zeros else jnp.ones(x.shape, bool)
+    return cluster_means(x.astype(jnp.float32), codes, centroids, counted).astype(x.dtype)
+
+
+def _narrow(codes: jax.Array, dtype: Any) -> jax.Array:
+    """The codes in few bits, without a program where NumPy can read them."""
+    host = on_host(codes)
+    return codes.astype(dtype) if host is None else jnp.asarray(host.astype(dtype))

@@ -87,8 +87,6 @@ def assign(x: jax.Array, centroids: jax.Array) -> jax.Array:
     return jnp.searchsorted(edges, x, method=method).astype(jnp.int32)
 
 
-# Outside of jit, one program for all leaves of a shape.
-@functools.partial(jax.jit, inline=True)
 def cluster_means(x: jax.Array, codes: jax.Array, centroids: jax.Array, counted: jax.Array) -> jax.Array:
     """Mean of the members of every cluster, differentiable with respect to `x`.
 

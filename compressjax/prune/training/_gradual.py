@@ -1,6 +1,7 @@
 """Gradual magnitude pruning: the sparsity grows during training."""
 
 import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -81,8 +82,13 @@ def gradual(
     units = check_pattern(pattern, schedule.sparsity, distribution, "gradual")
     _check(schedule, steps, distribution)
 
+    # One small program outside of jit, where every operation on a step would be one.
+    @functools.lru_cache(maxsize=8)
+    def counting(shapes: tuple[tuple[str, tuple[int, ...]], ...]) -> Callable[[Any], dict[str, Any]]:
+        return jax.jit(lambda step: counts_at(step, schedule, dict(shapes), distribution, units.single), inline=True)
+
     def masks_at(step: Any, flat: Arrays, masks: Arrays) -> Arrays:
-        counts = counts_at(step, schedule, shapes_of(flat), distribution, units.single)
+        counts = counting(tuple(shapes_of(flat).items()))(step)
         return largest(flat, masks, counts, normalize, units)
 
     def init(flat: Arrays) -> GradualState:
@@ -93,13 +99,19 @@ def gradual(
         return GradualState(jnp.zeros((), jnp.int32), masks)
 
     def after_step(flat: Arrays, state: GradualState, stats: Any) -> tuple[Arrays, GradualState]:
-        step = state.count + 1
-        due = (step >= begin) & (step <= last) & (((step - begin) % steps == 0) | (step == last))
+        step, due = _next(state.count, begin, last, steps)
         masks = branch(due, lambda: masks_at(step, flat, state.masks), lambda: state.masks)
         return flat, GradualState(step, masks)
 
     name = f"gradual(sparsity={schedule.sparsity}, end={last})"
     return masking(name, init=init, after_step=after_step)
+
+
+@functools.partial(jax.jit, static_argnums=(1, 2, 3), inline=True)
+def _next(count: jax.Array, begin: int, last: int, every: int) -> tuple[jax.Array, jax.Array]:
+    """The step after `count`, and whether masks change in it."""
+    step = count + 1
+    return step, (step >= begin) & (step <= last) & (((step - begin) % every == 0) | (step == last))
 
 
 def as_schedule(who: str, sparsity: Any, begin: int, end: int | None, initial: float, power: float = 3) -> Schedule:
