@@ -112,7 +112,8 @@ def _fit(
     while True:
         compression = _without(rules, found, layout, {*left, *ties})
         try:
-            result = attempt(compression)
+            with using(None, listing=True):
+                result = attempt(compression)
             break
         except UnfitError as error:
             fresh = {path: reason for path, reason in error.reasons.items() if path in flat and path not in left}

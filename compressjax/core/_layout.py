@@ -58,10 +58,11 @@ _CONVENTIONS = ("[in, out]", "[out, in]")
 
 
 class _Use(NamedTuple):
-    """What the methods that run now read: the layout in use, and leaves that they leave out."""
+    """What the methods that run now read: the layout, leaves that they leave out, and whether those are listed."""
 
     layout: Layouts = _CONVENTIONS[0]
     without: frozenset[str] = frozenset()
+    listing: bool = False
 
 
 _CURRENT: contextvars.ContextVar[_Use] = contextvars.ContextVar("use", default=_Use())  # noqa: B039 - immutable
@@ -75,10 +76,12 @@ def check_layouts(layout: Layouts) -> Layouts:
 
 
 @contextmanager
-def using(layout: Layouts | None, without: frozenset[str] = frozenset()) -> Iterator[None]:
-    """Makes `layout` the one that methods read inside; None keeps the outer one."""
+def using(layout: Layouts | None, without: frozenset[str] = frozenset(), *, listing: bool = False) -> Iterator[None]:
+    """Makes `layout` the one that methods read inside; None keeps the outer one. `listing`: see `is_listing`."""
     outer = _CURRENT.get()
-    token = _CURRENT.set(_Use(outer.layout if layout is None else layout, outer.without | without))
+    token = _CURRENT.set(
+        _Use(outer.layout if layout is None else layout, outer.without | without, outer.listing or listing)
+    )
     try:
         yield
     finally:
@@ -113,3 +116,11 @@ def in_product(path: str) -> bool | None:
 def is_left_out(path: str) -> bool:
     """Whether methods leave out a value now."""
     return path in _CURRENT.get().without
+
+
+def is_listing() -> bool:
+    """Whether the caller lists leaves that do not fit, as `compress` does, also those of which only values tell.
+
+    Elsewhere, at the end of training say, such leaves stay dense, because they could not be known before.
+    """
+    return _CURRENT.get().listing

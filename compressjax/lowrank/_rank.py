@@ -24,6 +24,17 @@ def pays(shape: tuple[int, ...], rank: int, *, inputs: int | None = None, batch:
     return rank * (rows + columns) < rows * columns
 
 
+def unpaid(setting: str, shape: tuple[int, ...], rank: int, inputs: int, batch: int) -> str:
+    """Why factors of the rank that a setting gives do not pay, in words; empty if they do."""
+    if pays(shape, rank, inputs=inputs, batch=batch):
+        return ""
+    _, rows, columns = split(shape, inputs, batch)
+    return (
+        f"svd({setting}) would not make it smaller: factors of rank {rank} have {rank * (rows + columns)} entries, the "
+        f"{rows} x {columns} matrix has {rows * columns}; lower {setting.split('=')[0]}=, or set always=True"
+    )
+
+
 def affordable(shape: tuple[int, ...], budget: float, *, inputs: int | None = None, batch: int = 0) -> int:
     """Returns the largest rank with at most a fraction `budget` of the dense parameters, at least 1.
 

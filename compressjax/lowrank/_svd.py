@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from compressjax.core import Compression, Dense, from_encode, ops
-from compressjax.core._layout import Layout, layout_of
+from compressjax.core._layout import Layout, is_listing, layout_of
 from compressjax.core._settings import as_number
 from compressjax.core._unfit import UnfitError
-from compressjax.lowrank._rank import affordable, pays, rank_by_energy, split
+from compressjax.lowrank._rank import affordable, rank_by_energy, split, unpaid
 from compressjax.numerics._explicit import with_whole_results
 from compressjax.numerics._host import on_host
 from compressjax.tensors import LowRank
@@ -47,8 +47,9 @@ def svd(
         always: Whether to factorize even if the factors have more entries than the dense kernel.
 
     Returns:
-        Compression whose nodes are `LowRank`, with straight-through gradients. Kernels that would not shrink are left
-        out and listed, as those that have too few axes.
+        Compression whose nodes are `LowRank`, with straight-through gradients. Kernels that would not shrink do
+        not fit: `compress` leaves them out and lists them. Under `energy`, which only values decide, they stay dense
+        elsewhere.
 
     Raises:
         ValueError: Unless exactly one of `rank`, `energy`, `budget` is given and in range; from `encode`, when a
@@ -74,17 +75,11 @@ def svd(
         axes = _axes(path, x.shape, inputs, batch)
         shape, sides = tuple(x.shape[axis] for axis in axes.order), (len(axes.inputs), len(axes.batch))
         fixed = _fixed_rank(shape, rank, budget, *sides)
-        if fixed is not None and x.size:
-            _check_pays(path, shape, fixed, *sides)
-
-    def _check_pays(path: str, shape: tuple[int, ...], r: int, inputs: int, batch: int) -> None:
-        if not always and not pays(shape, r, inputs=inputs, batch=batch):
-            _, rows, columns = split(shape, inputs, batch)
-            reason = (
-                f"svd({chosen}) would not make it smaller: factors of rank {r} have {r * (rows + columns)} entries, "
-                f"the {rows} x {columns} matrix has {rows * columns}; lower {chosen.split('=')[0]}=, or set always=True"
-            )
+        if fixed is not None and x.size and (reason := larger(shape, fixed, *sides)):
             raise UnfitError("svd", {path: reason})
+
+    def larger(shape: tuple[int, ...], r: int, inputs: int, batch: int) -> str:
+        return "" if always else unpaid(chosen, shape, r, inputs, batch)
 
     def encode(path: str, x: jax.Array, stats: Any) -> LowRank | jax.Array:
         del stats
@@ -94,31 +89,42 @@ def svd(
         host = on_host(x)
         turned = jnp.transpose(x, axes.order) if host is None else np.transpose(host, axes.order)
         found = _factors(path, turned, len(axes.inputs), len(axes.batch))
+        if found is None:
+            return x
         back = ops.transpose(found, axes.inverse) if axes.order != tuple(range(x.ndim)) else found
         if isinstance(back, Dense):
             raise UnfitError("svd", {path: f"shape {x.shape} with {axes}: {back.reason}; set inputs= and batch="})
         return back
 
-    def _factors(path: str, x: Any, inputs: int, batch: int) -> LowRank:
+    def _factors(path: str, x: Any, inputs: int, batch: int) -> LowRank | None:
         axes, rows, columns = split(x.shape, inputs, batch)
         fixed = _fixed_rank(x.shape, rank, budget, inputs, batch)
-        # NumPy's decomposition needs no program for every shape, and the slices below none for every rank.
-        xp: Any = np if isinstance(x, np.ndarray) else jnp
-
-        def decompose(x: Any) -> Any:
-            matrix = x.astype(xp.float32).reshape(*x.shape[:batch], rows, columns)
-            return tuple(xp.linalg.svd(matrix, full_matrices=False))
-
-        # The gradient of the view is straight-through, so do not differentiate the decomposition.
-        u, s, vt = decompose(x) if xp is np else with_whole_results(decompose, x)(jax.lax.stop_gradient(x))
+        u, s, vt = _decomposed(x, batch, rows, columns)
         r = rank_by_energy(s, float(energy or 1.0), path) if fixed is None else fixed
-        _check_pays(path, x.shape, r, inputs, batch)
-        root = xp.sqrt(s[..., :r])
+        if reason := larger(x.shape, r, inputs, batch):
+            if is_listing():
+                raise UnfitError("svd", {path: reason})
+            return None
+        root = s[..., :r] ** 0.5
         left = (u[..., :r] * root[..., None, :]).reshape(*x.shape[: batch + axes], r)
         right = (root[..., :, None] * vt[..., :r, :]).reshape(*x.shape[:batch], r, *x.shape[batch + axes :])
         return LowRank(jnp.asarray(left.astype(x.dtype)), jnp.asarray(right.astype(x.dtype)), axes)
 
     return from_encode(f"svd({chosen})", encode, check_leaf=check)
+
+
+def _decomposed(x: Any, batch: int, rows: int, columns: int) -> Any:
+    """Left vectors, singular values and right vectors of every matrix, in float32."""
+    xp: Any = np if isinstance(x, np.ndarray) else jnp
+
+    def decompose(x: Any) -> Any:
+        matrix = x.astype(xp.float32).reshape(*x.shape[:batch], rows, columns)
+        return tuple(xp.linalg.svd(matrix, full_matrices=False))
+
+    if xp is np:  # needs no program for every shape, and slices of its results none for every rank
+        return decompose(x)
+    # The gradient of the view is straight-through, so do not differentiate the decomposition.
+    return with_whole_results(decompose, x)(jax.lax.stop_gradient(x))
 
 
 def _axes(path: str, shape: tuple[int, ...], inputs: int | None, batch: int | None) -> Layout:

@@ -3,7 +3,9 @@
 import jax
 import jax.numpy as jnp
 
+from compressjax.core import UnfitError
 from compressjax.numerics import with_auto_axes
+from compressjax.numerics._counts import INT32
 from compressjax.saliency._contract import Saliency, on_leaves
 
 
@@ -25,6 +27,14 @@ def lamp() -> Saliency:
     Source: Lee et al., arXiv:2010.07611 (lee2021).
     """
 
+    def scored(path: str, x: jax.Array) -> jax.Array:
+        if x.size >= INT32:
+            reason = (
+                f"it has {x.size} weights, and one array of at most {INT32 - 1} is sorted; split it, by layers or rows"
+            )
+            raise UnfitError("lamp", {path: reason})
+        return with_auto_axes(score, x)(x)
+
     def score(x: jax.Array) -> jax.Array:
         squares = jnp.square(x).ravel()
         order = jnp.argsort(squares)
@@ -34,4 +44,4 @@ def lamp() -> Saliency:
         ratio = ascending / jnp.where(rest > 0, rest, 1.0)
         return jnp.zeros_like(squares).at[order].set(ratio).reshape(x.shape)
 
-    return on_leaves("lamp", lambda path, x: with_auto_axes(score, x)(x))
+    return on_leaves("lamp", scored)

@@ -88,6 +88,10 @@ def test_leaves_that_do_not_pay_are_left_out_and_listed(key):
         ValueError, match=r"svd\(energy=1.0\): no leaf of kernels fits:\n  a  .* have 220 entries, .*\n  b  "
     ):
         core.compress({"a": w, "b": w[:, ::-1]}, lowrank.svd(energy=1.0))
+    # Outside of compress, what only values decide stays dense; what the shape decides is refused.
+    assert encode(lowrank.svd(energy=1.0), w) is w
+    with pytest.raises(core.UnfitError, match="'kernel': svd.rank=6. would not make it smaller"):
+        encode(lowrank.svd(rank=6), w)
     with pytest.raises(ValueError, match="no leaf of kernels fits"):
         core.compress({"a": w}, lowrank.svd(rank=1.0))
     assert isinstance(encode(lowrank.svd(rank=6, always=True), w), LowRank)

@@ -103,5 +103,9 @@ def test_what_cannot_be_counted_is_refused_by_name():
     for method in (prune.set_(0.5, end=9, key=jax.random.key(0)), prune.rigl(0.5, end=9, key=jax.random.key(0))):
         with pytest.raises(ValueError, match="'a/kernel': it has 2800000000 weights, and .* at most 2147483647 of one"):
             jax.eval_shape(method.init, HUGE)
+    with pytest.raises(
+        ValueError, match="lamp: 'a/kernel': it has 2800000000 weights, and one array of at most 2147483647"
+    ):
+        jax.eval_shape(saliency.lamp().score, HUGE)
     with pytest.raises(ValueError, match=r"pattern block 1x1 has 4000000000 units in .* choose larger blocks"):
         jax.eval_shape(lambda scores: masks_of(scores, 0.5, "global", prune.patterns.block(1, 1)), HUGE)
