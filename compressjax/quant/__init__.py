@@ -7,5 +7,26 @@ from compressjax.quant._gptq import gptq
 from compressjax.quant._rtn import rtn
 from compressjax.quant._smooth_quant import smooth_quant
 from compressjax.quant.grids import Grid, grid
+from compressjax.quant.training._binary_connect import BinaryConnectState, binary_connect
+from compressjax.quant.training._dorefa import dorefa
+from compressjax.quant.training._learned import LearnedGridState
+from compressjax.quant.training._lsq import lsq
+from compressjax.quant.training._ttq import ttq
 
-__all__ = ["FakeQuantState", "Grid", "awq", "fake_quant", "fold_scales", "gptq", "grid", "rtn", "smooth_quant"]
+__all__ = [
+    "BinaryConnectState",
+    "FakeQuantState",
+    "Grid",
+    "LearnedGridState",
+    "awq",
+    "binary_connect",
+    "dorefa",
+    "fake_quant",
+    "fold_scales",
+    "gptq",
+    "grid",
+    "lsq",
+    "rtn",
+    "smooth_quant",
+    "ttq",
+]

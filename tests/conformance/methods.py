@@ -279,6 +279,13 @@ _QUANT = [
         stats=seen,
         ready=1,
     ),
+    Method("quant.lsq: 3 bits, channel", lambda: quant.lsq(3), projection=None),
+    Method("quant.lsq: 8 bits, groups", lambda: quant.lsq(8, granularity=2), projection=None),
+    Method("quant.ttq: three levels", quant.ttq, projection=None, devices=4.0),
+    Method("quant.dorefa: 3 bits", lambda: quant.dorefa(3), projection=None),
+    Method("quant.dorefa: 1 bit", lambda: quant.dorefa(1), projection=None, devices=4.0),
+    Method("quant.binary_connect: signs", quant.binary_connect),
+    Method("quant.binary_connect: draws", lambda: quant.binary_connect(KEY)),
 ]  # fmt: skip
 # Encoded again, a table is refitted from another start: k-means is no projection.
 _SHARE = [

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import optax
 
 from compressjax.core import Compression, Masks, dense_gradient, on_values, zero_masked
+from compressjax.core._learn import Strength, at_step, learn
 from compressjax.core._settings import as_number, integers
+from compressjax.numerics._keys import key_data, stream
 from compressjax.prune.patterns._checks import check_strength
-from compressjax.prune.training._learn import Strength, at_step, learn
 from compressjax.prune.training._masking import Arrays, masked_nodes
-from compressjax.prune.training._random import key_data, stream
 from compressjax.tensors import Masked
 
 BETA, GAMMA, ZETA = 2 / 3, -0.1, 1.1

@@ -8,13 +8,13 @@ import jax.numpy as jnp
 import optax
 
 from compressjax.core import Compression, zero_masked
+from compressjax.core._learn import Strength, at_step, learn
 from compressjax.core._settings import as_int, as_number
 from compressjax.prune.patterns._checks import Distribution, check_pattern, check_strength, own_sparsity
 from compressjax.prune.patterns._pattern import Pattern
 from compressjax.prune.patterns._ranked import ranked
 from compressjax.prune.schedules._schedule import Schedule
 from compressjax.prune.training._gradual import as_schedule, counts_at
-from compressjax.prune.training._learn import Strength, at_step, learn
 from compressjax.prune.training._masking import Arrays, masking, shapes_of, whole_masks
 
 

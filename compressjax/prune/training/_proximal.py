@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression, Masks, dense_gradient, on_values
+from compressjax.core._learn import Strength, at_step
 from compressjax.core._settings import as_int
 from compressjax.numerics import with_auto_axes
 from compressjax.prune.patterns._checks import check_strength
-from compressjax.prune.training._learn import Strength, at_step
 from compressjax.prune.training._masking import Arrays
 from compressjax.prune.training._soft_threshold import shrink
 from compressjax.tensors import Masked

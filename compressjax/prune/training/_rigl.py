@@ -4,12 +4,13 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression, zero_masked
+from compressjax.numerics._keys import key_data
 from compressjax.prune.patterns._checks import Distribution
 from compressjax.prune.patterns._pattern import Pattern
 from compressjax.prune.training._exchange import check_exchange, check_sizes, drop_fraction, due, exchanged
 from compressjax.prune.training._gradual import GradualState
 from compressjax.prune.training._masking import Arrays, count_and_zero, masking
-from compressjax.prune.training._random import drawn_masks, key_data
+from compressjax.prune.training._random import drawn_masks
 
 
 def rigl(

@@ -6,11 +6,12 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression, zero_masked
+from compressjax.numerics._keys import key_data, stream
 from compressjax.prune.patterns._checks import Distribution
 from compressjax.prune.patterns._pattern import Pattern
 from compressjax.prune.training._exchange import check_exchange, check_sizes, drop_fraction, due, exchanged
 from compressjax.prune.training._masking import Arrays, count_and_zero, masking
-from compressjax.prune.training._random import drawn_masks, key_data, stream
+from compressjax.prune.training._random import drawn_masks
 
 
 class SetState(NamedTuple):

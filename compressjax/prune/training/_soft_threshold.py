@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import optax
 
 from compressjax.core import Compression, Masks, dense_gradient, on_values
+from compressjax.core._learn import learn
 from compressjax.core._settings import as_number
 from compressjax.prune.patterns._checks import check_strength
-from compressjax.prune.training._learn import learn
 from compressjax.prune.training._masking import Arrays
 from compressjax.tensors import Masked
 

@@ -7,10 +7,11 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Compression
+from compressjax.numerics._keys import key_data
 from compressjax.prune.patterns._checks import Distribution, check_distribution, check_pattern
 from compressjax.prune.patterns._pattern import Pattern
 from compressjax.prune.training._masking import Arrays, masking
-from compressjax.prune.training._random import drawn_masks, key_data
+from compressjax.prune.training._random import drawn_masks
 
 
 class StaticState(NamedTuple):

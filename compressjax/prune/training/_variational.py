@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import optax
 
 from compressjax.core import Compression, Masks, dense_gradient, zero_masked
+from compressjax.core._learn import learn
 from compressjax.core._settings import integers, numbers
-from compressjax.prune.training._learn import learn
+from compressjax.numerics._keys import key_data, stream
 from compressjax.prune.training._masking import Arrays, masked_nodes, masking
-from compressjax.prune.training._random import key_data, stream
 
 K1, K2, K3 = 0.63576, 1.87320, 1.48695
 

@@ -36,8 +36,8 @@ def fit(
         width = jnp.max(tiled, axis=inner, initial=0.0) - low
     steps = largest_code(grid)
     # Multiply by a constant, because some compilers replace a division by one with that.
-    full = jnp.where(width > SMALLEST, _shorten(width * np.float32(1.0 / steps)), 1.0)
-    scale = jax.lax.stop_gradient(full if ratio is None else jnp.where(width > SMALLEST, _shorten(full * ratio), 1.0))
+    full = jnp.where(width > SMALLEST, shorten(width * np.float32(1.0 / steps)), 1.0)
+    scale = jax.lax.stop_gradient(full if ratio is None else jnp.where(width > SMALLEST, shorten(full * ratio), 1.0))
     # The ratio shrinks both ends by the same factor, so the zero point is that of the full range.
     return scale, None if low is None else jnp.clip(jnp.round(-low / full), 0, steps).astype(jnp.int32)
 
@@ -47,6 +47,6 @@ def largest_code(grid: Grid) -> float:
     return grid.form.largest if grid.symmetric else 2.0**grid.bits - 1
 
 
-def _shorten(scale: jax.Array) -> jax.Array:
+def shorten(scale: jax.Array) -> jax.Array:
     """Rounds to 16 significant bits."""
     return jax.lax.reduce_precision(scale, exponent_bits=8, mantissa_bits=15)

@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from compressjax.prune.training._learn import at_step, learn
+from compressjax.core._learn import at_step, learn
 
 
 @pytest.mark.parametrize("bad", [jnp.nan, jnp.inf])

@@ -1,0 +1,1 @@
+"""Grids that are trained with the weights."""
