@@ -17,6 +17,7 @@ from compressjax.numerics._host import on_host
 _TRIES = 24
 # On axes up to this length, entries are ranked by comparing all pairs.
 _SHORT = 32
+_POSITIONS = 2**32
 
 
 def top_mask(scores: jax.Array, count: jax.Array | Count | int) -> jax.Array:
@@ -70,8 +71,8 @@ def top_masks(scores: Mapping[str, jax.Array], count: jax.Array | Count | int) -
     if number is not None and all(x is not None for x in host):
         return dict(zip(scores, _host_masks([x for x in host if x is not None], number), strict=True))
     for path, x in scores.items():
-        if x.size >= 2**32:
-            raise ValueError(f"{path!r} has {x.size} weights, and at most {2**32 - 1} of one array can be ranked; "
+        if x.size >= _POSITIONS:
+            raise ValueError(f"{path!r} has {x.size} weights, and at most {_POSITIONS - 1} of one array can be ranked; "
                              "split it, by layers or rows, or leave it out with a selector")  # fmt: skip
     return dict(zip(scores, _top_masks(list(scores.values()), exact(count)), strict=True))
 
@@ -109,28 +110,31 @@ def _top_masks(scores: Sequence[jax.Array], wanted: Count) -> list[jax.Array]:
         difference(size, wanted), difference(0, wanted)
     )  # fmt: skip
 
+    places, sizes = _places([x.size for x in scores])
+
     def tied(last: jax.Array, stop: jax.Array) -> list[jax.Array]:
-        """Ties of the arrays before `last`, and those of `last` before the position `stop`."""
+        """Ties of the blocks before `last`, and those of `last` before the position `stop`."""
         return [
-            (x == threshold) & ((i < last) | ((i == last) & (_positions(x.shape) < stop))) for i, x in enumerate(keys)
+            (x == threshold) & ((block < last) | ((block == last) & (_positions(x.shape, first) < stop)))
+            for x, (block, first) in zip(keys, places, strict=True)
         ]
 
     def break_ties() -> tuple[jax.Array, jax.Array]:
+        blocks = [[x == threshold for x, place in zip(keys, places) if place[0] == b] for b in range(len(sizes) - 1)]
         above = entries([x > threshold for x in keys])
-        sums = itertools.accumulate((entries([x == threshold]) for x in keys), plus)
-        # What is missing after the ties of an array and of those before it.
-        missing = jnp.stack([difference(wanted, plus(above, ties)) for ties in sums])
-        last = jnp.sum(missing > 0, dtype=jnp.int32)
-        first = jnp.concatenate([difference(wanted, above)[None], missing])[last]
-        end = jnp.asarray([x.size for x in keys], jnp.uint32)[last]
+        sums = itertools.accumulate([above, *map(entries, blocks)], plus)
+        # What is missing before each block, and after the last one.
+        missing = [*(difference(wanted, total) for total in sums), -surplus]
+        last = sum(((x > 0).astype(jnp.int32) for x in missing[1:-1]), jnp.int32(0))
+        ends, end = jnp.stack(missing), jnp.asarray(sizes, jnp.uint32)[last]
         found = _search(
             lambda stop: difference(wanted, plus(above, entries(tied(last, stop)))), jnp.uint32(0), end,
-            first, missing[last]
+            ends[last], ends[last + 1]
         )  # fmt: skip
         return last, found[0]
 
     # Usually exactly `count` scores reach the threshold, so that there are no ties to break.
-    every = jnp.int32(len(keys)), jnp.uint32(0)
+    every = jnp.int32(len(sizes)), jnp.uint32(0)
     ties = tied(*jax.lax.cond(surplus == 0, lambda: every, break_ties))
     return [(x > threshold) | equal for x, equal in zip(keys, ties, strict=True)]
 
@@ -144,9 +148,20 @@ def _keys(scores: jax.Array) -> jax.Array:
     return jnp.where(jnp.isnan(scores), jnp.uint32(0), jax.lax.bitcast_convert_type(flipped, jnp.uint32))
 
 
-def _positions(shape: tuple[int, ...]) -> jax.Array:
+def _places(lengths: Sequence[int]) -> tuple[list[tuple[int, int]], list[int]]:
+    """Block and first position of every array, and the lengths of the blocks, in which uint32 counts positions."""
+    places, sizes = [], [0]
+    for length in lengths:
+        if sizes[-1] + length >= _POSITIONS:
+            sizes.append(0)
+        places.append((len(sizes) - 1, sizes[-1]))
+        sizes[-1] += length
+    return places, sizes
+
+
+def _positions(shape: tuple[int, ...], first: int) -> jax.Array:
     """Row-major index of every entry, without flattening, which would gather a sharded array."""
-    place = jnp.zeros(shape, jnp.uint32)
+    place = jnp.full(shape, first, jnp.uint32)
     for axis in range(len(shape)):
         stride = np.uint32(math.prod(shape[axis + 1 :]))
         place = place + jax.lax.broadcasted_iota(jnp.uint32, shape, axis) * stride

@@ -43,9 +43,10 @@ def test_arrays_of_counts():
 
 @pytest.fixture
 def narrow(monkeypatch):
-    """Limbs of 3 bits and integers up to 40, so that small arrays count as large ones do."""
+    """Limbs of 3 bits, integers up to 40 and positions up to 82, so that small arrays count as large ones do."""
     monkeypatch.setattr(_counts, "_BITS", 3)
     monkeypatch.setattr(_counts, "INT32", 40)
+    monkeypatch.setattr(_top, "_POSITIONS", 82)
 
 
 def test_entries_of_several_masks(narrow, draw):
