@@ -20,7 +20,7 @@ _VERBS = {
 }  # fmt: skip
 _FOLDERS = frozenset(
     ("artifact", "coding", "core", "distill", "interpret", "lowrank", "measure", "modules", "numerics", "prune",
-     "quant", "recipe", "saliency", "share", "structure", "tensors", "testing", "theory")
+     "quant", "recipe", "saliency", "search", "share", "structure", "tensors", "testing", "theory")
 )  # fmt: skip
 
 __all__ = sorted([*_VERBS, *_FOLDERS, "__version__"])

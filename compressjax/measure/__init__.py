@@ -2,8 +2,10 @@
 
 from compressjax.measure._accuracy import accuracy_interval, changed_predictions
 from compressjax.measure._cost import MultiplyAdds, flops, multiply_adds
+from compressjax.measure._hessian_trace import Trace, hessian_trace
 from compressjax.measure._interval import Proportion
 from compressjax.measure._latency import Ratio, Timings, interleaved
+from compressjax.measure._leaf_losses import LeafLosses, leaf_losses
 from compressjax.measure._leaves import leaves
 from compressjax.measure._ledger import LeafRow, ledger
 from compressjax.measure._masks import DeadUnits, MaskStatistics, dead_units, mask_statistics
@@ -16,9 +18,43 @@ from compressjax.measure._summary import Summary, summary
 from compressjax.measure._table import html, jsonable, markdown, table
 
 __all__ = [
-    "Agreement", "DeadUnits", "LeafRow", "MaskStatistics", "MultiplyAdds", "PairedDifference", "Proportion", "Ratio",
-    "Sensitivity", "Sparsity", "Summary", "Timings", "accuracy_interval", "agreement", "changed_predictions",
-    "dead_units", "estimated_sensitivity", "flops", "html", "interleaved", "jsonable", "leaves", "ledger", "markdown",
-    "mask_statistics", "memory_bytes", "multiply_adds", "paired_difference", "peak_memory", "sensitivity", "sparsity",
-    "sqnr", "summary", "table", "temp_bytes",
+    "Agreement",
+    "DeadUnits",
+    "LeafLosses",
+    "LeafRow",
+    "MaskStatistics",
+    "MultiplyAdds",
+    "PairedDifference",
+    "Proportion",
+    "Ratio",
+    "Sensitivity",
+    "Sparsity",
+    "Summary",
+    "Timings",
+    "Trace",
+    "accuracy_interval",
+    "agreement",
+    "changed_predictions",
+    "dead_units",
+    "estimated_sensitivity",
+    "flops",
+    "hessian_trace",
+    "html",
+    "interleaved",
+    "jsonable",
+    "leaf_losses",
+    "leaves",
+    "ledger",
+    "markdown",
+    "mask_statistics",
+    "memory_bytes",
+    "multiply_adds",
+    "paired_difference",
+    "peak_memory",
+    "sensitivity",
+    "sparsity",
+    "sqnr",
+    "summary",
+    "table",
+    "temp_bytes",
 ]  # fmt: skip
