@@ -1,9 +1,14 @@
 """Quantization: weights on grids."""
 
 from compressjax.quant._awq import awq
+from compressjax.quant._bias_correction import bias_correction
+from compressjax.quant._equalize import equalize
 from compressjax.quant._fake_quant import FakeQuantState, fake_quant
+from compressjax.quant._fold_batch_norm import fold_batch_norm
 from compressjax.quant._fold_scales import fold_scales
 from compressjax.quant._gptq import gptq
+from compressjax.quant._hqq import hqq
+from compressjax.quant._low_rank_correction import low_rank_correction
 from compressjax.quant._rtn import rtn
 from compressjax.quant._smooth_quant import smooth_quant
 from compressjax.quant.grids import Grid, grid
@@ -14,19 +19,7 @@ from compressjax.quant.training._lsq import lsq
 from compressjax.quant.training._ttq import ttq
 
 __all__ = [
-    "BinaryConnectState",
-    "FakeQuantState",
-    "Grid",
-    "LearnedGridState",
-    "awq",
-    "binary_connect",
-    "dorefa",
-    "fake_quant",
-    "fold_scales",
-    "gptq",
-    "grid",
-    "lsq",
-    "rtn",
-    "smooth_quant",
-    "ttq",
-]
+    "BinaryConnectState", "FakeQuantState", "Grid", "LearnedGridState", "awq", "bias_correction", "binary_connect",
+    "dorefa", "equalize", "fake_quant", "fold_batch_norm", "fold_scales", "gptq", "grid", "hqq",
+    "low_rank_correction", "lsq", "rtn", "smooth_quant", "ttq",
+]  # fmt: skip

@@ -3,13 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compressjax.core import is_node, nodes
+from compressjax.core import is_node
 from compressjax.core._layout import Layouts, check_layouts, layout_of, using
-from compressjax.core._tree import path_string
+from compressjax.quant._edit import Edit, by_path
 from compressjax.tensors import Scaled
 
 
@@ -43,34 +42,27 @@ def fold_scales(
 
     Source: Xiao et al., arXiv:2211.10438 (xiao2023).
     """
-    found = nodes(tree)
-    new: dict[str, Any] = {}
+    edit = Edit("fold_scales", tree)
+    groups = by_path(pairs)
+    scales = [_taken(edit, readers) for _, readers in groups]
     with using(None if layout is None else check_layouts(layout)):
-        for writers, readers in pairs.items():
-            names = (readers,) if isinstance(readers, str) else tuple(readers)
-            scale = _scale_of(names, found, new)
-            for path in (writers,) if isinstance(writers, str) else writers:
-                new[path] = _written(path, new.get(path, _known(path, found)), scale)
-            new |= {path: found[path].inner for path in names}
-    return jax.tree_util.tree_map_with_path(lambda path, x: new.get(path_string(path), x), tree, is_leaf=is_node)
+        for (writers, _), scale in zip(groups, scales, strict=True):
+            for path in writers:
+                edit[path] = _written(path, edit[path], scale)
+    return edit.tree()
 
 
-def _known(path: str, found: Mapping[str, Any]) -> Any:
-    if path not in found:
-        raise ValueError(f"fold_scales: the tree has no {path!r}; it has {sorted(found)[:12]}")
-    return found[path]
-
-
-def _scale_of(names: tuple[str, ...], found: Mapping[str, Any], done: Mapping[str, Any]) -> np.ndarray:
-    """The common input scale of some readers."""
+def _taken(edit: Edit, names: tuple[str, ...]) -> np.ndarray:
+    """The common input scale of some readers, which lose it."""
     scales = []
     for path in names:
-        x = _known(path, found)
-        if not isinstance(x, Scaled) or path in done:
+        x = edit[path]
+        if not isinstance(x, Scaled) or path in edit.new:
             raise ValueError(
                 f"fold_scales: {path!r} has no input scale (any more); use smooth_quant or awq, and name it once"
             )
         scales.append(np.asarray(x.scale, np.float32).ravel())
+        edit[path] = x.inner
     if any(s.shape != scales[0].shape or (s != scales[0]).any() for s in scales):
         raise ValueError(f"fold_scales: {list(names)} have different input scales; quantize them with shared=[{names}]")
     return scales[0]

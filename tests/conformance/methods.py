@@ -259,6 +259,14 @@ _QUANT = [
         projection=None, stats=inputs, ready=1, devices=rounding("float32"),
     ),
     Method(
+        "quant.hqq: 4 bits, groups", lambda: quant.hqq(4, granularity=2), projection=None, devices=rounding("float32")
+    ),
+    Method(
+        "quant.low_rank_correction: rank 1, 3 bits",
+        lambda: quant.low_rank_correction(1, 3),
+        projection=None, devices=rounding("float32"),
+    ),
+    Method(
         "quant.fake_quant: 4 bits, channel",
         lambda: quant.fake_quant(4),
         lambda: quant.fake_quant(8),

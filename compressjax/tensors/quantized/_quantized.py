@@ -27,7 +27,7 @@ class Quantized(Grid):
         codes: `[*shape]` permuted by `order`, int8 (symmetric) or uint8 (affine), each of `bits` bits.
         scale: As many axes as `shape`, each a divisor of that axis, with one entry per block: `[1, 1]` per tensor,
             `[1, out]` per channel, `[in / group, out]` per group.
-        zero_point: Shape of `scale`, int32, or None if symmetric.
+        zero_point: Shape of `scale`, int32 (float32 from `hqq`), or None if symmetric.
         activation_scale: Scalar for `activation="static"`, else None.
         bits: 2 to 8.
         order: Stored order of the trailing axes. `(1, 0)` stores a `[in, out]` kernel as `[out, in]`, for which
