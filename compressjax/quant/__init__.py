@@ -1,5 +1,6 @@
 """Quantization: weights on grids."""
 
+from compressjax.quant._adaround import adaround
 from compressjax.quant._awq import awq
 from compressjax.quant._bias_correction import bias_correction
 from compressjax.quant._equalize import equalize
@@ -19,7 +20,7 @@ from compressjax.quant.training._lsq import lsq
 from compressjax.quant.training._ttq import ttq
 
 __all__ = [
-    "BinaryConnectState", "FakeQuantState", "Grid", "LearnedGridState", "awq", "bias_correction", "binary_connect",
-    "dorefa", "equalize", "fake_quant", "fold_batch_norm", "fold_scales", "gptq", "grid", "hqq",
+    "BinaryConnectState", "FakeQuantState", "Grid", "LearnedGridState", "adaround", "awq", "bias_correction",
+    "binary_connect", "dorefa", "equalize", "fake_quant", "fold_batch_norm", "fold_scales", "gptq", "grid", "hqq",
     "low_rank_correction", "lsq", "rtn", "smooth_quant", "ttq",
 ]  # fmt: skip

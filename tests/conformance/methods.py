@@ -267,6 +267,11 @@ _QUANT = [
         projection=None, devices=rounding("float32"),
     ),
     Method(
+        "quant.adaround: 3 bits",
+        lambda: quant.adaround(3, steps=20),
+        projection=None, stats=inputs, ready=1, devices=rounding("float32"),
+    ),
+    Method(
         "quant.fake_quant: 4 bits, channel",
         lambda: quant.fake_quant(4),
         lambda: quant.fake_quant(8),
