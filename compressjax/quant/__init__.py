@@ -10,6 +10,7 @@ from compressjax.quant._fold_scales import fold_scales
 from compressjax.quant._gptq import gptq
 from compressjax.quant._hqq import hqq
 from compressjax.quant._low_rank_correction import low_rank_correction
+from compressjax.quant._reconstruct import reconstruct
 from compressjax.quant._rotation import hadamard, rotate
 from compressjax.quant._rtn import rtn
 from compressjax.quant._smooth_quant import smooth_quant
@@ -23,5 +24,5 @@ from compressjax.quant.training._ttq import ttq
 __all__ = [
     "BinaryConnectState", "FakeQuantState", "Grid", "LearnedGridState", "adaround", "awq", "bias_correction",
     "binary_connect", "dorefa", "equalize", "fake_quant", "fold_batch_norm", "fold_scales", "gptq", "grid",
-    "hadamard", "hqq", "low_rank_correction", "lsq", "rotate", "rtn", "smooth_quant", "ttq",
+    "hadamard", "hqq", "low_rank_correction", "lsq", "reconstruct", "rotate", "rtn", "smooth_quant", "ttq",
 ]  # fmt: skip

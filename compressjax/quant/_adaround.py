@@ -13,7 +13,7 @@ from compressjax.core._settings import as_int, as_number
 from compressjax.numerics import with_auto_axes
 from compressjax.numerics._numerics import wide
 from compressjax.quant._grid import Grid, best_ratio, block_shape, check_range, fit, make_grid, place
-from compressjax.quant._soften import Schedule, descend, harden, neighbor, regularizer, soften, start
+from compressjax.quant._soften import Schedule, adam, descend, harden, neighbor, regularizer, soften, start
 from compressjax.saliency._layout import layout
 from compressjax.tensors import Quantized
 
@@ -133,15 +133,7 @@ def _solve(
     def loss(v: jax.Array, i: jax.Array) -> jax.Array:
         return jnp.sum(losses(soften(room, v)) / level) + regularizer(rule, room, v, i)
 
-    def step(i: jax.Array, carry: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-        v, m, s = carry
-        g = jax.grad(loss)(v, i)
-        m, s, t = 0.9 * m + 0.1 * g, 0.999 * s + 0.001 * g * g, (i + 1).astype(jnp.float32)
-        move = (m / (1 - 0.9**t)) / (jnp.sqrt(s / (1 - 0.999**t)) + 1e-8)
-        return v - rule.learning_rate * move, m, s
-
-    zeros = jnp.zeros_like(room.start)
-    v, _, _ = jax.lax.fori_loop(0, rule.steps, step, (room.start, zeros, zeros))
+    v = adam(rule, loss, room.start)
     parts = (shaped.matrices(harden(v)), kernel, moments, shaped.matrices(lower), shaped.matrices(upper))
     found = shaped.leaf(jax.lax.map(lambda x: descend(x[0], x[1], x[2], x[3], x[4], rule.passes), parts), x.shape)
     better = shaped.leaf(jnp.broadcast_to((losses(found) < plain)[:, None, None], kernel.shape), x.shape)

@@ -1,6 +1,7 @@
 """Soft rounding: codes between two neighbors, which harden as a penalty grows."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -95,6 +96,25 @@ def descend(
     wrong = jnp.where(up, upper, lower) - kernel
     up, _ = jax.lax.fori_loop(0, passes * len(kernel), one, (up, wrong))
     return jnp.where(up, upper, lower)
+
+
+def adam(rule: Schedule, loss: Callable[[Any, jax.Array], jax.Array], first: Any) -> Any:
+    """The variables after all steps of Adam on `loss(variables, step)`."""
+
+    def step(i: jax.Array, carry: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
+        v, mean, square = carry
+        slope = jax.grad(loss)(v, i)
+        mean = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, mean, slope)
+        square = jax.tree.map(lambda s, g: 0.999 * s + 0.001 * g * g, square, slope)
+        t = (i + 1).astype(jnp.float32)
+
+        def moved(v: jax.Array, m: jax.Array, s: jax.Array) -> jax.Array:
+            return v - rule.learning_rate * (m / (1 - 0.9**t)) / (jnp.sqrt(s / (1 - 0.999**t)) + 1e-8)
+
+        return jax.tree.map(moved, v, mean, square), mean, square
+
+    zeros = jax.tree.map(jnp.zeros_like, first)
+    return jax.lax.fori_loop(0, rule.steps, step, (first, zeros, zeros))[0]
 
 
 def regularizer(rule: Schedule, room: Room, v: jax.Array, i: jax.Array) -> jax.Array:
