@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from compressjax import core, tensors
+from compressjax.tensors.quantized._tables import TABLES
 from compressjax.testing._compare import array, describe, difference, epsilon, float64, same_bits
 from tests import toys
 
@@ -58,7 +59,9 @@ def _low_rank(x: tensors.LowRank) -> np.ndarray:
 
 
 def _quantized(x: tensors.Quantized) -> np.ndarray:
-    codes, scale = float64(x.codes), float64(x.scale)
+    codes, scale = float64(x.codes), brute(x.scale)
+    if x.table is not None:
+        codes = np.asarray(TABLES[x.table], np.float64)[np.asarray(x.codes)]
     zero = np.zeros(scale.shape) if x.zero_point is None else float64(x.zero_point)
     lead = codes.ndim - len(x.order)
     stored = [*range(lead), *(lead + axis for axis in x.order)]
@@ -120,7 +123,7 @@ def brute_bits(x: Any, kept: int | None = None) -> int:
             return brute_bits(x.left) + brute_bits(x.right)
         case tensors.Quantized():
             parts = [p for p in (x.scale, x.zero_point, x.activation_scale) if p is not None]
-            return entries * x.bits + sum(np.asarray(p).nbytes * 8 for p in parts)
+            return entries * x.bits + sum(map(brute_bits, parts))
         case tensors.Codebook():
             width = math.ceil(math.log2(x.centroids.shape[-1]))
             return entries * width + brute_bits(x.centroids)

@@ -30,6 +30,7 @@ def to_spec(leaf: Any) -> Any:
             )
         fields = {key: to_spec(getattr(leaf, key)) for key, role in leaf.roles.items() if role != "meta"}
         meta = {key: getattr(leaf, key) for key, role in leaf.roles.items() if role == "meta"}
+        meta = {key: value for key, value in meta.items() if key not in cls.added or value != cls.added[key]}
         for key, value in meta.items():
             if not _is_json(value):
                 raise ArtifactError(

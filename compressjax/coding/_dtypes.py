@@ -1,4 +1,4 @@
-"""Dtypes by name, so that NumPy can hold the bits of types that it lacks (bfloat16, float8, int4)."""
+"""Dtypes by name, so that NumPy can hold the bits of types that it lacks (bfloat16, float8, float4, int4)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ FOREIGN = {
     "bfloat16": "uint16",
     "float8_e3m4": "uint8", "float8_e4m3": "uint8", "float8_e4m3b11fnuz": "uint8", "float8_e4m3fn": "uint8",
     "float8_e4m3fnuz": "uint8", "float8_e5m2": "uint8", "float8_e5m2fnuz": "uint8", "float8_e8m0fnu": "uint8",
+    "float4_e2m1fn": "uint8",
     "int2": "uint8", "int4": "uint8", "uint2": "uint8", "uint4": "uint8",
 }  # fmt: skip
 

@@ -10,6 +10,7 @@ import numpy as np
 from compressjax.coding import _twin
 from compressjax.coding._dtypes import Bits
 from compressjax.coding._errors import ArtifactError, UnknownNode
+from compressjax.coding._minifloat import SMALL, numbers
 
 
 def materialize(spec: Any, *, max_bytes: int = 2**32) -> np.ndarray:
@@ -20,7 +21,7 @@ def materialize(spec: Any, *, max_bytes: int = 2**32) -> np.ndarray:
         max_bytes: Limit on the bytes of a dense tensor.
 
     Returns:
-        The dense array; bfloat16 becomes float32, which is exact.
+        The dense array; bfloat16 and the small types of grids become float32, which is exact.
 
     Raises:
         UnknownNode: If no decoder is registered for the type of a node.
@@ -82,9 +83,14 @@ def _spend(name: str, shape: Any, fields: dict[str, Any], max_bytes: int) -> Non
 
 
 def _widen(array: Bits) -> np.ndarray:
-    if array.dtype != "bfloat16":
+    if array.dtype == "bfloat16":
+        return (array.data.astype(np.uint32) << 16).view(np.float32)
+    if array.dtype not in SMALL:
         raise ArtifactError(
             f"type {array.dtype!r} needs the ml_dtypes package to become numbers; load the file with "
             "compressjax.artifact"
         )
-    return (array.data.astype(np.uint32) << 16).view(np.float32)
+    table = numbers(array.dtype)
+    if array.data.size and int(array.data.max()) >= table.size:
+        raise ArtifactError(f"a bit pattern is none of {array.dtype}; the file is damaged")
+    return np.asarray(table[array.data])

@@ -13,6 +13,7 @@ from compressjax.core._operation import Convolution, Dense, Product, Ragged, Win
 
 _ROLE = "compressjax_role"
 _ALIGNED = "compressjax_aligned"
+_ADDED = "compressjax_added"
 
 T = TypeVar("T", bound=type)
 
@@ -54,10 +55,12 @@ def buffer(**kwargs: Any) -> Any:
     return dataclasses.field(metadata={_ROLE: "buffer", _ALIGNED: False}, **kwargs)
 
 
-def meta(**kwargs: Any) -> Any:
+def meta(*, added: bool = False, **kwargs: Any) -> Any:
     """Declares a static, hashable field, such as a bit width or an axis order.
 
     Args:
+        added: True for a field that came later: files hold it only where it differs from its default, so that all
+            other files stay as they were.
         **kwargs: Passed to `dataclasses.field`.
 
     Returns:
@@ -67,7 +70,7 @@ def meta(**kwargs: Any) -> Any:
         >>> meta(default=8).default
         8
     """
-    return dataclasses.field(metadata={_ROLE: "meta", _ALIGNED: False}, **kwargs)
+    return dataclasses.field(metadata={_ROLE: "meta", _ALIGNED: False, _ADDED: added}, **kwargs)
 
 
 class Node:
@@ -84,6 +87,7 @@ class Node:
 
     roles: ClassVar[dict[str, str]] = {}
     aligned: ClassVar[frozenset[str]] = frozenset()
+    added: ClassVar[Mapping[str, Any]] = {}
     type_name: ClassVar[str] = ""
 
     @property
@@ -239,6 +243,7 @@ def node(cls: T) -> T:
         name = made.__name__
         raise ValueError(f"{name}: fields {missing} have no role; declare them with value(), buffer() or meta()")
     made.roles = roles
+    made.added = {f.name: f.default for f in dataclasses.fields(made) if f.metadata.get(_ADDED)}
     made.aligned = frozenset(f.name for f in dataclasses.fields(made) if f.metadata[_ALIGNED])
     own = made.__module__.partition(".")[0] == "compressjax"
     made.type_name = made.__name__ if own else f"{made.__module__}:{made.__qualname__}"

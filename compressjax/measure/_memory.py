@@ -32,8 +32,8 @@ def peak_memory() -> int:
 def memory_bytes(tree: Any) -> dict[str, int]:
     """Returns the bytes that the arrays of every leaf take in memory.
 
-    Codes of 4 bits take a byte each as NumPy arrays and as int8, and half a byte as int4 arrays of JAX, which XLA packs
-    (their `nbytes` says one).
+    Codes of 4 bits take a byte each as NumPy arrays and as int8, and half a byte as int4 or float4 arrays of JAX, which
+    XLA packs (their `nbytes` says one).
 
     Args:
         tree: Tree of arrays and nodes; arrays may be abstract.
@@ -56,6 +56,8 @@ def _held(x: Any) -> int:
     size, bits = math.prod(x.shape), 8 * x.dtype.itemsize
     if not isinstance(x, np.ndarray) and jnp.issubdtype(x.dtype, jnp.integer):
         bits = jnp.iinfo(x.dtype).bits
+    if not isinstance(x, np.ndarray) and jnp.issubdtype(x.dtype, jnp.floating):
+        bits = jnp.finfo(x.dtype).bits
     return -(-size * bits // 8)
 
 

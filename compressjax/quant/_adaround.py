@@ -96,7 +96,7 @@ def adaround(
         shaped, blocks = layout(path, x.shape, stats), block_shape(path, x.shape, grid)
         absmax = jnp.max(stats.absmax) if grid.activation == "static" else None
         check_range("adaround", path, absmax)
-        ratio = best_ratio(path, x, grid) if grid.clip == "mse" else None
+        ratio = best_ratio(path, x, grid)
         one = jnp.zeros(())
         weights, scale, zero_point = with_auto_axes(
             lambda x, gram, ratio: _solve(x, gram, ratio, shaped, blocks, grid, rule),

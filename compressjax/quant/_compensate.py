@@ -107,8 +107,7 @@ def _refit(rule: Rule, panel: jax.Array, kept: jax.Array, own: Scales, i: jax.Ar
     """Scales of the group that starts at input i, from the updated weights."""
     part, used = (jax.lax.dynamic_slice_in_dim(x, i, rule.group) for x in (panel, kept))
     part, grid = jnp.where(used, part, 0.0), rule.grid._replace(granularity="channel", axis=(1,))
-    ratio = best_ratio("", part, grid) if grid.clip == "mse" else None
-    found = Scales(*fit(part, (1, part.shape[1]), grid, ratio))
+    found = Scales(*fit(part, (1, part.shape[1]), grid, best_ratio("", part, grid)))
     return jax.tree.map(
         lambda x, y: jax.lax.dynamic_update_slice_in_dim(x, jnp.broadcast_to(y, part.shape), i, 0), own, found
     )

@@ -19,7 +19,7 @@ class FakeQuantState(NamedTuple):
 
     Attributes:
         count: Number of steps, int32 scalar.
-        ratios: `{path: clipping ratio of every block}`; empty unless `clip="mse"`.
+        ratios: `{path: clipping ratio of every block}`; empty where nothing is clipped.
         absmax: `{path: largest magnitude of the observed inputs}`; empty unless activations are static.
     """
 
@@ -37,9 +37,11 @@ def fake_quant(
     begin: int = 0,
     order: tuple[int, ...] | None = None,
     axis: int | tuple[int, ...] | None = None,
-    clip: str | None = None,
+    clip: str | tuple[str, float] | None = None,
     every: int = 100,
     fallback: str = "skip",
+    scale: str | None = None,
+    second: str | int | None = None,
 ) -> Compression:
     """Trains weights through rounding, with straight-through gradients.
 
@@ -47,7 +49,7 @@ def fake_quant(
         \\frac{\\partial L}{\\partial W} = \\frac{\\partial L}{\\partial \\hat W} \\cdot [W \\text{ within the grid}]
 
     Scales are computed from the weights at every step. From step `begin` on, the stored weights equal the trained view,
-    bit for bit. Exact zeros stay zero. Below 6 bits, recovers most of the accuracy that `rtn` loses.
+    bit for bit. Exact zeros stay zero, except in binary. Below 6 bits, recovers most of the accuracy that `rtn` loses.
 
     Args:
         bits: As for `rtn`.
@@ -58,9 +60,11 @@ def fake_quant(
         begin: Number of first steps without rounding, where `view` is dense.
         order: As for `rtn`.
         axis: As for `rtn`.
-        clip: As for `rtn`; `"mse"` searches the ratios at `init` and every `every` steps.
+        clip: As for `rtn`; ranges other than the largest magnitude are found at `init` and every `every` steps.
         every: Steps between searches, at least 1.
         fallback: As for `rtn`.
+        scale: As for `rtn`.
+        second: As for `rtn`.
 
     Returns:
         Compression whose nodes are `Quantized`.
@@ -77,23 +81,24 @@ def fake_quant(
 
     Source: Jacob et al., arXiv:1712.05877 (jacob2018); gradient: Bengio et al., arXiv:1308.3432 (bengio2013).
     """
-    grid = make_grid("fake_quant", bits, granularity, symmetric, axis, order, activation, clip, fallback)
+    grid = make_grid(
+        "fake_quant", bits, granularity, symmetric, axis, order, activation, clip, fallback, scale=scale, second=second
+    )
     if begin < 0 or every < 1:
         raise ValueError(f"fake_quant: begin={begin} must be at least 0 and every={every} at least 1")
 
     def search(flat: Arrays) -> Arrays:
-        return {path: best_ratio(path, x, grid) for path, x in flat.items()} if grid.clip == "mse" else {}
+        found = {path: best_ratio(path, x, grid) for path, x in flat.items()}
+        return {path: ratio for path, ratio in found.items() if ratio is not None}
 
     def init(flat: Arrays) -> FakeQuantState:
         absmax = dict.fromkeys(flat, jnp.zeros((), jnp.float32)) if grid.activation == "static" else {}
         return FakeQuantState(jnp.zeros((), jnp.int32), search(flat), absmax)
 
     def after_step(flat: Arrays, state: FakeQuantState, stats: Any) -> tuple[Arrays, FakeQuantState]:
-        step = state.count + 1
-        ratios = state.ratios
+        step, ratios, absmax = state.count + 1, state.ratios, state.absmax
         if ratios:
             ratios = jax.lax.cond(step % every == 0, lambda: search(flat), lambda: state.ratios)
-        absmax = state.absmax
         if stats is not None:
             absmax = {p: jnp.maximum(a, jnp.max(stats[p].absmax)) if p in stats else a for p, a in absmax.items()}
         return flat, FakeQuantState(step, ratios, absmax)

@@ -98,10 +98,10 @@ def gptq(
         blocks = block_shape(path, x.shape, grid)
         absmax = jnp.max(stats.absmax) if grid.activation == "static" else None
         check_range("gptq", path, absmax)
-        own = rule._replace(
-            group=0 if static_groups or order == "activation" else _group(x.shape, blocks, shaped, grid)
-        )
-        ratio = best_ratio(path, x, grid) if grid.clip == "mse" and not own.group else None
+        # Scales with scales of their own are known only when all of them are.
+        known = static_groups or order == "activation" or grid.second is not None
+        own = rule._replace(group=0 if known else _group(x.shape, blocks, shaped, grid))
+        ratio = None if own.group else best_ratio(path, x, grid)
         weights, scales, damping, failed = _whole(x, stats.gram, ratio, shaped, blocks, own)
         check_finite("gptq", path, scales.scale, "scales", "its range overflows float32: scale the weights down")
         _tell(path, damping, failed, damp)
@@ -113,6 +113,8 @@ def gptq(
 
 def _rule(grid: Grid, damp: float, block: int, order: str) -> Rule:
     """The settings after checks."""
+    if grid.form.averages and grid.clip != "exact":
+        raise ValueError(f"gptq: {grid.format} with clip={grid.clip!r} does not round to the nearest code; use ternary")
     if not 0 <= as_number("gptq", "damp", damp) < math.inf:
         raise ValueError(f"gptq: damp={damp} must be finite and at least 0; 0.01 is usual")
     if as_int("gptq", "block", block) < 1:

@@ -67,8 +67,8 @@ def hqq(
     grid = bits if isinstance(bits, Grid) else make_grid(
         "hqq", bits, granularity, False, axis, order, None, None, fallback
     )  # fmt: skip
-    if symmetric or grid.form.kind != "int" or grid.activation is not None:
-        raise ValueError("hqq: the grid must be affine, of integers, and without integer activations; pass "
+    if symmetric or grid.form.kind != "int" or grid.scale != "float32" or grid.activation is not None:
+        raise ValueError("hqq: the grid must be affine, of integers, with float32 scales and without integer activations; pass "
                          f"grid(4, symmetric=False), not {grid}")  # fmt: skip
     for name, value, fine in (("p", p, 0 < p <= 1), ("beta", beta, beta > 0), ("kappa", kappa, kappa >= 1)):
         if not fine:

@@ -79,7 +79,7 @@ def low_rank_correction(
         rest = wide(x).astype(jnp.float32)
         for _ in range(iterations):
             left = rest if low is None else rest - low.materialize()
-            node = quantize(path, left, grid, best_ratio(path, left, grid) if grid.clip == "mse" else None)[0]
+            node = quantize(path, left, grid, best_ratio(path, left, grid))[0]
             low = _low_rank(path, rest - node.materialize(), size, shaped, rank)
         return Sum((node.convert(x.dtype), low.convert(x.dtype)))
 

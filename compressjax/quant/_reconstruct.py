@@ -107,7 +107,7 @@ def reconstruct(
 
 def _scales(path: str, x: jax.Array, grid: Grid) -> tuple[jax.Array, jax.Array | None]:
     check_finite("reconstruct", path, x)
-    ratio = best_ratio(path, x, grid) if grid.clip == "mse" else None
+    ratio = best_ratio(path, x, grid)
     return fit(wide(x), block_shape(path, x.shape, grid), grid, ratio)
 
 

@@ -19,15 +19,19 @@ def rtn(
     activation: str | None = None,
     order: tuple[int, ...] | None = None,
     axis: int | tuple[int, ...] | None = None,
-    clip: str | None = None,
+    clip: str | tuple[str, float] | None = None,
     fallback: str = "skip",
+    scale: str | None = None,
+    second: str | int | None = None,
+    key: jax.Array | None = None,
 ) -> Compression:
-    """Rounds every weight to the nearest point of an integer grid.
+    """Rounds every weight to the nearest point of a grid.
 
     .. math:: q = clip(round(W / s) + z), \\qquad \\hat W = s\\,(q - z)
 
     with `s = max|W| / (2^(b-1) - 1)`, `z = 0` (symmetric), or the range of W and 0 over `2^b - 1` steps (affine; zero
-    stays exactly zero). Scales have 16 significant bits, which makes `s (q - z)` exact in float32.
+    stays exactly zero). Scales have 16 significant bits, which makes `s (q - z)` exact in float32. Other formats
+    (`"nf4"`, `"mxfp4"`, `"ternary"`, ...) are those of `grid`.
 
     Takes `bits / 32` of the bytes, plus 4 bytes per scale. On CPUs, 8-bit products with int8 activations are several
     times faster than float32; products with float activations are not faster.
@@ -41,6 +45,10 @@ def rtn(
         axis: As for `grid`.
         clip: As for `grid`.
         fallback: As for `grid`.
+        scale: As for `grid`.
+        second: As for `grid`.
+        key: Rounds by chance, right on average: :math:`q = \\lfloor W / s + u \\rfloor`, with `u` uniform in `[0, 1)`.
+            The draw depends on the key and the path of the leaf only. Integer formats only.
 
     Returns:
         Compression whose nodes are `Quantized`; its gradient is straight-through.
@@ -57,7 +65,11 @@ def rtn(
 
     Source: Jacob et al., arXiv:1712.05877 (jacob2018).
     """
-    grid = make_grid("rtn", bits, granularity, symmetric, axis, order, activation, clip, fallback)
+    grid = make_grid(
+        "rtn", bits, granularity, symmetric, axis, order, activation, clip, fallback, scale=scale, second=second
+    )
+    if key is not None and grid.form.kind != "int":
+        raise ValueError(f"rtn: key= rounds integers by chance; {grid.format} has none: leave it out, or use int8")
 
     def encode(path: str, x: jax.Array, stats: Any) -> Quantized:
         absmax = None
@@ -67,8 +79,7 @@ def rtn(
             # Stacked layers have one largest input each; the node has one scale.
             absmax = jnp.max(stats.absmax)
             check_range("rtn", path, absmax)
-        ratio = best_ratio(path, x, grid) if grid.clip == "mse" else None
-        return quantize(path, x, grid, ratio, absmax)[0]
+        return quantize(path, x, grid, best_ratio(path, x, grid), absmax, key)[0]
 
     needs = ("absmax",) if grid.activation == "static" else ()
     return from_encode(f"rtn({grid})", encode, needs=needs)

@@ -73,8 +73,6 @@ def smooth_quant(
         return safe(largest**alpha / weights ** (1 - alpha), (largest > 0) & (weights > 0))
 
     def ratio(reader: Reader, scale: jax.Array) -> jax.Array | None:
-        if grid.clip != "mse":
-            return None
         return best_ratio(reader.path, reader.kernel * reader.on_leaf(scale).astype(reader.kernel.dtype), grid)
 
     return scaled_inputs(f"smooth_quant({grid}, alpha={alpha})", grid, ("largest",), shared, choose, ratio)

@@ -23,7 +23,18 @@ def test_a_node_of_nodes_comes_back():
     assert all(map(same_bits, jax.tree.leaves(again), jax.tree.leaves(node)))
 
 
-@pytest.mark.parametrize("name", ["bfloat16", "float8_e4m3fn", "int4", "float16", "float32", "bool", "uint32"])
+def test_metadata_that_came_later_is_written_where_it_differs():
+    plain = tensors.Quantized(jnp.ones((2, 2), jnp.int8), jnp.ones((1, 1)))
+    assert "table" not in to_spec(plain)["meta"]
+    looked = plain.replace(codes=jnp.ones((2, 2), jnp.uint8), table="nf4")
+    assert to_spec(looked)["meta"]["table"] == from_spec(to_spec(looked)).table == "nf4"
+    assert from_spec(to_spec(plain)).table is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["bfloat16", "float8_e4m3fn", "float4_e2m1fn", "float8_e8m0fnu", "int4", "float16", "float32", "bool", "uint32"],
+)
 def test_arrays_keep_their_type(name):
     array = jnp.array([0, 1, 1], jnp.dtype(name))
     stored = to_spec(array)

@@ -12,7 +12,14 @@ def test_bfloat16_widens_exactly():
     x = np.array([1.5, -0.0, np.inf, 3e38, 1e-40], ml_dtypes.bfloat16)
     assert materialize(Bits("bfloat16", x.view(np.uint16))).tobytes() == x.astype(np.float32).tobytes()
     with pytest.raises(ArtifactError, match="needs the ml_dtypes package"):
-        materialize(Bits("int4", np.zeros(3, np.uint8)))
+        materialize(Bits("float8_e3m4", np.zeros(3, np.uint8)))
+
+
+def test_small_types_widen_exactly():
+    x = np.array([1.5, -0.0, 6.0], ml_dtypes.float4_e2m1fn)
+    assert materialize(Bits("float4_e2m1fn", x.view(np.uint8))).tobytes() == x.astype(np.float32).tobytes()
+    with pytest.raises(ArtifactError, match="a bit pattern is none of float4_e2m1fn; the file is damaged"):
+        materialize(Bits("float4_e2m1fn", np.full(2, 16, np.uint8)))
 
 
 def test_what_does_not_fit_is_refused():

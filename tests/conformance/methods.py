@@ -237,6 +237,20 @@ _QUANT = [
     Method(
         "quant.rtn: static activations", lambda: quant.rtn(activation="static"), projection=narrow, stats=seen, ready=1
     ),
+    Method("quant.rtn: by chance", lambda: quant.rtn(4, key=KEY), projection=narrow),
+    Method("quant.rtn: nf4, double quantization", lambda: quant.rtn("nf4", granularity=2, second=4), projection=None),
+    Method(
+        "quant.rtn: mxfp6, percentile",
+        lambda: quant.rtn("mxfp6_e2m3", granularity=2, clip="percentile"),
+        projection=None,
+    ),
+    Method("quant.rtn: nvfp4", lambda: quant.rtn("nvfp4", granularity=2), projection=None),
+    Method("quant.rtn: ternary", lambda: quant.rtn("ternary"), projection=narrow),
+    Method("quant.fake_quant: binary", lambda: quant.fake_quant("binary"), projection=None),
+    Method("quant.fake_quant: fp8", lambda: quant.fake_quant("fp8_e4m3"), projection=narrow),
+    Method(
+        "quant.fake_quant: octav, tiles", lambda: quant.fake_quant(4, granularity=(2, 2), clip="octav"), projection=None
+    ),
     Method(
         "quant.gptq: 4 bits, channel",
         lambda: quant.gptq(4, block=4),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import jax.numpy as jnp
 import numpy as np
 
-from compressjax import core, tensors
+from compressjax import core, quant, tensors
 from compressjax.tensors.quantized._grid import storage_order
 from tests import helpers
 
@@ -58,6 +58,13 @@ def _grid(
         activation_scale=jnp.float32(rng.uniform(0.01, 0.05)) if activation == "static" else None,
         bits=bits, order=order, activation=activation, dtype_name=dtype,
     )  # fmt: skip
+
+
+def _format(
+    rng: np.random.Generator, shape: tuple[int, ...], dtype: str, name: str | int, **settings: object
+) -> tensors.Quantized:
+    """Drawn weights on a grid of some format."""
+    return quant.rtn(name, **settings).encode({"w": _values(rng, shape, dtype)}, ())["w"]
 
 
 def _codes(rng: np.random.Generator, shape: tuple[int, ...], k: int) -> jnp.ndarray:
@@ -151,6 +158,30 @@ _QUANTIZED = [
         lambda r, s, d: _grid(r, (3, 3, *s[:2]), d, (1, 1, 1, s[1]), activation="dynamic"),
     ),
 ]
+# Grids whose codes or scales are no plain integers and floats, each made as the method makes it.
+_FORMATS = [
+    NodeRow("nf4, double quantization", lambda r, s, d: _format(r, s[:2], d, "nf4", granularity=2, second=4, order=())),
+    NodeRow("mxfp4, transposed", lambda r, s, d: _format(r, s[:2], d, "mxfp4", granularity=2, order=(1, 0))),
+    NodeRow("mxfp6 conv", lambda r, s, d: _format(r, (3, 3, *s[:2]), d, "mxfp6_e3m2", granularity=2)),
+    NodeRow("fp8 batched", lambda r, s, d: _format(r, (s[2], *s[:2]), d, "fp8_e4m3", axis=(0, 2), order=(1, 0))),
+    NodeRow(
+        "nvfp4 batched",
+        lambda r, s, d: _format(r, (s[2], *s[:2]), d, "nvfp4", granularity=2, axis=(0, 2), second=4),
+    ),
+    NodeRow("ternary, dynamic activations", lambda r, s, d: _format(r, s[:2], d, "ternary", activation="dynamic")),
+    NodeRow(
+        "grid, powers of two, dynamic activations",
+        lambda r, s, d: _format(r, s[:2], d, 8, scale="e8m0", order=(), activation="dynamic"),
+    ),
+    NodeRow(
+        "grid, tiles, double quantization, dynamic activations",
+        lambda r, s, d: _format(r, s[:2], d, 4, granularity=(2, 2), second=4, order=(), activation="dynamic"),
+    ),
+    NodeRow(
+        "masked nf4",
+        lambda r, s, d: tensors.Masked(_format(r, s[:2], d, "nf4", granularity=2, order=()), _mask(r, s[:2])),
+    ),
+]
 _CODEBOOK = [
     NodeRow("codebook", lambda r, s, d: tensors.Codebook(_values(r, (5,), d), _codes(r, s[:2], 5))),
     NodeRow("codebook of one", lambda r, s, d: tensors.Codebook(_values(r, (1,), d), _codes(r, s[:2], 1))),
@@ -226,7 +257,7 @@ _NESTED = [
     NodeRow("masked twice", lambda r, s, d: tensors.Masked(_MASKED[0].make(r, s, d), _mask(r, s[:2]))),
 ]
 
-ROWS = [*_MASKED, *_LOW_RANK, *_QUANTIZED, *_CODEBOOK, *_BLOCK_DIAGONAL, *_SCALED, *_NESTED]
+ROWS = [*_MASKED, *_LOW_RANK, *_QUANTIZED, *_FORMATS, *_CODEBOOK, *_BLOCK_DIAGONAL, *_SCALED, *_NESTED]
 DTYPES = helpers.FLOATS
 SIZES: tuple[Size, ...] = ((4, 6, 2), (2, 2, 3), (8, 4, 1))
 

@@ -59,7 +59,8 @@ UNSPLIT = frozenset(
         "scaled inputs, dynamic activations",
         "low rank", "low rank, one input and two output axes", "low rank, two input axes", "low rank conv",
         "grid, channel, transposed", "grid, group, affine, transposed", "grid, dynamic activations",
-        "block diagonal", "block diagonal of grids", "sum", "low rank of grids", "low rank of a masked and a codebook",
+        "mxfp4, transposed", "ternary, dynamic activations", "block diagonal", "block diagonal of grids", "sum",
+        "low rank of grids", "low rank of a masked and a codebook",
     )
 )  # fmt: skip
 

@@ -1,83 +1,75 @@
-"""Nearest codes, and the nodes that hold them."""
-
-from functools import partial
+"""Nearest codes of every format."""
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from compressjax.core._checks import check_finite
-from compressjax.numerics._explicit import with_whole_results
-from compressjax.quant.grids._activations import activation_scale
-from compressjax.quant.grids._blocks import block_shape, own_axes
 from compressjax.quant.grids._grid import Grid
-from compressjax.quant.grids._scales import fit, largest_code
+from compressjax.quant.grids._means import threshold
+from compressjax.quant.grids._minifloat import float_bits, round_float
+from compressjax.quant.grids._scales import by_block, largest_code
 from compressjax.tensors import Quantized
-from compressjax.tensors.quantized._grid import expand_blocks, storage_order
+from compressjax.tensors.quantized._grid import expand_blocks
+from compressjax.tensors.quantized._tables import TABLES
+
+# Entries this close to a code, in steps, are on it: rounding by chance must not move what is on the grid.
+_ON = 2.0**-12
 
 
 def round_codes(
-    x: jax.Array, scale: jax.Array, zero_point: jax.Array | None, grid: Grid
+    x: jax.Array, scale: jax.Array, zero_point: jax.Array | None, grid: Grid, key: jax.Array | None = None
 ) -> tuple[jax.Array, jax.Array]:
-    """Nearest codes `clip(round(x / s) + z)`, and a mask of entries within the grid."""
-    exact = jnp.round(x.astype(jnp.float32) / expand_blocks(scale, x.shape, x))
+    """Nearest codes `clip(round(x / s) + z)`, and a mask of entries within the grid.
+
+    With a key, integer codes are rounded by chance, `floor(x / s + u)`, which is right on average.
+    """
+    form, x = grid.form, x.astype(jnp.float32)
+    if form.averages:
+        return _signs(x, scale, grid), jnp.ones(x.shape, bool)
+    exact = x / expand_blocks(scale, x.shape, x)
+    if form.kind == "int":
+        return _integers(exact, zero_point, grid, key)
+    inside = jnp.abs(exact) <= form.largest
+    if form.kind == "table":
+        levels = TABLES[form.table or ""]
+        middles = jnp.asarray((levels[1:] + levels[:-1]) / np.float32(2))
+        return jnp.searchsorted(middles, exact, method="compare_all").astype(form.dtype), inside
+    numbers = round_float(exact, form.mantissa, form.emin, form.largest)
+    if form.table is not None:
+        return float_bits(numbers, form.mantissa, form.emin, form.bits), inside
+    return numbers.astype(form.dtype), inside
+
+
+def _integers(
+    exact: jax.Array, zero_point: jax.Array | None, grid: Grid, key: jax.Array | None
+) -> tuple[jax.Array, jax.Array]:
+    rounded = jnp.round(exact)
+    if key is not None:
+        drawn = jnp.floor(exact + jax.random.uniform(key, exact.shape))
+        rounded = jnp.where(jnp.abs(exact - rounded) < _ON, rounded, drawn)
     steps = largest_code(grid)
     if zero_point is None:
-        codes = jnp.clip(exact, -steps, steps)
-        return codes.astype(jnp.int8), codes == exact
-    exact = exact + expand_blocks(zero_point, x.shape, x).astype(jnp.float32)
-    codes = jnp.clip(exact, 0, steps)
-    return codes.astype(jnp.uint8), codes == exact
+        codes = jnp.clip(rounded, -steps, steps)
+        return codes.astype(jnp.int8), codes == rounded
+    rounded = rounded + expand_blocks(zero_point, exact.shape, exact).astype(jnp.float32)
+    codes = jnp.clip(rounded, 0, steps)
+    return codes.astype(jnp.uint8), codes == rounded
+
+
+def _signs(x: jax.Array, scale: jax.Array, grid: Grid) -> jax.Array:
+    """Binary or ternary codes."""
+    if grid.form.kind == "binary":
+        return jnp.where(x < 0, -1, 1).astype(jnp.int8)
+    fraction = threshold(grid)
+    if fraction is None:
+        limit = 0.5 * expand_blocks(scale, x.shape, x)
+    else:
+        mean = jnp.mean(jnp.abs(by_block(x, scale.shape)), axis=-1)
+        limit = fraction * expand_blocks(mean, x.shape, x)
+    return jnp.where(jnp.abs(x) > limit, jnp.sign(x), 0).astype(jnp.int8)
 
 
 def nearest(x: jax.Array, scale: jax.Array, zero_point: jax.Array | None, grid: Grid) -> jax.Array:
     """The nearest points of the grid, `s (clip(round(x / s) + z) - z)`, in float32."""
     codes, _ = round_codes(x, scale, zero_point, grid)
-    return Quantized(codes, scale, zero_point, bits=grid.bits).materialize()
-
-
-# One program for a shape: outside of jit, XLA compiles every operation for every shape, for minutes on a whole model.
-_fit = jax.jit(fit, static_argnums=(1, 2))
-
-
-@partial(jax.jit, static_argnums=(3, 4))
-def _round(
-    x: jax.Array, scale: jax.Array, zero_point: jax.Array | None, grid: Grid, order: tuple[int, ...]
-) -> tuple[jax.Array, jax.Array]:
-    """Codes in their stored order, and a mask of entries within the grid."""
-    codes, inside = round_codes(x, scale, zero_point, grid)
-    return jnp.transpose(codes, storage_order(x.ndim, order)) if order else codes, inside
-
-
-def quantize(
-    path: str, x: jax.Array, grid: Grid, ratio: jax.Array | None = None, absmax: jax.Array | None = None
-) -> tuple[Quantized, jax.Array]:
-    """The node of a leaf, and a mask of entries within the grid."""
-    check_finite("quantize", path, x)
-    blocks = block_shape(path, x.shape, grid)
-    grouped = not isinstance(grid.granularity, str)
-
-    def fitted(x: jax.Array, ratio: jax.Array | None) -> tuple[jax.Array, jax.Array | None]:
-        return _fit(x, blocks, grid, ratio)
-
-    scale, zero_point = (with_whole_results(fitted, x) if grouped else fitted)(x, ratio)
-    check_finite("quantize", path, scale, "scales", "its range overflows float32: scale the weights down")
-    return place(path, x, grid, scale, zero_point, absmax)
-
-
-def place(
-    path: str,
-    x: jax.Array,
-    grid: Grid,
-    scale: jax.Array,
-    zero_point: jax.Array | None,
-    absmax: jax.Array | None = None,
-) -> tuple[Quantized, jax.Array]:
-    """The node of a leaf on a grid whose scales are known, and a mask of entries within the grid."""
-    order = grid.order
-    if order is None:
-        # Integer products are several times faster on [out, in]; keep the order of a table that is read by rows.
-        order = (1, 0) if x.ndim == 2 and 0 not in own_axes(path, x.shape, grid)[0] else ()
-    stored, inside = _round(x, scale, zero_point, grid, order)
-    static = None if absmax is None else activation_scale(absmax)
-    node = Quantized(stored, scale, zero_point, static, grid.bits, order, grid.activation, jnp.dtype(x.dtype).name)
-    return node, inside
+    return Quantized(codes, scale, zero_point, bits=grid.bits, table=grid.form.table).materialize()

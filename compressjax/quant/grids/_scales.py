@@ -5,9 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from compressjax.quant.grids._grid import Grid
+from compressjax.quant.grids._means import mean_scale
+from compressjax.quant.grids._minifloat import exponent, power
+from compressjax.quant.grids._stored import SMALLEST, nested, shorten
 
-# Blocks with a largest magnitude below this become zero, because their scale is not a normal float32.
-SMALLEST = 1e-30
+_HALF = {"float16": (5, 10, 2.0**-14), "bfloat16": (8, 7, 2.0**-126)}
 
 
 def tiles(shape: tuple[int, ...], blocks: tuple[int, ...]) -> list[int]:
@@ -15,18 +17,29 @@ def tiles(shape: tuple[int, ...], blocks: tuple[int, ...]) -> list[int]:
     return [n for b, d in zip(blocks, shape) for n in (b, d // max(b, 1))]
 
 
+def by_block(x: jax.Array, blocks: tuple[int, ...]) -> jax.Array:
+    """The entries of every block along one last axis, float32 `[*blocks, n]`."""
+    tiled = x.astype(jnp.float32).reshape(tiles(x.shape, blocks))
+    return jnp.transpose(tiled, (*range(0, tiled.ndim, 2), *range(1, tiled.ndim, 2))).reshape(*blocks, -1)
+
+
 def fit(
     x: jax.Array, blocks: tuple[int, ...], grid: Grid, ratio: jax.Array | None = None
 ) -> tuple[jax.Array, jax.Array | None]:
-    """Scale and zero point of every block.
+    """Scale and zero point of every block, in float32; what the format of the scales cannot hold is rounded.
 
-    .. math:: s = \\rho \\frac{\\max |x|}{2^{b-1} - 1}, \\quad\\text{or}\\quad
+    .. math:: s = \\rho \\frac{\\max |x|}{q_{max}}, \\quad\\text{or}\\quad
         s = \\rho \\frac{\\max(x, 0) - \\min(x, 0)}{2^b - 1},\\; z = round(-\\rho \\min(x, 0) / s)
 
-    Scales have 16 significant bits and codes at most 8, so their products are exact in float32 on all machines. On a
-    symmetric grid, rounding is then idempotent. (With a zero point, a range that ends half-way between two codes may
-    lose its last code the second time.)
+    Scales have at most 16 significant bits and codes at most 8, so their products are exact in float32 on all machines.
+    On a symmetric grid, rounding is then idempotent. (With a zero point, a range that ends half-way between two codes
+    may lose its last code the second time.)
     """
+    if grid.form.averages:
+        mean = mean_scale(jnp.abs(by_block(x, blocks)), grid)
+        # Signs of a block of zeros need the scale 0; ternary codes are 0 there.
+        empty = 0.0 if grid.form.kind == "binary" else 1.0
+        return jax.lax.stop_gradient(jnp.where(mean > SMALLEST, _rounded(mean, grid), empty)), None
     tiled = x.astype(jnp.float32).reshape(tiles(x.shape, blocks))
     inner = tuple(range(1, tiled.ndim, 2))
     if grid.symmetric:
@@ -34,11 +47,13 @@ def fit(
     else:
         low = jnp.min(tiled, axis=inner, initial=0.0)
         width = jnp.max(tiled, axis=inner, initial=0.0) - low
-    steps = largest_code(grid)
-    # Multiply by a constant, because some compilers replace a division by one with that.
-    full = jnp.where(width > SMALLEST, shorten(width * np.float32(1.0 / steps)), 1.0)
-    scale = jax.lax.stop_gradient(full if ratio is None else jnp.where(width > SMALLEST, shorten(full * ratio), 1.0))
+    scale = full = _full(width, grid)
+    if ratio is not None:
+        clipped = _full(width * ratio, grid) if grid.scale == "e8m0" else _rounded(full * ratio, grid)
+        scale = jnp.where(width > SMALLEST, clipped, full)
+    scale = jax.lax.stop_gradient(scale)
     # The ratio shrinks both ends by the same factor, so the zero point is that of the full range.
+    steps = largest_code(grid)
     return scale, None if low is None else jnp.clip(jnp.round(-low / full), 0, steps).astype(jnp.int32)
 
 
@@ -47,6 +62,26 @@ def largest_code(grid: Grid) -> float:
     return grid.form.largest if grid.symmetric else 2.0**grid.bits - 1
 
 
-def shorten(scale: jax.Array) -> jax.Array:
-    """Rounds to 16 significant bits."""
-    return jax.lax.reduce_precision(scale, exponent_bits=8, mantissa_bits=15)
+def _full(width: jax.Array, grid: Grid) -> jax.Array:
+    """Scales of blocks without clipping; 1 for blocks of zeros, unless their neighbors share the scales of scales."""
+    if grid.scale == "e8m0":
+        emax = grid.form.emax + (not grid.symmetric)
+        return jnp.where(width > SMALLEST, power(exponent(width) - emax), 1.0)
+    # Multiply by a constant, because some compilers replace a division by one with that.
+    full = width * np.float32(1.0 / largest_code(grid))
+    if grid.second is not None:
+        return _rounded(jnp.where(width > SMALLEST, full, 0.0), grid)
+    return jnp.where(width > SMALLEST, _rounded(full, grid), 1.0)
+
+
+def _rounded(scale: jax.Array, grid: Grid) -> jax.Array:
+    """The nearest scale that the node can hold."""
+    if grid.second is not None:
+        codes, second = nested(scale, grid)
+        return codes * second
+    if grid.scale == "e8m0":
+        return power(exponent(scale * np.float32(2**0.5)))
+    if grid.scale in _HALF:
+        bits, mantissa, smallest = _HALF[grid.scale]
+        return jax.lax.reduce_precision(jnp.maximum(scale, smallest), exponent_bits=bits, mantissa_bits=mantissa)
+    return shorten(scale)

@@ -10,9 +10,10 @@ import optax
 
 from compressjax.core import Compression
 from compressjax.quant.grids._blocks import block_shape
-from compressjax.quant.grids._codes import place
 from compressjax.quant.grids._grid import Grid, make_grid
-from compressjax.quant.grids._scales import SMALLEST, shorten, tiles
+from compressjax.quant.grids._quantize import place
+from compressjax.quant.grids._scales import tiles
+from compressjax.quant.grids._stored import SMALLEST, shorten
 from compressjax.quant.training._learned import Rounding, learned_grid
 from compressjax.tensors import Quantized
 from compressjax.tensors.quantized._grid import expand_blocks, storage_order
@@ -62,9 +63,10 @@ def lsq(
     Source: Esser et al., arXiv:1902.08153 (esser2020).
     """
     grid = make_grid("lsq", bits, granularity, True, axis, order, activation, None, fallback)
-    if grid.form.kind != "int" or not grid.symmetric or grid.activation == "static":
+    if grid.form.kind != "int" or not grid.symmetric or grid.scale != "float32" or grid.activation == "static":
         raise ValueError(
-            f"lsq: the grid {grid} must be a symmetric one of integers without static activations; use fake_quant"
+            f"lsq: the grid {grid} must be a symmetric one of integers with float32 scales and without static "
+            "activations; use fake_quant"
         )
     low, high = -(2.0 ** (grid.bits - 1)), 2.0 ** (grid.bits - 1) - 1
 

@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compressjax.core import Node
+from compressjax.core import Node, dense, entry_bits
 from compressjax.numerics import with_auto_axes
+from compressjax.tensors.quantized._tables import TABLES
 
 
 def expand_blocks(x: jax.Array, shape: tuple[int, ...], like: Any = None) -> jax.Array:
@@ -41,6 +42,7 @@ class Grid(Node):
     order: tuple[int, ...]
     activation: str | None
     dtype_name: str
+    table: str | None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -66,23 +68,40 @@ class Grid(Node):
         """Codes with the axes in the order of the dense tensor."""
         return jnp.transpose(self.codes, self.places()) if self.order else jnp.asarray(self.codes)
 
+    def counts(self) -> bool:
+        """Whether codes are integers, so that products can run in integers."""
+        return self.table is None and jnp.issubdtype(self.codes.dtype, jnp.integer)
+
+    def plain(self) -> Any:
+        """The same grid with float32 scales."""
+        if getattr(self.scale, "dtype", None) == jnp.float32 and not isinstance(self.scale, Node):
+            return self
+        return self.replace(scale=dense(self.scale).astype(jnp.float32))
+
+    def numbers(self) -> jax.Array:
+        """What the codes stand for, in float32."""
+        codes = self.dense_codes()
+        if self.table is None:
+            return codes.astype(jnp.float32)
+        levels = jnp.asarray(TABLES[self.table])
+        look = with_auto_axes(lambda codes: jnp.take(levels, codes.astype(jnp.uint8), mode="clip"), codes)
+        return look(codes)
+
     def materialize(self) -> jax.Array:
         """Subtracts the zero point from the codes and multiplies by the scale."""
-        codes = self.dense_codes().astype(jnp.float32)
+        codes = self.numbers()
         if self.zero_point is not None:
             codes = codes - expand_blocks(jnp.asarray(self.zero_point), self.shape, codes).astype(jnp.float32)
-        scale = expand_blocks(jnp.asarray(self.scale), self.shape, codes).astype(jnp.float32)
+        scale = expand_blocks(dense(self.scale), self.shape, codes).astype(jnp.float32)
         return (codes * scale).astype(self.dtype)
 
     def size_bits(self, kept: int | None = None) -> int:
         """Bits of the codes, plus those of scales and zero points."""
-        overhead = 0
-        for x in (self.scale, self.zero_point, self.activation_scale):
-            if x is not None:
-                overhead += int(np.prod(x.shape, dtype=np.int64)) * 8 * np.dtype(x.dtype).itemsize
+        overhead = sum(entry_bits(x) for x in (self.scale, self.zero_point, self.activation_scale) if x is not None)
         return (self.size if kept is None else kept) * self.bits + overhead
 
     def describe(self) -> str:
         """Bit width, shape of the scale, and kind of activations."""
-        scales = f"{self.bits} bits, scale {list(self.scale.shape)}" + ", zero point" * (self.zero_point is not None)
+        kind = f"{self.bits} bits" if self.counts() else self.table or np.dtype(self.codes.dtype).name
+        scales = f"{kind}, scale {list(self.scale.shape)}" + ", zero point" * (self.zero_point is not None)
         return scales + (f", {self.activation} activations" if self.activation else "")

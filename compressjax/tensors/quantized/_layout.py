@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Dense, Window, ops
+from compressjax.core import Dense, Node, Window, ops
 from compressjax.numerics._factored import factored
 from compressjax.tensors.quantized._grid import Grid, expand_blocks
 
@@ -16,7 +16,7 @@ Windows = tuple[Window | None, ...]
 
 def transpose(grid: Grid, perm: tuple[int, ...]) -> Grid:
     """Transposes the scales and updates the stored order; the codes stay as they are."""
-    moved = {name: None if x is None else jnp.transpose(x, perm) for name, x in _scales(grid).items()}
+    moved = {name: None if x is None else ops.transpose(x, perm) for name, x in _scales(grid).items()}
     return grid.replace(order=_trailing(perm.index(axis) for axis in grid.stored()), **moved)
 
 
@@ -37,6 +37,7 @@ def reshape(grid: Grid, new: tuple[int, ...]) -> Grid | Dense:
     static = grid.activation_scale
     if static is not None and getattr(static, "size", 1) != 1 and new[: len(static.shape)] != tuple(static.shape):
         return Dense("the reshape changes the axis of the activation scales per layer")
+    grid = grid.plain()
     scales = {name: reshape_blocks(x, grid.shape, new) for name, x in _scales(grid).items()}
     if scales["scale"].size > max(grid.scale.size, grid.size // 4):
         return Dense("the reshape would need a scale for nearly every entry")
@@ -88,6 +89,8 @@ def cut(grid: Grid, window: Windows) -> Grid | Dense:
     if static is not None and getattr(static, "size", 1) != 1:
         static = ops.cut(static, window[: len(static.shape)])  # one per stacked layer
     codes = ops.cut(grid.codes, [window[axis] for axis in grid.stored()])
+    if isinstance(cut_blocks(grid.scale, grid.shape, window), Dense):
+        grid = grid.plain()  # scales of scales may be in blocks that the window splits
     made: Grid | Dense = ops.rebuild(
         lambda scale, zero: grid.replace(codes=codes, scale=scale, zero_point=zero, activation_scale=static),
         *(cut_blocks(x, grid.shape, window) for x in _scales(grid).values()),
@@ -117,8 +120,10 @@ def _block_window(length: int, blocks: int, window: Window | None) -> Any:
 
 def concatenate(grids: Sequence[Grid], axis: int) -> Grid | Dense:
     """Joins grids of one kind; every part keeps its scales."""
-    if len({(g.bits, g.activation, g.dtype_name, g.codes.dtype, g.zero_point is None) for g in grids}) > 1:
+    if len({(g.bits, g.activation, g.dtype_name, g.codes.dtype, g.table, g.zero_point is None) for g in grids}) > 1:
         return Dense("grids of several kinds cannot be joined")
+    if any(isinstance(g.scale, Node) for g in grids) or len({g.scale.dtype for g in grids}) > 1:
+        grids = [g.plain() for g in grids]
     if len({g.order for g in grids}) > 1:
         grids = [g.replace(codes=g.dense_codes(), order=()) for g in grids]
     blocks = joined_blocks(grids, axis)

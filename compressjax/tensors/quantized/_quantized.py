@@ -1,4 +1,4 @@
-"""Integer grids: symmetric or affine; per tensor, channel or group; with float or integer activations."""
+"""Grids of integers, small floats or tables; per tensor, channel, group or tile; with float or integer activations."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -6,40 +6,47 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Convolution, Dense, Product, Ragged, Window, buffer, meta, node, ops
+from compressjax.core import Convolution, Dense, Product, Ragged, Window, buffer, dense, meta, node, ops
 from compressjax.tensors.quantized import _layout
 from compressjax.tensors.quantized._conv import integer_conv
 from compressjax.tensors.quantized._dot import integer_dot
 from compressjax.tensors.quantized._grid import Grid
 from compressjax.tensors.quantized._prepare import fast_layout, pays
 from compressjax.tensors.quantized._ragged import integer_ragged
+from compressjax.tensors.quantized._tables import TABLES
 
 FLOATING = Dense("weight-only codes save bytes; the product runs in floating point")
+NO_INTEGERS = Dense("its codes are no integers; the product runs in floating point")
 
 
 @node
 class Quantized(Grid):
-    """Integer codes on a uniform grid.
+    """Codes on a grid: integers, floats of at most 8 bits, or places in a table.
 
-    .. math:: W = s\\,(q - z)
+    .. math:: W = s\\,(q - z), \\qquad W = s\\,t_q
 
     Attributes:
-        codes: `[*shape]` permuted by `order`, int8 (symmetric) or uint8 (affine), each of `bits` bits.
+        codes: `[*shape]` permuted by `order`, each of `bits` bits: int8 (symmetric), uint8 (affine or a table),
+            float8_e4m3fn, float8_e5m2 or float4_e2m1fn.
         scale: As many axes as `shape`, each a divisor of that axis, with one entry per block: `[1, 1]` per tensor,
-            `[1, out]` per channel, `[in / group, out]` per group.
+            `[1, out]` per channel, `[in / group, out]` per group. float32, float16, bfloat16, float8_e8m0fnu (powers
+            of two), or a `Quantized` of its own (double quantization).
         zero_point: Shape of `scale`, int32 (float32 from `hqq`), or None if symmetric.
         activation_scale: Scalar for `activation="static"`, else None.
-        bits: 2 to 8.
+        bits: 1 to 8.
         order: Stored order of the trailing axes. `(1, 0)` stores a `[in, out]` kernel as `[out, in]`, for which
             integer products are several times faster on CPUs.
         activation: None (float activations), `"dynamic"` (int8, a scale per row) or `"static"` (int8, one scale).
         dtype_name: Dtype of the dense tensor.
+        table: Name of the table that codes index: `"nf4"`, or `"float6_e2m3fn"` and `"float6_e3m2fn"`, whose codes are
+            bit patterns; None if codes are numbers.
 
     Example:
         >>> Quantized(jnp.array([[1, -2]], jnp.int8), jnp.array([[0.5]])).materialize().tolist()
         [[0.5, -1.0]]
 
-    Source: Jacob et al., arXiv:1712.05877.
+    Source: Jacob et al., arXiv:1712.05877; tables: Dettmers et al., arXiv:2305.14314; floats in blocks: Rouhani et al.,
+    arXiv:2310.10537.
     """
 
     codes: Any = buffer()
@@ -50,6 +57,7 @@ class Quantized(Grid):
     order: tuple[int, ...] = meta(default=())
     activation: str | None = meta(default=None)
     dtype_name: str = meta(default="float32")
+    table: str | None = meta(default=None, added=True)
 
     def misfit(self) -> str:
         """Scales and zero points tile the tensor; static activations have a scale."""
@@ -61,6 +69,8 @@ class Quantized(Grid):
             return f"the scale has the shape {scale}, the codes {codes}{order}"
         if self.zero_point is not None and tuple(self.zero_point.shape) != scale:
             return f"the zero point has the shape {tuple(self.zero_point.shape)}, the scale {scale}"
+        if self.table is not None and self.table not in TABLES:
+            return f"table={self.table!r} is none of {sorted(TABLES)}"
         return "static activations need an activation_scale" if self._lacks_scale else ""
 
     @property
@@ -93,23 +103,28 @@ class Quantized(Grid):
 
     def dot(self, x: jax.Array, product: Product) -> Any:
         """Integer product with rounded activations, if the node has integer activations."""
-        return integer_dot(x, self, product) if self.activation else FLOATING
+        grid = self.as_grid()
+        return grid if isinstance(grid, Dense) else integer_dot(x, grid.plain(), product)
 
     def conv(self, x: jax.Array, convolution: Convolution) -> Any:
         """Integer convolution with rounded activations, if the node has integer activations."""
-        return integer_conv(x, self, convolution) if self.activation else FLOATING
+        grid = self.as_grid()
+        return grid if isinstance(grid, Dense) else integer_conv(x, grid.plain(), convolution)
 
     def ragged_dot(self, x: jax.Array, ragged: Ragged) -> Any:
         """Integer products of sorted rows with the matrices of their experts."""
-        return integer_ragged(x, self, ragged) if self.activation else FLOATING
+        grid = self.as_grid()
+        return grid if isinstance(grid, Dense) else integer_ragged(x, grid.plain(), ragged)
 
     def as_grid(self) -> Any:
         """Returns itself, if the node has integer activations."""
-        return self if self.activation else FLOATING
+        if not self.activation:
+            return FLOATING
+        return self if self.counts() else NO_INTEGERS
 
     def masked(self, mask: jax.Array) -> "Quantized | None":
-        """The grid with zeros outside a mask; None if the grid is affine."""
-        if self.zero_point is not None:
+        """The grid with zeros outside a mask; None if the code 0 is not the number 0."""
+        if self.zero_point is not None or not self.counts():
             return None
         return self.replace(codes=jnp.where(jnp.transpose(mask, self.stored()), self.codes, 0))
 
@@ -120,7 +135,8 @@ class Quantized(Grid):
         codes = lookup(self.dense_codes())
         ones = (1,) * codes.ndim
         zero = None if self.zero_point is None else self.zero_point.reshape(ones)
-        return self.replace(codes=codes, scale=self.scale.reshape(ones), zero_point=zero, order=())
+        scale = self.plain().scale.reshape(ones)
+        return self.replace(codes=codes, scale=scale, zero_point=zero, order=())
 
     def activation_step(self) -> Any:
         """Static activation scale, or None."""
@@ -128,11 +144,12 @@ class Quantized(Grid):
 
     def prepare(self) -> Any:
         """Keeps grids whose integer products are faster, in their fastest layout; materializes all others."""
-        return fast_layout(self) if self.activation and pays(self) else self.materialize()
+        grid = self.as_grid()
+        return self.materialize() if isinstance(grid, Dense) or not pays(grid) else fast_layout(grid.plain())
 
     def pack(self) -> Any:
         """Codes of at most 4 bits in integers of 4 or 2 bits, which XLA keeps packed; products would unpack all."""
-        if self.bits > 4:
+        if self.bits > 4 or not jnp.issubdtype(self.codes.dtype, jnp.integer):
             return self
         signed = jnp.issubdtype(self.codes.dtype, jnp.signedinteger)
         wide, thin = (jnp.int4, jnp.int2) if signed else (jnp.uint4, jnp.uint2)
@@ -147,8 +164,11 @@ class Quantized(Grid):
         def repeat(x: Any) -> Any:
             return None if x is None else jnp.broadcast_to(x, (length, *x.shape[1:]))
 
+        scale = ops.stacked(self.scale) if self.scale.shape[0] == length else None
+        if scale is None:
+            scale = repeat(dense(self.scale))
         return self.replace(
-            scale=repeat(self.scale),
+            scale=scale,
             zero_point=repeat(self.zero_point),
             activation_scale=repeat(self.activation_scale),
         )
@@ -156,12 +176,13 @@ class Quantized(Grid):
     def specs(self, axes: tuple[Any, ...], sizes: Mapping[str, int]) -> Any:
         """Shards the codes like the tensor, and the scales like their groups."""
         scales = _layout.block_specs(self.shape, self.scale.shape, axes, sizes)
-        if isinstance(scales, Dense):
-            return scales
+        inner = scales if isinstance(scales, Dense) else ops.specs(self.scale, scales, sizes)
+        if isinstance(inner, Dense):
+            return inner
         static = self.activation_scale
         return self.replace(
             codes=ops.Spec(*(axes[axis] for axis in self.stored())),
-            scale=scales,
+            scale=inner,
             zero_point=None if self.zero_point is None else scales,
             activation_scale=None if static is None else ops.Spec(*axes[: len(static.shape)]),
         )
