@@ -7,7 +7,7 @@ from compressjax.coding import Ledger, Manifest
 from compressjax.core import nodes
 from compressjax.interpret import Row
 from compressjax.measure._ledger import ledger, totals
-from compressjax.measure._memory import memory_bytes
+from compressjax.measure._memory import memory_bytes, packed_memory
 from compressjax.measure._sqnr import sqnr
 
 # From best to worst; a leaf has the worst status of its uses.
@@ -35,7 +35,8 @@ def leaves(
 
     Returns:
         Rows with the keys `path`, `method`, `shape`, `entries`, `bits_per_weight`, `float32_bytes`, `packed_bytes`,
-        `memory_bytes` (of the arrays as they are held now), `file_bytes` and those above.
+        `host_bytes` (of the arrays in their smallest form in memory, `pack`), `memory_bytes` (as they are held now, on
+        a device say), `file_bytes` and those above.
 
     Raises:
         ValueError: If the trees or the file do not match.
@@ -50,14 +51,15 @@ def leaves(
         'native'
     """
     sizes = ledger(tree, manifest)
-    present, memory = nodes(tree), memory_bytes(tree)
+    present, memory, host = nodes(tree), memory_bytes(tree), packed_memory(tree)
     noise = None if original is None else sqnr(original, tree)
     rows = []
     for row in [*sizes, *([totals(sizes)] if total else [])]:
         fields: dict[str, Any] = row._asdict()
         fields["shape"] = None if row.shape is None else list(row.shape)
-        held = memory.get(row.path)
-        fields["memory_bytes"] = sum(memory.values()) if row.path == "total" and row.shape is None else held
+        for key, held in (("host_bytes", host), ("memory_bytes", memory)):
+            whole = row.path == "total" and row.shape is None
+            fields[key] = sum(held.values()) if whole else held.get(row.path)
         if noise is not None:
             fields["sqnr_db"] = noise.get(row.path)
         if explained is not None:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compressjax.core import nodes
+from compressjax.core import Node, nodes, ops
 
 
 def peak_memory() -> int:
@@ -47,6 +47,12 @@ def memory_bytes(tree: Any) -> dict[str, int]:
         {'a': 8, 'b': 12}
     """
     return {path: sum(map(_held, jax.tree.leaves(leaf))) for path, leaf in nodes(tree).items()}
+
+
+def packed_memory(tree: Any) -> dict[str, int]:
+    """Bytes that every leaf takes in memory in its smallest form; nothing is packed."""
+    small = {path: jax.eval_shape(ops.pack, x) if isinstance(x, Node) else x for path, x in nodes(tree).items()}
+    return {path: sum(map(_held, jax.tree.leaves(x))) for path, x in small.items()}
 
 
 def _held(x: Any) -> int:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from compressjax import artifact, explain, measure, tensors
+from compressjax import artifact, compress, explain, measure, quant, tensors
 from tests.helpers import array
 
 DENSE = {"a": array(0, (6, 4)), "b": array(1, (4, 3)), "bias": array(2, (3,)), "spare": array(3, (2, 2))}
@@ -58,8 +58,17 @@ def test_noise_is_joined():
 
 
 def test_columns_are_there_only_when_asked_for():
-    assert set(rows()["a"]) == {*measure.LeafRow._fields, "memory_bytes"}
+    assert set(rows()["a"]) == {*measure.LeafRow._fields, "host_bytes", "memory_bytes"}
     assert "total" not in rows(total=False)
+
+
+def test_three_places_of_four_bit_codes(tmp_path):
+    """On disk, packed on the host, and as int8 on a device."""
+    tree = compress({"w": array(0, (64, 32))}, quant.rtn(4, granularity=32))
+    row = measure.leaves(tree, manifest=artifact.save(tmp_path / "m.cjx", tree))[0]
+    scales = 4 * 2 * 32
+    assert (row["host_bytes"], row["memory_bytes"]) == (64 * 32 // 2 + scales, 64 * 32 + scales)
+    assert 0 < row["file_bytes"] < row["host_bytes"]
 
 
 def test_file_bytes_add_up_and_rows_are_json(tmp_path):
