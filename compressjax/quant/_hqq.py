@@ -68,8 +68,10 @@ def hqq(
         "hqq", bits, granularity, False, axis, order, None, None, fallback
     )  # fmt: skip
     if symmetric or grid.form.kind != "int" or grid.scale != "float32" or grid.activation is not None:
-        raise ValueError("hqq: the grid must be affine, of integers, with float32 scales and without integer activations; pass "
-                         f"grid(4, symmetric=False), not {grid}")  # fmt: skip
+        raise ValueError(
+            "hqq: the grid must be affine, of integers, with float32 scales and without integer activations; pass "
+            f"grid(4, symmetric=False), not {grid}"
+        )
     for name, value, fine in (("p", p, 0 < p <= 1), ("beta", beta, beta > 0), ("kappa", kappa, kappa >= 1)):
         if not fine:
             raise ValueError(f"hqq: {name}={as_number('hqq', name, value)} is out of range; 0.7, 10 and 1.01 are usual")
