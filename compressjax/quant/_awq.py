@@ -1,6 +1,6 @@
 """AWQ: input scales that protect the weights of large inputs, found by search."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 import jax
@@ -9,6 +9,7 @@ import numpy as np
 
 from compressjax.core import Compression
 from compressjax.core._layout import Layout
+from compressjax.numerics._explicit import with_whole_results
 from compressjax.numerics._numerics import wide
 from compressjax.quant._equivalent import Reader, safe, scaled_inputs
 from compressjax.quant._grid import Grid, block_shape, fit, make_grid, nearest
@@ -71,20 +72,26 @@ def awq(
     grid = make_grid("awq", bits, granularity, symmetric, axis, order, activation, None, fallback)
 
     def choose(readers: list[Reader]) -> jax.Array:
-        found = [_losses(r.kernel, _moments(r), _size(r), r.shaped, _blocks(r, grid), grid) for r in readers]
+        found = [_whole(_losses, r, _size(r), grid) for r in readers]
         best = jnp.argmin(sum(found[1:], found[0]), axis=0)
         return _scales(_size(readers[0]), jnp.asarray(_EXPONENTS)[best][:, None])
 
     def ratio(reader: Reader, scale: jax.Array) -> jax.Array | None:
         if not clip:
             return None
-        return _ratio(reader.kernel, _moments(reader), scale, reader.shaped, _blocks(reader, grid), grid)
+        return _whole(_ratio, reader, scale, grid)
 
     return scaled_inputs(f"awq({grid})", grid, ("squares",), shared, choose, ratio)
 
 
-def _blocks(reader: Reader, grid: Grid) -> tuple[int, ...]:
-    return block_shape(reader.path, reader.kernel.shape, grid)
+def _whole(search: Callable[..., jax.Array], reader: Reader, by_input: jax.Array, grid: Grid) -> jax.Array:
+    """A search under automatic sharding, whose result is whole on every device."""
+    blocks = block_shape(reader.path, reader.kernel.shape, grid)
+
+    def run(kernel: jax.Array, moments: jax.Array, by_input: jax.Array) -> jax.Array:
+        return search(kernel, moments, by_input, reader.shaped, blocks, grid)
+
+    return with_whole_results(run, reader.kernel)(reader.kernel, _moments(reader), by_input)
 
 
 def _size(reader: Reader) -> jax.Array:
