@@ -34,7 +34,7 @@ def get_config(text: str = "") -> ConfigDict:
     )
     strides = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1)
     config.models = {
-        "minilm": {"path": "", "heads": 12, "tiny": {}},
+        "minilm": {"path": "", "heads": 12, "books": "", "tiny": {}},
         "efficientnet": {"path": "", "photos": "", "side": 224, "strides": strides, "tiny": {}},
     }
     if smoke:

@@ -95,7 +95,7 @@ def load(config: Mapping[str, Any]) -> Model:
     arrays = files.read_torch(path)
     images, labels = photos(folder, config["side"])
     params = {name: jnp.asarray(x.astype(np.int32) if x.dtype == np.int64 else x) for name, x in arrays.items()}
-    return Model(params, network(config["strides"]), (images,), (images,), agreement(labels))
+    return Model(params, network(config["strides"]), [(images,)], [(images,)], agreement(labels))
 
 
 def photos(folder: str, side: int) -> tuple[jax.Array, np.ndarray]:
@@ -144,4 +144,4 @@ def tiny(config: Mapping[str, Any]) -> Model:
     images = jnp.asarray(draw.uniform(-1, 1, size=(8, config["side"], config["side"], 3)), jnp.float32)
     arrays = {name: jnp.asarray(x, jnp.float32) for name, x in params.items()}
     labels = np.arange(8) % 10
-    return Model(arrays, network(config["strides"]), (images,), (images,), agreement(labels))
+    return Model(arrays, network(config["strides"]), [(images,)], [(images,)], agreement(labels))

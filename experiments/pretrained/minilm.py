@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.pretrained import files
+from experiments.pretrained import files, verses
 from experiments.pretrained.model import Model
 from experiments.pretrained.sentences import CALIBRATION, EVALUATION
 
@@ -85,7 +85,9 @@ def load(config: Mapping[str, Any]) -> Model:
     """The network from its files.
 
     Args:
-        config: `path` of the folder with `model.safetensors` and `tokenizer.json`, or empty; `heads`.
+        config: `path` of the folder with `model.safetensors` and `tokenizer.json`, or empty; `heads`; `books`, the
+            folder of two Bibles, or empty for sentences of our own; `verses` and `calibration`, numbers of verses;
+            `seed`.
 
     Returns:
         The network.
@@ -98,8 +100,55 @@ def load(config: Mapping[str, Any]) -> Model:
     tokenizer = tokenizers.Tokenizer.from_file(os.path.join(folder, "tokenizer.json"))
     arrays = files.read_safetensors(os.path.join(folder, "model.safetensors"))
     params = {name: jnp.asarray(_narrow(x)) for name, x in arrays.items()}
-    batches = [tokens(tokenizer, sentences) for sentences in (CALIBRATION, EVALUATION)]
+    if config["books"]:
+        return Model(params, encoder(config["heads"]), *_verses(tokenizer, config))
+    batches = [[tokens(tokenizer, sentences)] for sentences in (CALIBRATION, EVALUATION)]
     return Model(params, encoder(config["heads"]), *batches, compare)
+
+
+def _verses(tokenizer: Any, config: Mapping[str, Any]) -> tuple[list, list, Callable[..., Any]]:
+    """Batches to calibrate and to evaluate on, and the comparison."""
+    found = verses.pairs(config["books"])
+    drawn = np.random.default_rng(config["seed"]).permutation(len(found))
+    count, more = config["verses"], config["calibration"]
+    if not 1 <= more <= len(found) - count or count < 2:
+        raise ValueError(f"config.models.minilm: verses={count} and calibration={more} do not fit {len(found)} verses")
+    chosen, rest = ([found[i] for i in part] for part in (drawn[:count], drawn[count : count + more]))
+    evaluation, order = in_batches(tokenizer, [old for old, _ in chosen] + [new for _, new in chosen])
+    calibration, _ = in_batches(tokenizer, [text for pair in rest for text in pair])
+    return calibration, evaluation, verses.retrieval(order)
+
+
+def in_batches(
+    tokenizer: Any, texts: Sequence[str], size: int = 64, lengths: Sequence[int] = (32, 64, 128)
+) -> tuple[list[tuple[jax.Array, jax.Array]], np.ndarray]:
+    """Batches of texts of like length, and the row of every text in their outputs.
+
+    Args:
+        tokenizer: Of the library tokenizers.
+        texts: The texts.
+        size: Texts a batch; the last of a length is filled up with copies of its last text.
+        lengths: Tokens to pad to; longer texts are cut.
+
+    Returns:
+        Batches of tokens and masks, and rows `[texts]`.
+    """
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(lengths[-1])
+    encoded = tokenizer.encode_batch(list(texts))
+    batches, rows, before = [], np.zeros(len(texts), np.int64), 0
+    for shorter, length in zip((0, *lengths), lengths):
+        mine = [i for i, e in enumerate(encoded) if shorter < len(e.ids) <= length]
+        for begin in range(0, len(mine), size):
+            part = mine[begin : begin + size]
+            ids, mask = np.zeros((size, length), np.int32), np.zeros((size, length), np.int32)
+            for row in range(size):
+                own = encoded[part[min(row, len(part) - 1)]].ids
+                ids[row, : len(own)], mask[row, : len(own)] = own, 1
+            rows[part] = before + np.arange(len(part))
+            batches.append((jnp.asarray(ids), jnp.asarray(mask)))
+            before += size
+    return batches, rows
 
 
 def tokens(tokenizer: Any, sentences: Sequence[str]) -> tuple[jax.Array, jax.Array]:
@@ -144,4 +193,4 @@ def tiny(config: Mapping[str, Any]) -> Model:
     batches = [(draw.integers(config["words"], size=(12, 6)), np.arange(6) < 2 + np.arange(12)[:, None] % 5)] * 2
     arrays = {name: jnp.asarray(x, jnp.float32) for name, x in params.items()}
     first, second = (tuple(jnp.asarray(x, jnp.int32) for x in batch) for batch in batches)
-    return Model(arrays, encoder(config["heads"]), first, second, compare)
+    return Model(arrays, encoder(config["heads"]), [first], [second], compare)

@@ -1,6 +1,6 @@
 """What the table needs of a network."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -13,13 +13,17 @@ class Model(NamedTuple):
     Attributes:
         params: Arrays by the names of the file, in the axes of the file.
         fn: Function of the parameters and the arrays of a batch.
-        calibration: A batch for statistics.
-        evaluation: A batch for the fidelity.
+        calibration: Batches for statistics.
+        evaluation: Batches for the fidelity; their outputs are compared as one array.
         compare: `(outputs of the dense network, outputs) -> {column: text or number}`.
     """
 
     params: dict[str, jax.Array]
     fn: Callable[..., jax.Array]
-    calibration: tuple[jax.Array, ...]
-    evaluation: tuple[jax.Array, ...]
+    calibration: Sequence[tuple[jax.Array, ...]]
+    evaluation: Sequence[tuple[jax.Array, ...]]
     compare: Callable[[np.ndarray, np.ndarray], Mapping[str, Any]]
+
+    def outputs(self, run: Callable[..., jax.Array], tree: Any) -> np.ndarray:
+        """The outputs of a compiled function on all batches of the evaluation."""
+        return np.concatenate([np.asarray(run(tree, *batch)) for batch in self.evaluation])

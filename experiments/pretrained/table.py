@@ -37,7 +37,7 @@ def tabulate(launch: app.Launch) -> None:
     os.makedirs(launch.workdir, exist_ok=True)
     for name, model in models.items():
         run = jax.jit(model.fn)
-        dense = np.asarray(run(model.params, *model.evaluation))
+        dense = model.outputs(run, model.params)
         with tempfile.TemporaryDirectory() as folder:
             size = stored(model.params, os.path.join(folder, "dense.cjx"))
         facts = {"dense_bytes": size, "float32_bytes": plain(model.params), **model.compare(dense, dense)}
@@ -90,10 +90,9 @@ def row(model: Model, method: Compression, dense: np.ndarray) -> dict[str, Any]:
     """
     with Clock() as compressing:
         if method.needs:
-            _, stats = jax.jit(cj.observe(model.fn))(model.params, *model.calibration)
-            given = {"stats": stats}
+            given = {"stats": statistics(model)}
         else:
-            given = {"layout": cj.layouts(model.fn)(model.params, *model.calibration)}
+            given = {"layout": cj.layouts(model.fn)(model.params, *model.calibration[0])}
         options = {"stats": None, "layout": None, "unfit": "skip", "on_unchanged": "raise", "warn": False, **given}
         tree, fit = compress_and_fit(model.params, method, **options)
         jax.block_until_ready(tree)
@@ -104,13 +103,24 @@ def row(model: Model, method: Compression, dense: np.ndarray) -> dict[str, Any]:
         with Clock() as reading:
             read = artifact.load(place).tree
     with Clock() as running:
-        outputs = np.asarray(jax.jit(cj.lift(model.fn))(read, *model.evaluation))
+        outputs = model.outputs(jax.jit(cj.lift(model.fn)), read)
     clocks = {"compress": compressing, "write": writing, "read": reading, "run": running}
     return {
         "seconds": compressing.wall, "cpu_seconds": compressing.cpu, "bytes": size,
         "ratio": plain(model.params) / size, **model.compare(dense, outputs), **leaves(method, tree, fit, given),
         "clocks": {name: {"wall": clock.wall, "cpu": clock.cpu} for name, clock in clocks.items()},
     }  # fmt: skip
+
+
+def statistics(model: Model) -> dict[str, Any]:
+    """Statistics of the inputs of all weights, over all batches of the calibration."""
+    watched, total = jax.jit(cj.observe(model.fn)), None
+    for batch in model.calibration:
+        _, new = watched(model.params, *batch)
+        total = new if total is None else cj.interpret.merge(total, new)
+    if total is None:
+        raise ValueError("the network has no batch to calibrate on; config.models.*.calibration must be at least 1")
+    return total
 
 
 class Clock:

@@ -1,19 +1,21 @@
 """Shared parts of layer-by-layer methods: masks and updates from statistics of a layer's inputs."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Compression, zero_masked
+from compressjax.core import Compression
 from compressjax.core._checks import read_statistics
 from compressjax.core._unfit import each
 from compressjax.numerics import with_auto_axes
 from compressjax.numerics._host import branch
 from compressjax.prune.distributions._densities import densities
 from compressjax.prune.patterns._checks import Distribution
-from compressjax.prune.training._masking import Arrays, masked_nodes, masking, shapes_of, whole_masks
+from compressjax.prune.training._masking import Arrays, masking, shapes_of, whole_masks
+from compressjax.tensors import Masked
 
 
 class HessianInfo(NamedTuple):
@@ -87,13 +89,19 @@ def shifting(name: str, **parts: Any) -> Compression:
     """A compression whose view adds the shifts to kept weights and sets pruned weights to zero."""
 
     def shifted(flat: Arrays, state: LayerwiseState) -> Arrays:
-        wide = {p: (x.astype(jnp.float32) + state.shifts[p]).astype(x.dtype) if p in state.shifts else x
-                for p, x in flat.items()}  # fmt: skip
-        return zero_masked(wide, state.masks)
+        return {path: _moved(x, state.shifts.get(path), state.masks[path]) for path, x in flat.items()}
 
-    return masking(
-        name, view=shifted, encode=lambda flat, state: masked_nodes(shifted(flat, state), state.masks), **parts
-    )
+    def encode(flat: Arrays, state: LayerwiseState) -> dict[str, Masked]:
+        return {path: Masked(x, state.masks[path]) for path, x in shifted(flat, state).items()}
+
+    return masking(name, view=shifted, encode=encode, **parts)
+
+
+# Outside of jit, one program for all leaves of a shape, and no array between the two.
+@functools.partial(jax.jit, inline=True)
+def _moved(x: jax.Array, shift: jax.Array | None, mask: jax.Array) -> jax.Array:
+    moved = x if shift is None else (x.astype(jnp.float32) + shift).astype(x.dtype)
+    return jnp.where(mask, moved, jnp.zeros((), x.dtype))
 
 
 def _sparsities(flat: Arrays, sparsity: float | None, distribution: Distribution) -> dict[str, float | None]:
