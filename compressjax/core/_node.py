@@ -189,8 +189,12 @@ class Node:
         return ready if isinstance(ready, Node) else self.materialize()
 
     def pack(self) -> Any:
-        """The smallest form in memory from which rows can be read."""
+        """The smallest form in memory, from which rows can be read and products run."""
         return self
+
+    def masked(self, mask: jax.Array) -> "Node | None":
+        """The node with zeros outside a mask; None if its form cannot hold them."""
+        return None
 
     def multiply_adds(self) -> int:
         """Multiplications and additions for one input row of a dense layer or one output position of a convolution."""

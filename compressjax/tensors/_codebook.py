@@ -134,6 +134,15 @@ class Codebook(Node):
             codes = jnp.asarray(codes).astype(jnp.uint4 if k > 4 else jnp.uint2)
         return Codebook(ops.pack(self.centroids), codes)
 
+    def masked(self, mask: jax.Array) -> "Codebook | None":
+        """Adds the centroid 0 for entries outside a mask; None if the table is a node or the codes would widen."""
+        k = self.centroids.shape[-1]
+        if isinstance(self.centroids, Node) or k >= 2 ** jnp.iinfo(self.codes.dtype).bits:
+            return None
+        zero = jnp.zeros((*self.centroids.shape[:-1], 1), self.centroids.dtype)
+        codes = jnp.where(mask, self.codes, jnp.asarray(k, self.codes.dtype))
+        return Codebook(jnp.concatenate([self.centroids, zero], axis=-1), codes)
+
     def stacked(self) -> "Codebook | None":
         """Repeats a shared table for every layer; the codes already have axis 0."""
         if self.batch == 0:

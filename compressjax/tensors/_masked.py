@@ -141,8 +141,11 @@ class Masked(Node):
         return min(int(np.count_nonzero(np.asarray(self.mask))), ops.multiply_adds(self.value))
 
     def pack(self) -> Any:
-        """Packs the value."""
-        return Masked(ops.pack(self.value), self.mask)
+        """Sets zeros in the value, so that no mask is held; packs value and mask where its form has no zero."""
+        if not isinstance(self.value, Node):
+            return self.materialize()
+        zeroed = self.value.masked(self.mask)
+        return Masked(ops.pack(self.value), self.mask) if zeroed is None else zeroed.pack()
 
     def stacked(self) -> "Masked | None":
         """Stacks the value; the mask already has axis 0."""

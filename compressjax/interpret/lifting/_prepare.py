@@ -1,7 +1,9 @@
-"""`prepare`: nodes in the form that runs fastest."""
+"""`prepare`: nodes in the form that runs fastest, or that takes the fewest bytes."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
+
+import jax
 
 from compressjax.core import is_node, ops
 from compressjax.core._paths import map_with_path, path_string
@@ -9,8 +11,8 @@ from compressjax.interpret.jaxpr._weight import Row
 from compressjax.interpret.lifting._lift import explain
 
 
-def prepare(tree: Any, fn: Callable[..., Any] | None = None, *args: Any, **kwargs: Any) -> Any:
-    """Converts nodes to the form that runs fastest on this machine, without changing their values.
+def prepare(tree: Any, fn: Callable[..., Any] | None = None, *args: Any, keep: str = "speed", **kwargs: Any) -> Any:
+    """Converts nodes to the form that runs fastest on this machine, or takes the fewest bytes, with the same values.
 
     Masks, float tables and small integer matrices become dense arrays once, instead of in every call. Larger integer
     grids become `Quantized` codes in the fastest layout. Low-rank factors and sums stay. This trades memory for speed:
@@ -19,14 +21,21 @@ def prepare(tree: Any, fn: Callable[..., Any] | None = None, *args: Any, **kwarg
     With a function, weights of which it only reads rows (embeddings), and weights that it does not use, stay
     compressed. Their codes of at most 4 bits are packed in memory: two or four codes per byte.
 
+    With `keep="bytes"`, every node stays compressed, with packed codes; zeros under a mask go into the codes. Products
+    then unpack the codes in every call, which is slower on CPUs. `measure.memory_bytes` counts the bytes.
+
     Args:
         tree: A tree of arrays and nodes, as loaded from an artifact.
         fn: Function for dense parameters, `fn(tree, *args, **kwargs)`; it is traced, not run.
         *args: Other positional arguments of `fn`; arrays may be `jax.ShapeDtypeStruct`.
+        keep: `"speed"`, or `"bytes"` for the smallest form in memory, whatever the function does.
         **kwargs: Keyword arguments of `fn`.
 
     Returns:
         A tree for `lift`; results are equal up to rounding, including the rounding of activations.
+
+    Raises:
+        ValueError: If `keep` is unknown.
 
     Example:
         >>> import jax.numpy as jnp
@@ -34,6 +43,10 @@ def prepare(tree: Any, fn: Callable[..., Any] | None = None, *args: Any, **kwarg
         >>> prepare({"kernel": Masked(jnp.ones((2, 2)), jnp.eye(2, dtype=bool))})["kernel"].tolist()
         [[1.0, 0.0], [0.0, 1.0]]
     """
+    if keep not in ("speed", "bytes"):
+        raise ValueError(f"prepare: keep={keep!r} is unknown; use 'speed' or 'bytes'")
+    if keep == "bytes":
+        return jax.tree.map(ops.pack, tree, is_leaf=is_node)
     packed = set() if fn is None else _read_by_row(explain(fn)(tree, *args, **kwargs))
 
     def convert(path: Any, leaf: Any) -> Any:

@@ -123,10 +123,12 @@ class Quantized(Grid):
         return self if self.counts() else NO_INTEGERS
 
     def masked(self, mask: jax.Array) -> "Quantized | None":
-        """The grid with zeros outside a mask; None if the code 0 is not the number 0."""
-        if self.zero_point is not None or not self.counts():
+        """The grid with zeros outside a mask; None if it is affine."""
+        if self.zero_point is not None:
             return None
-        return self.replace(codes=jnp.where(jnp.transpose(mask, self.stored()), self.codes, 0))
+        zero = 0 if self.table is None else TABLES[self.table].tolist().index(0)
+        kept = jnp.transpose(mask, self.stored())
+        return self.replace(codes=jnp.where(kept, self.codes, jnp.asarray(zero, self.codes.dtype)))
 
     def looked_up(self, lookup: Callable[[jax.Array], jax.Array]) -> "Quantized | None":
         """The grid whose codes are looked up in this table; None if the table has more than one scale."""
@@ -148,12 +150,15 @@ class Quantized(Grid):
         return self.materialize() if isinstance(grid, Dense) or not pays(grid) else fast_layout(grid.plain())
 
     def pack(self) -> Any:
-        """Codes of at most 4 bits in integers of 4 or 2 bits, which XLA keeps packed; products would unpack all."""
-        if self.bits > 4 or not jnp.issubdtype(self.codes.dtype, jnp.integer):
-            return self
-        signed = jnp.issubdtype(self.codes.dtype, jnp.signedinteger)
-        wide, thin = (jnp.int4, jnp.int2) if signed else (jnp.uint4, jnp.uint2)
-        return self.replace(codes=jnp.asarray(self.codes).astype(wide if self.bits > 2 else thin))
+        """Codes of at most 4 bits in integers of 4 or 2 bits, which XLA keeps packed; products unpack all."""
+        if self.activation:  # read by products, so in their layout
+            return fast_layout(self.replace(activation=None).pack()).replace(activation=self.activation)
+        scale, codes = ops.pack(self.scale), self.codes
+        if self.bits <= 4 and jnp.issubdtype(codes.dtype, jnp.integer):
+            signed = jnp.issubdtype(codes.dtype, jnp.signedinteger)
+            wide, thin = (jnp.int4, jnp.int2) if signed else (jnp.uint4, jnp.uint2)
+            codes = jnp.asarray(codes).astype(wide if self.bits > 2 else thin)
+        return self.replace(codes=codes, scale=scale)
 
     def stacked(self) -> "Quantized | None":
         """Broadcasts arrays that all layers share along axis 0; None if axis 0 is permuted or in groups."""
