@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from compressjax.core._exported import register
 from compressjax.core._line import fields, line
 from compressjax.core._operation import Convolution, Dense, Product, Ragged, Window
 
@@ -221,7 +222,7 @@ def node(cls: T) -> T:
     """Turns a class with role-annotated fields into a frozen pytree dataclass, and registers its name.
 
     The type name is the class name inside compressjax, and `"module:QualName"` elsewhere. A later class of the same
-    name replaces the earlier one, so a notebook cell can run again.
+    name replaces the earlier one, so a notebook cell can run again. Programs of `jax.export` take nodes as arguments.
 
     Args:
         cls: Subclass of `Node` whose every field is `value()`, `buffer()` or `meta()`.
@@ -257,6 +258,7 @@ def node(cls: T) -> T:
         data_fields=[name for name, role in roles.items() if role != "meta"],
         meta_fields=[name for name, role in roles.items() if role == "meta"],
     )
+    register(made)
     return made
 
 
