@@ -104,6 +104,7 @@ _BRUTE = {
     tensors.LowRank: _low_rank,
     tensors.Quantized: _quantized,
     tensors.Codebook: _codebook,
+    tensors.RoundedInputs: lambda x: brute(x.inner),
     tensors.Scaled: _scaled,
     tensors.Sum: lambda x: sum(brute(term) for term in x.terms),
 }
@@ -132,6 +133,8 @@ def brute_bits(x: Any, kept: int | None = None) -> int:
             return brute_bits(x.blocks) + sum(np.asarray(p).size * math.ceil(math.log2(n)) for p, n in sides)
         case tensors.Scaled():
             return brute_bits(x.inner, kept) + brute_bits(x.scale)
+        case tensors.RoundedInputs():
+            return brute_bits(x.inner, kept) + (0 if x.step is None else 32 * np.asarray(x.step).size)
         case tensors.Sum():
             return sum(brute_bits(term, kept) for term in x.terms)
         case toys.Ranged():

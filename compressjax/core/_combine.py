@@ -135,12 +135,18 @@ def _arrays(tree: Any, params: Any) -> Any:
 
 
 def _view(c: Compression, state: Any, tree: Any, params: Any) -> Any:
-    """The view of one stage; keeps the nodes of earlier stages where it changes nothing."""
+    """The view of one stage; goes inside of the nodes of earlier stages that hold the tensor entry by entry."""
     arrays = _arrays(tree, params)
     out = c.view(arrays, state)
     if arrays is tree:
         return out
-    return jax.tree.map(lambda p, x, a, y: x if y is a else y, params, tree, arrays, out)
+
+    def leaf(p: Any, x: Any, a: Any, y: Any) -> Any:
+        if y is a:
+            return x
+        return with_values({"w": x}, {"w": y})["w"] if is_node(x) and "w" in values({"w": x}) else y
+
+    return jax.tree.map(leaf, params, tree, arrays, out)
 
 
 def _mask_again(c: Compression, state: Any, tree: Any, out: Any) -> Any:
@@ -197,11 +203,8 @@ def _check_chain(parts: tuple[Compression, ...], params: Any, states: list[Any],
 
 
 def _hidden(tree: Any, params: Any) -> set[str]:
-    """Values that a view replaces by nodes."""
-    if _alike(tree, params):
-        return set()
-    shown = jax.tree.map(lambda p, x: False if is_node(x) else p, params, tree)
-    return set(values(params)) - set(values(shown))
+    """Values that a view replaces by nodes which do not hold them entry by entry."""
+    return set() if _alike(tree, params) else set(values(params)) - set(values(tree))
 
 
 def sequence(first: Compression, second: Compression) -> Compression:
@@ -239,13 +242,14 @@ def sequence(first: Compression, second: Compression) -> Compression:
     def view(params: Any, state: SequenceState) -> Any:
         encoded = first.encode(params, state.first)
         viewed = second.view(encoded, state.second)
+        shown = first.view(params, state.first)
         # Encoding stops the dense gradient that the view of `first` passes.
-        source = _arrays(first.view(params, state.first), params) if first.learns else params
+        source = _arrays(shown, params) if first.learns else params
 
-        def leaf(p: Any, e: Any, v: Any, s: Any) -> Any:
+        def leaf(p: Any, e: Any, v: Any, s: Any, f: Any) -> Any:
             if v is p:
                 return p
-            own = is_node(v) and not _alike(v, e)
+            own = is_node(v) and (is_node(f) or not _alike(v, e))
             if own and first.learns and e is not p:
                 raise ValueError(
                     f"sequence: {first.name} learns from the dense gradient, but {second.name} views nodes, which do "
@@ -254,7 +258,7 @@ def sequence(first: Compression, second: Compression) -> Compression:
             array = v if own else dense(v).astype(p.dtype)
             return dense_gradient(s, array) if first.learns and e is not p else array
 
-        return jax.tree.map(leaf, params, encoded, viewed, source)
+        return jax.tree.map(leaf, params, encoded, viewed, source, shown)
 
     def masks(params: Any, state: SequenceState) -> Masks:
         inner = second.masks(first.encode(params, state.first), state.second)

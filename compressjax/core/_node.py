@@ -178,10 +178,10 @@ class Node:
         """The node as an integer grid, for integer products; `Dense` when it has no such form."""
         return Dense("it has no product in compressed form")
 
-    def activation_step(self) -> Any:
-        """The step to which products round activations; None when they do not round, or use a step per row."""
+    def input_errors(self, x: jax.Array, largest: jax.Array) -> Any:
+        """Bounds of how far products round each entry of `x`, where rows have this largest magnitude; None for not."""
         grid = self.as_grid()
-        return None if isinstance(grid, Dense) else grid.activation_step()
+        return None if isinstance(grid, Dense) else grid.input_errors(x, largest)
 
     def prepare(self) -> Any:
         """The form that runs fastest on this machine: a dense array if the node is not faster."""

@@ -3,4 +3,14 @@
 `compressjax.coding` imports this folder when it first reads a node. Each file registers its type.
 """
 
-from compressjax.decoders import _block_diagonal, _codebook, _key, _low_rank, _masked, _quantized, _scaled, _sum  # noqa: F401 - each registers itself
+from compressjax.decoders import (  # noqa: F401 - each registers itself
+    _block_diagonal,
+    _codebook,
+    _key,
+    _low_rank,
+    _masked,
+    _quantized,
+    _rounded_inputs,
+    _scaled,
+    _sum,
+)

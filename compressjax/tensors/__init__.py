@@ -4,8 +4,9 @@ from compressjax.tensors._block_diagonal import BlockDiagonal
 from compressjax.tensors._codebook import Codebook
 from compressjax.tensors._low_rank import LowRank
 from compressjax.tensors._masked import Masked
+from compressjax.tensors._rounded_inputs import RoundedInputs
 from compressjax.tensors._scaled import Scaled
 from compressjax.tensors._sum import Sum
 from compressjax.tensors.quantized import Quantized
 
-__all__ = ["BlockDiagonal", "Codebook", "LowRank", "Masked", "Quantized", "Scaled", "Sum"]
+__all__ = ["BlockDiagonal", "Codebook", "LowRank", "Masked", "Quantized", "RoundedInputs", "Scaled", "Sum"]

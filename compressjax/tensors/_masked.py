@@ -20,7 +20,6 @@ from compressjax.core import (
     node,
     ops,
     value,
-    zero_masked,
 )
 from compressjax.core._line import count_nonzero
 
@@ -129,12 +128,23 @@ class Masked(Node):
         inner = ops.concatenate([p.value for p in parts], axis)
         return self._around(inner, lambda m: ops.concatenate([p.mask for p in parts], axis))
 
+    def prepare(self) -> Any:
+        """Prepares the value, if that is an entry-wise node."""
+        return super().prepare() if self._inner is None else self._inner.prepare()
+
+    def input_errors(self, x: jax.Array, largest: jax.Array) -> Any:
+        """Those of the value, if that is an entry-wise node."""
+        inner = self._inner
+        return super().input_errors(x, largest) if inner is None else inner.input_errors(x, largest)
+
     @property
     def _inner(self) -> Any:
-        """The value with its masked entries set to zero; None if it is not an entry-wise node."""
+        """The value with the mask inside of it; None if it is not an entry-wise node."""
+        if isinstance(self.value, Masked):
+            return Masked(self.value.value, self.mask & self.value.mask)
         if not (isinstance(self.value, Node) and self.value.aligned):
             return None
-        return zero_masked({"value": self.value}, {"value": self.mask})["value"]
+        return self.value.replace(**{name: Masked(getattr(self.value, name), self.mask) for name in self.value.aligned})
 
     def multiply_adds(self) -> int:
         """Number of kept entries, as if zeros were skipped, or the multiply-adds of the value if those are fewer."""

@@ -234,7 +234,46 @@ _SCALED = [
         ),
     ),
 ]
+_ROUNDED = [
+    NodeRow(
+        "rounded inputs, 4 bits, a step",
+        lambda r, s, d: tensors.RoundedInputs(_values(r, s[:2], d), jnp.float32(r.uniform(0.5, 1.0)), bits=4),
+    ),
+    NodeRow(
+        "rounded inputs, 8 bits, a grid", lambda r, s, d: tensors.RoundedInputs(_grid(r, s[:2], d, (1, s[1]), bits=4))
+    ),
+    NodeRow(
+        "rounded inputs, 3 bits unsigned, a grid by groups",
+        lambda r, s, d: tensors.RoundedInputs(
+            _grid(r, s[:2], d, (2, s[1]), affine=True), jnp.float32(r.uniform(0.5, 1.0)), 3, False, "lsq"
+        ),
+    ),
+    NodeRow(
+        "rounded inputs, 8 bits unsigned, conv",
+        lambda r, s, d: tensors.RoundedInputs(_grid(r, (3, 3, *s[:2]), d, (1, 1, 1, s[1])), signed=False),
+    ),
+    NodeRow(
+        "rounded inputs, 5 bits, conv",
+        lambda r, s, d: tensors.RoundedInputs(_grid(r, (3, 3, *s[:2]), d, (1, 1, 1, s[1])), jnp.float32(0.3), bits=5),
+    ),
+    NodeRow(
+        "rounded inputs, 4 bits, batched",
+        lambda r, s, d: tensors.RoundedInputs(
+            _grid(r, (s[2], *s[:2]), d, (s[2], 1, s[1]), order=(1, 0)), bits=4, rule="lsq"
+        ),
+    ),
+    NodeRow(
+        "rounded inputs, a masked grid",
+        lambda r, s, d: tensors.RoundedInputs(tensors.Masked(_grid(r, s[:2], d, bits=3), _mask(r, s[:2])), bits=6),
+    ),
+]
 _NESTED = [
+    NodeRow(
+        "masked rounded inputs, a grid",
+        lambda r, s, d: tensors.Masked(
+            tensors.RoundedInputs(_grid(r, s[:2], d, bits=4), jnp.float32(0.7), bits=4), _mask(r, s[:2])
+        ),
+    ),
     NodeRow("masked scaled grid", lambda r, s, d: tensors.Masked(_SCALED[0].make(r, s, d), _mask(r, s[:2]))),
     NodeRow("sum", _sum, lambda node: 6),
     NodeRow("masked grid", lambda r, s, d: tensors.Masked(_grid(r, s[:2], d, (1, s[1])), _mask(r, s[:2]))),
@@ -257,7 +296,7 @@ _NESTED = [
     NodeRow("masked twice", lambda r, s, d: tensors.Masked(_MASKED[0].make(r, s, d), _mask(r, s[:2]))),
 ]
 
-ROWS = [*_MASKED, *_LOW_RANK, *_QUANTIZED, *_FORMATS, *_CODEBOOK, *_BLOCK_DIAGONAL, *_SCALED, *_NESTED]
+ROWS = [*_MASKED, *_LOW_RANK, *_QUANTIZED, *_FORMATS, *_CODEBOOK, *_BLOCK_DIAGONAL, *_SCALED, *_ROUNDED, *_NESTED]
 DTYPES = helpers.FLOATS
 SIZES: tuple[Size, ...] = ((4, 6, 2), (2, 2, 3), (8, 4, 1))
 

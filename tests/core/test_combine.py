@@ -244,11 +244,26 @@ def test_what_acts_on_viewed_nodes_is_refused() -> None:
         encode=lambda flat, state: {path: x + 1 for path, x in flat.items()},
     )
     with pytest.raises(ValueError, match=r"shift acts on \['a/kernel', 'k'\], which an earlier stage views as nodes"):
-        core.chain(toys.ranged(), shift).init(PARAMS)
+        core.chain(toys.grid()._replace(view=toys.grid().encode, encode=lambda params, state: params), shift).init(
+            PARAMS
+        )
     c = core.sequence(toys.learner(), toys.ranged())
     state = c.init(PARAMS)
     with pytest.raises(ValueError, match="toy.learner learns from the dense gradient, but"):
         c.view(PARAMS, state)
+
+
+@pytest.mark.parametrize("combine", [core.chain, core.sequence])
+def test_later_stages_view_and_encode_inside_of_nodes(combine) -> None:
+    """Where an earlier stage views nodes that hold the kernel entry by entry."""
+    first = toys.ranged()._replace(learns=combine is core.chain)
+    c, state = settled(combine(first, core.only(".*kernel", toys.grid())))
+    viewed, stored = (core.nodes(tree(PARAMS, state))["a/kernel"] for tree in (c.view, c.encode))
+    assert isinstance(viewed, toys.Ranged)
+    assert isinstance(stored.value, tensors.Quantized)
+    assert helpers.same_bits(viewed.value, stored.value.materialize())
+    to_kernel = jax.grad(lambda p: c.view(p, state)["a"]["kernel"].materialize().sum())(PARAMS)["a"]["kernel"]
+    np.testing.assert_array_equal(to_kernel, jnp.ones_like(to_kernel))
 
 
 @pytest.mark.parametrize("aligned", [True, False])

@@ -45,3 +45,11 @@ def test_size_asks_for_a_concrete_mask() -> None:
 
 def test_value_keeps_the_dense_path() -> None:
     assert list(core.values({"w": tensors.Masked(jnp.ones((2, 3)), MASK)})) == ["w"]
+
+
+def test_masks_over_masks_are_both_in_products() -> None:
+    grid = tensors.Quantized(jnp.ones((4, 3), jnp.int8), jnp.ones((1, 1)), activation="dynamic")
+    first, second = (jnp.asarray(np.arange(12).reshape(4, 3) % n > 0) for n in (2, 3))
+    node, x = tensors.Masked(tensors.Masked(grid, first), second), helpers.array(0, (5, 4))
+    got = node.dot(x, core.Product((1,), (), (0,), ()))
+    np.testing.assert_allclose(got, x @ node.materialize(), atol=0.06)

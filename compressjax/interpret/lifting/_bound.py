@@ -9,12 +9,12 @@ from compressjax.core import Node, dense
 
 
 def integer_bound(x: jax.Array, node: Any) -> jax.Array:
-    """Bounds the error of `x @ node` from rounding the activations to int8, entry by entry.
+    """Bounds the error of `x @ node` from rounding the activations, entry by entry.
 
     .. math:: |x W - \\hat x W| \\le \\sum_i e_i |W_i| + \\epsilon, \\quad e_i = s_x / 2
 
     with `s_x = max|x| / 127` for dynamic activations. For static activations, `s_x` is the node's scale, and the part
-    of `|x_i|` above `127 s_x` adds to `e_i`.
+    of `|x_i|` above `127 s_x` adds to `e_i`. Nodes that round to fewer bits say so themselves.
 
     Args:
         x: `[..., in]`, finite activations.
@@ -30,10 +30,8 @@ def integer_bound(x: jax.Array, node: Any) -> jax.Array:
     x, weight = jnp.asarray(x), dense(node)
     epsilon = max(1e-5, 2 * float(jnp.finfo(jnp.result_type(x, weight)).eps))
     weight, size = jnp.abs(weight.astype(jnp.float32)), jnp.abs(x.astype(jnp.float32))
-    step = node.activation_step() if isinstance(node, Node) else None
-    if step is not None:
-        step = jnp.asarray(step, jnp.float32)
-        errors = step / 2 + jnp.maximum(size - 127 * step, 0)
-    else:
-        errors = jnp.broadcast_to(jnp.max(size, axis=-1, keepdims=True, initial=0.0) / 254, size.shape)
+    largest = jnp.max(size, axis=-1, keepdims=True, initial=0.0)
+    errors = node.input_errors(x.astype(jnp.float32), largest) if isinstance(node, Node) else None
+    if errors is None:
+        errors = jnp.broadcast_to(largest / 254, size.shape)
     return 1.001 * (errors @ weight) + epsilon * (size @ weight) + 1e-6

@@ -13,6 +13,7 @@ from compressjax.tensors.quantized._dot import integer_dot
 from compressjax.tensors.quantized._grid import Grid
 from compressjax.tensors.quantized._prepare import fast_layout, pays
 from compressjax.tensors.quantized._ragged import integer_ragged
+from compressjax.tensors.quantized._rounding import LIMIT
 from compressjax.tensors.quantized._tables import TABLES
 
 FLOATING = Dense("weight-only codes save bytes; the product runs in floating point")
@@ -140,9 +141,12 @@ class Quantized(Grid):
         scale = self.plain().scale.reshape(ones)
         return self.replace(codes=codes, scale=scale, zero_point=zero, order=())
 
-    def activation_step(self) -> Any:
-        """Static activation scale, or None."""
-        return jnp.reshape(self.activation_scale, ()) if self.activation == "static" else None
+    def input_errors(self, x: jax.Array, largest: jax.Array) -> Any:
+        """Half a step, and what lies beyond the largest code; None with float activations."""
+        if self.activation == "static":
+            step = jnp.reshape(jnp.asarray(self.activation_scale, jnp.float32), ())
+            return step / 2 + jnp.maximum(jnp.abs(x) - LIMIT * step, 0)
+        return jnp.broadcast_to(largest / (2 * LIMIT), x.shape) if self.activation else None
 
     def prepare(self) -> Any:
         """Keeps grids whose integer products are faster, in their fastest layout; materializes all others."""
