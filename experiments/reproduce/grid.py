@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 from compressjax import recipe
 from experiments import app
-from experiments.reproduce import lottery, pruned, splitting, transfer
+from experiments.reproduce import lottery, pruned, quantized, splitting, transfer
 from experiments.reproduce.table import Claim, render
 from experiments.view import make_console
 
@@ -36,7 +36,9 @@ class Study(Protocol):
         """The paper's figures and the targets of the settings."""
 
 
-STUDIES: dict[str, Study] = {"pruned": pruned, "lottery": lottery, "splitting": splitting, "transfer": transfer}
+STUDIES: dict[str, Study] = {
+    "pruned": pruned, "lottery": lottery, "quantized": quantized, "splitting": splitting, "transfer": transfer
+}  # fmt: skip
 
 
 def reproduce(launch: app.Launch) -> None:

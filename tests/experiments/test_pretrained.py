@@ -14,7 +14,7 @@ import pytest
 
 from configs import pretrained as config_file
 from experiments import app
-from experiments.pretrained import efficientnet, files, minilm, table
+from experiments.pretrained import efficientnet, files, minilm, table, verses
 
 erf = np.vectorize(math.erf)
 
@@ -62,7 +62,7 @@ def test_the_encoder_is_that_of_numpy(config):
     """Padding to the longest sentence changes no vector."""
     settings = {"seed": 0, **config["models"]["minilm"], **config["models"]["minilm"]["tiny"]}
     model = minilm.tiny(settings)
-    tokens, mask = map(np.asarray, model.evaluation)
+    tokens, mask = map(np.asarray, model.evaluation[0])
     assert len(set(mask.sum(1))) > 1
     found = np.asarray(jax.jit(model.fn)(model.params, tokens, mask))
     for row in range(4):
@@ -108,7 +108,7 @@ def logits(p, image, strides):
 def test_the_convolutional_network_is_that_of_numpy(config):
     settings = {"seed": 0, **config["models"]["efficientnet"], **config["models"]["efficientnet"]["tiny"]}
     model = efficientnet.tiny(settings)
-    (images,) = model.evaluation
+    ((images,),) = model.evaluation
     found = np.asarray(jax.jit(model.fn)(model.params, images))
     for row in range(2):
         expected = logits(doubles(model), np.asarray(images[row], np.float64), settings["strides"])
@@ -240,3 +240,39 @@ def test_what_is_missing_is_named_with_the_remedy(tmp_path):
     assert files.located("", "json", "decoder.py", "").endswith("json/decoder.py")
     with pytest.raises(ValueError, match="'gpt' does not exist; there are minilm, efficientnet"):
         table.load("gpt", {})
+
+
+def test_retrieval_counts_the_queries_whose_nearest_text_is_right():
+    """Four pairs in shuffled rows; one pair of texts changes places."""
+    order = np.array([5, 0, 3, 6, 1, 7, 2, 4])
+    dense = np.zeros((8, 4))
+    dense[order[:4]] = dense[order[4:]] = np.eye(4)
+    found = dense.copy()
+    found[order[[4, 5]]] = found[order[[5, 4]]]
+    row = verses.retrieval(order)(dense, found)
+    assert row["recall"] == 0.5
+    assert row["change"] == -0.5
+    assert row["fidelity"].startswith("R@1 50.00 % (-50.00 +- 28.87)")
+
+
+class Words:
+    """A tokenizer whose tokens are the lengths of words."""
+
+    no_padding = staticmethod(lambda: None)
+
+    def enable_truncation(self, most):
+        self.most = most
+
+    def encode_batch(self, texts):
+        return [types.SimpleNamespace(ids=[len(w) for w in text.split()][: self.most]) for text in texts]
+
+
+def test_texts_of_like_length_share_a_batch_and_keep_their_place():
+    texts = ["a bb", "ccc " * 5, "dddd", "e " * 9, "ff gg hh"]
+    batches, rows = minilm.in_batches(Words(), texts, size=2, lengths=(3, 6))
+    assert [tuple(tokens.shape) for tokens, _ in batches] == [(2, 3), (2, 3), (2, 6)]
+    kept = []
+    for row in rows:
+        tokens, mask = batches[row // 2]
+        kept.append(np.asarray(tokens)[row % 2][np.asarray(mask)[row % 2] > 0].tolist())
+    assert kept == [[1, 2], [3] * 5, [4], [1] * 6, [2, 2, 2]]

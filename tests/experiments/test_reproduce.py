@@ -9,7 +9,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from compressjax import recipe
-from configs import gradual_fashion_mnist, lottery_mnist1d
+from configs import gradual_fashion_mnist, lottery_mnist1d, quantize_fashion_mnist
 from experiments.app import Launch, make_mesh
 from experiments.reproduce import grid, lottery
 from experiments.reproduce.loop import Data, check, train
@@ -147,3 +147,24 @@ def test_steps_that_do_not_divide_are_refused(shared):
     config = {**lottery_mnist1d.get_config("smoke").to_dict(), "steps": 25}
     with pytest.raises(ValueError, match=r"--config.steps=25.*--config.chunk=10"):
         lottery.run(shared, config, "dense", 1)
+
+
+def test_one_trained_network_on_many_grids(tmp_path, data_cache):
+    """Cells start from the same weights; figures are those of the files, and a bad setting is refused first."""
+    config = quantize_fashion_mnist.get_config("smoke")
+    kept = ("int4, GPTQ", "int3, LSQ")
+    config.methods = tuple(row for row in config.methods if row[0] in kept)
+    config.trained = tuple(row for row in config.trained if row[0] in kept)
+    config.asked = (("int3, LSQ", "dense", None, 100.0),)
+    folder = tmp_path / "run"
+    grid.reproduce(launch(config, folder, data_cache))
+    results = json.loads((folder / "results.json").read_text())["results"]
+    assert list(results) == ["dense", *kept]
+    assert results["dense"]["0"]["bits a weight"] == 32.0
+    # 32 bits a step size, for 300, 100 and 10 outputs over 64, 300 and 100 inputs.
+    scales = 32 * 410 / (64 * 300 + 300 * 100 + 100 * 10)
+    assert results["int4, GPTQ"]["0"]["bits a weight"] == pytest.approx(4 + scales)
+    assert results["int3, LSQ"]["0"]["file kB"] < results["int4, GPTQ"]["0"]["file kB"] < 40
+    config.methods = (("bad", ("quant.rtn", {"bits": 9})),)
+    with pytest.raises(ValueError, match="bits=9"):
+        grid.reproduce(launch(config, tmp_path / "other", data_cache))

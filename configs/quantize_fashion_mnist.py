@@ -1,0 +1,58 @@
+"""Quantization of a trained network, without training and with five more epochs.
+
+    python -m experiments.reproduce --config=configs/quantize_fashion_mnist.py --workdir=runs/quantize
+    python -m experiments.reproduce --config=configs/quantize_fashion_mnist.py:lenet5 --workdir=runs/quantize_lenet5
+
+LeNet-300-100 or LeNet-5 on Fashion-MNIST, three seeds. Targets, in points over the dense network: 8 bits 0.1, 4 bits
+0.8, 2 bits with learned steps 1.0, ternary 0.5.
+"""
+
+from ml_collections import ConfigDict
+
+from configs.common import arguments, pruned
+
+
+def get_config(text: str = "") -> ConfigDict:
+    """The study; `text` holds words of `arguments`, separated by commas."""
+    choices = {"smoke": "digits, hardly any steps, one seed", "lenet5": "the convolutional network"}
+    words = arguments(text, choices)
+    smoke = "smoke" in words
+    config = pruned("digits" if smoke else "fashion_mnist")
+    config.study = "quantized"
+    config.calibration = 64 if smoke else 1024
+    config.tuning = {"steps": 40 if smoke else 2340, "learning_rate": 3e-4}
+    if "lenet5" in words:
+        config.model = {"name": "lenet5", "settings": {}}
+        config.scan = False  # slow for convolutions on a CPU
+        config.steps = config.steps if smoke else 4680  # 10 epochs
+    steps = ("optax:adam", {"learning_rate": 1e-4})
+    config.methods = (
+        ("int8", ("quant.rtn", {"bits": 8})),
+        ("int8, dynamic activations", ("quant.rtn", {"bits": 8, "activation": "dynamic"})),
+        ("int4", ("quant.rtn", {"bits": 4})),
+        ("int4, GPTQ", ("quant.gptq", {"bits": 4})),
+        ("int3", ("quant.rtn", {"bits": 3})),
+        ("int3, GPTQ", ("quant.gptq", {"bits": 3})),
+        ("int3, AdaRound", ("quant.adaround", {"bits": 3})),
+        ("int2", ("quant.rtn", {"bits": 2})),
+        ("int2, GPTQ", ("quant.gptq", {"bits": 2})),
+        ("nf4", ("quant.rtn", {"bits": "nf4", "fallback": "divisor"})),
+        ("ternary", ("quant.rtn", {"bits": "ternary"})),
+    )
+    config.trained = (
+        ("int4, trained", ("quant.fake_quant", {"bits": 4})),
+        ("int3, LSQ", ("quant.lsq", {"bits": 3, "optimizer": steps})),
+        ("int2, trained", ("quant.fake_quant", {"bits": 2})),
+        ("int2, LSQ", ("quant.lsq", {"bits": 2, "optimizer": steps})),
+        ("ternary, trained", ("quant.fake_quant", {"bits": "ternary"})),
+        ("TTQ", ("quant.ttq", {"optimizer": steps})),
+        ("binary, trained", ("quant.fake_quant", {"bits": "binary"})),
+    )
+    config.asked = (
+        ("int8", "dense", None, 0.1),
+        ("int4", "dense", None, 0.8),
+        ("int4, trained", "dense", None, 0.8),
+        ("int2, LSQ", "dense", None, 1.0),
+        ("ternary, trained", "dense", None, 0.5),
+    )
+    return config

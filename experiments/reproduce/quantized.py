@@ -1,0 +1,92 @@
+"""One trained network on many grids, without training and with a short training run after it."""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+import compressjax as cj
+from compressjax import artifact, core, recipe
+from experiments import app, limits
+from experiments.problem import Problem, make_problem
+from experiments.reproduce.loop import check, data_of, train
+from experiments.reproduce.table import Claim
+
+KERNELS = ".*kernel"
+_EVALUATION = 2000
+
+
+class Shared(NamedTuple):
+    """Network and data, and by seed the trained dense networks."""
+
+    problem: Problem
+    trained: dict[int, Any]
+
+
+def settings(config: Mapping[str, Any]) -> list[str]:
+    """`dense`, the methods without training, and those with a training run."""
+    return ["dense", *(name for name, _ in (*config["methods"], *config["trained"]))]
+
+
+def prepare(launch: app.Launch) -> Shared:
+    """Data and network; refuses bad methods."""
+    config = launch.config
+    problem = make_problem({**config, "seed": 0}, launch.data_cache, launch.mesh)
+    examples = len(problem.data.train_labels)
+    check(config, examples)
+    check({**config, **config["tuning"]}, examples, "--config.tuning.")
+    limits.check(config, {"calibration": limits.Limit(1, examples, whole=True)}, "--config.")
+    for name in settings(config)[1:]:
+        method(config, name)
+    return Shared(problem, {})
+
+
+def method(config: Mapping[str, Any], name: str) -> core.Compression:
+    """The method of a cell."""
+    return recipe.make(dict((*config["methods"], *config["trained"]))[name], where=f"--config: {name}")
+
+
+def run(shared: Shared, config: Mapping[str, Any], name: str, seed: int) -> dict[str, float]:
+    """Trains the dense network of a seed once, then quantizes it."""
+    problem = shared.problem._replace(seed=seed)
+    data = data_of(problem)
+    if seed not in shared.trained:
+        shared.trained[seed] = train(problem.apply, problem.initial_params(), data, config, seed=seed).params
+    params = shared.trained[seed]
+    if name == "dense":
+        return figures(problem, params, params)
+    compression = core.only(KERNELS, method(config, name))
+    if name in dict(config["trained"]):
+        tuning = {**config, **config["tuning"]}
+        done = train(problem.apply, params, data, tuning, seed=seed + 1_000_000, compression=compression)
+        return figures(problem, params, done.encoded)
+    stats = None
+    if compression.needs:
+        rows = np.random.default_rng(seed).permutation(len(data.train_labels))[: config["calibration"]]
+        _, stats = jax.jit(cj.observe(problem.apply, select=KERNELS))(params, data.train[rows])
+    layout = cj.layouts(problem.apply)(params, data.train[:2])
+    return figures(problem, params, cj.compress(params, {KERNELS: method(config, name)}, stats, layout=layout))
+
+
+def figures(problem: Problem, params: Any, tree: Any) -> dict[str, float]:
+    """Test error in percent of the tree as `lift` runs it, bits a weight of its kernels, and bytes of its file."""
+    apply = jax.jit(cj.lift(problem.apply, on_fallback="ignore"))
+    images, labels = problem.data.test_images, problem.data.test_labels
+    guesses = [np.argmax(apply(tree, images[i : i + _EVALUATION]), -1) for i in range(0, len(labels), _EVALUATION)]
+    kernels = {path: x for path, x in core.nodes(params).items() if path.endswith("kernel")}
+    held = core.nodes(tree)
+    with tempfile.TemporaryDirectory() as folder:
+        size = artifact.save(os.path.join(folder, "model.cjx"), tree).ledger.file_bytes
+    return {
+        "error": 100 * float(np.mean(np.concatenate(guesses) != labels)),
+        "bits a weight": sum(core.entry_bits(held[p]) for p in kernels) / sum(x.size for x in kernels.values()),
+        "file kB": size / 1e3,
+    }
+
+
+def claims(config: Mapping[str, Any]) -> list[Claim]:
+    """The targets of the config."""
+    return [Claim(*row) for row in config["asked"]]
