@@ -9,6 +9,7 @@ from compressjax.quant._fold_batch_norm import fold_batch_norm
 from compressjax.quant._fold_scales import fold_scales
 from compressjax.quant._gptq import gptq
 from compressjax.quant._hqq import hqq
+from compressjax.quant._kv_cache import KVCache, append, attend, init_cache
 from compressjax.quant._low_rank_correction import low_rank_correction
 from compressjax.quant._reconstruct import reconstruct
 from compressjax.quant._rotation import hadamard, rotate
@@ -22,7 +23,8 @@ from compressjax.quant.training._lsq import lsq
 from compressjax.quant.training._ttq import ttq
 
 __all__ = [
-    "BinaryConnectState", "FakeQuantState", "Grid", "LearnedGridState", "adaround", "awq", "bias_correction",
-    "binary_connect", "dorefa", "equalize", "fake_quant", "fold_batch_norm", "fold_scales", "gptq", "grid",
-    "hadamard", "hqq", "low_rank_correction", "lsq", "reconstruct", "rotate", "rtn", "smooth_quant", "ttq",
+    "BinaryConnectState", "FakeQuantState", "Grid", "KVCache", "LearnedGridState", "adaround", "append", "attend",
+    "awq", "bias_correction", "binary_connect", "dorefa", "equalize", "fake_quant", "fold_batch_norm", "fold_scales",
+    "gptq", "grid", "hadamard", "hqq", "init_cache", "low_rank_correction", "lsq", "reconstruct", "rotate", "rtn",
+    "smooth_quant", "ttq",
 ]  # fmt: skip

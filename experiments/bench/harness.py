@@ -10,7 +10,18 @@ import ml_collections
 from compressjax import measure
 from experiments.bench import machine
 
-STUDIES = ("int8", "gptq", "compressing", "low_rank", "lifting", "coding", "training", "pruning", "splitting")
+STUDIES = (
+    "int8",
+    "gptq",
+    "compressing",
+    "low_rank",
+    "lifting",
+    "coding",
+    "training",
+    "pruning",
+    "splitting",
+    "decoding",
+)
 OURS = "compressjax"
 
 
