@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from compressjax.numerics._numerics import wide
 
 # The damping that a failed factorization without any starts from, the factor of each step, and where the steps end.
-_LEAST, _FACTOR, _MOST = 1e-3, 10.0, 1.0
+LEAST, FACTOR, MOST = 1e-3, 10.0, 1.0
 
 
 class DampedRoot(NamedTuple):
@@ -50,12 +50,12 @@ def damped_root(hessian: jax.Array, damping: float) -> DampedRoot:
         return ~jnp.all(jnp.isfinite(found))
 
     def more(carry: tuple[Any, Any]) -> tuple[Any, Any]:
-        extra = jnp.where(carry[0] < 0, first, jnp.maximum(_FACTOR * carry[0], _LEAST))
+        extra = jnp.where(carry[0] < 0, first, jnp.maximum(FACTOR * carry[0], LEAST))
         return extra, factor(extra)
 
     # The first try is a step of the loop too, so that the factorization is compiled once.
     first, none = jnp.asarray(damping, x.dtype), (jnp.asarray(-1.0, x.dtype), jnp.full_like(x, jnp.nan))
-    extra, found = jax.lax.while_loop(lambda c: bad(c[1]) & (c[0] < _MOST * (1 - 1e-6)), more, none)
+    extra, found = jax.lax.while_loop(lambda c: bad(c[1]) & (c[0] < MOST * (1 - 1e-6)), more, none)
     failed, eye = bad(found), jnp.eye(len(x), dtype=x.dtype)
     root = jax.scipy.linalg.solve_triangular(jnp.where(failed, eye, found), eye, lower=False)
     return DampedRoot(jnp.where(failed, eye, root / jnp.sqrt(level)), extra, failed)

@@ -55,7 +55,7 @@ def compensate(kernel: jax.Array, hessian: jax.Array, scales: Scales, rule: Rule
         kernel, hessian = kernel[order], hessian[order][:, order]
         scales = jax.tree.map(lambda x: x[order], scales)
     found = damped_root(hessian, rule.damping)
-    size = _block_size(rule, inputs)
+    size = block_size(rule, inputs)
     extra = -inputs % size
     # Padded inputs are zero and unrelated to the rest.
     root = jnp.pad(found.root.astype(kernel.dtype), ((0, extra), (0, extra)))
@@ -72,7 +72,7 @@ def compensate(kernel: jax.Array, hessian: jax.Array, scales: Scales, rule: Rule
     return Solved(weights, scales, found.damping, found.failed)
 
 
-def _block_size(rule: Rule, inputs: int) -> int:
+def block_size(rule: Rule, inputs: int) -> int:
     """At most the inputs, and a multiple of the group, so that no group lies in two blocks."""
     size = max(min(rule.block, inputs), 1)
     return max(size // rule.group, 1) * rule.group if rule.group else size

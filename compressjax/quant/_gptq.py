@@ -15,8 +15,10 @@ from compressjax.core._layout import Layout
 from compressjax.core._settings import as_int, as_number
 from compressjax.core._unfit import LeftOutWarning
 from compressjax.numerics import with_auto_axes
+from compressjax.numerics._host import on_host
 from compressjax.numerics._numerics import wide
 from compressjax.quant._compensate import Rule, Scales, compensate
+from compressjax.quant._compensate_host import HostScales, solve_on_host, takes
 from compressjax.quant._grid import Grid, best_ratio, block_shape, check_range, fit, make_grid, place
 from compressjax.saliency._layout import layout
 from compressjax.tensors import Quantized
@@ -149,7 +151,14 @@ def _tell(path: str, damping: jax.Array, failed: jax.Array, damp: float) -> None
 
 
 def _whole(x: jax.Array, gram: jax.Array, ratio: Any, shaped: Layout, blocks: tuple[int, ...], rule: Rule) -> Any:
-    """`_solve` under automatic sharding; what is not of the leaf's shape is whole on every device."""
+    """`_solve` under automatic sharding, or in NumPy; what is not of the leaf's shape is whole on every device."""
+    host, grams = on_host(x), on_host(gram)
+    if host is not None and grams is not None and takes(rule.grid, rule.group):
+        scale, zero_point = _fit(x, blocks, rule.grid, ratio)
+        known = HostScales(np.asarray(scale), None if zero_point is None else np.asarray(zero_point))
+        weights, found, damping, failed = solve_on_host(host, grams, known, shaped, blocks, rule)
+        zeros = None if found.zero_point is None else jnp.asarray(found.zero_point)
+        return jnp.asarray(weights), Scales(jnp.asarray(found.scale), zeros), damping, failed
     one = jnp.zeros(())
     zero_point = None if rule.grid.symmetric else one
     return with_auto_axes(
@@ -157,7 +166,10 @@ def _whole(x: jax.Array, gram: jax.Array, ratio: Any, shaped: Layout, blocks: tu
     )(x, gram, ratio)
 
 
-# Outside of jit, one program for all leaves of a shape, and no memory for two leaves at once.
+_fit = jax.jit(fit, static_argnums=(1, 2))
+
+
+# One program for all leaves of a shape, and no memory for two leaves at once.
 @functools.partial(jax.jit, static_argnums=(3, 4, 5), inline=True)
 def _solve(
     x: jax.Array, gram: jax.Array, ratio: jax.Array | None, shaped: Layout, blocks: tuple[int, ...], rule: Rule
