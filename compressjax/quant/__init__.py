@@ -16,15 +16,17 @@ from compressjax.quant._rotation import hadamard, rotate
 from compressjax.quant._rtn import rtn
 from compressjax.quant._smooth_quant import smooth_quant
 from compressjax.quant.grids import Grid, grid
+from compressjax.quant.training._activations import ActivationsState, activations
 from compressjax.quant.training._binary_connect import BinaryConnectState, binary_connect
+from compressjax.quant.training._bitnet import bitnet
 from compressjax.quant.training._dorefa import dorefa
 from compressjax.quant.training._learned import LearnedGridState
 from compressjax.quant.training._lsq import lsq
 from compressjax.quant.training._ttq import ttq
 
 __all__ = [
-    "BinaryConnectState", "FakeQuantState", "Grid", "KVCache", "LearnedGridState", "adaround", "append", "attend",
-    "awq", "bias_correction", "binary_connect", "dorefa", "equalize", "fake_quant", "fold_batch_norm", "fold_scales",
-    "gptq", "grid", "hadamard", "hqq", "init_cache", "low_rank_correction", "lsq", "reconstruct", "rotate", "rtn",
-    "smooth_quant", "ttq",
+    "ActivationsState", "BinaryConnectState", "FakeQuantState", "Grid", "KVCache", "LearnedGridState", "activations",
+    "adaround", "append", "attend", "awq", "bias_correction", "binary_connect", "bitnet", "dorefa", "equalize",
+    "fake_quant", "fold_batch_norm", "fold_scales", "gptq", "grid", "hadamard", "hqq", "init_cache",
+    "low_rank_correction", "lsq", "reconstruct", "rotate", "rtn", "smooth_quant", "ttq",
 ]  # fmt: skip
