@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from compressjax.tensors.quantized._grid import Grid
 
 LIMIT = 127
+LOST = -128
 SMALLEST = 2.0**-100  # its reciprocal times 127 is still finite in float32
 
 
@@ -17,16 +18,20 @@ def quantize_activations(x: jax.Array, axes: tuple[int, ...], node: Grid) -> tup
     .. math:: q = clip(round(x / s), -127, 127), \\quad s = \\max |x| / 127
 
     A slice with a NaN or infinity gets the scale NaN or infinity, so all of its results are NaN: such input never
-    becomes finite. The scale is at least 2^-100 / 127.
+    becomes finite. The scale is at least 2^-100 / 127. A static scale saves the pass over the floats that finds the
+    largest.
 
     Source: Jacob et al., arXiv:1712.05877.
     """
     x = x.astype(jnp.float32)
-    largest = jnp.max(jnp.abs(x), axis=axes, keepdims=True, initial=0.0)
     if node.activation == "static":
         scale = jnp.reshape(jnp.asarray(node.activation_scale, jnp.float32), (1,) * x.ndim)
-        codes = jnp.clip(jnp.round(x / scale), -LIMIT, LIMIT).astype(jnp.int8)
-        return codes, jnp.where(jnp.isfinite(largest), scale, jnp.nan)
+        steps = jnp.round(x / scale)
+        # The code -128, which no number has, marks what is not finite: the codes are read once more, not the floats.
+        codes = jnp.where(jnp.isfinite(x), jnp.clip(steps, -LIMIT, LIMIT), LOST).astype(jnp.int8)
+        lowest = jnp.min(codes, axis=axes, keepdims=True, initial=LIMIT)
+        return codes, jnp.where(lowest == LOST, jnp.nan, scale)
+    largest = jnp.max(jnp.abs(x), axis=axes, keepdims=True, initial=0.0)
     largest = jnp.maximum(largest, SMALLEST)
     # |x| * (127 / max|x|) exceeds 127 by rounding at most, never 127.5: no clip is needed.
     return jnp.round(x * (LIMIT / largest)).astype(jnp.int8), largest / LIMIT

@@ -1,6 +1,8 @@
 """Rounding to int8 and back."""
 
 import dataclasses
+import re
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compressjax import tensors
+from compressjax import interpret, tensors
 from compressjax.tensors.quantized._rounding import (
     LIMIT,
     quantize_activations,
@@ -87,3 +89,48 @@ def test_straight_through_product_has_one_function_s_values_and_the_other_s_deri
     assert f(1.6, 3.0) == 6.0
     assert jax.grad(f, (0, 1))(1.6, 3.0) == (9.0, pytest.approx(2 * 1.6 * 3))
     assert jax.jit(jax.vmap(jax.grad(f), (0, None)))(jnp.array([0.2, 0.8]), 3.0).tolist() == [9.0, 9.0]
+
+
+def dense(w: Any, bias: jax.Array, x: jax.Array) -> jax.Array:
+    """A dense layer with bias and ReLU."""
+    return jax.nn.relu(x @ w + bias)
+
+
+def convolution(w: Any, bias: jax.Array, x: jax.Array) -> jax.Array:
+    """A 3x3 convolution with bias and ReLU."""
+    numbers = ("NHWC", "HWIO", "NHWC")
+    return jax.nn.relu(jax.lax.conv_general_dilated(x, w, (1, 1), "SAME", dimension_numbers=numbers) + bias)
+
+
+def readers(text: str) -> dict[str, tuple[str, list[str]]]:
+    """Result type of every array of a compiled program, and the types of the results of what reads it."""
+    entry = text[text.index("ENTRY") :]
+    rows = re.findall(r"^\s+(?:ROOT )?%([\w.-]+) = (\w+\[[\d,]*\])\S* [\w-]+\((.*?)\)(?:,|$)", entry, re.M)
+    return {
+        name: (kind, [other for _, other, inputs in rows if f"%{name}" in inputs.split(", ")]) for name, kind, _ in rows
+    }
+
+
+@pytest.mark.parametrize("activation", ["static", "dynamic"])
+@pytest.mark.parametrize("layer", ["dense", "convolution"])
+def test_the_compiler_leaves_no_extra_pass(layer: str, activation: str) -> None:
+    """Floats are read once to round them (and once for the largest, if dynamic), and sums once, for the result."""
+    shape, rows, out = {
+        "dense": ((128, 256), (32, 128), (32, 256)), "convolution": ((3, 3, 32, 24), (2, 8, 8, 32), (2, 8, 8, 24))
+    }[layer]  # fmt: skip
+    ones = (1,) * (len(shape) - 1)
+    order = (1, 0) if layer == "dense" else ()
+    w = samples.grid(samples.rng(), shape, (*ones, shape[-1]), order=order, activation=activation)
+    bias = jnp.ones((*(1,) * (len(rows) - 1), shape[-1]))
+    function = {"dense": dense, "convolution": convolution}[layer]
+    compiled = jax.jit(interpret.lift(function)).lower(w, bias, jnp.ones(rows)).compile()
+    program = readers(compiled.as_text()).values()
+
+    def named(dtype: str, dims: tuple[int, ...]) -> str:
+        return f"{dtype}[{','.join(map(str, dims))}]"
+
+    (read,) = [sorted(kinds) for kind, kinds in program if kind == named("f32", rows)]
+    largest = [] if activation == "static" else [named("f32", rows[:1])]
+    assert read == [*largest, named("s8", rows)]
+    assert [kinds for kind, kinds in program if kind == named("s32", out)] == [[named("f32", out)]]
+    assert [kinds for kind, kinds in program if kind == named("f32", out)] == [[]]
