@@ -134,3 +134,29 @@ def test_the_compiler_leaves_no_extra_pass(layer: str, activation: str) -> None:
     assert read == [*largest, named("s8", rows)]
     assert [kinds for kind, kinds in program if kind == named("s32", out)] == [[named("f32", out)]]
     assert [kinds for kind, kinds in program if kind == named("f32", out)] == [[]]
+
+
+@pytest.mark.parametrize("layer", ["dense", "convolution"])
+def test_static_layers_in_a_row_stay_in_integers(layer: str) -> None:
+    """Between two layers, the sums in int32 become the next codes in int8, in one pass: no float tensor is stored."""
+    first, second, rows, middle = {
+        "dense": ((64, 96), (96, 48), (16, 64), "[16,96]"),
+        "convolution": ((3, 3, 24, 32), (3, 3, 32, 40), (2, 6, 6, 24), "[2,6,6,32]"),
+    }[layer]  # fmt: skip
+    function = {"dense": dense, "convolution": convolution}[layer]
+    draw, ones = samples.rng(), (1,) * (len(first) - 1)
+    params = [
+        (samples.grid(draw, shape, (*ones, shape[-1]), activation="static"), jnp.ones((*ones, shape[-1])))
+        for shape in (first, second)
+    ]
+
+    def network(params: Any, x: jax.Array) -> jax.Array:
+        for w, bias in params:
+            x = function(w, bias, x)
+        return x
+
+    compiled = jax.jit(interpret.lift(network)).lower(params, jnp.ones(rows)).compile()
+    program = list(readers(compiled.as_text()).values())
+    between = [(kind, kinds) for kind, kinds in program if kind.endswith(middle)]
+    assert [kind for kind, _ in between] == ["s32" + middle, "s8" + middle]
+    assert between[0][1] == ["s8" + middle]
