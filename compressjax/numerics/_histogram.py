@@ -14,10 +14,6 @@ def bin_centers() -> jax.Array:
     """Magnitudes in the middle of the bins of histograms, `[2048]`: 8 bins for every power of two.
 
     The bins do not depend on the data, so histograms of batches and of hosts add up exactly.
-
-    Example:
-        >>> float(bin_centers()[127 * 8])  # the first bin from 1
-        1.0625
     """
     middle = np.arange(2**_INDEX, dtype=np.uint32) << np.uint32(31 - _INDEX) | np.uint32(1 << (30 - _INDEX))
     centers = middle.view(np.float32)
