@@ -16,11 +16,12 @@ _VERBS = {
         "compressjax.core",
     ),
     **dict.fromkeys(("couplings", "explain", "layouts", "lift", "observe", "prepare"), "compressjax.interpret"),
+    "calibrate": "compressjax.calibration",
     "summary": "compressjax.measure",
 }  # fmt: skip
 _FOLDERS = frozenset(
-    ("artifact", "coding", "core", "distill", "interpret", "lowrank", "measure", "modules", "numerics", "prune",
-     "quant", "recipe", "saliency", "search", "share", "structure", "tensors", "testing", "theory")
+    ("artifact", "calibration", "coding", "core", "distill", "interpret", "lowrank", "measure", "modules", "numerics",
+     "prune", "quant", "recipe", "saliency", "search", "share", "structure", "tensors", "testing", "theory")
 )  # fmt: skip
 
 __all__ = sorted([*_VERBS, *_FOLDERS, "__version__"])

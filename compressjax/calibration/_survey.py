@@ -1,0 +1,87 @@
+"""A survey of the batches before anything is computed: the traced lines, a digest, and what is wrong with them."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from compressjax.calibration._line import Line, inputs_of, line_of
+from compressjax.calibration._products import Products, products
+from compressjax.core import is_node, nodes
+from compressjax.core._checks import described
+from compressjax.interpret.jaxpr._trace import is_array
+
+
+class Traced(NamedTuple):
+    """A line and its products."""
+
+    line: Line
+    products: Products
+
+
+class Survey(NamedTuple):
+    """What the batches are.
+
+    Attributes:
+        lines: The traced function for every kind of batch, in the order of the batches.
+        kinds: For every batch, the place of its line.
+        digest: Of all batches.
+    """
+
+    lines: list[Traced]
+    kinds: list[int]
+    digest: str
+
+
+def survey(fn: Callable[..., Any], params: Any, batches: Iterable[Any], gram: Mapping[str, bool]) -> Survey:
+    """Reads all batches once; raises `ValueError` for batches that cannot be read again, and for NaN and infinity."""
+    if isinstance(batches, Iterator) or not isinstance(batches, Iterable):
+        raise ValueError(
+            f"calibrate: batches is {described(batches)}, which can be read once at most; give a list of tuples of "
+            "arguments, or an object whose __iter__ starts again"
+        )
+    leaves = {path: x for path, x in nodes(params).items() if is_array(x) or is_node(x)}
+    known: dict[Any, int] = {}
+    lines: list[Traced] = []
+    kinds = []
+    state = hashlib.sha256()
+    for number, args in enumerate(batches):
+        _check(number, args, state)
+        kind = _kind(args)
+        if kind not in known:
+            known[kind] = len(lines)
+            line = line_of(fn, params, args)
+            lines.append(Traced(line, products(line, leaves, inputs_of(args), gram)))
+        kinds.append(known[kind])
+    if not kinds:
+        raise ValueError("calibrate: there are no batches; give at least one tuple of arguments of the function")
+    return Survey(lines, kinds, state.hexdigest())
+
+
+def _kind(args: Any) -> Any:
+    """Batches of one kind have the same trace."""
+    flat, structure = jax.tree.flatten(args)
+    return structure, tuple((x.shape, str(x.dtype)) if is_array(x) else x for x in flat)
+
+
+def _check(number: int, args: Any, state: Any) -> None:
+    if not isinstance(args, tuple):
+        raise ValueError(
+            f"calibrate: batch {number} is {described(args)}; give a tuple of the arguments after the parameters, (x,)"
+        )
+    for place, x in enumerate(jax.tree.leaves(args)):
+        if not is_array(x):
+            state.update(repr(x).encode())
+            continue
+        if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key):
+            x = jax.random.key_data(x)
+        host = np.asarray(x)
+        if jax.numpy.issubdtype(host.dtype, jax.numpy.inexact) and (lost := int(np.sum(~np.isfinite(host)))):
+            raise ValueError(
+                f"calibrate: batch {number} has {lost} entries of {host.size} in array {place} that are NaN or "
+                "infinite; remove these examples"
+            )
+        state.update(repr((host.shape, str(host.dtype))).encode())
+        state.update(np.ascontiguousarray(host).reshape(-1).view(np.uint8).data)
