@@ -3,6 +3,7 @@
 from compressjax.quant._adaround import adaround
 from compressjax.quant._awq import awq
 from compressjax.quant._bias_correction import bias_correction
+from compressjax.quant._clip_activations import clip_activations
 from compressjax.quant._equalize import equalize
 from compressjax.quant._fake_quant import FakeQuantState, fake_quant
 from compressjax.quant._fold_batch_norm import fold_batch_norm
@@ -25,8 +26,36 @@ from compressjax.quant.training._lsq import lsq
 from compressjax.quant.training._ttq import ttq
 
 __all__ = [
-    "ActivationsState", "BinaryConnectState", "FakeQuantState", "Grid", "KVCache", "LearnedGridState", "activations",
-    "adaround", "append", "attend", "awq", "bias_correction", "binary_connect", "bitnet", "dorefa", "equalize",
-    "fake_quant", "fold_batch_norm", "fold_scales", "gptq", "grid", "hadamard", "hqq", "init_cache",
-    "low_rank_correction", "lsq", "reconstruct", "rotate", "rtn", "smooth_quant", "ttq",
+    "ActivationsState",
+    "BinaryConnectState",
+    "FakeQuantState",
+    "Grid",
+    "KVCache",
+    "LearnedGridState",
+    "activations",
+    "adaround",
+    "append",
+    "attend",
+    "awq",
+    "bias_correction",
+    "binary_connect",
+    "bitnet",
+    "clip_activations",
+    "dorefa",
+    "equalize",
+    "fake_quant",
+    "fold_batch_norm",
+    "fold_scales",
+    "gptq",
+    "grid",
+    "hadamard",
+    "hqq",
+    "init_cache",
+    "low_rank_correction",
+    "lsq",
+    "reconstruct",
+    "rotate",
+    "rtn",
+    "smooth_quant",
+    "ttq",
 ]  # fmt: skip

@@ -11,6 +11,7 @@ from compressjax.core import Compression, Selector
 from compressjax.core._fit import compress_and_fit, layouts_in
 from compressjax.core._layout import Layouts
 from compressjax.core._partition import assign
+from compressjax.core._paths import map_with_path, path_string
 from compressjax.core._tree import is_value
 from compressjax.core._unchanged import unchanged
 from compressjax.recipe._open import open_grids
@@ -52,8 +53,15 @@ class Work(NamedTuple):
         return all(is_value(x) and not core.is_node(x) for x in jax.tree.leaves(self.tree, is_leaf=core.is_node))
 
     def view(self, params: Any, state: Any) -> Any:
-        """The dense tree that the network computes with."""
-        return core.materialize(self._whole(self.compression.view(params, state)))
+        """The tree that the network computes with: dense, apart from nodes that the method views, which `lift` runs."""
+        viewed = self.compression.view(params, state)
+        nodes = {path for path, x in core.nodes(viewed).items() if core.is_node(x)}
+        own = {path: set(core.values({path: x})) for path, x in core.nodes(self.tree).items()}
+
+        def leaf(path: Any, x: Any) -> Any:
+            return x if own[path_string(path)] & nodes else core.materialize(x)
+
+        return map_with_path(leaf, self._whole(viewed), is_leaf=core.is_node)
 
     def encode(self, params: Any, state: Any) -> Any:
         """The tree after a training run; raises `ValueError` if the training or the method changed nothing."""

@@ -10,6 +10,8 @@ import numpy as np
 import optax
 
 from compressjax import core
+from compressjax.core._node import has_nodes
+from compressjax.interpret import lift
 from experiments import limits
 from experiments.datasets import batch_indices
 from experiments.problem import Problem, cross_entropy
@@ -70,6 +72,7 @@ def train(
     seed: int,
     compression: core.Compression | None = None,
     loss: Callable[[Any, jax.Array, jax.Array], jax.Array] | None = None,
+    stats: Any = None,
 ) -> Trained:
     """Trains for a number of steps and measures the test error after each chunk.
 
@@ -84,6 +87,7 @@ def train(
         seed: Seed of the order of the data.
         compression: Compression in the training run; None for plain training.
         loss: `(params, inputs, labels) -> loss`; the cross-entropy if None.
+        stats: Statistics of `observe` that the compression starts from.
 
     Returns:
         The result.
@@ -102,6 +106,9 @@ def train(
         optimizer = optax.chain(decay, optax.sgd(schedule, settings["momentum"]))
     tx = core.as_optax(compression, optimizer)
     state = jax.jit(tx.init)(params)
+    if stats is not None:
+        state = state._replace(compression=compression.after_step(params, state.compression, stats)[1])
+    apply = lift(apply, on_fallback="ignore")
     entropy = cross_entropy(apply)
     loss = loss or (lambda params, x, y: entropy(params, (x, y)))
     looped = settings.get("scan", True)
@@ -152,8 +159,13 @@ def _chunk(
 def _step(
     loss: Callable, compression: core.Compression, tx: Any, params: Any, state: Any, x: Any, y: Any, row: Any
 ) -> tuple[Any, Any]:
-    def viewed_loss(params: Any) -> jax.Array:
-        return loss(compression.view(params, state.compression), x[row], y[row])
+    def viewed_loss(params: Any, own: Any) -> jax.Array:
+        return loss(compression.view(params, own), x[row], y[row])
 
-    updates, state = tx.update(jax.grad(viewed_loss)(params), state, params)
+    slopes = None
+    if has_nodes(jax.eval_shape(compression.view, params, state.compression)):  # ranges of activations, which learn
+        grads, slopes = jax.grad(viewed_loss, (0, 1), allow_int=True)(params, state.compression)
+    else:
+        grads = jax.grad(viewed_loss)(params, state.compression)
+    updates, state = tx.update(grads, state, params, slopes=slopes)
     return optax.apply_updates(params, updates), state

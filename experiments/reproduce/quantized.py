@@ -45,8 +45,11 @@ def prepare(launch: app.Launch) -> Shared:
 
 
 def method(config: Mapping[str, Any], name: str) -> core.Compression:
-    """The method of a cell."""
-    return recipe.make(dict((*config["methods"], *config["trained"]))[name], where=f"--config: {name}")
+    """The method of a cell; several are a chain."""
+    found = dict((*config["methods"], *config["trained"]))[name]
+    parts = [found] if isinstance(found[0], str) else found
+    made = [recipe.make(part, where=f"--config: {name}") for part in parts]
+    return made[0] if len(made) == 1 else core.chain(*made)
 
 
 def run(shared: Shared, config: Mapping[str, Any], name: str, seed: int) -> dict[str, float]:
@@ -59,14 +62,14 @@ def run(shared: Shared, config: Mapping[str, Any], name: str, seed: int) -> dict
     if name == "dense":
         return figures(problem, params, params)
     compression = core.only(KERNELS, method(config, name))
-    if name in dict(config["trained"]):
-        tuning = {**config, **config["tuning"]}
-        done = train(problem.apply, params, data, tuning, seed=seed + 1_000_000, compression=compression)
-        return figures(problem, params, done.encoded)
     stats = None
     if compression.needs:
         rows = np.random.default_rng(seed).permutation(len(data.train_labels))[: config["calibration"]]
         _, stats = jax.jit(cj.observe(problem.apply, select=KERNELS))(params, data.train[rows])
+    if name in dict(config["trained"]):
+        tuning = {**config, **config["tuning"]}
+        done = train(problem.apply, params, data, tuning, seed=seed + 1_000_000, compression=compression, stats=stats)
+        return figures(problem, params, done.encoded)
     layout = cj.layouts(problem.apply)(params, data.train[:2])
     return figures(problem, params, cj.compress(params, {KERNELS: method(config, name)}, stats, layout=layout))
 

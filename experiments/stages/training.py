@@ -11,6 +11,8 @@ import numpy as np
 import optax
 
 from compressjax import core, distill, recipe
+from compressjax.core._node import has_nodes
+from compressjax.interpret import lift
 from compressjax.recipe import Previous, Stage, Stored
 from experiments import limits
 from experiments.datasets import batch_indices
@@ -217,12 +219,19 @@ def _step(
     target = None if frozen.teacher is None else problem.apply(frozen.teacher, x)
     work = work._replace(tree=frozen.tree)
 
-    def loss(params: Any) -> tuple[jax.Array, tuple[jax.Array, Any]]:
-        logits, moved = now.train_apply(work.view(params, state.optimizer.compression), x)
+    apply = lift(now.train_apply, on_fallback="ignore")
+
+    def loss(params: Any, own: Any) -> tuple[jax.Array, tuple[jax.Array, Any]]:
+        logits, moved = apply(work.view(params, own), x)
         return objective(logits, y, target, settings), (logits, moved)
 
-    (value, (logits, moved)), grads = jax.value_and_grad(loss, has_aux=True)(state.params)
-    updates, new = optimizer.update(grads, state.optimizer, state.params, stats=frozen.stats)
+    own = state.optimizer.compression
+    # Nodes in a view round activations, in ranges that may learn from the gradients of the state.
+    ranges = has_nodes(jax.eval_shape(work.view, state.params, own))
+    found = jax.value_and_grad(loss, (0, 1) if ranges else (0,), has_aux=True, allow_int=ranges)(state.params, own)
+    (value, (logits, moved)), (grads, *slopes) = found
+    slopes = slopes[0] if slopes else None
+    updates, new = optimizer.update(grads, state.optimizer, state.params, stats=frozen.stats, slopes=slopes)
     params = core.with_values(optax.apply_updates(state.params, updates), core.values(moved))
     metrics = {"loss": value, "accuracy": (logits.argmax(-1) == (y.argmax(-1) if y.ndim == 2 else y)).mean()}
     return State(params, new), metrics

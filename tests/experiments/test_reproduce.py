@@ -152,7 +152,7 @@ def test_steps_that_do_not_divide_are_refused(shared):
 def test_one_trained_network_on_many_grids(tmp_path, data_cache):
     """Cells start from the same weights; figures are those of the files, and a bad setting is refused first."""
     config = quantize_fashion_mnist.get_config("smoke")
-    kept = ("int4, GPTQ", "int3, LSQ")
+    kept = ("int4, GPTQ", "int3, LSQ", "W4A4, LSQ")
     config.methods = tuple(row for row in config.methods if row[0] in kept)
     config.trained = tuple(row for row in config.trained if row[0] in kept)
     config.asked = (("int3, LSQ", "dense", None, 100.0),)
@@ -164,6 +164,9 @@ def test_one_trained_network_on_many_grids(tmp_path, data_cache):
     # 32 bits a step size, for 300, 100 and 10 outputs over 64, 300 and 100 inputs.
     scales = 32 * 410 / (64 * 300 + 300 * 100 + 100 * 10)
     assert results["int4, GPTQ"]["0"]["bits a weight"] == pytest.approx(4 + scales)
+    # And one step of the inputs a layer.
+    assert results["W4A4, LSQ"]["0"]["bits a weight"] == pytest.approx(4 + scales + 32 * 3 / (32 * 410 / scales))
+    assert results["W4A4, LSQ"]["0"]["error"] < 40  # a tenth of the classes would be 90
     assert results["int3, LSQ"]["0"]["file kB"] < results["int4, GPTQ"]["0"]["file kB"] < 40
     config.methods = (("bad", ("quant.rtn", {"bits": 9})),)
     with pytest.raises(ValueError, match="bits=9"):

@@ -7,6 +7,7 @@ import optax
 import pytest
 
 from compressjax import core, recipe
+from compressjax.interpret import observe
 from experiments.stages import build
 from experiments.stages.training import DEFAULTS, count_steps, make_optimizer, mix, objective
 from tests.experiments import tiny
@@ -84,6 +85,23 @@ def test_training_is_a_plain_optax_loop(problem, tmp_path):
     ours = params_of(problem, tmp_path)
     for path, x in core.values(params).items():
         np.testing.assert_allclose(ours[path], x, atol=1e-4)
+
+
+def test_rounded_inputs_run_in_training_and_their_steps_learn(problem, tmp_path):
+    """The first statistics set the steps; training moves them by `slopes`, and the file holds what was trained."""
+    rounded = {"bits": 4, "method": "lsq", "optimizer": ("optax:sgd", {"learning_rate": 0.1})}
+    of = (("quant.activations", rounded), ("quant.lsq", {"bits": 4}))
+    settings = {"of": of, "train": SETTINGS, "stats": {"examples": 64}, "label": "w4a4"}
+    stages = (("train", {"label": "teacher", **SETTINGS}), ("chain", settings))
+    config = {**tiny.get_config().to_dict(), "stages": stages}
+    events = recipe.run(build(problem, config), recipe.Store(str(tmp_path)), "data")
+    first, last = (event for event in events if getattr(event, "result", None))
+    node = last.result.tree["params"]["Dense_0"]["kernel"]
+    _, stats = observe(problem.apply)(first.result.tree["params"], problem.images[:64])
+    seen = stats["Dense_0/kernel"]
+    begin = 2 / np.sqrt(7) * np.sqrt(2 / np.pi * np.mean(seen.squares / seen.count))
+    assert node.inner.bits == 4
+    assert abs(float(node.step) / begin - 1) > 1e-3
 
 
 def test_another_seed_gives_another_network(problem, tmp_path):

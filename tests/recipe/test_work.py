@@ -5,7 +5,7 @@ import pytest
 
 from compressjax import core, quant
 from compressjax.recipe._work import Part, begin
-from compressjax.tensors import Masked, Quantized
+from compressjax.tensors import Masked, Quantized, RoundedInputs
 from tests import toys
 
 TREE = {"a": jnp.array([[1.0, 2.0], [3.0, 4.5]]), "b": jnp.array([[0.5, 2.0]]), "n": 3}
@@ -47,6 +47,18 @@ def test_training_goes_through_nodes():
     done = work.encode(work.params, state)
     assert isinstance(done["a"].value, Quantized)
     assert (core.dense(done["a"]) == seen["a"]).all()
+
+
+def test_nodes_of_a_view_stay():
+    """Those that round inputs run in training; nodes of earlier stages are made dense."""
+    masked = Masked(TREE["a"], jnp.array([[True, False], [True, True]]))
+    for tree in (TREE, {**TREE, "a": masked}):
+        work = begin("stage s", tree, [Part("a", quant.activations(4))], None, False)
+        seen = work.view(work.params, work.compression.init(work.params))
+        assert isinstance(getattr(seen["a"], "value", seen["a"]), RoundedInputs)
+        assert not core.is_node(seen["b"])
+    other = begin("stage s", {**TREE, "a": masked}, [Part("b", quant.rtn(8))], None, False)
+    assert not core.is_node(other.view(other.params, other.compression.init(other.params))["a"])
 
 
 def test_a_stage_that_changes_nothing_is_refused():

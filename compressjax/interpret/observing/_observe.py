@@ -47,8 +47,8 @@ class _Observe:
 
     observes = True
 
-    def __init__(self, gram: bool) -> None:
-        self.gram = gram
+    def __init__(self, gram: bool, histogram: bool) -> None:
+        self.gram, self.histogram = gram, histogram
         self.records: Records = {}
 
     def apply(self, eqn: Any, inputs: Sequence[Any]) -> Sequence[Any]:
@@ -138,7 +138,7 @@ class _Observe:
         ordered = jnp.transpose(rows, (*place.lead, count, *(count + 1 + i for i in place.last)))
         flat = ordered.reshape(*ordered.shape[: count + 1], math.prod(ordered.shape[count + 1 :]))
         refuse_empty(weight.path, flat.shape)
-        return of_rows(flat, gram=self.gram)
+        return of_rows(flat, gram=self.gram, histogram=self.histogram)
 
     def _conv(self, params: dict[str, Any], plain: Sequence[Any], weight: Weight) -> None:
         if not weight.path:
@@ -148,7 +148,7 @@ class _Observe:
         summed = [*sorted(numbers.rhs_spec[2:]), numbers.rhs_spec[1]]
         axes = weight.axes or tuple((a,) for a in range(len(weight.shape)))
         inputs = tuple(o for a in summed for o in axes[a])
-        new = of_patches(weight.path, plain[0], weight.shape, params, summed, gram=self.gram)
+        new = of_patches(weight.path, plain[0], weight.shape, params, summed, gram=self.gram, histogram=self.histogram)
         add(self.records, Key(weight.path, inputs, (), ()), new)
 
     def dense(self, weight: Weight, primitive: str, reason: str) -> jax.Array:
@@ -167,7 +167,7 @@ class _Observe:
 
     def spawn(self) -> "_Observe":
         """New handler, whose records the nested trace returns."""
-        return _Observe(self.gram)
+        return _Observe(self.gram, self.histogram)
 
     def collected(self) -> Records:
         """Records of this trace."""
@@ -209,7 +209,7 @@ def _without_data(eqn: Any, inputs: Sequence[Any], results: Sequence[Any]) -> Se
 
 
 def observe(
-    fn: Callable[..., Any], *, select: Selector | None = None, gram: bool = True
+    fn: Callable[..., Any], *, select: Selector | None = None, gram: bool = True, histogram: bool = False
 ) -> Callable[..., tuple[Any, dict[str, Statistics]]]:
     """Transforms a function so that it also returns statistics of the inputs of its weights.
 
@@ -229,6 +229,7 @@ def observe(
         fn: Any JAX function with the weights in its first argument.
         select: Which values of the first argument to observe; None for all that products read.
         gram: False keeps only norms, means and ranges, not the Gram matrix.
+        histogram: Whether to count magnitudes too, for `quant.clip_activations`.
 
     Returns:
         Function of the same arguments that returns `(fn's result, {path: Statistics})`. Add up batches with
@@ -245,7 +246,7 @@ def observe(
     """
 
     def observing(params: Any, *args: Any, **kwargs: Any) -> tuple[Any, dict[str, Statistics]]:
-        out, stats = observed(fn, select, gram, params, args, kwargs)
+        out, stats = observed(fn, select, gram, params, args, kwargs, histogram)
         if not stats:
             raise ValueError(
                 f"observe: none of {sorted(_chosen(params, select))[:12]} is in a product of the function; give the "
@@ -258,10 +259,16 @@ def observe(
 
 
 def observed(
-    fn: Callable[..., Any], select: Selector | None, gram: bool, params: Any, args: Any, kwargs: Any
+    fn: Callable[..., Any],
+    select: Selector | None,
+    gram: bool,
+    params: Any,
+    args: Any,
+    kwargs: Any,
+    histogram: bool = False,
 ) -> tuple[Any, dict[str, Statistics]]:
     """The result of the function, and the statistics of selected weights; without any if no product reads them."""
-    handler, chosen = _Observe(gram), _chosen(params, select)
+    handler, chosen = _Observe(gram, histogram), _chosen(params, select)
     # Tag the weights of the first argument with their paths; the interpreter gets the leaves of all arguments.
     tagged = map_with_path(_tagger(chosen), params, is_leaf=_is_leaf)
     out = run(fn, (tagged, *args), kwargs, lambda path, leaf: leaf if isinstance(leaf, Weight) else None, handler)

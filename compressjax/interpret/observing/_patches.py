@@ -9,13 +9,21 @@ import jax.numpy as jnp
 import numpy as np
 
 from compressjax.interpret.observing._statistics import Statistics, outer_products, refuse_empty
+from compressjax.numerics._histogram import count_magnitudes
 
 # Images are taken together until their patches hold this many entries: few passes, in bounded memory.
 _ENTRIES = 2**21
 
 
 def of_patches(
-    path: str, x: jax.Array, kernel: Sequence[int], params: dict[str, Any], summed: Sequence[int], *, gram: bool
+    path: str,
+    x: jax.Array,
+    kernel: Sequence[int],
+    params: dict[str, Any],
+    summed: Sequence[int],
+    *,
+    gram: bool,
+    histogram: bool = False,
 ) -> Statistics:
     """Statistics of the patches that a convolution multiplies with its kernel, over the `summed` axes of the kernel."""
     # Large arrays keep their shape: XLA would compute an activation once more for every shape that reads it.
@@ -43,6 +51,7 @@ def of_patches(
         squares=jnp.sum(squares, axis=0),
         gram=products,
         largest=jnp.max(largest, axis=0),
+        histogram=count_magnitudes(x) if histogram else None,
     )
 
 

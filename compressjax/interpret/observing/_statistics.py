@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core._layout import Layout
+from compressjax.numerics._histogram import count_magnitudes
 
 
 @jax.tree_util.register_dataclass
@@ -24,6 +25,8 @@ class Statistics:
         layout: Which axes of the weight these rows belong to: `in` is the size of `layout.inputs`, row-major, such as
             `h * w * in` for a convolution; `layout.batch` (stacked layers, experts) are leading axes of all fields.
             Static; without axes where the product sums over a part of an axis, and None if made by hand.
+        histogram: `[2048]`, how many entries have a magnitude in each bin of `bin_centers`, or None. A convolution
+            counts every entry of its input once.
 
     Example:
         >>> of_rows(jnp.ones((4, 2)), gram=False).count.item()
@@ -36,6 +39,7 @@ class Statistics:
     gram: jax.Array | None
     largest: jax.Array
     layout: Layout | None = dataclasses.field(default=None, metadata={"static": True})
+    histogram: jax.Array | None = None
 
     def replace(self, **changes: Any) -> "Statistics":
         """The statistics with some fields replaced."""
@@ -63,7 +67,7 @@ class Statistics:
         return self.squares / count if self.gram is None else self.gram / count[..., None]
 
 
-def of_rows(rows: jax.Array, *, gram: bool) -> Statistics:
+def of_rows(rows: jax.Array, *, gram: bool, histogram: bool = False) -> Statistics:
     """Statistics of the rows `[*batch, n, in]` of one product, in float32, with the batch axes in front."""
     rows = rows.astype(jnp.float32)
     return Statistics(
@@ -72,6 +76,7 @@ def of_rows(rows: jax.Array, *, gram: bool) -> Statistics:
         squares=jnp.sum(rows * rows, axis=-2),
         gram=outer_products(rows) if gram else None,
         largest=jnp.max(jnp.abs(rows), axis=-2, initial=0.0),
+        histogram=count_magnitudes(rows, rows.ndim - 2) if histogram else None,
     )
 
 
@@ -119,4 +124,5 @@ def merge(a: Any, b: Any) -> Any:
         None if a.gram is None or b.gram is None else a.gram + b.gram,
         jnp.maximum(a.largest, b.largest),
         a.layout,
+        None if a.histogram is None or b.histogram is None else a.histogram + b.histogram,
     )

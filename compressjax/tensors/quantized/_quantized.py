@@ -10,6 +10,7 @@ from compressjax.core import Convolution, Dense, Product, Ragged, Window, buffer
 from compressjax.tensors.quantized import _layout
 from compressjax.tensors.quantized._conv import integer_conv
 from compressjax.tensors.quantized._dot import integer_dot
+from compressjax.tensors.quantized._fused import ACCELERATORS, fused_dot, misfit
 from compressjax.tensors.quantized._grid import Grid
 from compressjax.tensors.quantized._prepare import fast_layout, pays
 from compressjax.tensors.quantized._ragged import integer_ragged
@@ -103,7 +104,9 @@ class Quantized(Grid):
         return _layout.rows(self, indices).materialize()
 
     def dot(self, x: jax.Array, product: Product) -> Any:
-        """Integer product with rounded activations, if the node has integer activations."""
+        """Integer product with rounded activations; without them, a kernel that widens the codes on GPUs and TPUs."""
+        if not self.activation:
+            return fused_dot(x, self.plain(), product)
         grid = self.as_grid()
         return grid if isinstance(grid, Dense) else integer_dot(x, grid.plain(), product)
 
@@ -149,7 +152,11 @@ class Quantized(Grid):
         return jnp.broadcast_to(largest / (2 * LIMIT), x.shape) if self.activation else None
 
     def prepare(self) -> Any:
-        """Keeps grids whose integer products are faster, in their fastest layout; materializes all others."""
+        """Keeps grids whose products are faster, in their fastest layout; materializes all others."""
+        backend = jax.default_backend()
+        if not self.activation and self.ndim == 2 and backend in ACCELERATORS:
+            stored = fast_layout(self).plain()
+            return self.materialize() if misfit(stored, backend) else stored.pack()
         grid = self.as_grid()
         return self.materialize() if isinstance(grid, Dense) or not pays(grid) else fast_layout(grid.plain())
 
