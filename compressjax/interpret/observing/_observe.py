@@ -47,7 +47,7 @@ class _Observe:
 
     observes = True
 
-    def __init__(self, gram: bool, histogram: bool) -> None:
+    def __init__(self, gram: bool, histogram: bool = False) -> None:
         self.gram, self.histogram = gram, histogram
         self.records: Records = {}
 
