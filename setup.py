@@ -50,7 +50,7 @@ BENCH = ["scikit-learn>=1.4,<2"]
 REPRODUCE = ["mnist1d>=0.0.2.post1,<0.1"]
 
 # Peers that are compared with ours; each has an adapter in third_party/, and is skipped visibly when absent.
-PARITY = ["qwix>=0.1.8,<0.2", "scikit-learn>=1.4,<2"]
+PARITY = ["onnx>=1.16", "onnxruntime>=1.20", "qwix>=0.1.8,<0.2", "scikit-learn>=1.4,<2"]
 
 EXTRAS = {"experiments": EXPERIMENTS, "reproduce": REPRODUCE, "test": TEST, "bench": BENCH, "parity": PARITY}
 EXTRAS["all"] = sorted({requirement for group in EXTRAS.values() for requirement in group})

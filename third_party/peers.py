@@ -5,9 +5,12 @@ import importlib.metadata
 import types
 from typing import NamedTuple
 
-NAMES = ("constriction", "jaxpruner", "qwix", "scikit_learn")
+NAMES = ("constriction", "jaxpruner", "onnxruntime", "qwix", "scikit_learn")
 # Peers that are not on a package index, and their repositories.
 CHECKOUTS = {"jaxpruner": "https://github.com/google-research/jaxpruner"}
+
+# Other distributions that an adapter imports.
+NEEDS = {"onnxruntime": ("onnx",)}
 
 
 class Peer(NamedTuple):
@@ -42,6 +45,8 @@ def load(name: str) -> Peer:
         raise ValueError(f"peer {name!r} has no folder in third_party/; there are {', '.join(NAMES)}")
     distribution = name.replace("_", "-")
     try:
+        for other in NEEDS.get(name, ()):
+            importlib.metadata.version(other)
         version = importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
         if name in CHECKOUTS:

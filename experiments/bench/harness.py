@@ -21,6 +21,7 @@ STUDIES = (
     "pruning",
     "splitting",
     "decoding",
+    "networks",
 )
 OURS = "compressjax"
 

@@ -11,7 +11,18 @@ import jax
 
 # Instruction sets that determine the speed of integer and half-precision products.
 RELEVANT = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_int8")
-PACKAGES = ("compressjax", "jax", "jaxlib", "flax", "optax", "numpy", "constriction", "qwix", "scikit-learn")
+PACKAGES = (
+    "compressjax",
+    "jax",
+    "jaxlib",
+    "flax",
+    "optax",
+    "numpy",
+    "constriction",
+    "qwix",
+    "scikit-learn",
+    "onnxruntime",
+)
 
 
 def describe() -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pytest
 
 from compressjax import coding, compress, lift, quant, tensors
 from compressjax.share._lloyd import lloyd
-from experiments.bench import int8
+from experiments.bench import int8, networks
 from experiments.bench.coding import entropy_bytes, weights
 from tests.share.optimal import optimal
 from tests.style.source import ROOT
@@ -132,3 +132,17 @@ def test_constriction_is_not_shorter_than_ours_by_more_than_one_per_cent(draw):
     payload = coding.loads(coding.dumps({"codes": symbols})).manifest.ledger.leaves[0].file_bytes
     assert payload <= 1.01 * entropy_bytes(symbols)
     assert payload <= 1.01 * words.nbytes
+
+
+@pytest.mark.loose
+@pytest.mark.parametrize("name", ["LeNet-5", "ResNet", "LSTM", "encoder"])
+def test_onnxruntime_runs_the_same_networks(name, draw):
+    theirs = adapter("onnxruntime")
+    shape = {"LSTM": (2, 5, 28), "encoder": (2, 6, 384)}.get(name, (2, 28, 28, 1))
+    x = jnp.asarray(draw.normal(size=shape), jnp.float32)
+    weights = {}
+    asked = networks.NETWORKS[name](networks.Arrays(weights, draw), x)
+    graph = theirs.Graph(networks.multiplied(weights))
+    model = graph.model(shape, networks.NETWORKS[name](graph, "x"), asked.shape)
+    got = theirs.programs(model, x, 1)["float32"]()
+    np.testing.assert_allclose(got, asked, atol=1e-4 * float(jnp.abs(asked).max()))

@@ -36,6 +36,7 @@ def test_derivatives_are_those_of_the_dense_product() -> None:
     samples.assert_close(got, jax.grad(lambda x: jnp.sum(jnp.sin(x @ dense)))(x), tolerance=1e-4)
 
 
+@pytest.mark.filterwarnings("ignore:The Pallas Triton backend is deprecated:DeprecationWarning")
 def test_an_accelerator_runs_the_kernel_on_packed_codes(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a GPU as the backend, `prepare` keeps the codes, and `lift` lowers to a Triton kernel."""
     w = samples.grid(samples.rng(), (512, 128), (2, 128), bits=4)
