@@ -7,7 +7,6 @@ import jax
 import numpy as np
 
 from compressjax.core import is_node
-from compressjax.interpret.jaxpr._records import Key, Records
 from compressjax.interpret.jaxpr._weight import Weight
 from compressjax.interpret.lifting._explicit import materialize
 from compressjax.interpret.lifting._lift import _Lift
@@ -18,7 +17,7 @@ class Watch(_Observe):
     """Records the inputs of wanted leaves; every other weight runs in the form that it has."""
 
     def __init__(self, wanted: frozenset[str], gram: bool) -> None:
-        super().__init__(gram)
+        super().__init__(gram, histogram=False)
         self.wanted = wanted
         self._lift = _Lift({}, "ignore")
 
@@ -51,8 +50,3 @@ class Watch(_Observe):
     def spawn(self) -> "Watch":
         """New handler, whose records the nested trace returns."""
         return Watch(self.wanted, self.gram)
-
-
-def of_paths(records: Records, paths: frozenset[str]) -> dict[Key, Any]:
-    """The records of some leaves."""
-    return {key: record for key, record in records.items() if key.path in paths}
