@@ -12,17 +12,25 @@ def damped_root_on_host(hessian: np.ndarray, damping: float) -> tuple[np.ndarray
     diagonal = np.diagonal(x)
     mean = diagonal.mean(dtype=x.dtype)
     level = mean if mean > 0 else x.dtype.type(1)
-    unseen, eye = np.where(diagonal == 0, 1.0, 0.0), np.eye(len(x), dtype=x.dtype)
+    unseen = np.where(diagonal == 0, 1.0, 0.0)
     extra = damping
     while True:
         try:
-            damped = x / level + np.diag((unseen + extra).astype(x.dtype))
-            factor = np.linalg.cholesky(damped[::-1, ::-1])[::-1, ::-1]
+            factor = _factor(x, level, (unseen + extra).astype(x.dtype))
             if np.isfinite(factor).all():
-                root = solve_triangular(factor, eye, lower=False, check_finite=False)
-                return root / np.sqrt(level), extra, False
+                root = np.eye(len(x), dtype=x.dtype, order="F")
+                root = solve_triangular(factor, root, lower=False, check_finite=False, overwrite_b=True)
+                root /= np.sqrt(level)
+                return root, extra, False
         except np.linalg.LinAlgError:
             pass
         if extra >= MOST * (1 - 1e-6):
-            return eye, extra, True
+            return np.eye(len(x), dtype=x.dtype), extra, True
         extra = max(FACTOR * extra, LEAST)
+
+
+def _factor(x: np.ndarray, level: np.ndarray, extra: np.ndarray) -> np.ndarray:
+    """The upper factor of the damped matrix, in place where NumPy can, as these matrices are the largest of all."""
+    damped = x / level
+    np.fill_diagonal(damped, np.diagonal(damped) + extra)
+    return np.linalg.cholesky(damped[::-1, ::-1])[::-1, ::-1]

@@ -35,8 +35,11 @@ def compensate_on_host(
     order = np.argsort(-np.diagonal(hessian), kind="stable") if rule.by_activation else np.arange(len(kernel))
     back = np.argsort(order)
     kernel, scales = kernel[order], scales.each(lambda x: x[order])
-    root, damping, failed = damped_root_on_host(hessian[order][:, order], rule.damping)
-    root, kept = root.astype(kernel.dtype), kernel != 0
+    # Matrices of inputs by inputs are the largest of all, so none is copied without need.
+    turned = hessian[np.ix_(order, order)] if rule.by_activation else hessian
+    root, damping, failed = damped_root_on_host(turned, rule.damping)
+    del turned
+    root, kept = root.astype(kernel.dtype, copy=False), kernel != 0
     scales = scales._replace(scale=np.where(scales.scale > 0, scales.scale, np.float32(1)))
     size = block_size(rule, len(kernel))
     for start in range(0, len(kernel), size):
@@ -70,7 +73,9 @@ def solve_on_host(
         places = np.moveaxis(places, -1, 0)
     wide = x if x.dtype == np.float64 else x.astype(np.float32)
     turned = [x.shape[a] for a in shaped.order]
-    grams = gram.reshape(-1, *gram.shape[-2:])[:, places.ravel()][:, :, places.ravel()]
+    grams = gram.reshape(-1, *gram.shape[-2:])
+    if np.any(np.diff(places.ravel()) != 1):
+        grams = grams[:, places.ravel()][:, :, places.ravel()]
 
     def matrices(a: np.ndarray) -> np.ndarray:
         return np.transpose(_spread(a, x.shape), shaped.order).reshape(len(grams), places.size, -1).copy()
