@@ -57,8 +57,7 @@ class Blocks(core.Node):
         ),
         (
             tensors.RoundedInputs(THIN, np.float32(0.5), bits=4, signed=False),
-            "RoundedInputs(float32[512,512], inputs of 4 bits, unsigned, one step, "
-            "inner=LowRank(float32[512,512], rank 64), 8 bits/weight)",
+            "RoundedInputs(LowRank(float32[512,512], rank 64), inputs of 4 bits, unsigned, one step, 8 bits/weight)",
         ),
         (Blocks(jnp.zeros(2), {"a": np.ones(2)}, 5), "Blocks(float32[2], blocks=float32[2], extra=dict, count=5)"),
         (Blocks(TABLE), "Blocks(float32[300,100], count=3, blocks=Codebook(float32[300,100], k=16))"),
