@@ -15,7 +15,7 @@ from compressjax.core._unfit import LeftOutWarning
 from tests.calibration import toys
 
 
-def close(a, b):
+def assert_close(a, b):
     a, b = core.materialize(a), core.materialize(b)
     jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5), a, b)
 
@@ -28,7 +28,7 @@ def same(a, b):
 def test_equals_the_loop_by_hand_on_an_mlp():
     params, batches = toys.mlp_params(), toys.rows(9, 7)
     tree = cj.calibrate(toys.mlp, params, batches, {"[abc]": toys.shift()})
-    close(tree, toys.by_hand(toys.mlp, params, batches, [["a"], ["b"], ["c"]], toys.shift()))
+    assert_close(tree, toys.by_hand(toys.mlp, params, batches, [["a"], ["b"], ["c"]], toys.shift()))
     assert tree["bias"] is params["bias"]
     # The past matters: observing the dense function once gives other kernels.
     dense = toys.by_hand(toys.mlp, params, batches, [["a", "b", "c"]], toys.shift())
@@ -41,7 +41,7 @@ def test_equals_the_loop_by_hand_on_attention():
     tree = cj.calibrate(toys.block, params, batches, toys.shift(), progress=told.append)
     assert [state.paths for state in told] == [(), ("q", "k", "v"), ("o",), ("up",), ("down",)]
     steps = [["q", "k", "v"], ["o"], ["up"], ["down"]]
-    close(tree, toys.by_hand(toys.block, params, batches, steps, toys.shift()))
+    assert_close(tree, toys.by_hand(toys.block, params, batches, steps, toys.shift()))
 
 
 def test_the_past_runs_as_nodes():
@@ -156,9 +156,9 @@ def test_order_and_together():
     told = []
     tree = cj.calibrate(toys.mlp, params, batches, {"[abc]": toys.shift()}, order=["c"], progress=told.append)
     assert [state.paths for state in told[1:]] == [("c",), ("a",), ("b",)]
-    close(tree, toys.by_hand(toys.mlp, params, batches, [["c"], ["a"], ["b"]], toys.shift()))
+    assert_close(tree, toys.by_hand(toys.mlp, params, batches, [["c"], ["a"], ["b"]], toys.shift()))
     tree = cj.calibrate(toys.mlp, params, batches, {"[abc]": toys.shift()}, together=["b|c"])
-    close(tree, toys.by_hand(toys.mlp, params, batches, [["a"], ["b", "c"]], toys.shift()))
+    assert_close(tree, toys.by_hand(toys.mlp, params, batches, [["a"], ["b", "c"]], toys.shift()))
 
 
 def test_a_scanned_stack_is_one_leaf():
@@ -173,7 +173,7 @@ def test_a_scanned_stack_is_one_leaf():
 
     method, batches = core.from_encode("scaled", encode, needs=("gram",)), toys.rows(6, 4, width=5)
     tree = cj.calibrate(scanned, params, batches, method)
-    close(tree, toys.by_hand(scanned, params, batches, [["stack"], ["head"]], method))
+    assert_close(tree, toys.by_hand(scanned, params, batches, [["stack"], ["head"]], method))
 
 
 def test_tied_leaves_get_one_node_and_unfit_leaves_are_listed():

@@ -1,5 +1,7 @@
 """Scales and zero points of the blocks of a leaf."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,8 +21,10 @@ def tiles(shape: tuple[int, ...], blocks: tuple[int, ...]) -> list[int]:
 
 def by_block(x: jax.Array, blocks: tuple[int, ...]) -> jax.Array:
     """The entries of every block along one last axis, float32 `[*blocks, n]`."""
-    tiled = x.astype(jnp.float32).reshape(tiles(x.shape, blocks))
-    return jnp.transpose(tiled, (*range(0, tiled.ndim, 2), *range(1, tiled.ndim, 2))).reshape(*blocks, -1)
+    sizes = tiles(x.shape, blocks)
+    tiled = x.astype(jnp.float32).reshape(sizes)
+    ordered = jnp.transpose(tiled, (*range(0, tiled.ndim, 2), *range(1, tiled.ndim, 2)))
+    return ordered.reshape(*blocks, math.prod(sizes[1::2]))
 
 
 def fit(

@@ -1,7 +1,6 @@
 """Learned step size quantization (LSQ): the scales are trained with the weights."""
 
 import math
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +11,7 @@ from compressjax.core import Compression
 from compressjax.quant.grids._blocks import block_shape
 from compressjax.quant.grids._grid import Grid, make_grid
 from compressjax.quant.grids._quantize import place
-from compressjax.quant.grids._scales import tiles
+from compressjax.quant.grids._scales import by_block
 from compressjax.quant.grids._stored import SMALLEST, shorten
 from compressjax.quant.training._learned import Rounding, learned_grid
 from compressjax.tensors import Quantized
@@ -72,7 +71,7 @@ def lsq(
 
     def start(path: str, x: jax.Array) -> jax.Array:
         blocks = block_shape(path, x.shape, grid)
-        mean = _over_blocks(jnp.mean, jnp.abs(x.astype(jnp.float32)), blocks)
+        mean = jnp.mean(by_block(jnp.abs(x), blocks), axis=-1)
         return settle(mean * np.float32(2 / math.sqrt(high)))
 
     def settle(step: jax.Array) -> jax.Array:
@@ -89,7 +88,7 @@ def lsq(
         inside = (v > low) & (v < high)
         slope = g * jnp.where(inside, jnp.round(v) - v, jnp.clip(v, low, high))
         count = math.prod(x.shape) / max(math.prod(step.shape), 1)
-        total = _over_blocks(jnp.sum, slope, step.shape)
+        total = jnp.sum(by_block(slope, step.shape), axis=-1)
         return jnp.where(inside, g, 0.0), total * np.float32(1 / math.sqrt(max(count, 1) * high))
 
     moves = optax.adam(1e-4) if optimizer is None else optimizer
@@ -98,7 +97,3 @@ def lsq(
 
 def _scaled(x: jax.Array, step: jax.Array) -> jax.Array:
     return x.astype(jnp.float32) / expand_blocks(step, x.shape, x)
-
-
-def _over_blocks(reduce: Callable[..., jax.Array], x: jax.Array, blocks: tuple[int, ...]) -> jax.Array:
-    return reduce(x.reshape(tiles(x.shape, blocks)), axis=tuple(range(1, 2 * x.ndim, 2)))
