@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 import jax
 
-from compressjax.core._checks import check_finite, read_statistics
+from compressjax.core._checks import check_finite, is_concrete, read_statistics
+from compressjax.core._layout import results
 from compressjax.core._masks import Masks, dense_gradient, zero_masked
 from compressjax.core._node import Node, dense
 from compressjax.core._own import copied, unshared
@@ -184,7 +185,15 @@ def from_encode(
         stats = state if isinstance(state, dict) else {}
         if check_leaf is not None:
             each(name, flat, lambda path: check_leaf(path, flat[path]))
-        return each(name, flat, lambda path: encode_leaf(path, flat[path], stats.get(path)))
+        return each(name, flat, lambda path: encode_once(path, flat[path], stats.get(path)))
+
+    def encode_once(path: str, x: Any, stats: Any) -> Any:
+        found = results()
+        if found is None or not is_concrete(x):
+            return encode_leaf(path, x, stats)
+        if found.get((encode_leaf, path), (None,))[0] is not x:
+            found[encode_leaf, path] = x, encode_leaf(path, x, stats)
+        return found[encode_leaf, path][1]
 
     def view(flat: Values, state: State) -> Values:
         return {path: straight_through(flat[path], dense(leaf)) for path, leaf in encode(flat, state).items()}

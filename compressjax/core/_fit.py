@@ -109,10 +109,11 @@ def _fit(
     flat, found = values(params), _rules(params, rules, layout)
     ties = _ties(params, found, layout)
     left: dict[str, str] = {}
+    results: dict[Any, Any] = {}  # so that no leaf is compressed again when another one turns out not to fit
     while True:
         compression = _without(rules, found, layout, {*left, *ties})
         try:
-            with using(None, listing=True):
+            with using(None, results=results):
                 result = attempt(compression)
             break
         except UnfitError as error:

@@ -4,7 +4,7 @@ import contextvars
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -58,11 +58,11 @@ _CONVENTIONS = ("[in, out]", "[out, in]")
 
 
 class _Use(NamedTuple):
-    """What the methods that run now read: the layout, leaves that they leave out, and whether those are listed."""
+    """What the methods that run now read: the layout, leaves that they leave out, and results if those are listed."""
 
     layout: Layouts = _CONVENTIONS[0]
     without: frozenset[str] = frozenset()
-    listing: bool = False
+    results: dict[Any, Any] | None = None
 
 
 _CURRENT: contextvars.ContextVar[_Use] = contextvars.ContextVar("use", default=_Use())  # noqa: B039 - immutable
@@ -76,11 +76,17 @@ def check_layouts(layout: Layouts) -> Layouts:
 
 
 @contextmanager
-def using(layout: Layouts | None, without: frozenset[str] = frozenset(), *, listing: bool = False) -> Iterator[None]:
-    """Makes `layout` the one that methods read inside; None keeps the outer one. `listing`: see `is_listing`."""
+def using(
+    layout: Layouts | None, without: frozenset[str] = frozenset(), *, results: dict[Any, Any] | None = None
+) -> Iterator[None]:
+    """Makes `layout` the one that methods read inside; None keeps the outer one. `results`: see `results`."""
     outer = _CURRENT.get()
     token = _CURRENT.set(
-        _Use(outer.layout if layout is None else layout, outer.without | without, outer.listing or listing)
+        _Use(
+            outer.layout if layout is None else layout,
+            outer.without | without,
+            outer.results if results is None else results,
+        )
     )
     try:
         yield
@@ -118,9 +124,10 @@ def is_left_out(path: str) -> bool:
     return path in _CURRENT.get().without
 
 
-def is_listing() -> bool:
-    """Whether the caller lists leaves that do not fit, as `compress` does, also those of which only values tell.
+def results() -> dict[Any, Any] | None:
+    """Results of single leaves, where the caller lists leaves that do not fit and tries again without them.
 
-    Elsewhere, at the end of training say, such leaves stay dense, because they could not be known before.
+    `compress` does so, also with leaves of which only values tell. None elsewhere, at the end of training say: such
+    leaves stay dense there, because they could not be known before.
     """
-    return _CURRENT.get().listing
+    return _CURRENT.get().results

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from compressjax.core import Compression, Dense, from_encode, ops
-from compressjax.core._layout import Layout, is_listing, layout_of
+from compressjax.core._layout import Layout, layout_of, results
 from compressjax.core._settings import as_number
 from compressjax.core._unfit import UnfitError
 from compressjax.lowrank._rank import affordable, rank_by_energy, split, unpaid
@@ -102,7 +102,7 @@ def svd(
         u, s, vt = _decomposed(x, batch, rows, columns)
         r = rank_by_energy(s, float(energy or 1.0), path) if fixed is None else fixed
         if reason := larger(x.shape, r, inputs, batch):
-            if is_listing():
+            if results() is not None:
                 raise UnfitError("svd", {path: reason})
             return None
         root = s[..., :r] ** 0.5

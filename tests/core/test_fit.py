@@ -71,6 +71,25 @@ def test_a_rule_of_which_nothing_fits_is_refused():
         core.fit(PARAMS, {".*": quant.rtn(8)}, unfit="no")
 
 
+def test_a_leaf_is_compressed_once_when_another_turns_out_not_to_fit():
+    calls = []
+
+    def halve(path, x, stats):
+        calls.append(path)
+        if path == "odd":
+            raise UnfitError("halve", {path: "it is odd"})
+        return x / 2
+
+    with pytest.warns(LeftOutWarning):
+        tree = core.compress(PARAMS, {".*": core.from_encode("halve", halve)})
+    np.testing.assert_array_equal(tree["fits"], PARAMS["fits"] / 2)
+    assert sorted(calls) == ["bias", "fits", "odd", "table"]
+    # A method that acts twice on one leaf reads other values the second time.
+    calls.clear()
+    tree = core.compress({"fits": PARAMS["fits"]}, {".*": core.chain(*[core.from_encode("halve", halve)] * 2)})
+    np.testing.assert_array_equal(tree["fits"], PARAMS["fits"] / 4)
+
+
 def test_rules_of_the_same_method_are_told_apart():
     with pytest.raises(ValueError, match="magnitude.*changed no value and saved no byte of odd"):
         core.compress(PARAMS, {"fits": prune.magnitude(0.5), "odd": prune.magnitude(0.0)})
