@@ -24,14 +24,19 @@ def peak(kernels: int, side: int) -> float:
     params = {str(i): jnp.asarray(draw.normal(size=(side, side)), jnp.float32) for i in range(kernels)}
     x = jnp.asarray(draw.normal(size=(2 * side, side)), jnp.float32)
     _, stats = jax.block_until_ready(observe(lambda p, x: [x @ w for w in p.values()])(params, x))
-    with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
-        file.write("5")  # the peak starts again from what is resident now
-    before = resident("VmRSS")
+    before = start()
     tree = jax.block_until_ready(core.compress(params, prune.sparsegpt(pattern="2:4"), stats=stats))
     model = 4 * kernels * side**2
     added = resident("VmHWM") - before
     del tree
     return (added + model) / model
+
+
+def start() -> int:
+    """Lets the peak of this process, `VmHWM`, start again from what is resident now; returns that, in bytes."""
+    with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
+        file.write("5")
+    return resident("VmRSS")
 
 
 def resident(field: str) -> int:
