@@ -8,6 +8,7 @@ import jax
 from compressjax.core._checks import is_concrete
 from compressjax.core._compression import Compression
 from compressjax.core._layout import Layout, Layouts, check_layouts, using
+from compressjax.core._own import lent
 from compressjax.core._partition import assign, laid_out, partition
 from compressjax.core._select import Selector, selected, shown
 from compressjax.core._settings import check_compressions
@@ -236,7 +237,8 @@ def compress_and_fit(
 
     def attempt(c: Compression) -> Any:
         # Ignore the parameters of after_step, because there was no step.
-        return c.encode(params, c.after_step(params, c.init(params), stats)[1])
+        with lent():
+            return c.encode(params, c.after_step(params, c.init(params), stats)[1])
 
     found, rows, tree = _fit(params, rules, stats, layout, unfit, attempt)
     if found.tied:

@@ -1,9 +1,24 @@
 """Arrays that belong to a state alone, so that the state may be donated."""
 
+import contextvars
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+
+_LENT: contextvars.ContextVar[bool] = contextvars.ContextVar("lent", default=False)
+
+
+@contextmanager
+def lent() -> Iterator[None]:
+    """Inside, states live no longer than their call, so they may hold the arrays of the caller: see `copied`."""
+    token = _LENT.set(True)
+    try:
+        yield
+    finally:
+        _LENT.reset(token)
 
 
 def unshared(state: Any, others: Any) -> Any:
@@ -23,5 +38,5 @@ def unshared(state: Any, others: Any) -> Any:
 
 
 def copied(tree: Any) -> Any:
-    """Copies of all arrays of a tree that the caller keeps: keys, statistics."""
-    return jax.tree.map(lambda x: jnp.copy(x) if isinstance(x, jax.Array) else x, tree)
+    """Copies of all arrays of a tree that the caller keeps: keys, statistics; none inside `lent`."""
+    return tree if _LENT.get() else jax.tree.map(lambda x: jnp.copy(x) if isinstance(x, jax.Array) else x, tree)

@@ -11,6 +11,8 @@ from compressjax.quant._compensate import Rule, block_size
 from compressjax.quant._grid import Grid
 from compressjax.quant.grids._scales import SMALLEST, largest_code
 
+_AT_ONCE = 512  # later inputs in one product, which is as large as their weights
+
 
 class HostScales(NamedTuple):
     """Scale and zero point, NumPy arrays of one shape; no zero point on a symmetric grid."""
@@ -22,6 +24,10 @@ class HostScales(NamedTuple):
         """A function of both arrays."""
         return HostScales(f(self.scale), None if self.zero_point is None else f(self.zero_point))
 
+    def at(self, place: int | slice) -> "HostScales":
+        """A part of both arrays."""
+        return self.each(lambda x: x[place])
+
 
 def takes(grid: Grid, group: int) -> bool:
     """Whether the grid is one of integers whose scales NumPy can fit, or knows."""
@@ -31,36 +37,46 @@ def takes(grid: Grid, group: int) -> bool:
 def compensate_on_host(
     kernel: np.ndarray, hessian: np.ndarray, scales: HostScales, rule: Rule
 ) -> tuple[np.ndarray, HostScales, float, bool]:
-    """Rounds `[in, out]` as `compensate` does."""
-    order = np.argsort(-np.diagonal(hessian), kind="stable") if rule.by_activation else np.arange(len(kernel))
-    back = np.argsort(order)
-    kernel, scales = kernel[order], scales.each(lambda x: x[order])
-    # Matrices of inputs by inputs are the largest of all, so none is copied without need.
-    turned = hessian[np.ix_(order, order)] if rule.by_activation else hessian
-    root, damping, failed = damped_root_on_host(turned, rule.damping)
-    del turned
-    root, kept = root.astype(kernel.dtype, copy=False), kernel != 0
-    scales = scales._replace(scale=np.where(scales.scale > 0, scales.scale, np.float32(1)))
-    size = block_size(rule, len(kernel))
-    for start in range(0, len(kernel), size):
+    """Rounds `[in, out]` as `compensate` does.
+
+    No large array is copied without need: scales that are known are broadcast, and the rounded kernel is the one copy.
+    """
+    order = np.argsort(-np.diagonal(hessian), kind="stable") if rule.by_activation else None
+    if order is not None:
+        hessian, kernel, scales = hessian[np.ix_(order, order)], kernel[order], scales.each(lambda x: x[order])
+    root, damping, failed = damped_root_on_host(hessian, rule.damping)
+    del hessian
+    root = root.astype(kernel.dtype, copy=False)
+    done = kernel.copy()
+    scales = scales.each(np.copy) if rule.group else scales
+    size = block_size(rule, len(done))
+    for start in range(0, len(done), size):
         here = slice(start, start + size)
-        panel, rows, used = kernel[here], root[here, start:], kept[here]
-        own = HostScales(scales.scale[here], None if scales.zero_point is None else scales.zero_point[here])
-        errors = np.zeros_like(panel)
-        for i in range(len(panel)):
-            if rule.group and i % rule.group == 0:
-                part = slice(i, i + rule.group)
-                found = _fit(np.where(used[part], panel[part], 0), rule.grid)
-                own.scale[part] = found.scale
-                if own.zero_point is not None:
-                    own.zero_point[part] = found.zero_point
-            at = HostScales(own.scale[i], None if own.zero_point is None else own.zero_point[i])
-            rounded = np.where(used[i], _nearest(panel[i], at, rule.grid), 0)
-            errors[i] = (panel[i] - rounded) / rows[i, i]
-            panel[i + 1 :] -= np.outer(rows[i, i + 1 : len(panel)], errors[i])
-            panel[i] = rounded
-        kernel[start + size :] -= rows[:, size:].T @ errors
-    return kernel[back], scales.each(lambda x: x[back]), damping, failed
+        _block(done[start:], kernel[here] != 0, root[here, start:], scales.at(here), rule)
+    if order is not None:
+        back = np.argsort(order)
+        done, scales = done[back], scales.each(lambda x: x[back])
+    return done, scales, damping, failed
+
+
+def _block(later: np.ndarray, used: np.ndarray, rows: np.ndarray, own: HostScales, rule: Rule) -> None:
+    """Rounds the first inputs, those of `used`, and compensates their errors in all later ones, in place."""
+    size = len(used)
+    panel, errors = later[:size], np.empty(used.shape, later.dtype)
+    for i in range(size):
+        if rule.group and i % rule.group == 0:
+            part = slice(i, i + rule.group)
+            found = _fit(np.where(used[part], panel[part], 0), rule.grid)
+            own.scale[part] = found.scale
+            if own.zero_point is not None:
+                own.zero_point[part] = found.zero_point
+        rounded = np.where(used[i], _nearest(panel[i], own.at(i), rule.grid), 0)
+        errors[i] = (panel[i] - rounded) / rows[i, i]
+        panel[i + 1 :] -= np.outer(rows[i, i + 1 : size], errors[i])
+        panel[i] = rounded
+    for start in range(size, len(later), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        later[part] -= rows[:, part].T @ errors
 
 
 def solve_on_host(
@@ -71,35 +87,39 @@ def solve_on_host(
     if rule.group:  # a group of a convolution holds channels of one position
         shaped = shaped._replace(inputs=shaped.inputs[-1:] + shaped.inputs[:-1])
         places = np.moveaxis(places, -1, 0)
-    wide = x if x.dtype == np.float64 else x.astype(np.float32)
+    wide = x if x.dtype == np.float64 else x.astype(np.float32, copy=False)
     turned = [x.shape[a] for a in shaped.order]
     grams = gram.reshape(-1, *gram.shape[-2:])
     if np.any(np.diff(places.ravel()) != 1):
         grams = grams[:, places.ravel()][:, :, places.ravel()]
 
     def matrices(a: np.ndarray) -> np.ndarray:
-        return np.transpose(_spread(a, x.shape), shaped.order).reshape(len(grams), places.size, -1).copy()
+        return np.transpose(a, shaped.order).reshape(len(grams), places.size, -1)
 
     def leaf(parts: list[np.ndarray]) -> np.ndarray:
-        return np.transpose(np.stack(parts).reshape(turned), shaped.inverse)
+        stacked = parts[0][None] if len(parts) == 1 else np.stack(parts)
+        return np.transpose(stacked.reshape(turned), shaped.inverse)
 
-    layers, scales = matrices(wide), known.each(matrices)
+    known = known._replace(scale=np.where(known.scale > 0, known.scale, np.float32(1)))
+    if rule.group:  # fitted when their first input is reached
+        known = known.each(lambda a: a[(slice(1),) * a.ndim])
+    layers, scales = matrices(wide), known.each(lambda a: matrices(_spread(a, x.shape)))
     done = []
     for i, layer in enumerate(layers):
-        own = HostScales(scales.scale[i], None if scales.zero_point is None else scales.zero_point[i])
-        done.append(compensate_on_host(layer, grams[i], own, rule))
+        done.append(compensate_on_host(layer, grams[i], scales.at(i), rule))
     firsts = tuple(slice(None, None, n // b) for n, b in zip(x.shape, blocks, strict=True))
     zeros = [s.zero_point for _, s, _, _ in done if s.zero_point is not None]
     found = HostScales(leaf([s.scale for _, s, _, _ in done])[firsts], leaf(zeros)[firsts] if zeros else None)
-    weights = leaf([w for w, _, _, _ in done]).astype(np.float32)
+    weights = leaf([w for w, _, _, _ in done]).astype(np.float32, copy=False)
     return weights, found, np.array([d for _, _, d, _ in done]), np.array([f for _, _, _, f in done])
 
 
 def _spread(blocks: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The value of every entry; a view, unless there are groups."""
     for axis, (count, length) in enumerate(zip(blocks.shape, shape, strict=True)):
-        if count != length:
+        if count not in (1, length):
             blocks = np.repeat(blocks, length // count, axis)
-    return blocks
+    return np.broadcast_to(blocks, shape)
 
 
 def _fit(part: np.ndarray, grid: Grid) -> HostScales:

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import optax
 
 from compressjax import core, prune
-from compressjax.core._own import copied, unshared
+from compressjax.core._own import copied, lent, unshared
 
 
 def test_only_shared_arrays_are_copied() -> None:
@@ -30,3 +30,10 @@ def test_a_donated_step_leaves_the_caller_its_arrays() -> None:
         _, state = step(jax.tree.map(jnp.ones_like, params), state, params)
     assert not any(x.is_deleted() for x in jax.tree.leaves((key, params, given)))
     assert step(jax.tree.map(jnp.ones_like, params), tx.init(params), params)
+
+
+def test_what_is_lent_is_not_copied() -> None:
+    x = jnp.ones(2)
+    with lent():
+        assert copied([x])[0] is x
+    assert copied([x])[0] is not x

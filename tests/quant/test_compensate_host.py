@@ -1,5 +1,7 @@
 """GPTQ in NumPy beside the compiled one, which `jit` takes."""
 
+import tracemalloc
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +10,8 @@ import pytest
 from compressjax import quant
 from compressjax.core._layout import Layout, using
 from compressjax.interpret.observing._statistics import of_rows
-from compressjax.quant._compensate_host import _shorten
+from compressjax.quant._compensate import Rule
+from compressjax.quant._compensate_host import HostScales, _shorten, solve_on_host
 from compressjax.quant.grids._stored import shorten
 from tests import helpers
 
@@ -46,3 +49,21 @@ def test_is_the_compiled_program(settings):
 def test_scales_have_the_same_digits():
     x = np.abs(np.random.default_rng(0).normal(size=1000)).astype(np.float32)
     np.testing.assert_array_equal(_shorten(x), shorten(jnp.asarray(x)))
+
+
+def test_takes_the_memory_of_a_few_kernels():
+    """The kernel and one matrix of inputs by inputs; scales of channels are not spread."""
+    draw = np.random.default_rng(0)
+    x, rows = draw.normal(size=(256, 256)).astype(np.float32), draw.normal(size=(300, 256)).astype(np.float32)
+    scales = HostScales(np.full((1, 256), 0.3, np.float32), None)
+    rule = Rule(quant.grid(4), 0, 64, 0.01, False)
+
+    def run():
+        return solve_on_host(x, rows.T @ rows, scales, Layout((), (0,), (1,)), (256, 1), rule)
+
+    run()
+    tracemalloc.start()
+    run()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4.5 * x.nbytes
