@@ -1,0 +1,1 @@
+"""Losses on features: of one layer, or of the relations between examples."""

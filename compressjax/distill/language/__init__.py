@@ -1,0 +1,1 @@
+"""Losses for transformers and language models."""

@@ -1,0 +1,1 @@
+"""Losses on the outputs of classifiers and regressors."""
