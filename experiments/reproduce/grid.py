@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 from compressjax import recipe
 from experiments import app
-from experiments.reproduce import lottery, pruned, quantized, splitting, transfer
+from experiments.reproduce import bits, lottery, pruned, quantized, splitting, transfer
 from experiments.reproduce.table import Claim, render
 from experiments.view import make_console
 
@@ -21,7 +21,7 @@ class Cell(NamedTuple):
 
 
 class Study(Protocol):
-    """Interface of a module of this package."""
+    """Interface of a module of this package; `pictures`, from results to PNG files by name, may be there too."""
 
     def settings(self, config: Mapping[str, Any]) -> list[str]:
         """Names of the grid's settings, in the order of the table; `dense`, if any, comes first."""
@@ -37,7 +37,8 @@ class Study(Protocol):
 
 
 STUDIES: dict[str, Study] = {
-    "pruned": pruned, "lottery": lottery, "quantized": quantized, "splitting": splitting, "transfer": transfer
+    "bits": bits, "pruned": pruned, "lottery": lottery, "quantized": quantized, "splitting": splitting,
+    "transfer": transfer,
 }  # fmt: skip
 
 
@@ -78,7 +79,8 @@ def reproduce(launch: app.Launch) -> None:
     about = app.describe_machine()
     text = render(results, study.claims(config), about)
     numbers = json.dumps({"results": results, **about}, indent=2) + "\n"
-    app.write(launch.workdir, {"table.md": text, "results.json": numbers})
+    pictures = getattr(study, "pictures", None)
+    app.write(launch.workdir, {"table.md": text, "results.json": numbers, **(pictures(results) if pictures else {})})
     console.print(text, markup=False)
 
 

@@ -1,0 +1,32 @@
+"""Bits for every leaf of LeNet-5 on Fashion-MNIST, three seeds, under budgets from 2 to 5 bits a weight.
+
+    python -m experiments.reproduce --config=configs/bits_fashion_mnist.py --workdir=runs/bits
+
+Losses of leaves are measured one by one, or expected from traces of the Hessian; an integer program chooses.
+`front.png` shows test error against bits.
+"""
+
+from ml_collections import ConfigDict
+
+from configs.common import arguments, pruned
+
+
+def get_config(text: str = "") -> ConfigDict:
+    """The study; `configs/bits_fashion_mnist.py:smoke` is small."""
+    smoke = "smoke" in arguments(text, {"smoke": "digits, hardly any steps, one seed"})
+    config = pruned("digits" if smoke else "fashion_mnist")
+    config.study = "bits"
+    if not smoke:
+        config.model = {"name": "lenet5", "settings": {}}
+        config.scan = False  # slow for convolutions on a CPU
+        config.steps = 1404  # 3 epochs
+    config.calibration = 64 if smoke else 2048
+    config.probes = 2 if smoke else 16
+    config.options = tuple((f"int{bits}", ("quant.gptq", {"bits": bits})) for bits in (2, 3, 4, 6, 8))
+    config.budgets = (2.1, 2.5, 3.1, 4.1, 5.1)
+    config.asked = tuple(
+        (f"{rule}, {bits:g} bits", f"int{int(bits)} everywhere", None, 0.0)
+        for bits in (2.1, 3.1, 4.1)
+        for rule in ("measured", "Hessian")
+    )
+    return config
