@@ -8,6 +8,7 @@ from typing import Any
 
 from compressjax.calibration._activations import Activations
 from compressjax.calibration._folder import Finished, Folder
+from compressjax.calibration._leaves import Leaves
 from compressjax.calibration._plan import Plan, digests, make_plan
 from compressjax.calibration._progress import Progress, peak
 from compressjax.calibration._steps import Step, alike
@@ -19,6 +20,8 @@ from compressjax.core._paths import map_with_path, path_string
 from compressjax.core._unchanged import report_unchanged, unchanged
 from compressjax.core._unfit import UnfitError, warn_left_out
 from compressjax.interpret.jaxpr._records import Records, named
+from compressjax.quant import clip_activations
+from compressjax.quant.grids._grid import Clip
 
 
 def calibrate(
@@ -33,6 +36,7 @@ def calibrate(
     progress: Callable[[Progress], Any] | None = None,
     unfit: str = "skip",
     on_unchanged: str = "raise",
+    clip: Clip | None = None,
 ) -> Any:
     """Compresses the leaves of a function one after the other, each by statistics of its inputs in the compressed past.
 
@@ -59,14 +63,16 @@ def calibrate(
             and measured.
         unfit: As for `compress`.
         on_unchanged: As for `compress`.
+        clip: How `quant.clip_activations` lowers the ranges of static activations, `"mse"` for example, from histograms
+            of the inputs; None takes the largest input.
 
     Returns:
         The tree with nodes in place of the compressed leaves. What was left out is listed in a `LeftOutWarning`.
 
     Raises:
         ValueError: If there are no batches, or one is not finite or not a tuple; if no batch reaches a leaf, or its
-            inputs are not finite, by name; if the folder is of a calibration with other arguments, or damaged; and as
-            `compress`.
+            inputs are not finite, by name; if no method reads what `clip` lowers; if the folder is of a calibration
+            with other arguments, or damaged; and as `compress`.
 
     Example:
         >>> import jax.numpy as jnp
@@ -79,7 +85,7 @@ def calibrate(
 
     Source: true-sequential quantization of Frantar et al., arXiv:2210.17323 (frantar2022).
     """
-    plan = make_plan(fn, params, batches, rules, order, together, unfit)
+    plan = make_plan(fn, params, batches, rules, order, together, unfit, clip)
     store = None if folder is None else Folder(Path(folder), digests(plan, params))
     tree, left = _run(plan, params, batches, store, progress)
     ties = {path: first for path, first in plan.fit.tied.items() if first not in left}
@@ -102,40 +108,46 @@ def _run(
     tell = progress or (lambda state: None)
     tell(Progress(0, len(plan.steps), (), False, plan.expected, peak()))
     activations = Activations(plan.survey, batches, [plan.owner[path] for step in plan.steps for path in step])
-    tree, left = params, dict[str, str]()
-    behind: list[tuple[Any, Step]] = []  # steps that were read, whose activations are not known yet
+    leaves, left = Leaves(nodes(params)), dict[str, str]()
+    behind: list[tuple[Leaves, Step]] = []  # steps that were read, whose activations are not known yet
     for number, step in enumerate(plan.steps):
         finished = store.load(number, step) if store else None
         resumed = finished is not None
-        behind.append((tree, step))
+        behind.append((leaves, step))
         if finished is None:
             # By the same programs as in the run that was killed, so that activations are the same to the bit.
             for seen, one in behind:
-                activations.advance(nodes(seen), [plan.owner[path] for path in one])
+                activations.advance(seen, [plan.owner[path] for path in one])
             behind = []
-            finished = _compress(plan, tree, step, activations)
+            finished = _compress(plan, params, leaves, step, activations)
             finished = store.save(number, step, finished) if store else finished
-        tree = _with_leaves(tree, finished.leaves)
+        leaves = leaves.having(finished.leaves)
         left |= finished.left
+        del finished  # held packed from now on
         tell(Progress(number + 1, len(plan.steps), step, resumed, plan.expected, peak()))
-    return tree, left
+    behind.clear()
+    del activations
+    return _with_leaves(params, leaves.take()), left
 
 
-def _compress(plan: Plan, tree: Any, step: Step, activations: Activations) -> Finished:
-    """Compresses the leaves of one step."""
-    after, left = tree, dict[str, str]()
+def _compress(plan: Plan, params: Any, leaves: Leaves, step: Step, activations: Activations) -> Finished:
+    """Compresses the leaves of one step; all others may be as they were given, because methods see one leaf."""
+    own = sorted({plan.owner[path] for path in step})
+    before = after = _with_leaves(params, leaves.replaced(own))
+    left: dict[str, str] = {}
     for paths in alike(step, plan.owner, plan.survey.lines):
         leaf = plan.owner[paths[0]]
-        records = activations.observe(nodes(tree), leaf) if plan.methods[paths[0]].needs else {}
+        records = activations.observe(leaves, leaf) if plan.methods[paths[0]].needs else {}
         for path in paths:
-            stats = _named(records, path, tree)
+            stats = _named(records, path, before)
             _check(stats)
+            if plan.clip is not None:
+                stats |= clip_activations({p: s for p, s in stats.items() if s.histogram is not None}, plan.clip)
             after, reasons = _one(plan, after, path, stats)
             left |= reasons
             del stats
-    made, before = nodes(after), nodes(tree)
-    leaves = {plan.owner[path] for path in step}
-    return Finished({path: made[path] for path in sorted(leaves) if made[path] is not before[path]}, left)
+    made, old = nodes(after), nodes(before)
+    return Finished({path: made[path] for path in own if made[path] is not old[path]}, left)
 
 
 def _one(plan: Plan, tree: Any, path: str, stats: Mapping[str, Any]) -> tuple[Any, dict[str, str]]:

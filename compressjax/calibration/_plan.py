@@ -10,11 +10,14 @@ from compressjax.calibration._folder import digest_of, digest_of_text
 from compressjax.calibration._progress import in_use, peak
 from compressjax.calibration._steps import Step, steps
 from compressjax.calibration._survey import Survey, survey
+from compressjax.calibration._watch import Taken
 from compressjax.core import Compression, Selector, kernels, matches, nodes, values
 from compressjax.core._fit import Fit, Rules, fit, layouts_in
 from compressjax.core._layout import Layout
 from compressjax.core._partition import assign
 from compressjax.measure import memory_bytes
+from compressjax.quant._clip_activations import check_clip
+from compressjax.quant.grids._grid import Clip
 
 _COPIES = 4  # of the statistics of one leaf, while a method works on it
 
@@ -29,6 +32,7 @@ class Plan(NamedTuple):
         owner: `{value path: path of the leaf that holds it}`.
         steps: In order.
         layout: `{path: axes}`, or None.
+        clip: How ranges of activations are lowered, or None.
         expected: Peak memory in bytes.
     """
 
@@ -38,17 +42,20 @@ class Plan(NamedTuple):
     owner: dict[str, str]
     steps: list[Step]
     layout: Mapping[str, Layout] | None
+    clip: Clip | None
     expected: int
 
 
 def make_plan(
     fn: Callable[..., Any], params: Any, batches: Iterable[Any], rules: Rules, order: Iterable[Selector] | None,
-    together: Iterable[Selector], unfit: str,
+    together: Iterable[Selector], unfit: str, clip: Clip | None = None,
 ) -> Plan:  # fmt: skip
     """Plans on abstract values, after one reading of the batches."""
     flat = values(params)
     methods = _methods(rules, flat)
-    found = survey(fn, params, batches, {path: "gram" in c.needs for path, c in methods.items()})
+    taken = {path: Taken("gram" in c.needs, clip is not None and "absmax" in c.needs) for path, c in methods.items()}
+    _check_clip(clip, taken)
+    found = survey(fn, params, batches, taken)
     stats = {path: s for traced in reversed(found.lines) for path, s in traced.products.stats.items()}
     owner = _owners(flat, nodes(params))
     _check_read(methods, flat, owner, found, bare=isinstance(rules, Compression))
@@ -56,14 +63,15 @@ def make_plan(
     taken = {path: flat[path] for path in fitted.taken if path not in fitted.tied}
     made = steps(taken, owner, found.lines, order, together)
     expected = _expected(params, fitted, stats, found, made, owner)
-    return Plan(found, fitted, methods, owner, made, layouts_in(stats), expected)
+    return Plan(found, fitted, methods, owner, made, layouts_in(stats), clip, expected)
 
 
 def digests(plan: Plan, params: Any) -> dict[str, str]:
     """Digests of everything that the result follows from."""
     lines = plan.survey.lines
     consts = [digest_of(list(traced.line.consts.values())) for traced in lines]
-    settings = [f"jax {jax.__version__} on {jax.default_backend()}", repr(plan.steps), repr(sorted(plan.fit.taken))]
+    settings = [f"jax {jax.__version__} on {jax.default_backend()}", repr(plan.steps), repr(sorted(plan.fit.taken)),
+                repr(plan.clip)]  # fmt: skip
     return {
         "batches": plan.survey.digest,
         "params": digest_of(params),
@@ -104,6 +112,18 @@ def _methods(rules: Rules, flat: Mapping[str, Any]) -> dict[str, Compression]:
         raise ValueError(f"calibrate: rules={rules!r}; give a compression, or {{selector: compression}}")
     parts = assign(tuple(rules), flat)
     return {path: c for c, (_, mine) in zip(rules.values(), parts, strict=True) for path in mine}
+
+
+def _check_clip(clip: Clip | None, taken: Mapping[str, Taken]) -> None:
+    """Refuses a clip that is unknown, or that no method would see."""
+    if clip is None:
+        return
+    check_clip("calibrate", clip)
+    if not any(kind.histogram for kind in taken.values()):
+        raise ValueError(
+            f"calibrate: clip={clip!r} lowers ranges of activations, and no method of the rules reads them; use "
+            'methods with activation="static", or leave out clip'
+        )
 
 
 def _owners(flat: Mapping[str, Any], leaves: Mapping[str, Any]) -> dict[str, str]:

@@ -7,7 +7,7 @@ import jax
 
 from compressjax.calibration._line import Equation, Line
 from compressjax.calibration._segment import interpret
-from compressjax.calibration._watch import Watch
+from compressjax.calibration._watch import Taken, Watch
 from compressjax.interpret.jaxpr._records import Records, named
 
 # Operations after which an array holds the same numbers.
@@ -34,16 +34,16 @@ class Products(NamedTuple):
     records: dict[str, Records]
 
 
-def products(line: Line, leaves: Mapping[str, Any], args: Sequence[Any], gram: Mapping[str, bool]) -> Products:
+def products(line: Line, leaves: Mapping[str, Any], args: Sequence[Any], taken: Mapping[str, Taken]) -> Products:
     """Finds all products of a line on abstract values.
 
-    Args are the leaves, the values of `line.inputs`, and for every path whether its Gram matrix is needed.
+    Args are the leaves, the values of `line.inputs`, and for every path what is taken of its inputs.
     """
     places: dict[str, list[int]] = {}
     rows: dict[str, Any] = {}
 
-    def recorded(paths: frozenset[str], full: bool) -> Records:
-        watch = Watch(paths, full)
+    def recorded(paths: frozenset[str], kind: Taken) -> Records:
+        watch = Watch(paths, *kind)
 
         def seen(at: int, child: Watch) -> None:
             watch.absorb(child.collected())
@@ -58,15 +58,19 @@ def products(line: Line, leaves: Mapping[str, Any], args: Sequence[Any], gram: M
 
         return jax.eval_shape(traced, dict(leaves), list(line.consts.values()), list(args))
 
-    full = frozenset(path for path in leaves if gram.get(path))
-    records = recorded(full, True) | recorded(frozenset(leaves) - full, False)
+    kinds: dict[Taken, set[str]] = {}
+    for path in leaves:
+        kinds.setdefault(taken.get(path, Taken()), set()).add(path)
+    records: Records = {}
+    for kind, paths in kinds.items():
+        records |= recorded(frozenset(paths), kind)
     shapes = {path: tuple(x.shape) for path, x in leaves.items()}
     apart = {path: {key: s for key, s in records.items() if key.path == path} for path in places}
     return Products(
         places,
         _first(line),
         {path: _source(line, found[0], path) for path, found in places.items()},
-        {path: (rows[path], bool(gram.get(path))) for path in places},
+        {path: (rows[path], taken.get(path, Taken())) for path in places},
         named(records, shapes),
         apart,
     )

@@ -8,7 +8,7 @@ import numpy as np
 from jax.extend import core as jex
 
 from compressjax.calibration._line import Equation, Known, Line
-from compressjax.calibration._watch import Watch
+from compressjax.calibration._watch import Taken, Watch
 from compressjax.interpret.jaxpr._bind import Context, bind
 from compressjax.interpret.jaxpr._evaluate import RULES, evaluate
 from compressjax.interpret.jaxpr._records import Records, joined
@@ -116,11 +116,11 @@ class Programs:
         self, line: Line, part: Segment, leaves: Mapping[str, Any], known: Mapping[int, Any], path: str, total: Records
     ) -> Callable[[Mapping[int, Any], Records], Records]:
         """Function from the values at a cut and the records of one leaf so far to its records; takes the old ones."""
-        gram = any(s.gram is not None for s in total.values())
+        taken = Taken.of(total)
         keys = sorted(total)
 
         def traced(weights: list[Any], consts: list[Any], data: list[Any], sums: list[Any]) -> list[Any]:
-            watch = Watch(frozenset({path}), gram)
+            watch = Watch(frozenset({path}), *taken)
             interpret(line, part.equations, *_bound(part, weights, consts, data), watch)
             merged = joined(dict(zip(keys, sums, strict=True)), watch.collected())
             return [merged[key] for key in keys]

@@ -9,6 +9,7 @@ import numpy as np
 
 from compressjax.calibration._line import Line, inputs_of, line_of
 from compressjax.calibration._products import Products, products
+from compressjax.calibration._watch import Taken
 from compressjax.core import is_node, nodes
 from compressjax.core._checks import described
 from compressjax.interpret.jaxpr._trace import is_array
@@ -35,7 +36,7 @@ class Survey(NamedTuple):
     digest: str
 
 
-def survey(fn: Callable[..., Any], params: Any, batches: Iterable[Any], gram: Mapping[str, bool]) -> Survey:
+def survey(fn: Callable[..., Any], params: Any, batches: Iterable[Any], taken: Mapping[str, Taken]) -> Survey:
     """Reads all batches once; raises `ValueError` for batches that cannot be read again, and for NaN and infinity."""
     if isinstance(batches, Iterator) or not isinstance(batches, Iterable):
         raise ValueError(
@@ -53,7 +54,7 @@ def survey(fn: Callable[..., Any], params: Any, batches: Iterable[Any], gram: Ma
         if kind not in known:
             known[kind] = len(lines)
             line = line_of(fn, params, args)
-            lines.append(Traced(line, products(line, leaves, inputs_of(args), gram)))
+            lines.append(Traced(line, products(line, leaves, inputs_of(args), taken)))
         kinds.append(known[kind])
     if not kinds:
         raise ValueError("calibrate: there are no batches; give at least one tuple of arguments of the function")

@@ -1,23 +1,37 @@
 """The handler of calibration: runs nodes as `lift` does, and records the inputs of wanted leaves as `observe` does."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from compressjax.core import is_node
+from compressjax.interpret.jaxpr._records import Records
 from compressjax.interpret.jaxpr._weight import Weight
 from compressjax.interpret.lifting._explicit import materialize
 from compressjax.interpret.lifting._lift import _Lift
 from compressjax.interpret.observing._observe import _Observe
 
 
+class Taken(NamedTuple):
+    """What is taken of the inputs of a leaf, beside what costs little."""
+
+    gram: bool = False
+    histogram: bool = False
+
+    @classmethod
+    def of(cls, records: Records) -> "Taken":
+        """What records hold."""
+        kinds = [(s.gram is not None, s.histogram is not None) for s in records.values()]
+        return cls(any(gram for gram, _ in kinds), any(histogram for _, histogram in kinds))
+
+
 class Watch(_Observe):
     """Records the inputs of wanted leaves; every other weight runs in the form that it has."""
 
-    def __init__(self, wanted: frozenset[str], gram: bool) -> None:
-        super().__init__(gram, histogram=False)
+    def __init__(self, wanted: frozenset[str], gram: bool, histogram: bool = False) -> None:
+        super().__init__(gram, histogram)
         self.wanted = wanted
         self._lift = _Lift({}, "ignore")
 
@@ -49,4 +63,4 @@ class Watch(_Observe):
 
     def spawn(self) -> "Watch":
         """New handler, whose records the nested trace returns."""
-        return Watch(self.wanted, self.gram)
+        return Watch(self.wanted, self.gram, self.histogram)

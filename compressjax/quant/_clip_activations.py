@@ -46,11 +46,16 @@ def clip_activations(stats: Mapping[str, Any], clip: Clip = "mse", *, bits: int 
 
     Source: Sakr et al., arXiv:2206.06501 (sakr2022), for `"octav"`.
     """
-    name = clip[0] if isinstance(clip, tuple) else clip
-    if name not in METHODS:
-        raise ValueError(f"clip_activations: clip={clip!r} must be one of {METHODS}, such as ('percentile', 99.9)")
+    check_clip("clip_activations", clip)
     bits = as_int("clip_activations", "bits", bits)
     return {path: _clipped(path, found, clip, bits) for path, found in stats.items()}
+
+
+def check_clip(who: str, clip: Clip) -> None:
+    """Refuses an unknown method."""
+    name = clip[0] if isinstance(clip, tuple) else clip
+    if name not in METHODS:
+        raise ValueError(f"{who}: clip={clip!r} must be one of {METHODS}, such as ('percentile', 99.9)")
 
 
 def _clipped(path: str, stats: Any, clip: Clip, bits: int) -> Any:

@@ -6,9 +6,10 @@ import pytest
 
 from compressjax.calibration._activations import Activations, cut_of, held_at, live_at, used_by
 from compressjax.calibration._survey import survey
+from compressjax.calibration._watch import Taken
 from tests.calibration import toys
 
-GRAM = dict.fromkeys("abc", True)
+GRAM = dict.fromkeys("abc", Taken(gram=True))
 
 
 class Counted:

@@ -6,13 +6,14 @@ import pytest
 
 from compressjax.calibration._line import inputs_of, line_of
 from compressjax.calibration._products import products
+from compressjax.calibration._watch import Taken
 from compressjax.interpret import observe
 from tests.calibration import toys
 
 
 def found(fn, params, *args, gram=True):
     line = line_of(fn, params, args)
-    return line, products(line, params, inputs_of(args), dict.fromkeys(params, gram))
+    return line, products(line, params, inputs_of(args), dict.fromkeys(params, Taken(gram)))
 
 
 def test_queries_keys_and_values_read_one_array():

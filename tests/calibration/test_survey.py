@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 from compressjax.calibration._survey import survey
+from compressjax.calibration._watch import Taken
 from tests.calibration import toys
 
 
@@ -14,7 +15,7 @@ def fn(p, x, key=None, mode="plain"):
 
 
 def of(batches):
-    return survey(fn, {"a": jnp.ones((6, 2))}, batches, {"a": False})
+    return survey(fn, {"a": jnp.ones((6, 2))}, batches, {"a": Taken()})
 
 
 def test_kinds_and_digest():
