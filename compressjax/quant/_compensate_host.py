@@ -1,37 +1,13 @@
-"""GPTQ in NumPy, for integer grids of leaves that NumPy can read: XLA compiles for seconds at every shape."""
-
-from collections.abc import Callable
-from typing import NamedTuple
+"""GPTQ in NumPy, for leaves that NumPy can read: XLA compiles for seconds at every shape."""
 
 import numpy as np
 
 from compressjax.core._layout import Layout
 from compressjax.numerics._damped_host import damped_root_on_host
 from compressjax.quant._compensate import Rule, block_size
-from compressjax.quant._grid import Grid
-from compressjax.quant.grids._scales import SMALLEST, largest_code
+from compressjax.quant._nearest_host import HostScales, fit_on_host, nearest_on_host
 
 _AT_ONCE = 512  # later inputs in one product, which is as large as their weights
-
-
-class HostScales(NamedTuple):
-    """Scale and zero point, NumPy arrays of one shape; no zero point on a symmetric grid."""
-
-    scale: np.ndarray
-    zero_point: np.ndarray | None
-
-    def each(self, f: Callable[[np.ndarray], np.ndarray]) -> "HostScales":
-        """A function of both arrays."""
-        return HostScales(f(self.scale), None if self.zero_point is None else f(self.zero_point))
-
-    def at(self, place: int | slice) -> "HostScales":
-        """A part of both arrays."""
-        return self.each(lambda x: x[place])
-
-
-def takes(grid: Grid, group: int) -> bool:
-    """Whether the grid is one of integers whose scales NumPy can fit, or knows."""
-    return grid.form.kind == "int" and grid.scale == "float32" and (not group or grid.clip == "absmax")
 
 
 def compensate_on_host(
@@ -66,11 +42,11 @@ def _block(later: np.ndarray, used: np.ndarray, rows: np.ndarray, own: HostScale
     for i in range(size):
         if rule.group and i % rule.group == 0:
             part = slice(i, i + rule.group)
-            found = _fit(np.where(used[part], panel[part], 0), rule.grid)
+            found = fit_on_host(np.where(used[part], panel[part], 0), rule.grid)
             own.scale[part] = found.scale
             if own.zero_point is not None:
                 own.zero_point[part] = found.zero_point
-        rounded = np.where(used[i], _nearest(panel[i], own.at(i), rule.grid), 0)
+        rounded = np.where(used[i], nearest_on_host(panel[i], own.at(i), rule.grid), 0)
         errors[i] = (panel[i] - rounded) / rows[i, i]
         panel[i + 1 :] -= np.outer(rows[i, i + 1 : size], errors[i])
         panel[i] = rounded
@@ -120,30 +96,3 @@ def _spread(blocks: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         if count not in (1, length):
             blocks = np.repeat(blocks, length // count, axis)
     return np.broadcast_to(blocks, shape)
-
-
-def _fit(part: np.ndarray, grid: Grid) -> HostScales:
-    """Scale and zero point of a group, `[1, out]`, as `fit` finds them."""
-    steps = largest_code(grid)
-    if grid.symmetric:
-        low, width = None, np.max(np.abs(part), axis=0, keepdims=True)
-    else:
-        low = np.minimum(np.min(part, axis=0, keepdims=True), 0)
-        width = np.maximum(np.max(part, axis=0, keepdims=True), 0) - low
-    scale = np.where(width > SMALLEST, _shorten(width.astype(np.float32) * np.float32(1.0 / steps)), np.float32(1))
-    return HostScales(scale, None if low is None else np.clip(np.round(-low / scale), 0, steps).astype(np.int32))
-
-
-def _shorten(scale: np.ndarray) -> np.ndarray:
-    """Rounds float32 to 16 significant bits, ties to even."""
-    bits = np.ascontiguousarray(scale).view(np.uint32)
-    return ((bits + np.uint32(0x7F) + ((bits >> np.uint32(8)) & np.uint32(1))) & np.uint32(0xFFFFFF00)).view(np.float32)
-
-
-def _nearest(x: np.ndarray, scales: HostScales, grid: Grid) -> np.ndarray:
-    """The nearest points of the grid, in float32."""
-    steps, exact = largest_code(grid), np.round(x.astype(np.float32) / scales.scale)
-    if scales.zero_point is None:
-        return np.clip(exact, -steps, steps) * scales.scale
-    zero = scales.zero_point.astype(np.float32)
-    return (np.clip(exact + zero, 0, steps) - zero) * scales.scale

@@ -18,8 +18,9 @@ from compressjax.numerics import with_auto_axes
 from compressjax.numerics._host import on_host
 from compressjax.numerics._numerics import wide
 from compressjax.quant._compensate import Rule, Scales, compensate
-from compressjax.quant._compensate_host import HostScales, solve_on_host, takes
+from compressjax.quant._compensate_host import solve_on_host
 from compressjax.quant._grid import Grid, best_ratio, block_shape, check_range, fit, make_grid, place
+from compressjax.quant._nearest_host import HostScales, takes
 from compressjax.saliency._layout import layout
 from compressjax.tensors import Quantized
 from compressjax.tensors.quantized._grid import expand_blocks
