@@ -1,5 +1,21 @@
 """Distillation: losses of a student and a teacher, for any training loop."""
 
+from compressjax.distill.features._attention_transfer_loss import attention_transfer_loss
+from compressjax.distill.features._contrastive import contrastive_features, crd_loss, info_nce_loss, init_contrastive
+from compressjax.distill.features._factor import factor_loss, init_factor, paraphraser_loss
+from compressjax.distill.features._hint_loss import hint_loss, init_hint
+from compressjax.distill.features._pkt_loss import pkt_loss
+from compressjax.distill.features._rkd import rkd_angle_loss, rkd_distance_loss
+from compressjax.distill.features._similarity_loss import similarity_loss
+from compressjax.distill.features._vid_loss import init_vid, vid_loss
+from compressjax.distill.language._jsd_loss import jsd_loss
+from compressjax.distill.language._minilm_loss import minilm_loss
+from compressjax.distill.language._sample import Samples, sample, sample_steps
+from compressjax.distill.language._sequence_loss import sequence_loss
+from compressjax.distill.language._spans import Spans, align_spans, span_loss
+from compressjax.distill.language._token_loss import token_loss
+from compressjax.distill.language._transformer_layer_loss import attention_map_loss, transformer_layer_loss
+from compressjax.distill.language._uld_loss import uld_loss
 from compressjax.distill.logits._correct_teacher import correct_teacher
 from compressjax.distill.logits._dist_loss import dist_loss
 from compressjax.distill.logits._dkd_loss import dkd_loss
@@ -9,6 +25,10 @@ from compressjax.distill.logits._soft_target_loss import soft_target_loss, soft_
 from compressjax.distill.logits._teacher_free_loss import teacher_free_loss
 
 __all__ = [
-    "bounded_regression_loss", "correct_teacher", "dist_loss", "dkd_loss", "multilabel_loss", "regression_loss",
-    "soft_target_loss", "soft_targets", "teacher_free_loss",
+    "Samples", "Spans", "align_spans", "attention_map_loss", "attention_transfer_loss", "bounded_regression_loss",
+    "contrastive_features", "correct_teacher", "crd_loss", "dist_loss", "dkd_loss", "factor_loss", "hint_loss",
+    "info_nce_loss", "init_contrastive", "init_factor", "init_hint", "init_vid", "jsd_loss", "minilm_loss",
+    "multilabel_loss", "paraphraser_loss", "pkt_loss", "regression_loss", "rkd_angle_loss", "rkd_distance_loss",
+    "sample", "sample_steps", "sequence_loss", "similarity_loss", "soft_target_loss", "soft_targets", "span_loss",
+    "teacher_free_loss", "token_loss", "transformer_layer_loss", "uld_loss", "vid_loss",
 ]  # fmt: skip

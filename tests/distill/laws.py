@@ -68,8 +68,8 @@ def check(row: Row, key: jax.Array) -> None:
     assert all(np.isfinite(g).all() for g in jax.tree.leaves(to_extreme))
     _in_float32(row, student, teacher)
 
-    with pytest.raises(ValueError, match=r"weights \(3,\) do not broadcast"):
-        row.loss(student, teacher, row.extra, jnp.ones(3), 2.0)
+    with pytest.raises(ValueError, match=r"weights \(7,\) do not broadcast"):
+        row.loss(student, teacher, row.extra, jnp.ones(7), 2.0)
     if row.teaches:
         few = jax.tree.map(lambda x: x[:3], teacher)
         with pytest.raises(ValueError, match="teacher"):

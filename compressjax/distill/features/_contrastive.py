@@ -1,0 +1,183 @@
+"""Contrastive distillation: an example's own teacher features against those of others."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from compressjax.core._settings import as_int
+from compressjax.distill._pairs import Pair, examples, kept, log_soft, temperature_of, unit, weighted_mean
+from compressjax.distill.features._linear import init_linear, linear
+
+Heads = Mapping[str, Any]
+
+
+def init_contrastive(key: jax.Array, student: int, teacher: int, *, features: int = 128) -> dict[str, Any]:
+    """Returns the heads of `info_nce_loss` and `crd_loss`: one linear map for the student and one for the teacher.
+
+    .. math:: g(x) = \\frac{x W + b}{\\|x W + b\\|}
+
+    Args:
+        key: Random key.
+        student: Number of features of the student.
+        teacher: Number of features of the teacher.
+        features: Number of features in which both are compared.
+
+    Returns:
+        `{"student": {"kernel", "bias"}, "teacher": {"kernel", "bias"}}`, float32. Both are trained.
+
+    Raises:
+        ValueError: If a number is below 1.
+
+    Example:
+        >>> init_contrastive(jax.random.key(0), 3, 8, features=4)["teacher"]["kernel"].shape
+        (8, 4)
+
+    Source: Tian et al., arXiv:1910.10699 (tian2019).
+    """
+    who = "init_contrastive"
+    a, b = jax.random.split(key)
+    return {"student": init_linear(who, a, student, features), "teacher": init_linear(who, b, teacher, features)}
+
+
+def contrastive_features(x: jax.Array, head: Mapping[str, Any] | None = None) -> jax.Array:
+    """Returns the features that contrastive losses compare, to fill the memory of negatives of `crd_loss`.
+
+    .. math:: g(x) = \\frac{x W + b}{\\|x W + b\\|}
+
+    Args:
+        x: `[..., features]`, any floating-point dtype.
+        head: One of the heads of `init_contrastive`; None for the identity.
+
+    Returns:
+        `[..., features]`, float32, of length 1.
+
+    Raises:
+        ValueError: If the features do not fit the head.
+
+    Example:
+        >>> contrastive_features(jnp.array([3.0, 4.0])).tolist()
+        [0.6..., 0.8...]
+
+    Source: Tian et al., arXiv:1910.10699 (tian2019).
+    """
+    x = jnp.asarray(x).astype(jnp.float32)
+    return unit(x if head is None else linear("contrastive_features", x, dict(head)))
+
+
+def info_nce_loss(
+    student: jax.Array,
+    teacher: jax.Array,
+    heads: Heads | None = None,
+    *,
+    temperature: Any = 0.07,
+    weights: jax.Array | None = None,
+) -> jax.Array:
+    """Returns the InfoNCE loss: the teacher's features of an example are to be told from those of the batch.
+
+    .. math:: L = -\\frac{1}{b} \\sum_i \\log \\frac{e^{g(s_i)^\\top g(t_i) / T}}{\\sum_j e^{g(s_i)^\\top g(t_j) / T}}
+
+    Args:
+        student: `[batch, ...]`, any floating-point dtype.
+        teacher: `[batch, ...]`; no gradient flows to it, but to its head.
+        heads: From `init_contrastive`; None if both have the same number of features.
+        temperature: `T`, above 0.
+        weights: At least 0, broadcast to `[batch]`; examples of weight 0 are no negatives. None weighs all alike.
+
+    Returns:
+        Scalar, float32: a weighted mean over examples.
+
+    Raises:
+        ValueError: If shapes do not match, or the temperature is not positive.
+
+    Example:
+        >>> x = jnp.eye(2)
+        >>> round(info_nce_loss(x, x, temperature=1.0).item(), 4)
+        0.3133
+
+    Source: van den Oord et al., arXiv:1807.03748 (oord2018).
+    """
+    who = "info_nce_loss"
+    temperature = temperature_of(who, temperature)
+    x, y, weights = _compared(who, student, teacher, heads, weights)
+    alike = jnp.matmul(x, y.T, precision=jax.lax.Precision.HIGHEST)
+    # An example of weight 0 is no negative; its own row counts nothing, and keeps its diagonal finite.
+    others = jnp.broadcast_to(weights != 0, alike.shape) | jnp.eye(alike.shape[0], dtype=bool)
+    logits = jnp.where(others, alike / temperature, -jnp.inf)
+    return weighted_mean(-jnp.diagonal(log_soft(logits, 1.0)), weights)
+
+
+def crd_loss(
+    student: jax.Array,
+    teacher: jax.Array,
+    negatives: jax.Array,
+    heads: Heads | None = None,
+    *,
+    examples: int,
+    temperature: Any = 0.07,
+    weights: jax.Array | None = None,
+) -> jax.Array:
+    """Returns the loss of contrastive representation distillation (CRD), with negatives from a memory of the caller.
+
+    .. math:: L = -\\frac{1}{b} \\sum_i \\Big(\\log h(s_i, t_i) + \\sum_{n} \\log(1 - h(s_i, t_n))\\Big), \\quad
+        h(s, t) = \\frac{e^{g(s)^\\top g(t) / T}}{e^{g(s)^\\top g(t) / T} + N / M}
+
+    for N negatives of M examples. Give teacher and student in turn, as the authors do: the sum of
+    `crd_loss(s, t, memory_of_t)` and of the same with the roles of anchors and memory changed.
+
+    Args:
+        student: `s`, `[batch, ...]`, any floating-point dtype.
+        teacher: `t`, `[batch, ...]`; no gradient flows to it, but to its head.
+        negatives: `[N, features]` for all examples or `[batch, N, features]`, as from `contrastive_features`; no
+            gradient flows to them.
+        heads: From `init_contrastive`; None if both have the same number of features.
+        examples: `M`, the number of examples that negatives are drawn from, at least 1.
+        temperature: `T`, above 0.
+        weights: At least 0, broadcast to `[batch]`; None weighs all alike.
+
+    Returns:
+        Scalar, float32: a weighted mean over examples.
+
+    Raises:
+        ValueError: If shapes do not match, or a setting is out of range.
+
+    Example:
+        >>> x = jnp.array([[1.0, 0.0]])
+        >>> round(crd_loss(x, x, jnp.array([[0.0, 1.0]]), examples=1, temperature=1.0).item(), 4)
+        1.0064
+
+    Source: Tian et al., arXiv:1910.10699 (tian2019).
+    """
+    who = "crd_loss"
+    temperature, count = temperature_of(who, temperature), as_int(who, "examples", examples)
+    if count < 1:
+        raise ValueError(f"{who}: examples={count} must be the number of examples of the data, at least 1")
+    x, y, weights = _compared(who, student, teacher, heads, weights)
+    shape = jnp.shape(negatives)
+    if len(shape) not in (2, 3) or shape[-1] != x.shape[-1] or shape[:-2] not in ((), x.shape[:1]):
+        raise ValueError(
+            f"{who}: negatives {shape} must be [n, {x.shape[-1]}] or [{x.shape[0]}, n, {x.shape[-1]}], as made by "
+            "contrastive_features"
+        )
+    others = jax.lax.stop_gradient(jnp.asarray(negatives).astype(jnp.float32))
+    others = kept(others, weights) if len(shape) == 3 else others
+    precise = jax.lax.Precision.HIGHEST
+    scores = jnp.einsum("bd,nd->bn" if len(shape) == 2 else "bd,bnd->bn", x, others, precision=precise)
+    # h is the sigmoid of the score over the odds of noise.
+    odds = np.log(shape[-2] / count)
+    own = jax.nn.log_sigmoid(jnp.sum(x * y, axis=-1) / temperature - odds)
+    false = jax.nn.log_sigmoid(odds - scores / temperature)
+    return weighted_mean(-own - jnp.sum(false, axis=-1), weights)
+
+
+def _compared(who: str, student: Any, teacher: Any, heads: Heads | None, weights: Any) -> Pair:
+    """Both sides through their heads; the teacher has no gradient, its head has."""
+    x, y, weights = examples(who, student, teacher, weights)
+    if heads is not None:
+        x, y = linear(who, x, heads["student"]), linear(who, y, heads["teacher"])
+    if x.shape != y.shape:
+        raise ValueError(f"{who}: student {x.shape} and teacher {y.shape} differ in features; make heads with "
+                         "init_contrastive")  # fmt: skip
+    return Pair(unit(x), unit(y), weights)

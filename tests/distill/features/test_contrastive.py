@@ -1,0 +1,52 @@
+"""Contrastive losses against loops."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.special
+
+from compressjax import distill
+
+
+@pytest.fixture
+def features(key: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return tuple(jax.random.normal(k, (4, n)) for k, n in zip(jax.random.split(key), (3, 5)))
+
+
+def through(x: jax.Array, head: dict) -> np.ndarray:
+    out = np.asarray(x, np.float64) @ np.asarray(head["kernel"]) + np.asarray(head["bias"])
+    return out / np.linalg.norm(out, axis=-1, keepdims=True)
+
+
+def test_info_nce(key: jax.Array, features: tuple[jax.Array, jax.Array]) -> None:
+    heads = distill.init_contrastive(key, 3, 5, features=4)
+    s, t = (through(x, heads[k]) for x, k in zip(features, ("student", "teacher")))
+    want = -np.mean(np.diag(scipy.special.log_softmax(s @ t.T / 0.07, axis=1)))
+    np.testing.assert_allclose(distill.info_nce_loss(*features, heads), want, rtol=1e-4)
+    np.testing.assert_allclose(distill.contrastive_features(features[0], heads["student"]), s, atol=1e-5)
+
+
+def test_crd(key: jax.Array, features: tuple[jax.Array, jax.Array]) -> None:
+    heads = distill.init_contrastive(key, 3, 5, features=4)
+    s, t = (through(x, heads[k]) for x, k in zip(features, ("student", "teacher")))
+    memory = np.asarray(distill.contrastive_features(jax.random.normal(key, (6, 4))), np.float64)
+    want = 0.0
+    for a, b in zip(s, t):
+        own, others = np.exp(a @ b / 0.5), np.exp(memory @ a / 0.5)
+        noise = 6 / 20
+        want -= (np.log(own / (own + noise)) + np.sum(np.log(1 - others / (others + noise)))) / 4
+    for negatives in (memory, np.broadcast_to(memory, (4, 6, 4))):
+        negatives = jnp.asarray(negatives, jnp.float32)
+        got = distill.crd_loss(*features, negatives, heads, examples=20, temperature=0.5)
+        np.testing.assert_allclose(got, want, rtol=1e-4)
+
+
+def test_bad_arguments(key: jax.Array, features: tuple[jax.Array, jax.Array]) -> None:
+    with pytest.raises(ValueError, match="differ in features; make heads"):
+        distill.info_nce_loss(*features)
+    heads = distill.init_contrastive(key, 3, 5, features=4)
+    with pytest.raises(ValueError, match=r"negatives \(6, 3\) must be \[n, 4\]"):
+        distill.crd_loss(*features, jnp.ones((6, 3)), heads, examples=20)
+    with pytest.raises(ValueError, match="examples=0"):
+        distill.crd_loss(*features, jnp.ones((6, 4)), heads, examples=0)
