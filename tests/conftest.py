@@ -42,6 +42,7 @@ import jax
 import numpy as np
 import pytest
 
+from compressjax.tensors.quantized import _prepare
 from tests import accounting
 
 # Timing says nothing under xdist, so there is no deadline; the examples are the same on every machine and every day.
@@ -103,6 +104,12 @@ def promotion(request: pytest.FixtureRequest) -> Iterator[None]:
 def draw() -> np.random.Generator:
     """A generator of the test's own: what it draws is the same whichever tests ran before it."""
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def fast_integers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets `prepare` decide as on a processor and a compiler with fast integer products, whatever runs the test."""
+    monkeypatch.setattr(_prepare, "limits", lambda: _prepare.FAST)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from compressjax.core import is_node
 from compressjax.interpret.jaxpr._records import Records
 from compressjax.interpret.jaxpr._weight import Weight
 from compressjax.interpret.lifting._explicit import materialize
-from compressjax.interpret.lifting._lift import _Lift
+from compressjax.interpret.lifting._lift import Lift
 from compressjax.interpret.observing._observe import _Observe
 
 
@@ -33,7 +33,7 @@ class Watch(_Observe):
     def __init__(self, wanted: frozenset[str], gram: bool, histogram: bool = False) -> None:
         super().__init__(gram, histogram)
         self.wanted = wanted
-        self._lift = _Lift({}, "ignore")
+        self._lift = Lift({}, "ignore")
 
     def apply(self, eqn: Any, inputs: Sequence[Any]) -> Sequence[Any]:
         """Applies one equation with a weight."""

@@ -1,6 +1,7 @@
 """Whole networks in int8 under `lift` against float32 JAX and onnxruntime, one function for both."""
 
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,7 +11,7 @@ import ml_collections
 import numpy as np
 
 import compressjax
-from compressjax import quant
+from compressjax import core, quant
 from experiments.bench.harness import OURS, Case
 from experiments.bench.int8 import thunk
 from third_party import peers
@@ -49,6 +50,19 @@ class Arrays:
         numbers = ("NHWC", "HWIO", "NHWC")
         out = jax.lax.conv_general_dilated(x, kernel, (stride, stride), "SAME", dimension_numbers=numbers)
         return out + self.weight(f"{name}/bias", (channels,), 0.1)
+
+    def depthwise(self, x: Any, name: str, size: int, channels: int, stride: int = 1) -> Any:
+        """A convolution of every channel by itself, with bias."""
+        kernel = self.weight(f"{name}/kernel", (size, size, 1, channels), 2**0.5 / size)
+        out = jax.lax.conv_general_dilated(
+            x, kernel, (stride, stride), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            feature_group_count=channels,
+        )  # fmt: skip
+        return out + self.weight(f"{name}/bias", (channels,), 0.1)
+
+    def relu6(self, x: Any) -> Any:
+        """`min(max(x, 0), 6)`."""
+        return jnp.clip(x, 0.0, 6.0)
 
     def relu(self, x: Any) -> Any:
         """`max(x, 0)`."""
@@ -147,8 +161,31 @@ def encoder(o: Any, x: Any) -> Any:
     return x
 
 
+# Kernel size, stride, expansion, channels and number of the blocks of EfficientNet-Lite0.
+STAGES = (
+    (3, 1, 1, 16, 1), (3, 2, 6, 24, 2), (5, 2, 6, 40, 2), (3, 2, 6, 80, 3), (5, 1, 6, 112, 3), (5, 2, 6, 192, 4),
+    (3, 1, 6, 320, 1),
+)  # fmt: skip
+
+
+def efficientnet(o: Any, x: Any) -> Any:
+    """EfficientNet-Lite0 with norms folded."""
+    x, inputs, block = o.relu6(o.conv(o.image(x), "stem", 3, 32, 3, 2)), 32, 0
+    for size, first, expansion, channels, count in STAGES:
+        for place in range(count):
+            y, inner, stride, name = x, expansion * inputs, first if place == 0 else 1, f"b{block}"
+            if expansion > 1:
+                y = o.relu6(o.conv(y, f"{name}/expand", 1, inner, inputs))
+            y = o.relu6(o.depthwise(y, f"{name}/depthwise", size, inner, stride))
+            y = o.conv(y, f"{name}/project", 1, channels, inner)
+            x, inputs, block = o.add(x, y) if place else y, channels, block + 1
+    x = o.relu6(o.conv(x, "last", 1, 1280, inputs))
+    return o.dense(o.mean(x), "head", 1000, 1280)
+
+
 NETWORKS: dict[str, Callable[[Any, Any], Any]] = {
     "LeNet-5": lenet, "VGG": vgg, "ResNet": resnet, "LSTM": lstm, "encoder": encoder,
+    "EfficientNet-Lite0": efficientnet,
 }  # fmt: skip
 
 
@@ -156,7 +193,7 @@ def cases(config: ml_collections.ConfigDict) -> Iterator[Case]:
     """Networks by name and shape of the input.
 
     Args:
-        config: `seed`, `inputs` `((name, shape), ...)`, `peers`.
+        config: `seed`, `inputs` `((name, shape), ...)`, `peers`, `keep` of `prepare`.
 
     Yields:
         Cases with float32 JAX as the baseline, relative errors and bytes as facts.
@@ -179,7 +216,7 @@ def case(
         network: function of operations and an input.
         weights: its weights by name.
         x: the input, which calibrates static scales too.
-        config: `peers`.
+        config: `peers`, `keep`.
 
     Returns:
         The case.
@@ -195,10 +232,11 @@ def case(
     for kind in ("dynamic", "static"):
         rules = {".*kernel": quant.rtn(8, activation=kind)}
         nodes = compressjax.compress(weights, rules, stats=stats if kind == "static" else None)
-        ready = compressjax.prepare(nodes)
+        ready = _prepared(nodes, apply, x, config.keep)
         label = f"{OURS} {kind}"
         thunks[label] = thunk(jax.jit(compressjax.lift(apply, on_fallback="ignore")), ready, x)
         facts[f"error of {label}"] = _error(thunks[label](), exact)
+        facts[f"int8 leaves of {label}"] = f"{_grids(ready)} of {_grids(nodes)}"
     skipped = {}
     for peer in map(peers.load, config.peers):
         if peer.adapter is None:
@@ -222,6 +260,16 @@ def multiplied(weights: dict[str, Any]) -> dict[str, Any]:
         Weights for `Graph`.
     """
     return {name: 1 + x if name.endswith("/scale") else x for name, x in weights.items()}
+
+
+def _prepared(nodes: Any, apply: Callable[..., Any], x: jax.Array, keep: str) -> Any:
+    with warnings.catch_warnings():  # the number of leaves that stay int8 is printed for every case
+        warnings.filterwarnings("ignore", "prepare: no integer product")
+        return compressjax.prepare(nodes, apply, x, keep=keep)
+
+
+def _grids(tree: Any) -> int:
+    return sum(map(core.is_node, jax.tree.leaves(tree, is_leaf=core.is_node)))
 
 
 def _error(got: Any, exact: np.ndarray) -> float:

@@ -105,6 +105,7 @@ def test_unsigned_codes_of_8_bits_run_in_floats() -> None:
     np.testing.assert_allclose(run(node, x), want, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.usefixtures("fast_integers")
 def test_prepare_keeps_the_rounding() -> None:
     large, x = by_tensor((256, 256)), helpers.array(2, (3, 256))
     run = interpret.lift(lambda w, x: x @ w)

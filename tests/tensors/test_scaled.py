@@ -80,6 +80,7 @@ def test_rows_and_slices_take_their_blocks():
     assert "splits a group" in node.cut((core.Window(1, 2), None)).reason
 
 
+@pytest.mark.usefixtures("fast_integers")
 def test_prepare_keeps_a_scale_only_around_a_node():
     plain = tensors.Scaled(helpers.array(0, (6, 4)), jnp.full((6, 1), 2.0))
     np.testing.assert_array_equal(plain.prepare(), 2 * helpers.array(0, (6, 4)))

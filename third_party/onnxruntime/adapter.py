@@ -51,6 +51,16 @@ class Graph:
         bias = self.constant(self.weights[f"{name}/bias"])
         return self.op("Conv", x, kernel, bias, auto_pad="SAME_UPPER", strides=[stride, stride])
 
+    def depthwise(self, x: str, name: str, size: int, channels: int, stride: int = 1) -> str:
+        """A convolution of every channel by itself, with bias."""
+        kernel = self.constant(np.transpose(self.weights[f"{name}/kernel"], (3, 2, 0, 1)))
+        bias, strides = self.constant(self.weights[f"{name}/bias"]), [stride, stride]
+        return self.op("Conv", x, kernel, bias, auto_pad="SAME_UPPER", strides=strides, group=channels)
+
+    def relu6(self, x: str) -> str:
+        """`min(max(x, 0), 6)`."""
+        return self.op("Clip", x, self.constant(0.0), self.constant(6.0))
+
     def relu(self, x: str) -> str:
         """`max(x, 0)`."""
         return self.op("Relu", x)

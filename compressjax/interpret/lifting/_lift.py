@@ -36,7 +36,7 @@ def describe(node: Any) -> str:
     return type(node).__name__ + (f"({', '.join(dict.fromkeys(inner))})" if inner else "")
 
 
-class _Lift:
+class Lift:
     """Handler of `lift`; `rows` records how each operation uses each weight."""
 
     observes = False
@@ -118,7 +118,7 @@ class _Lift:
         """One of the stacked layers."""
         return weight
 
-    def spawn(self) -> "_Lift":
+    def spawn(self) -> "Lift":
         """Returns itself, since rows are static and nested traces share them."""
         return self
 
@@ -171,7 +171,7 @@ def lift(fn: Callable[..., Any], *, on_fallback: str = "warn") -> Callable[..., 
     def lifted(*args: Any, **kwargs: Any) -> Any:
         if not has_nodes((args, kwargs)):
             return fn(*args, **kwargs)
-        return run(fn, args, kwargs, _mark, _Lift({}, on_fallback))
+        return run(fn, args, kwargs, _mark, Lift({}, on_fallback))
 
     return lifted
 
@@ -195,17 +195,21 @@ def explain(fn: Callable[..., Any]) -> Callable[..., list[Row]]:
     """
 
     def explained(*args: Any, **kwargs: Any) -> list[Row]:
-        rows: dict[Row, None] = {}
-        found: dict[str, str] = {}
-
-        def mark(path: str, leaf: Any) -> Weight | None:
-            weight = _mark(path, leaf)
-            if weight is not None:
-                found[path] = describe(leaf)
-            return weight
-
-        abstractly(lambda a, k: run(fn, a, k, mark, _Lift(rows, "ignore")), args, kwargs)
-        used = {row.path for row in rows}
-        return [*rows, *(Row(path, kind, "unused", "", UNUSED) for path, kind in found.items() if path not in used)]
+        return survey(fn, args, kwargs, Lift({}, "ignore"))
 
     return explained
+
+
+def survey(fn: Callable[..., Any], args: Any, kwargs: Any, handler: Lift) -> list[Row]:
+    """Traces a function with a handler: the rows that it records, and those of weights that no operation reads."""
+    found: dict[str, str] = {}
+
+    def mark(path: str, leaf: Any) -> Weight | None:
+        weight = _mark(path, leaf)
+        if weight is not None:
+            found[path] = describe(leaf)
+        return weight
+
+    abstractly(lambda a, k: run(fn, a, k, mark, handler), args, kwargs)
+    used = {row.path for row in handler.rows}
+    return [*handler.rows, *(Row(path, kind, "unused", "", UNUSED) for path, kind in found.items() if path not in used)]

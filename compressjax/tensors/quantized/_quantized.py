@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core import Convolution, Dense, Product, Ragged, Window, buffer, dense, meta, node, ops
+from compressjax.core._use import current_use
 from compressjax.tensors.quantized import _layout
 from compressjax.tensors.quantized._conv import integer_conv
 from compressjax.tensors.quantized._dot import integer_dot
@@ -158,7 +159,9 @@ class Quantized(Grid):
             stored = fast_layout(self).plain()
             return self.materialize() if misfit(stored, backend) else stored.pack()
         grid = self.as_grid()
-        return self.materialize() if isinstance(grid, Dense) or not pays(grid) else fast_layout(grid.plain())
+        if isinstance(grid, Dense) or not pays(grid, current_use()):
+            return self.materialize()
+        return fast_layout(grid.plain())
 
     def pack(self) -> Any:
         """Codes of at most 4 bits in integers of 4 or 2 bits, which XLA keeps packed; products unpack all."""

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from compressjax import core, interpret, measure, tensors
+from compressjax.tensors.quantized import _prepare
 from tests import helpers
 from tests.interpret import samples
 
@@ -18,11 +19,13 @@ def layer(w: Any, x: jax.Array) -> jax.Array:
     return x @ w
 
 
+@pytest.mark.usefixtures("fast_integers")
 @pytest.mark.parametrize("shape", [(6, 8), (300, 320)])
 def test_the_function_stays_the_same(shape: tuple[int, int]) -> None:
     x = samples.floats(samples.rng(1), 3, shape[0])
     nodes = {**samples.zoo((6, 8)), **samples.active((6, 8))} if shape[0] == 6 else samples.active(shape)
-    ready = jax.jit(interpret.prepare)(nodes)
+    keep = "integers" if shape[0] == 6 else "speed"
+    ready = jax.jit(lambda t: interpret.prepare(t, keep=keep))(nodes)
     tensor = jax.jit(core.materialize)(nodes)
     same = jax.jit(core.materialize)(ready)
     got = samples.quick(samples.lifted(lambda ws, x: {name: layer(w, x) for name, w in ws.items()}))(ready, x)
@@ -59,6 +62,7 @@ def test_other_leaves_and_structure_are_untouched() -> None:
     assert set(ready) == set(tree)
 
 
+@pytest.mark.usefixtures("fast_integers")
 def test_it_can_be_compiled() -> None:
     node = samples.grid(samples.rng(), (256, 256), (1, 256), activation="dynamic")
     ready = jax.jit(interpret.prepare)({"w": node, "m": samples.codebook(samples.rng(), 4, 4)})
@@ -162,6 +166,25 @@ def test_the_fewest_bytes_stay_packed() -> None:
         assert np.abs(helpers.float64(got) - helpers.float64(x) @ helpers.float64(asked[name])).max() <= room + 1e-4
 
 
+def test_rows_decide_and_a_tree_without_integers_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recurrent kernel of one row, one of many rows, and both kept on request."""
+    monkeypatch.setattr(_prepare, "limits", lambda: _prepare.NO_INSTRUCTIONS)
+    grid = samples.grid(samples.rng(), (256, 1024), (1, 1024), activation="dynamic")
+    tree = {"wide": grid, "cell": tensors.LowRank(grid, jnp.eye(1024, 256))}
+
+    def fn(p: Any, x: jax.Array) -> jax.Array:
+        return jax.lax.scan(lambda h, _: (h @ p["cell"], None), x[:1], None, length=2)[0] + (x @ p["wide"])[:, :256]
+
+    ready = interpret.prepare(tree, fn, jax.ShapeDtypeStruct((64, 256), jnp.float32))
+    assert isinstance(ready["wide"], tensors.Quantized)
+    assert isinstance(ready["cell"].left, jax.Array)
+    with pytest.warns(UserWarning, match=r"no integer product of 1 is as fast .* keep='integers'.* pass the function"):
+        assert isinstance(interpret.prepare(tree)["wide"], jax.Array)
+    kept = interpret.prepare(tree, keep="integers")
+    assert isinstance(kept["wide"], tensors.Quantized)
+    assert isinstance(kept["cell"].left, tensors.Quantized)
+
+
 def test_an_unknown_aim_is_named() -> None:
-    with pytest.raises(ValueError, match="keep='size' is unknown; use 'speed' or 'bytes'"):
+    with pytest.raises(ValueError, match="keep='size' is unknown; use 'speed', 'integers' or 'bytes'"):
         interpret.prepare({}, keep="size")

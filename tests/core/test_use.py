@@ -1,0 +1,16 @@
+"""The use of a leaf while it is prepared."""
+
+import pytest
+
+from compressjax.core._use import Use, current_use, used
+
+
+def test_a_use_holds_inside_only():
+    assert current_use() == Use(None, False)
+    with used(Use(3)):
+        with used(Use(1, integers=True)):
+            assert current_use() == Use(1, True)
+        assert current_use() == Use(3, False)
+    with pytest.raises(KeyError), used(Use(2)):
+        raise KeyError
+    assert current_use() == Use()
