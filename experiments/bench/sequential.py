@@ -15,7 +15,7 @@ import compressjax as cj
 from compressjax import quant
 from compressjax.calibration import Progress
 from experiments.bench.compressing import encode, encoder, normal
-from experiments.bench.peak import resident
+from experiments.bench.peak import resident, start
 
 
 class Cost(NamedTuple):
@@ -49,16 +49,14 @@ def cost(layers: int, width: int, tokens: int, bits: int = 4) -> Cost:
     del params["words"]
     batches = [(normal(draw, tokens // 512, 128, width),) for _ in range(4)]
     model = sum(4 * x.size for x in jax.block_until_ready(params).values())
-    with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
-        file.write("5")  # the peak starts again from what is resident now
-    before, start, expected = resident("VmRSS"), time.perf_counter(), []
+    before, began, expected = start(), time.perf_counter(), []
 
     def tell(state: Progress) -> None:
         expected.append(state.expected)
         print(state._replace(peak=resident("VmHWM")), flush=True)
 
     tree = jax.block_until_ready(cj.calibrate(encode, params, batches, quant.gptq(bits), progress=tell))
-    seconds = time.perf_counter() - start
+    seconds = time.perf_counter() - began
     added = resident("VmHWM") - before
     del tree
     return Cost((added + model) / model, (expected[0] - before + model) / model, seconds)

@@ -1,0 +1,43 @@
+"""Methods of quantization on a mesh against one device, with axes that the compiler shards and axes that types hold."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+from compressjax import core, quant
+from compressjax.interpret.observing._statistics import of_rows
+from tests import helpers
+from tests.prune.layers import correlated
+
+X, PARAMS = correlated(0, inputs=16, outputs=8)
+STATS = {"kernel": of_rows(X, gram=True)}
+METHODS = {
+    "gptq": quant.gptq(4),
+    "gptq, groups": quant.gptq(4, granularity=8, symmetric=False),
+    "awq": quant.awq(4, granularity=8),
+    "hqq": quant.hqq(4, granularity=8),
+    "adaround": quant.adaround(3, steps=20, passes=1),
+    "smooth_quant": quant.smooth_quant(0.5),
+    "lsq": quant.lsq(4),
+}
+CASES = [(name, kind) for name in METHODS for kind in ("explicit", "auto")]
+QUICK = [(name, "explicit") for name in METHODS if name != "gptq"]
+
+
+def encoded(method, params):
+    return core.compress(params, {".*": method}, STATS if method.needs else None)["kernel"]
+
+
+@pytest.mark.parametrize(("name", "kind"), helpers.quick(CASES, *QUICK))
+def test_a_sharded_leaf_is_rounded_as_on_one_device(name, kind):
+    want = encoded(METHODS[name], PARAMS)
+    mesh = jax.make_mesh((2, 2), ("data", "model"), axis_types=(AxisType[kind.capitalize()],) * 2)
+    with jax.set_mesh(mesh):
+        spread = {"kernel": jax.device_put(PARAMS["kernel"], NamedSharding(mesh, PartitionSpec("data", "model")))}
+        got = encoded(METHODS[name], spread)
+    assert jax.tree.structure(got) == jax.tree.structure(want)
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
+        np.testing.assert_allclose(np.asarray(a, np.float32), np.asarray(b, np.float32), rtol=1e-5, atol=1e-6)
+    assert float(jnp.max(jnp.abs(core.materialize(want) - PARAMS["kernel"]))) > 0
