@@ -14,6 +14,7 @@ from compressjax.interpret.lifting._lift import survey
 from compressjax.interpret.lifting._uses import Uses
 
 KEEP = ("speed", "integers", "bytes")
+LARGE = 1 << 16  # smaller matrices are as fast in float32 on every machine, so nothing is lost
 
 
 def prepare(tree: Any, fn: Callable[..., Any] | None = None, *args: Any, keep: str = "speed", **kwargs: Any) -> Any:
@@ -24,7 +25,7 @@ def prepare(tree: Any, fn: Callable[..., Any] | None = None, *args: Any, keep: s
     That is a rule and not a measurement, so the same machine gives the same program: on CPUs it reads the processor's
     int8 instructions, the version of jaxlib, the entries of the leaf, and the fewest rows that the function multiplies
     with it. Without a function, one row is assumed, or several where the processor and jaxlib have fast int8 products.
-    If no grid stays, a warning says so. Low-rank factors and sums stay. This trades memory for speed: the arrays in
+    If no large grid stays, a warning says so. Low-rank factors and sums stay. This trades memory for speed: the arrays in
     memory may be larger than those in the file.
 
     With a function, weights of which it only reads rows (embeddings), and weights that it does not use, stay
@@ -70,7 +71,7 @@ def prepare(tree: Any, fn: Callable[..., Any] | None = None, *args: Any, keep: s
             return ops.pack(leaf)
         with used(Use(uses.fewest.get(name), keep == "integers")):
             ready = ops.prepare(leaf)
-        if not isinstance(ops.as_grid(leaf), Dense):
+        if not isinstance(ops.as_grid(leaf), Dense) and leaf.size >= LARGE:
             kept.append(is_node(ready))
         return ready
 
@@ -78,7 +79,7 @@ def prepare(tree: Any, fn: Callable[..., Any] | None = None, *args: Any, keep: s
     if kept and not any(kept):
         why = "" if fn else "; pass the function and its inputs, so that rows are known"
         warnings.warn(
-            f"prepare: no integer product of {len(kept)} is as fast as float32 on this machine, so all run in float32; "
+            f"prepare: no large integer product of {len(kept)} is as fast as float32 on this machine, so all run in float32; "
             f"keep='integers' keeps them{why}",
             stacklevel=2,
         )
