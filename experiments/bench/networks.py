@@ -264,7 +264,7 @@ def multiplied(weights: dict[str, Any]) -> dict[str, Any]:
 
 def _prepared(nodes: Any, apply: Callable[..., Any], x: jax.Array, keep: str) -> Any:
     with warnings.catch_warnings():  # the number of leaves that stay int8 is printed for every case
-        warnings.filterwarnings("ignore", "prepare: no large integer product")
+        warnings.filterwarnings("ignore", "prepare: none of")
         return compressjax.prepare(nodes, apply, x, keep=keep)
 
 

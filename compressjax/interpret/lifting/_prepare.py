@@ -24,9 +24,9 @@ def prepare(tree: Any, fn: Callable[..., Any] | None = None, *args: Any, keep: s
     become codes in the fastest layout where integer products are at least as fast as float32 ones, else dense arrays.
     That is a rule and not a measurement, so the same machine gives the same program: on CPUs it reads the processor's
     int8 instructions, the version of jaxlib, the entries of the leaf, and the fewest rows that the function multiplies
-    with it. Without a function, one row is assumed, or several where the processor and jaxlib have fast int8 products.
-    If no large grid stays, a warning says so. Low-rank factors and sums stay. This trades memory for speed: the arrays in
-    memory may be larger than those in the file.
+    with it; if no large grid stays, a warning says so. Without a function, one row is assumed, or several where the
+    processor and jaxlib have fast int8 products. Low-rank factors and sums stay. This trades memory for speed: the
+    arrays in memory may be larger than those in the file.
 
     With a function, weights of which it only reads rows (embeddings), and weights that it does not use, stay
     compressed. Their codes of at most 4 bits are packed in memory: two or four codes per byte.
@@ -76,11 +76,10 @@ def prepare(tree: Any, fn: Callable[..., Any] | None = None, *args: Any, keep: s
         return ready
 
     made = map_with_path(convert, tree, is_leaf=is_node)
-    if kept and not any(kept):
-        why = "" if fn else "; pass the function and its inputs, so that rows are known"
+    if fn is not None and kept and not any(kept):
         warnings.warn(
-            f"prepare: no large integer product of {len(kept)} is as fast as float32 on this machine, so all run in float32; "
-            f"keep='integers' keeps them{why}",
+            f"prepare: none of {len(kept)} large integer products is as fast as float32 on this machine, so all run in "
+            "float32; keep='integers' keeps them",
             stacklevel=2,
         )
     return made
