@@ -1,0 +1,200 @@
+"""Training of a generator against a discriminator."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+
+from compressjax.core import Selector, kernels
+from compressjax.core._settings import numbers
+from compressjax.generate._adversarial import adversarial, gradient_penalty
+from compressjax.generate._spectral_norm import SpectralNorm, init_spectral_norm, spectral_norm
+
+
+class GANState(NamedTuple):
+    """State of a training run; arrays only.
+
+    Attributes:
+        generator: Variables of the generator.
+        discriminator: Variables of the discriminator, kernels not divided.
+        average: Moving average of the parameters of the generator.
+        norms: State of the spectral norm; None without.
+        optimizers: States of both optimizers.
+        step: Number of steps.
+    """
+
+    generator: Any
+    discriminator: Any
+    average: Any
+    norms: SpectralNorm | None
+    optimizers: tuple[Any, Any]
+    step: jax.Array
+
+
+class GAN(NamedTuple):
+    """Pure functions of a training run.
+
+    Attributes:
+        init: `(key, images, labels=None) -> GANState`.
+        step: `(state, images, labels, key) -> (state, {name: number})`; images lie in [-1, 1]; labels may be None.
+        sample: `(state, key, count, labels=None) -> images`, from the averaged generator.
+    """
+
+    init: Callable[..., GANState]
+    step: Callable[..., tuple[GANState, dict[str, jax.Array]]]
+    sample: Callable[..., jax.Array]
+
+
+def gan(
+    generator: nn.Module,
+    discriminator: nn.Module,
+    *,
+    loss: str = "hinge",
+    latent: int = 64,
+    penalty: float | None = None,
+    divide: Selector | None = kernels,
+    decay: float = 0.999,
+    every: int | None = None,
+    optimizers: tuple[optax.GradientTransformation, optax.GradientTransformation] | None = None,
+) -> GAN:
+    """Returns the functions that train a generator against a discriminator, one step each per call.
+
+    .. math:: \\theta_D \\leftarrow \\theta_D - \\eta \\nabla L_D, \\quad
+        \\theta_G \\leftarrow \\theta_G - \\eta \\nabla L_G, \\quad
+        \\bar\\theta_G \\leftarrow d\\, \\bar\\theta_G + (1 - d)\\, \\theta_G
+
+    The defaults are stable on small images: hinge loss, spectral norms in the discriminator, twice the rate for it,
+    and samples from a moving average. The decay of the average rises from 0 as `(1 + t) / (10 + t)`.
+
+    Args:
+        generator: Linen module, `(noise [batch, latent], labels, train) -> images`; may keep `batch_stats`.
+        discriminator: Linen module, `(images, labels) -> logits [batch]`.
+        loss: As for `adversarial`.
+        latent: Numbers of noise a sample.
+        penalty: Weight of `gradient_penalty`; None is 10 for `"wasserstein"`, else 0.
+        divide: Kernels of the discriminator under `spectral_norm`; None for none, as with a penalty.
+        decay: Of the average, in [0, 1).
+        every: The generator moves in every such call, the discriminator in all; None is 5 for `"wasserstein"`, else 1.
+        optimizers: Of generator and discriminator; Adam with rates 2e-4 and 4e-4 and moments 0.5 and 0.999 if None.
+
+    Returns:
+        The functions; jit them.
+
+    Raises:
+        ValueError: If a setting is out of range; from `init`, if images are outside [-1, 1].
+
+    Example:
+        >>> from compressjax.generate import DCGANDiscriminator, DCGANGenerator
+        >>> parts = gan(DCGANGenerator(size=4, width=4), DCGANDiscriminator(width=4), latent=8)
+        >>> images = jnp.zeros((2, 4, 4, 1))
+        >>> state = parts.init(jax.random.key(0), images)
+        >>> state, losses = jax.jit(parts.step)(state, images, None, jax.random.key(1))
+        >>> parts.sample(state, jax.random.key(2), 3).shape
+        (3, 4, 4, 1)
+
+    Source: Goodfellow et al., arXiv:1406.2661 (goodfellow2014); two rates: Heusel et al., arXiv:1706.08500
+    (heusel2017).
+    """
+    losses = adversarial(loss)
+    weight = {"wasserstein": 10.0}.get(loss, 0.0) if penalty is None else penalty
+    weight, decay = numbers("gan", penalty=weight, decay=decay)
+    every = {"wasserstein": 5}.get(loss, 1) if every is None else every
+    if latent < 1 or every < 1 or weight < 0 or not 0 <= decay < 1:
+        raise ValueError(f"gan: latent={latent} and every={every} must be at least 1, penalty={weight} at least 0 and "
+                         f"decay={decay} in [0, 1)")  # fmt: skip
+    divided = None if weight else divide
+    first, second = optimizers or (optax.adam(2e-4, 0.5, 0.999), optax.adam(4e-4, 0.5, 0.999))
+
+    def init(key: jax.Array, images: jax.Array, labels: jax.Array | None = None) -> GANState:
+        _check(images)
+        keys = jax.random.split(key, 3)
+        made = generator.init(keys[0], jnp.zeros((len(images), latent)), *_given(labels))
+        judge = discriminator.init(keys[1], images, *_given(labels))
+        norms = None if divided is None else init_spectral_norm(judge["params"], keys[2], divided)
+        states = first.init(made["params"]), second.init(judge["params"])
+        average = jax.tree.map(jnp.copy, made["params"])
+        return GANState(made, judge, average, norms, states, jnp.zeros((), jnp.int32))
+
+    def generated(params: Any, rest: Any, noise: jax.Array, labels: Any) -> tuple[jax.Array, Any]:
+        return generator.apply({**rest, "params": params}, noise, *_given(labels), train=True, mutable=list(rest))
+
+    def judged(params: Any, rest: Any, images: jax.Array, labels: Any) -> Any:
+        return discriminator.apply({**rest, "params": params}, images, *_given(labels))
+
+    def step(
+        state: GANState, images: jax.Array, labels: jax.Array | None, key: jax.Array
+    ) -> tuple[GANState, dict[str, jax.Array]]:
+        keys = jax.random.split(key, 3)
+        made, rest = _apart(state.generator)
+        judge, other = _apart(state.discriminator)
+        noise = jax.random.normal(keys[0], (len(images), latent), images.dtype)
+        fake = jax.lax.stop_gradient(generated(made, rest, noise, labels)[0])
+
+        def judge_loss(params: Any) -> tuple[jax.Array, Any]:
+            own, norms = (params, None) if state.norms is None else spectral_norm(params, state.norms)
+            value = losses.discriminator(judged(own, other, images, labels), judged(own, other, fake, labels))
+            if weight:
+                value += weight * gradient_penalty(lambda x: judged(own, other, x, labels), images, fake, keys[1])
+            return value, norms
+
+        (judge_value, norms), slopes = jax.value_and_grad(judge_loss, has_aux=True)(judge)
+        updates, second_state = second.update(slopes, state.optimizers[1], judge)
+        judge = optax.apply_updates(judge, updates)
+        own = judge if norms is None else spectral_norm(judge, norms)[0]
+
+        def made_loss(params: Any) -> tuple[jax.Array, Any]:
+            noise = jax.random.normal(keys[2], (len(images), latent), images.dtype)
+            samples, rest_after = generated(params, rest, noise, labels)
+            return losses.generator(judged(own, other, samples, labels)), rest_after
+
+        def move(first_state: Any) -> tuple[Any, ...]:
+            (value, rest_after), slopes = jax.value_and_grad(made_loss, has_aux=True)(made)
+            updates, first_state = first.update(slopes, first_state, made)
+            moved = optax.apply_updates(made, updates)
+            count = (state.step // every).astype(jnp.float32)
+            rate = 1 - jnp.minimum(decay, (1 + count) / (10 + count))
+            return (
+                {**rest_after, "params": moved},
+                optax.incremental_update(moved, state.average, rate),
+                first_state,
+                value,
+            )
+
+        def stay(first_state: Any) -> tuple[Any, ...]:
+            return state.generator, state.average, first_state, made_loss(made)[0]
+
+        if every == 1:
+            now = move(state.optimizers[0])
+        else:
+            now = jax.lax.cond(state.step % every == every - 1, move, stay, state.optimizers[0])
+        made_now, average, first_state, made_value = now
+        after = GANState(
+            made_now, {**other, "params": judge}, average, norms, (first_state, second_state), state.step + 1
+        )
+        return after, {"generator": made_value, "discriminator": judge_value}
+
+    def sample(state: GANState, key: jax.Array, count: int, labels: jax.Array | None = None) -> Any:
+        noise = jax.random.normal(key, (count, latent))
+        return generator.apply({**state.generator, "params": state.average}, noise, *_given(labels))
+
+    return GAN(init, step, sample)
+
+
+def _given(labels: Any) -> tuple[Any, ...]:
+    return () if labels is None else (labels,)
+
+
+def _apart(variables: Any) -> tuple[Any, Any]:
+    """Parameters, and the other collections."""
+    return variables["params"], {name: x for name, x in variables.items() if name != "params"}
+
+
+def _check(images: jax.Array) -> None:
+    if isinstance(images, jax.core.Tracer):
+        return
+    low, high = float(jnp.min(images)), float(jnp.max(images))
+    if not -1.001 <= low <= high <= 1.001:
+        raise ValueError(f"gan: images lie in [{low:g}, {high:g}], and generators end in tanh; scale them to [-1, 1]")

@@ -1,0 +1,36 @@
+"""Precision and recall against brute force, and at the extremes."""
+
+import numpy as np
+import pytest
+
+from compressjax import generate
+
+
+def test_both_are_those_of_balls_around_neighbors():
+    draw = np.random.default_rng(0)
+    real, fake, k = draw.normal(size=(30, 2)), 0.7 + 0.5 * draw.normal(size=(25, 2)), 3
+
+    def inside(point, centers):
+        for center in centers:
+            radius = sorted(np.linalg.norm(center - other) for other in centers)[k]
+            if np.linalg.norm(point - center) <= radius:
+                return True
+        return False
+
+    found = generate.precision_recall(real, fake, k)
+    assert found.precision == pytest.approx(np.mean([inside(x, real) for x in fake]))
+    assert found.recall == pytest.approx(np.mean([inside(x, fake) for x in real]))
+
+
+def test_copies_are_perfect_and_a_single_point_covers_nothing():
+    real = np.random.default_rng(0).normal(size=(40, 3))
+    assert generate.precision_recall(real, real) == (1.0, 1.0)
+    one = np.repeat(real[:1], 10, 0) + 1e-6 * np.arange(10)[:, None]
+    found = generate.precision_recall(real, one)
+    assert found.precision == 1.0
+    assert found.recall <= 0.05
+
+
+def test_too_many_neighbors_are_refused():
+    with pytest.raises(ValueError, match="k=3 must be at least 1 and below the 3 samples"):
+        generate.precision_recall(np.ones((3, 1)), np.ones((9, 1)))
