@@ -10,7 +10,7 @@ import optax
 
 from compressjax.core import Selector, kernels
 from compressjax.core._settings import numbers
-from compressjax.generate._adversarial import adversarial, gradient_penalty
+from compressjax.generate._adversarial import Adversarial, adversarial, gradient_penalty
 from compressjax.generate._spectral_norm import SpectralNorm, init_spectral_norm, spectral_norm
 
 
@@ -105,91 +105,105 @@ def gan(
     if latent < 1 or every < 1 or weight < 0 or not 0 <= decay < 1:
         raise ValueError(f"gan: latent={latent} and every={every} must be at least 1, penalty={weight} at least 0 and "
                          f"decay={decay} in [0, 1)")  # fmt: skip
-    divided = None if weight else divide
-    first, second = optimizers or (optax.adam(2e-4, 0.5, 0.999), optax.adam(4e-4, 0.5, 0.999))
+    rates = optimizers or (optax.adam(2e-4, 0.5, 0.999), optax.adam(4e-4, 0.5, 0.999))
+    pair = _Pair(generator, discriminator, losses, latent, weight, None if weight else divide, decay, every, *rates)
+    return GAN(pair.init, pair.step, pair.sample)
 
-    def init(key: jax.Array, images: jax.Array, labels: jax.Array | None = None) -> GANState:
+
+class _Pair(NamedTuple):
+    """Both networks with the settings of their training."""
+
+    generator: nn.Module
+    discriminator: nn.Module
+    losses: Adversarial
+    latent: int
+    penalty: float
+    divide: Selector | None
+    decay: float
+    every: int
+    first: optax.GradientTransformation
+    second: optax.GradientTransformation
+
+    def init(self, key: jax.Array, images: jax.Array, labels: jax.Array | None = None) -> GANState:
         _check(images)
         keys = jax.random.split(key, 3)
-        made = generator.init(keys[0], jnp.zeros((len(images), latent)), *_given(labels))
-        judge = discriminator.init(keys[1], images, *_given(labels))
-        norms = None if divided is None else init_spectral_norm(judge["params"], keys[2], divided)
-        states = first.init(made["params"]), second.init(judge["params"])
+        made = self.generator.init(keys[0], jnp.zeros((len(images), self.latent)), *_given(labels))
+        judge = self.discriminator.init(keys[1], images, *_given(labels))
+        norms = None if self.divide is None else init_spectral_norm(judge["params"], keys[2], self.divide)
+        states = self.first.init(made["params"]), self.second.init(judge["params"])
         average = jax.tree.map(jnp.copy, made["params"])
         return GANState(made, judge, average, norms, states, jnp.zeros((), jnp.int32))
 
-    def generated(params: Any, rest: Any, noise: jax.Array, labels: Any) -> tuple[jax.Array, Any]:
-        return generator.apply({**rest, "params": params}, noise, *_given(labels), train=True, mutable=list(rest))
-
-    def judged(params: Any, rest: Any, images: jax.Array, labels: Any) -> Any:
-        return discriminator.apply({**rest, "params": params}, images, *_given(labels))
-
     def step(
-        state: GANState, images: jax.Array, labels: jax.Array | None, key: jax.Array
+        self, state: GANState, images: jax.Array, labels: jax.Array | None, key: jax.Array
     ) -> tuple[GANState, dict[str, jax.Array]]:
         keys = jax.random.split(key, 3)
-        made, rest = _apart(state.generator)
-        judge, other = _apart(state.discriminator)
-        noise = jax.random.normal(keys[0], (len(images), latent), images.dtype)
-        fake = jax.lax.stop_gradient(generated(made, rest, noise, labels)[0])
+        judge, norms, second, judge_value = self._judge(state, images, labels, keys[0], keys[1])
+        own = judge["params"] if norms is None else spectral_norm(judge["params"], norms)[0]
+
+        def made_loss(params: Any) -> tuple[jax.Array, Any]:
+            noise = jax.random.normal(keys[2], (len(images), self.latent), images.dtype)
+            samples, rest = self._generated({**state.generator, "params": params}, noise, labels)
+            return self.losses.generator(self._judged({**judge, "params": own}, samples, labels)), rest
+
+        def move(first: Any) -> tuple[Any, ...]:
+            made = state.generator["params"]
+            (value, rest), slopes = jax.value_and_grad(made_loss, has_aux=True)(made)
+            updates, first = self.first.update(slopes, first, made)
+            made = optax.apply_updates(made, updates)
+            count = (state.step // self.every).astype(jnp.float32)
+            rate = 1 - jnp.minimum(self.decay, (1 + count) / (10 + count))
+            return {**rest, "params": made}, optax.incremental_update(made, state.average, rate), first, value
+
+        def stay(first: Any) -> tuple[Any, ...]:
+            return state.generator, state.average, first, made_loss(state.generator["params"])[0]
+
+        if self.every == 1:
+            made, average, first, made_value = move(state.optimizers[0])
+        else:
+            turn = state.step % self.every == self.every - 1
+            made, average, first, made_value = jax.lax.cond(turn, move, stay, state.optimizers[0])
+        after = GANState(made, judge, average, norms, (first, second), state.step + 1)
+        return after, {"generator": made_value, "discriminator": judge_value}
+
+    def sample(self, state: GANState, key: jax.Array, count: int, labels: jax.Array | None = None) -> Any:
+        noise = jax.random.normal(key, (count, self.latent))
+        return self.generator.apply({**state.generator, "params": state.average}, noise, *_given(labels))
+
+    def _judge(
+        self, state: GANState, images: jax.Array, labels: Any, noise_key: jax.Array, key: jax.Array
+    ) -> tuple[Any, SpectralNorm | None, Any, jax.Array]:
+        """One step of the discriminator: its variables, norms, optimizer and loss."""
+        noise = jax.random.normal(noise_key, (len(images), self.latent), images.dtype)
+        fake = jax.lax.stop_gradient(self._generated(state.generator, noise, labels)[0])
 
         def judge_loss(params: Any) -> tuple[jax.Array, Any]:
             own, norms = (params, None) if state.norms is None else spectral_norm(params, state.norms)
-            value = losses.discriminator(judged(own, other, images, labels), judged(own, other, fake, labels))
-            if weight:
-                value += weight * gradient_penalty(lambda x: judged(own, other, x, labels), images, fake, keys[1])
+            variables = {**state.discriminator, "params": own}
+            judged = [self._judged(variables, x, labels) for x in (images, fake)]
+            value = self.losses.discriminator(*judged)
+            if self.penalty:
+                value += self.penalty * gradient_penalty(
+                    lambda x: self._judged(variables, x, labels), images, fake, key
+                )
             return value, norms
 
-        (judge_value, norms), slopes = jax.value_and_grad(judge_loss, has_aux=True)(judge)
-        updates, second_state = second.update(slopes, state.optimizers[1], judge)
-        judge = optax.apply_updates(judge, updates)
-        own = judge if norms is None else spectral_norm(judge, norms)[0]
+        before = state.discriminator["params"]
+        (value, norms), slopes = jax.value_and_grad(judge_loss, has_aux=True)(before)
+        updates, second = self.second.update(slopes, state.optimizers[1], before)
+        return {**state.discriminator, "params": optax.apply_updates(before, updates)}, norms, second, value
 
-        def made_loss(params: Any) -> tuple[jax.Array, Any]:
-            noise = jax.random.normal(keys[2], (len(images), latent), images.dtype)
-            samples, rest_after = generated(params, rest, noise, labels)
-            return losses.generator(judged(own, other, samples, labels)), rest_after
+    def _generated(self, variables: Any, noise: jax.Array, labels: Any) -> tuple[jax.Array, Any]:
+        """Samples in training mode, and the other collections after them."""
+        others = [name for name in variables if name != "params"]
+        return self.generator.apply(variables, noise, *_given(labels), train=True, mutable=others)
 
-        def move(first_state: Any) -> tuple[Any, ...]:
-            (value, rest_after), slopes = jax.value_and_grad(made_loss, has_aux=True)(made)
-            updates, first_state = first.update(slopes, first_state, made)
-            moved = optax.apply_updates(made, updates)
-            count = (state.step // every).astype(jnp.float32)
-            rate = 1 - jnp.minimum(decay, (1 + count) / (10 + count))
-            return (
-                {**rest_after, "params": moved},
-                optax.incremental_update(moved, state.average, rate),
-                first_state,
-                value,
-            )
-
-        def stay(first_state: Any) -> tuple[Any, ...]:
-            return state.generator, state.average, first_state, made_loss(made)[0]
-
-        if every == 1:
-            now = move(state.optimizers[0])
-        else:
-            now = jax.lax.cond(state.step % every == every - 1, move, stay, state.optimizers[0])
-        made_now, average, first_state, made_value = now
-        after = GANState(
-            made_now, {**other, "params": judge}, average, norms, (first_state, second_state), state.step + 1
-        )
-        return after, {"generator": made_value, "discriminator": judge_value}
-
-    def sample(state: GANState, key: jax.Array, count: int, labels: jax.Array | None = None) -> Any:
-        noise = jax.random.normal(key, (count, latent))
-        return generator.apply({**state.generator, "params": state.average}, noise, *_given(labels))
-
-    return GAN(init, step, sample)
+    def _judged(self, variables: Any, images: jax.Array, labels: Any) -> Any:
+        return self.discriminator.apply(variables, images, *_given(labels))
 
 
 def _given(labels: Any) -> tuple[Any, ...]:
     return () if labels is None else (labels,)
-
-
-def _apart(variables: Any) -> tuple[Any, Any]:
-    """Parameters, and the other collections."""
-    return variables["params"], {name: x for name, x in variables.items() if name != "params"}
 
 
 def _check(images: jax.Array) -> None:
