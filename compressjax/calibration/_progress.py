@@ -19,7 +19,7 @@ class Progress(NamedTuple):
         resumed: Whether they were read from the folder.
         expected: Peak memory in bytes that was expected before the start, of the whole process or device: what is in
             use then, all nodes, the activations at one cut, and four times the statistics of one leaf, for the copies
-            that methods such as GPTQ make.
+            that methods make (GPTQ on the host makes one). Compiled programs come on top.
         peak: Peak memory in bytes, measured so far; it never falls.
     """
 

@@ -23,7 +23,7 @@ def clip_activations(stats: Mapping[str, Any], clip: Clip = "mse", *, bits: int 
         s = \\frac{c}{2^{b-1} - 1}
 
     for `"mse"`, over the bins of the histogram. Every method with static activations then takes `c` as the largest
-    input. Histograms of batches and hosts add up exactly with `merge`.
+    input. Histograms of batches and hosts add up exactly with `merge`. `calibrate(clip=)` does this leaf by leaf.
 
     Args:
         stats: `{path: statistics}` of `observe(fn, histogram=True)`.
