@@ -8,6 +8,8 @@ from compressjax.distill.features._pkt_loss import pkt_loss
 from compressjax.distill.features._rkd import rkd_angle_loss, rkd_distance_loss
 from compressjax.distill.features._similarity_loss import similarity_loss
 from compressjax.distill.features._vid_loss import init_vid, vid_loss
+from compressjax.distill.heads._from_flax import from_flax
+from compressjax.distill.heads._project import init_project, project
 from compressjax.distill.language._jsd_loss import jsd_loss
 from compressjax.distill.language._minilm_loss import minilm_loss
 from compressjax.distill.language._sample import Samples, sample, sample_steps
@@ -23,12 +25,20 @@ from compressjax.distill.logits._multilabel_loss import multilabel_loss
 from compressjax.distill.logits._regression import bounded_regression_loss, regression_loss
 from compressjax.distill.logits._soft_target_loss import soft_target_loss, soft_targets
 from compressjax.distill.logits._teacher_free_loss import teacher_free_loss
+from compressjax.distill.matching._cka import cka
+from compressjax.distill.matching._layer_attention import init_layer_attention, layer_attention_loss
+from compressjax.distill.matching._match_layers import even_layers, match_layers
+from compressjax.distill.weighing._balance import Balance, balance, init_balance, init_uncertainty, uncertainty_loss
+from compressjax.distill.weighing._cosine_schedule import cosine_schedule
+from compressjax.interpret import taps
 
 __all__ = [
-    "Samples", "Spans", "align_spans", "attention_map_loss", "attention_transfer_loss", "bounded_regression_loss",
-    "contrastive_features", "correct_teacher", "crd_loss", "dist_loss", "dkd_loss", "factor_loss", "hint_loss",
-    "info_nce_loss", "init_contrastive", "init_factor", "init_hint", "init_vid", "jsd_loss", "minilm_loss",
-    "multilabel_loss", "paraphraser_loss", "pkt_loss", "regression_loss", "rkd_angle_loss", "rkd_distance_loss",
-    "sample", "sample_steps", "sequence_loss", "similarity_loss", "soft_target_loss", "soft_targets", "span_loss",
-    "teacher_free_loss", "token_loss", "transformer_layer_loss", "uld_loss", "vid_loss",
+    "Balance", "Samples", "Spans", "align_spans", "attention_map_loss", "attention_transfer_loss", "balance",
+    "bounded_regression_loss", "cka", "contrastive_features", "correct_teacher", "cosine_schedule", "crd_loss",
+    "dist_loss", "dkd_loss", "even_layers", "factor_loss", "from_flax", "hint_loss", "info_nce_loss", "init_balance",
+    "init_contrastive", "init_factor", "init_hint", "init_layer_attention", "init_project", "init_uncertainty",
+    "init_vid", "jsd_loss", "layer_attention_loss", "match_layers", "minilm_loss", "multilabel_loss",
+    "paraphraser_loss", "pkt_loss", "project", "regression_loss", "rkd_angle_loss", "rkd_distance_loss", "sample",
+    "sample_steps", "sequence_loss", "similarity_loss", "soft_target_loss", "soft_targets", "span_loss", "taps",
+    "teacher_free_loss", "token_loss", "transformer_layer_loss", "uld_loss", "uncertainty_loss", "vid_loss",
 ]  # fmt: skip

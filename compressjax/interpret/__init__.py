@@ -10,8 +10,9 @@ from compressjax.interpret.narrowing._narrow import narrow
 from compressjax.interpret.observing._layouts import layouts
 from compressjax.interpret.observing._observe import observe
 from compressjax.interpret.observing._statistics import Statistics, merge
+from compressjax.interpret.tapping._taps import taps
 
 __all__ = [
     "FallbackWarning", "Group", "Member", "Row", "Statistics", "couplings", "explain", "integer_bound", "layouts",
-    "lift", "merge", "narrow", "observe", "predict_flops", "prepare",
+    "lift", "merge", "narrow", "observe", "predict_flops", "prepare", "taps",
 ]  # fmt: skip

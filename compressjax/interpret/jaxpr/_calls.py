@@ -46,7 +46,9 @@ def _custom_derivative(eqn: Any, inputs: Sequence[Any], handler: Any, evaluate: 
     def run(*args: Any) -> Any:
         child = handler.spawn()
         out = evaluate(*body_of(eqn), args, child)
-        return dense_all(out, child, eqn.primitive.name, "result of a custom derivative"), child.collected()
+        # The rule has no derivative of what was recorded.
+        records = {} if child.stacks else child.collected()
+        return dense_all(out, child, eqn.primitive.name, "result of a custom derivative"), records
 
     @run.defjvp
     def _run_jvp(primals: Any, tangents: Any) -> Any:

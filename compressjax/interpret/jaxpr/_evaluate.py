@@ -18,7 +18,8 @@ RULES = CALLS | LOOPS
 class Handler(Protocol):
     """Interprets operations that have a weight as operand."""
 
-    observes: bool  # whether it records arrays
+    observes: bool  # whether it records sums
+    stacks: bool  # whether it records arrays of single products, which a loop stacks over its iterations
 
     def apply(self, eqn: Any, inputs: Sequence[Any]) -> Sequence[Any]:
         """Results of one equation with at least one `Weight` as input."""
@@ -31,6 +32,9 @@ class Handler(Protocol):
 
     def row(self, weight: Weight) -> Weight:
         """One of the stacked layers, inside the loop."""
+
+    def named(self, name: str, x: jax.Array) -> None:
+        """Sees an array that the function names with `checkpoint_name`."""
 
     def spawn(self) -> "Handler":
         """Handler for a nested trace, which must return its records as results."""
@@ -53,7 +57,10 @@ def evaluate(jaxpr: Any, consts: Sequence[Any], args: Sequence[Any], handler: Ha
         def step(_: int, eqn: Any, inputs: list[Any]) -> Sequence[Any]:
             context.enter(eqn)
             if not any(type(x) is Weight for x in inputs):
-                return bind(eqn, inputs)
+                out = bind(eqn, inputs)
+                if eqn.primitive.name == "name":
+                    handler.named(eqn.params["name"], out[0])
+                return out
             if eqn.primitive.name in RULES:
                 return RULES[eqn.primitive.name](eqn, inputs, handler, evaluate)
             return handler.apply(eqn, inputs)

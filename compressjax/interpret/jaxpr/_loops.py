@@ -33,6 +33,11 @@ def _merged(kept: Sequence[bool], weights: Sequence[Any], carry: Sequence[Any]) 
     return [next(constant) if same else next(changing) for same in kept]
 
 
+def _added(sums: Records, child: Any) -> Records:
+    """Sums with the records of a nested trace; arrays of single products cannot leave a branch or an open loop."""
+    return sums if child.stacks else joined(sums, child.collected())
+
+
 def _scan(eqn: Any, inputs: Sequence[Any], handler: Any, evaluate: Evaluate) -> list[Any]:
     p = eqn.params
     fixed, carried = scan_counts(p, len(inputs))
@@ -58,8 +63,9 @@ def _scan(eqn: Any, inputs: Sequence[Any], handler: Any, evaluate: Evaluate) -> 
         new = dense_all(new, child, "scan", "returned from a loop")
         ys = dense_all(out[carried:], child, "scan", "returned from a loop")
         # A stacked weight has a record per layer; the records of other weights add up over the iterations.
-        by_layer = {k: r for k, r in child.collected().items() if k.path in layers}
-        rest = {k: r for k, r in child.collected().items() if k.path not in layers}
+        found = child.collected()
+        by_layer = {k: r for k, r in found.items() if handler.stacks or k.path in layers}
+        rest = {k: r for k, r in found.items() if k not in by_layer}
         return (new, joined(sums, rest)), (ys, by_layer)
 
     def recorded(carry: Any, rows: Any) -> Records:
@@ -70,7 +76,7 @@ def _scan(eqn: Any, inputs: Sequence[Any], handler: Any, evaluate: Evaluate) -> 
     (changing, sums), (ys, by_layer) = jax.lax.scan(
         body, (changing, sums), rows, length=p["length"], reverse=p["reverse"], unroll=p["unroll"]
     )
-    handler.absorb(joined(sums, stacked(by_layer, layers)))
+    handler.absorb(by_layer if handler.stacks else joined(sums, stacked(by_layer, layers)))
     return [*_merged(kept, weights, changing), *ys]
 
 
@@ -95,7 +101,7 @@ def _while(eqn: Any, inputs: Sequence[Any], handler: Any, evaluate: Evaluate) ->
         args = [*step_consts, *_merged(kept, weights, carry)]
         out = evaluate(p["body_jaxpr"].jaxpr, p["body_jaxpr"].consts, args, child)
         new = [x for x, same in zip(out, kept) if not same]
-        return dense_all(new, child, "while", "returned from a loop"), joined(sums, child.collected())
+        return dense_all(new, child, "while", "returned from a loop"), _added(sums, child)
 
     sums = empty(lambda carry: step((carry, {}))[1], changing) if handler.observes else {}
     out, records = jax.lax.while_loop(test, step, (changing, sums))
@@ -114,7 +120,7 @@ def _cond(eqn: Any, inputs: Sequence[Any], handler: Any, evaluate: Evaluate) -> 
         def run(sums: Records, *args: Any) -> Any:
             child = handler.spawn()
             out = evaluate(closed.jaxpr, closed.consts, args, child)
-            return dense_all(out, child, "cond", "returned from a branch"), joined(sums, child.collected())
+            return dense_all(out, child, "cond", "returned from a branch"), _added(sums, child)
 
         return run
 

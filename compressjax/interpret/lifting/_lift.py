@@ -40,6 +40,7 @@ class Lift:
     """Handler of `lift`; `rows` records how each operation uses each weight."""
 
     observes = False
+    stacks = False
 
     def __init__(self, rows: dict[Row, None], on_fallback: str) -> None:
         self.rows = rows
@@ -117,6 +118,9 @@ class Lift:
     def row(self, weight: Weight) -> Weight:
         """One of the stacked layers."""
         return weight
+
+    def named(self, name: str, x: jax.Array) -> None:
+        """Does nothing, since `lift` records no arrays."""
 
     def spawn(self) -> "Lift":
         """Returns itself, since rows are static and nested traces share them."""

@@ -46,6 +46,7 @@ class _Observe:
     """Handler of `observe`: runs the function unchanged and records the inputs of products."""
 
     observes = True
+    stacks = False
 
     def __init__(self, gram: bool, histogram: bool = False) -> None:
         self.gram, self.histogram = gram, histogram
@@ -164,6 +165,9 @@ class _Observe:
     def row(self, weight: Weight) -> Weight:
         """One of the stacked layers, without axis 0."""
         return Weight(weight.node, weight.path, weight.axes[1:])
+
+    def named(self, name: str, x: jax.Array) -> None:
+        """Does nothing, since no product reads the array here."""
 
     def spawn(self) -> "_Observe":
         """New handler, whose records the nested trace returns."""

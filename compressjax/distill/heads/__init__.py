@@ -1,0 +1,1 @@
+"""Activations by path, from Flax and through linear heads."""

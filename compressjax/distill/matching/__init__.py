@@ -1,0 +1,1 @@
+"""Which layer of the student learns from which layer of the teacher."""

@@ -1,0 +1,1 @@
+"""Weights of several losses, over time and against each other."""

@@ -1,0 +1,1 @@
+"""`taps`: activations inside a function."""
