@@ -11,10 +11,12 @@ class Use(NamedTuple):
 
     Attributes:
         rows: Fewest rows that one product of the leaf multiplies; None if not known.
+        depthwise: Whether it is the kernel of depthwise convolutions, which grids run faster on CPUs.
         integers: Whether products stay those of integers where they can, also where floats are faster.
     """
 
     rows: int | None = None
+    depthwise: bool = False
     integers: bool = False
 
 

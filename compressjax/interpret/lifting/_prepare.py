@@ -29,7 +29,8 @@ def prepare(tree: Any, fn: Callable[..., Any] | None = None, *args: Any, keep: s
     arrays in memory may be larger than those in the file.
 
     With a function, weights of which it only reads rows (embeddings), and weights that it does not use, stay
-    compressed. Their codes of at most 4 bits are packed in memory: two or four codes per byte.
+    compressed. Their codes of at most 4 bits are packed in memory: two or four codes per byte. Grids with rounded
+    activations that are depthwise kernels stay on CPUs: they run in floats, as sums of shifted images.
 
     With `keep="integers"`, integer products stay where they can run, also where they are slower than float32: for
     results as on a machine on which they are faster.
@@ -69,7 +70,7 @@ def prepare(tree: Any, fn: Callable[..., Any] | None = None, *args: Any, keep: s
         name = path_string(path)
         if name in packed:
             return ops.pack(leaf)
-        with used(Use(uses.fewest.get(name), keep == "integers")):
+        with used(Use(uses.fewest.get(name), name in uses.depthwise, keep == "integers")):
             ready = ops.prepare(leaf)
         if not isinstance(ops.as_grid(leaf), Dense) and leaf.size >= LARGE:
             kept.append(is_node(ready))

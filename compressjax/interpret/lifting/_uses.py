@@ -9,14 +9,17 @@ from compressjax.interpret.lifting._lift import Lift
 
 
 class Uses(Lift):
-    """The handler of `explain`, which also keeps the fewest rows of a product by path."""
+    """The handler of `explain`, which also keeps the fewest rows of a product by path, and depthwise kernels."""
 
     def __init__(self) -> None:
         rows: dict[Row, None] = {}
         super().__init__(rows, "ignore")
         self.fewest: dict[str, int] = {}
+        self.depthwise: set[str] = set()
 
     def _multiply(self, eqn: Any, inputs: Sequence[Any], at: int, rule: Any) -> Sequence[Any]:
+        if eqn.params.get("feature_group_count", 1) > 1 and 1 in inputs[at].shape:
+            self.depthwise |= set(inputs[at].paths)
         count = rows_of(eqn, at)
         if count is not None:
             self.fewest |= {path: min(count, self.fewest.get(path, count)) for path in inputs[at].paths}

@@ -54,6 +54,8 @@ def pays(grid: Grid, use: Use) -> bool:
     groups = [d // s for d, s in zip(shape[:-1], grid.scale.shape[:-1], strict=True) if s not in (1, d)]
     if groups and min(groups) < (SMALLEST_GROUP if use.integers else SHORTEST_GROUP):
         return False
+    if len(shape) == 4 and use.depthwise:
+        return jax.default_backend() == "cpu"
     if len(shape) == 4:
         # A tensor with four axes is a convolution kernel, with the outputs first or last.
         runs = grid.zero_point is None and size >= FEWEST_TERMS * max(shape[0], shape[-1])

@@ -10,6 +10,7 @@ from compressjax.core import Convolution, Dense, Product, Ragged, Window, buffer
 from compressjax.core._use import current_use
 from compressjax.tensors.quantized import _layout
 from compressjax.tensors.quantized._conv import integer_conv
+from compressjax.tensors.quantized._depthwise import shifted_conv, shifts
 from compressjax.tensors.quantized._dot import integer_dot
 from compressjax.tensors.quantized._fused import ACCELERATORS, fused_dot, misfit
 from compressjax.tensors.quantized._grid import Grid
@@ -112,8 +113,10 @@ class Quantized(Grid):
         return grid if isinstance(grid, Dense) else integer_dot(x, grid.plain(), product)
 
     def conv(self, x: jax.Array, convolution: Convolution) -> Any:
-        """Integer convolution with rounded activations, if the node has integer activations."""
+        """Integer convolution with rounded activations, if the node has them; a depthwise one in floats on CPUs."""
         grid = self.as_grid()
+        if not isinstance(grid, Dense) and shifts(x, self, convolution):
+            return shifted_conv(x, self, convolution)
         return grid if isinstance(grid, Dense) else integer_conv(x, grid.plain(), convolution)
 
     def ragged_dot(self, x: jax.Array, ragged: Ragged) -> Any:
