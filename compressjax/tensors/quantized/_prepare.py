@@ -31,8 +31,8 @@ class Limits(NamedTuple):
     rows: int
 
 
-# Measured on two cores each, by products and convolutions alone and in loops. Where the processor or the compiler has
-# no fast integers, one row of a small matrix takes twice the time of float32, and few grids gain more than a third.
+# AVX2 was measured on two cores, by products and convolutions alone and in loops: one row of a small matrix takes up to
+# twice the time of float32. With VNNI, matrices of several rows and kernels were; the limit for one row is cautious.
 FAST = Limits(1 << 16, 1 << 20, 0, 2)  # VNNI or AMX, jaxlib 0.12
 NO_INSTRUCTIONS = Limits(1 << 18, 1 << 22, 1 << 16, 1)  # AVX2, jaxlib 0.10 and 0.12
 NO_KERNELS = Limits(1 << 18, 1 << 22, 1 << 19, 1)  # VNNI, jaxlib 0.10
