@@ -32,7 +32,7 @@ class Limits(NamedTuple):
 
 
 # AVX2 was measured on two cores, by products and convolutions alone and in loops: one row of a small matrix takes up to
-# twice the time of float32. With VNNI, matrices of several rows and kernels were; the limit for one row is cautious.
+# twice the time of float32. With VNNI, several rows and kernels were; that for one row is a guess.
 FAST = Limits(1 << 16, 1 << 20, 0, 2)  # VNNI or AMX, jaxlib 0.12
 NO_INSTRUCTIONS = Limits(1 << 18, 1 << 22, 1 << 16, 1)  # AVX2, jaxlib 0.10 and 0.12
 NO_KERNELS = Limits(1 << 18, 1 << 22, 1 << 19, 1)  # VNNI, jaxlib 0.10
