@@ -28,17 +28,21 @@ from compressjax.distill.logits._teacher_free_loss import teacher_free_loss
 from compressjax.distill.matching._cka import cka
 from compressjax.distill.matching._layer_attention import init_layer_attention, layer_attention_loss
 from compressjax.distill.matching._match_layers import even_layers, match_layers
+from compressjax.distill.store._sparse_target_loss import sparse_target_loss
+from compressjax.distill.store._teacher_store import Targets, TeacherStore, open_teacher, write_teacher
 from compressjax.distill.weighing._balance import Balance, balance, init_balance, init_uncertainty, uncertainty_loss
 from compressjax.distill.weighing._cosine_schedule import cosine_schedule
 from compressjax.interpret import taps
 
 __all__ = [
-    "Balance", "Samples", "Spans", "align_spans", "attention_map_loss", "attention_transfer_loss", "balance",
-    "bounded_regression_loss", "cka", "contrastive_features", "correct_teacher", "cosine_schedule", "crd_loss",
-    "dist_loss", "dkd_loss", "even_layers", "factor_loss", "from_flax", "hint_loss", "info_nce_loss", "init_balance",
-    "init_contrastive", "init_factor", "init_hint", "init_layer_attention", "init_project", "init_uncertainty",
-    "init_vid", "jsd_loss", "layer_attention_loss", "match_layers", "minilm_loss", "multilabel_loss",
-    "paraphraser_loss", "pkt_loss", "project", "regression_loss", "rkd_angle_loss", "rkd_distance_loss", "sample",
-    "sample_steps", "sequence_loss", "similarity_loss", "soft_target_loss", "soft_targets", "span_loss", "taps",
+    "Balance", "Samples", "Spans", "Targets", "TeacherStore", "align_spans", "attention_map_loss",
+    "attention_transfer_loss", "balance", "bounded_regression_loss", "cka", "contrastive_features",
+    "correct_teacher", "cosine_schedule", "crd_loss", "dist_loss", "dkd_loss", "even_layers", "factor_loss",
+    "from_flax", "hint_loss", "info_nce_loss", "init_balance", "init_contrastive", "init_factor", "init_hint",
+    "init_layer_attention", "init_project", "init_uncertainty", "init_vid", "jsd_loss", "layer_attention_loss",
+    "match_layers", "minilm_loss", "multilabel_loss", "open_teacher", "paraphraser_loss", "pkt_loss", "project",
+    "regression_loss", "rkd_angle_loss", "rkd_distance_loss", "sample", "sample_steps", "sequence_loss",
+    "similarity_loss", "soft_target_loss", "soft_targets", "span_loss", "sparse_target_loss", "taps",
     "teacher_free_loss", "token_loss", "transformer_layer_loss", "uld_loss", "uncertainty_loss", "vid_loss",
+    "write_teacher",
 ]  # fmt: skip
