@@ -116,6 +116,7 @@ def crd_loss(
     heads: Heads | None = None,
     *,
     examples: int,
+    student_negatives: jax.Array | None = None,
     temperature: Any = 0.07,
     weights: jax.Array | None = None,
 ) -> jax.Array:
@@ -124,16 +125,17 @@ def crd_loss(
     .. math:: L = -\\frac{1}{b} \\sum_i \\Big(\\log h(s_i, t_i) + \\sum_{n} \\log(1 - h(s_i, t_n))\\Big), \\quad
         h(s, t) = \\frac{e^{g(s)^\\top g(t) / T}}{e^{g(s)^\\top g(t) / T} + N / M}
 
-    for N negatives of M examples. Give teacher and student in turn, as the authors do: the sum of
-    `crd_loss(s, t, memory_of_t)` and of the same with the roles of anchors and memory changed.
+    for N negatives of M examples. With negatives of the student too, the same is added with teacher and student in
+    exchanged roles, as in the authors' code.
 
     Args:
         student: `s`, `[batch, ...]`, any floating-point dtype.
         teacher: `t`, `[batch, ...]`; no gradient flows to it, but to its head.
-        negatives: `[N, features]` for all examples or `[batch, N, features]`, as from `contrastive_features`; no
-            gradient flows to them.
+        negatives: Of the teacher, `[N, features]` for all examples or `[batch, N, features]`, as from
+            `contrastive_features`; no gradient flows to them.
         heads: From `init_contrastive`; None if both have the same number of features.
         examples: `M`, the number of examples that negatives are drawn from, at least 1.
+        student_negatives: Of the student, in the same form; None leaves the second half out.
         temperature: `T`, above 0.
         weights: At least 0, broadcast to `[batch]`; None weighs all alike.
 
@@ -155,21 +157,31 @@ def crd_loss(
     if count < 1:
         raise ValueError(f"{who}: examples={count} must be the number of examples of the data, at least 1")
     x, y, weights = _compared(who, student, teacher, heads, weights)
+    values = _told_apart(x, y, _negatives("negatives", negatives, x, weights), count, temperature)
+    if student_negatives is not None:
+        others = _negatives("student_negatives", student_negatives, x, weights)
+        values = values + _told_apart(y, x, others, count, temperature)
+    return weighted_mean(values, weights)
+
+
+def _told_apart(anchor: jax.Array, own: jax.Array, others: jax.Array, count: int, temperature: Any) -> jax.Array:
+    """How badly every anchor is told from noise, `[batch]`: `h` is the sigmoid of the score over the odds of noise."""
+    odds = np.log(others.shape[-2] / count)
+    labels = "bd,nd->bn" if others.ndim == 2 else "bd,bnd->bn"
+    scores = jnp.einsum(labels, anchor, others, precision=jax.lax.Precision.HIGHEST)
+    false = jax.nn.log_sigmoid(odds - scores / temperature)
+    return -jax.nn.log_sigmoid(jnp.sum(anchor * own, axis=-1) / temperature - odds) - jnp.sum(false, axis=-1)
+
+
+def _negatives(name: str, negatives: Any, x: jax.Array, weights: jax.Array) -> jax.Array:
     shape = jnp.shape(negatives)
-    if len(shape) not in (2, 3) or shape[-1] != x.shape[-1] or shape[:-2] not in ((), x.shape[:1]):
+    if len(shape) not in (2, 3) or shape[-1] != x.shape[-1] or shape[:-2] not in ((), x.shape[:1]) or not shape[-2]:
         raise ValueError(
-            f"{who}: negatives {shape} must be [n, {x.shape[-1]}] or [{x.shape[0]}, n, {x.shape[-1]}], as made by "
+            f"crd_loss: {name} {shape} must be [n, {x.shape[-1]}] or [{x.shape[0]}, n, {x.shape[-1]}], as made by "
             "contrastive_features"
         )
     others = jax.lax.stop_gradient(jnp.asarray(negatives).astype(jnp.float32))
-    others = kept(others, weights) if len(shape) == 3 else others
-    precise = jax.lax.Precision.HIGHEST
-    scores = jnp.einsum("bd,nd->bn" if len(shape) == 2 else "bd,bnd->bn", x, others, precision=precise)
-    # h is the sigmoid of the score over the odds of noise.
-    odds = np.log(shape[-2] / count)
-    own = jax.nn.log_sigmoid(jnp.sum(x * y, axis=-1) / temperature - odds)
-    false = jax.nn.log_sigmoid(odds - scores / temperature)
-    return weighted_mean(-own - jnp.sum(false, axis=-1), weights)
+    return kept(others, weights) if len(shape) == 3 else others
 
 
 def _compared(who: str, student: Any, teacher: Any, heads: Heads | None, weights: Any) -> Pair:

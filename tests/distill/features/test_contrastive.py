@@ -40,6 +40,21 @@ def test_crd(key: jax.Array, features: tuple[jax.Array, jax.Array]) -> None:
         negatives = jnp.asarray(negatives, jnp.float32)
         got = distill.crd_loss(*features, negatives, heads, examples=20, temperature=0.5)
         np.testing.assert_allclose(got, want, rtol=1e-4)
+    # With negatives of the student, both sides are anchors.
+    for a, b in zip(t, s):
+        own, others = np.exp(a @ b / 0.5), np.exp(memory @ a / 0.5)
+        want -= (np.log(own / (own + 0.3)) + np.sum(np.log(1 - others / (others + 0.3)))) / 4
+
+    def both(student: jax.Array, teacher: jax.Array, heads: dict) -> jax.Array:
+        return distill.crd_loss(
+            student, teacher, negatives, heads, examples=20, student_negatives=negatives, temperature=0.5
+        )
+
+    got, slopes = jax.jit(jax.value_and_grad(both, argnums=(0, 1, 2)))(*features, heads)
+    np.testing.assert_allclose(got, want, rtol=1e-4)
+    assert np.any(slopes[0])
+    assert not np.any(slopes[1])
+    assert all(np.any(slopes[2][side]["kernel"]) for side in ("student", "teacher"))  # both heads are trained
 
 
 def test_bad_arguments(key: jax.Array, features: tuple[jax.Array, jax.Array]) -> None:

@@ -44,12 +44,10 @@ ROWS = {
     ),
     "attention_map": Row(
         lambda s, t, _, w, temp: distill.attention_map_loss(s, t, weights=tokens(w)), (4, 2, 3, 3), (4, 2, 3, 3),
-        scale=10.0,
     ),
     "transformer_layer": Row(
         lambda s, t, _, w, temp: distill.transformer_layer_loss(s, t, HINT, weights=tokens(w)),
         {"hidden": (4, 3, 4), "attention": (4, 2, 3, 3)}, {"hidden": (4, 3, 6), "attention": (4, 2, 3, 3)},
-        scale=10.0,
     ),
     "span": Row(
         lambda s, t, c, w, temp: distill.span_loss(

@@ -74,6 +74,14 @@ def test_inputs(params: dict, x: jax.Array) -> None:
     np.testing.assert_allclose(found["stack"][1], jnp.tanh(expected["stack"][0]), atol=1e-6)
 
 
+def test_taps_of_a_batch_are_those_of_its_examples(params: dict, x: jax.Array) -> None:
+    tapped = taps(lambda p, x: scanned(p, x[None])[0], select=["first/kernel", "stack"])
+    _, found = jax.vmap(tapped, in_axes=(None, 0))(params, x)
+    _, whole = taps(scanned, select=["first/kernel", "stack"])(params, x)
+    np.testing.assert_allclose(found["first/kernel"][:, 0], whole["first/kernel"], atol=1e-6)
+    np.testing.assert_allclose(found["stack"][:, :, 0], whole["stack"].swapaxes(0, 1), atol=1e-6)
+
+
 def test_shared_weights_and_what_is_made_of_weights(x: jax.Array) -> None:
     tree = {"w": jnp.eye(3), "g": jnp.full((3, 3), 2.0)}
 
