@@ -84,7 +84,7 @@ def balance(losses: Mapping[str, jax.Array], state: Balance) -> tuple[jax.Array,
     count = jnp.maximum(state.step, 1).astype(jnp.float32)
     varied = {k: jnp.sqrt(state.spread[k] / count) / jnp.maximum(state.ratio[k], _LEAST) for k in fixed}
     total = sum(varied.values(), jnp.zeros((), jnp.float32))
-    ready = (state.step > 1) & (total > 0)
+    ready = total > 0  # from the third step on, because a single ratio does not vary
     alphas = {k: jnp.where(ready, x / jnp.where(ready, total, 1.0), 1.0 / len(varied)) for k, x in varied.items()}
     step = (state.step + 1).astype(jnp.float32)
     means, ratios, spreads = {}, {}, {}

@@ -96,7 +96,7 @@ def _named(records: Tapped) -> dict[str, jax.Array]:
 
 def _nothing(selector: Selector, known: list[str], lost: list[str], at: str) -> str:
     if lost:
-        return f"taps: select={selector!r} matches {lost[:12]}, which is read in branches or open loops alone"
+        return f"taps: select={selector!r} matches {lost[:12]}, read only in branches, open loops or custom derivatives"
     if not known:
         return f"taps: select={selector!r} matches nothing: no product reads a weight, and the function names no array"
     near = difflib.get_close_matches(selector, known, 3, 0.3) if isinstance(selector, str) else []

@@ -74,6 +74,54 @@ def test_inputs(params: dict, x: jax.Array) -> None:
     np.testing.assert_allclose(found["stack"][1], jnp.tanh(expected["stack"][0]), atol=1e-6)
 
 
+def test_what_every_iteration_reads_is_stacked(key: jax.Array) -> None:
+    """A recurrent weight and a name in a loop have an array per iteration, with gradients."""
+    tree, xs = {"w": jax.random.normal(key, (3, 3))}, jax.random.normal(key, (4, 3))
+
+    def fn(p: dict, xs: jax.Array) -> jax.Array:
+        def step(h: jax.Array, x: jax.Array) -> tuple:
+            h = checkpoint_name(jnp.tanh(h @ p["w"] + x), "state")
+            return h, None
+
+        return jax.lax.scan(step, jnp.zeros(3), xs)[0]
+
+    def summed(p: dict) -> jax.Array:
+        return sum(jnp.sum(x**2) for x in taps(fn, select=["w", "state"])(p, xs)[1].values())
+
+    def loop(p: dict) -> jax.Array:
+        h, total = jnp.zeros(3), 0.0
+        for x in xs:
+            product = h @ p["w"]
+            h = jnp.tanh(product + x)
+            total += jnp.sum(product**2) + jnp.sum(h**2)
+        return total
+
+    _, found = taps(fn, select=["w", "state"])(tree, xs)
+    assert (found["w"].shape, found["state"].shape) == ((4, 3), (4, 3))
+    (got, slopes), (want, known) = (jax.jit(jax.value_and_grad(f))(tree) for f in (summed, loop))
+    np.testing.assert_allclose(got, want, rtol=1e-4)
+    np.testing.assert_allclose(slopes["w"], known["w"], rtol=1e-3)
+
+
+def test_a_custom_derivative_keeps_its_arrays(params: dict, x: jax.Array) -> None:
+    """Its rule has no derivative for them, and zeros would pass unseen."""
+
+    @jax.custom_jvp
+    def own(w: jax.Array, x: jax.Array) -> jax.Array:
+        return x @ w
+
+    own.defjvp(lambda primals, tangents: (own(*primals), primals[1] @ tangents[0] + tangents[1] @ primals[0]))
+
+    def fn(p: dict, x: jax.Array) -> jax.Array:
+        return own(p["first"]["kernel"], x) @ p["second"]["kernel"].T
+
+    out, found = taps(fn, select="second.*")(params, x)
+    np.testing.assert_allclose(out, fn(params, x), rtol=1e-5)
+    assert list(found) == ["second/kernel"]
+    with pytest.raises(ValueError, match=r"first/kernel.*, read only in .* custom derivatives"):
+        taps(fn, select="first/kernel")(params, x)
+
+
 def test_taps_of_a_batch_are_those_of_its_examples(params: dict, x: jax.Array) -> None:
     tapped = taps(lambda p, x: scanned(p, x[None])[0], select=["first/kernel", "stack"])
     _, found = jax.vmap(tapped, in_axes=(None, 0))(params, x)
@@ -149,5 +197,5 @@ def test_branches_and_open_loops_run_without_taps(params: dict, x: jax.Array) ->
     out, found = jax.jit(taps(fn, select="first.*"))(params, x)
     np.testing.assert_allclose(out, fn(params, x), rtol=1e-5)
     assert list(found) == ["first/kernel"]
-    with pytest.raises(ValueError, match=r"second/kernel.*, which is read in branches or open loops alone"):
+    with pytest.raises(ValueError, match=r"second/kernel.*, read only in branches, open loops or custom"):
         taps(fn, select="second/kernel")(params, x)
