@@ -5,9 +5,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from compressjax.core._node import is_node
 from compressjax.core._tree import map_values
+from compressjax.numerics._host import on_host
 from compressjax.numerics._numerics import straight_through
 
 ByPath = Mapping[str, jax.Array]
@@ -46,8 +48,15 @@ def zero_masked(tree: Any, masks: ByPath | None) -> Any:
     """
     if not masks:
         return tree
+    return map_values(lambda path, x: _zeroed(x, masks[path]) if path in masks else x, tree)
+
+
+def _zeroed(x: jax.Array, mask: jax.Array) -> jax.Array:
     # Use where instead of a product: -1 * 0 is -0, and inf * 0 is NaN.
-    return map_values(lambda path, x: jnp.where(masks[path], x, jnp.zeros((), x.dtype)) if path in masks else x, tree)
+    here, kept = on_host(x), on_host(mask)
+    if here is not None and kept is not None:
+        return jnp.asarray(np.where(kept, here, np.zeros((), here.dtype)))
+    return jnp.where(mask, x, jnp.zeros((), x.dtype))
 
 
 def dense_gradient(tree: Any, viewed: Any) -> Any:

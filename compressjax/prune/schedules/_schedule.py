@@ -48,10 +48,7 @@ class Schedule:
 
 def progress(step: jax.Array | int, begin: int, end: int, power: float) -> jax.Array:
     """Fraction of the change from the initial to the final sparsity, `1 - (1 - (t - t_0) / (t_1 - t_0))^p`."""
-    if end < begin:
-        raise ValueError(f"pruning ends at step {end}, before it begins at {begin}; give end >= begin")
-    if not 0 < power < math.inf:
-        raise ValueError(f"power={power} must be positive and finite; 3 in the paper")
+    _check_progress(begin, end, power)
     left = jnp.clip((end - jnp.asarray(step, jnp.float32)) / max(end - begin, 1), 0.0, 1.0)
     # With end == begin the schedule is a jump, which the division above cannot represent.
     left = jnp.where(jnp.asarray(step) >= end, 0.0, left)
@@ -88,7 +85,7 @@ def polynomial(
     power = as_number(name or "polynomial", "power", power)
     name = name or f"polynomial(power={power})"
     sparsity, begin, end, initial = _read(name, sparsity, begin, end, initial)
-    progress(0, begin, end, power)
+    _check_progress(begin, end, power)
     return Schedule(name, sparsity, begin, end, initial, lambda step: progress(step, begin, end, power))
 
 
@@ -279,5 +276,12 @@ def _read(who: str, sparsity: Any, begin: Any, end: Any, initial: Any) -> tuple[
         raise ValueError(f"initial={initial} exceeds the final sparsity {sparsity}")
     if begin < 0:
         raise ValueError(f"begin={begin} must be at least 0")
-    progress(0, begin, end, 1)
+    _check_progress(begin, end, 1)
     return sparsity, begin, end, initial
+
+
+def _check_progress(begin: int, end: int, power: float) -> None:
+    if end < begin:
+        raise ValueError(f"pruning ends at step {end}, before it begins at {begin}; give end >= begin")
+    if not 0 < power < math.inf:
+        raise ValueError(f"power={power} must be positive and finite; 3 in the paper")

@@ -6,11 +6,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from compressjax.core import Compression
 from compressjax.core._settings import as_int
 from compressjax.numerics._counts import as_float, choose, entries, rounded
-from compressjax.numerics._host import branch
+from compressjax.numerics._host import branch, on_host
 from compressjax.prune.distributions._densities import check_removes, kept_counts
 from compressjax.prune.patterns._checks import Distribution, check_pattern, own_sparsity
 from compressjax.prune.patterns._pattern import Pattern
@@ -93,9 +94,10 @@ def gradual(
 
     def init(flat: Arrays) -> GradualState:
         masks = whole_masks(flat)
-        jax.eval_shape(lambda: masks_at(0, flat, masks))  # refuses bad settings before training starts
         if begin == 0 and (schedule.initial > 0 or last == 0):
             masks = masks_at(0, flat, masks)
+        else:
+            jax.eval_shape(lambda: masks_at(0, flat, masks))  # refuses bad settings before training starts
         return GradualState(jnp.zeros((), jnp.int32), masks)
 
     def after_step(flat: Arrays, state: GradualState, stats: Any) -> tuple[Arrays, GradualState]:
@@ -149,9 +151,16 @@ def largest(flat: Arrays, masks: Arrays, kept: dict[str, Any], normalize: bool, 
     return ranked({path: _scores(x, masks[path], normalize) for path, x in flat.items()}, kept, pattern)
 
 
+def _scores(x: jax.Array, mask: jax.Array, normalize: bool) -> jax.Array:
+    here, still = on_host(x), on_host(mask)
+    if normalize or here is None or still is None:
+        return _compiled_scores(x, mask, normalize)
+    return jnp.asarray(np.where(still, np.abs(here).astype(np.float32), np.float32(-1.0)))
+
+
 # Outside of jit, one program for all leaves of a shape.
 @functools.partial(jax.jit, static_argnums=2, inline=True)
-def _scores(x: jax.Array, mask: jax.Array, normalize: bool) -> jax.Array:
+def _compiled_scores(x: jax.Array, mask: jax.Array, normalize: bool) -> jax.Array:
     scores = jnp.abs(x).astype(jnp.float32)
     scores = scores / _rms(scores, mask) if normalize else scores
     # Masked entries stay masked: every magnitude ranks above -1.

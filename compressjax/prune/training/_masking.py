@@ -5,8 +5,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from compressjax.core import Compression, Masks, on_values, zero_masked
+from compressjax.numerics._host import on_host
 from compressjax.tensors import Masked
 
 Arrays = dict[str, jax.Array]
@@ -35,7 +37,10 @@ def masked_nodes(flat: Arrays, masks: Mapping[str, jax.Array]) -> dict[str, Mask
 
 def whole_masks(flat: Arrays) -> Arrays:
     """Masks that keep everything."""
-    return {path: jnp.ones_like(x, bool) for path, x in flat.items()}
+    return {
+        path: jnp.ones_like(x, bool) if on_host(x) is None else jnp.asarray(np.ones(x.shape, bool))
+        for path, x in flat.items()
+    }
 
 
 def shapes_of(flat: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
