@@ -1,4 +1,4 @@
-"""Distillation: losses of a student and a teacher, for any training loop."""
+"""Distillation: losses and regimes of a student and a teacher, for any training loop."""
 
 from compressjax.distill.features._attention_transfer_loss import attention_transfer_loss
 from compressjax.distill.features._contrastive import contrastive_features, crd_loss, info_nce_loss, init_contrastive
@@ -28,6 +28,18 @@ from compressjax.distill.logits._teacher_free_loss import teacher_free_loss
 from compressjax.distill.matching._cka import cka
 from compressjax.distill.matching._layer_attention import init_layer_attention, layer_attention_loss
 from compressjax.distill.matching._match_layers import even_layers, match_layers
+from compressjax.distill.regimes._assistants import assistants, fit_sizes
+from compressjax.distill.regimes._assistants_from import Assistant, assistants_from
+from compressjax.distill.regimes._augment import augment
+from compressjax.distill.regimes._chain_of import chain_of, generations
+from compressjax.distill.regimes._ensemble_targets import ensemble_targets
+from compressjax.distill.regimes._mixup import mixup
+from compressjax.distill.regimes._mutual_losses import mutual_losses
+from compressjax.distill.regimes._nt_xent_loss import nt_xent_loss
+from compressjax.distill.regimes._pseudo_labels import PseudoLabels, balanced_rows, pseudo_label_loss, pseudo_labels
+from compressjax.distill.regimes._replacements import replacements, run_replaced
+from compressjax.distill.regimes._stochastic_depth import layer_gates, survival_rates
+from compressjax.distill.regimes._take_layers import take_layers
 from compressjax.distill.store._sparse_target_loss import sparse_target_loss
 from compressjax.distill.store._teacher_store import Targets, TeacherStore, open_teacher, write_teacher
 from compressjax.distill.weighing._balance import Balance, balance, init_balance, init_uncertainty, uncertainty_loss
@@ -35,14 +47,16 @@ from compressjax.distill.weighing._cosine_schedule import cosine_schedule
 from compressjax.interpret import taps
 
 __all__ = [
-    "Balance", "Samples", "Spans", "Targets", "TeacherStore", "align_spans", "attention_map_loss",
-    "attention_transfer_loss", "balance", "bounded_regression_loss", "cka", "contrastive_features",
-    "correct_teacher", "cosine_schedule", "crd_loss", "dist_loss", "dkd_loss", "even_layers", "factor_loss",
-    "from_flax", "hint_loss", "info_nce_loss", "init_balance", "init_contrastive", "init_factor", "init_hint",
+    "Assistant", "Balance", "PseudoLabels", "Samples", "Spans", "Targets", "TeacherStore", "align_spans", "assistants",
+    "assistants_from", "attention_map_loss", "attention_transfer_loss", "augment", "balance", "balanced_rows",
+    "bounded_regression_loss", "chain_of", "cka", "contrastive_features", "correct_teacher", "cosine_schedule",
+    "crd_loss", "dist_loss", "dkd_loss", "ensemble_targets", "even_layers", "factor_loss", "fit_sizes", "from_flax",
+    "generations", "hint_loss", "info_nce_loss", "init_balance", "init_contrastive", "init_factor", "init_hint",
     "init_layer_attention", "init_project", "init_uncertainty", "init_vid", "jsd_loss", "layer_attention_loss",
-    "match_layers", "minilm_loss", "multilabel_loss", "open_teacher", "paraphraser_loss", "pkt_loss", "project",
-    "regression_loss", "rkd_angle_loss", "rkd_distance_loss", "sample", "sample_steps", "sequence_loss",
-    "similarity_loss", "soft_target_loss", "soft_targets", "span_loss", "sparse_target_loss", "taps",
-    "teacher_free_loss", "token_loss", "transformer_layer_loss", "uld_loss", "uncertainty_loss", "vid_loss",
-    "write_teacher",
+    "layer_gates", "match_layers", "minilm_loss", "mixup", "multilabel_loss", "mutual_losses", "nt_xent_loss",
+    "open_teacher", "paraphraser_loss", "pkt_loss", "project", "pseudo_label_loss", "pseudo_labels", "regression_loss",
+    "replacements", "rkd_angle_loss", "rkd_distance_loss", "run_replaced", "sample", "sample_steps", "sequence_loss",
+    "similarity_loss", "soft_target_loss", "soft_targets", "span_loss", "sparse_target_loss", "survival_rates",
+    "take_layers", "taps", "teacher_free_loss", "token_loss", "transformer_layer_loss", "uld_loss", "uncertainty_loss",
+    "vid_loss", "write_teacher",
 ]  # fmt: skip
