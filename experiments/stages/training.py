@@ -30,7 +30,8 @@ DEFAULTS: dict[str, Any] = {
     "chunk": 234,  # steps per compiled call
     "save_every": 2340,  # steps between checkpoints inside the stage
     "scan": True,  # False for networks with convolutions on a CPU
-    "temperature": 4.0,  # of the distillation loss
+    "temperature": 4.0,  # of soft targets, the distillation loss without another one
+    "distillation": None,  # another loss on logits: ("distill.dkd_loss", {"beta": 4.0})
     "mixup": 0.0,  # largest weight of another image blended into each; 0 for none
     "soft": 0.0,  # weight of the teacher's loss; 0 trains on labels only
 }
@@ -103,6 +104,7 @@ def fit(problem: Problem, stage: recipe.Planned) -> Stage:
     name, settings = stage.label, stage.train or {}
     count = count_steps(settings, len(problem.data.train_labels))
     make_optimizer(settings, count)  # refuses bad settings before training
+    _check_distillation(settings, problem.data.classes)
 
     def start(previous: Previous) -> tuple[Context, State]:
         now = problem_at(problem, previous)
@@ -265,18 +267,30 @@ def mix(key: jax.Array, images: jax.Array, labels: jax.Array, limit: float) -> t
 
 
 def objective(logits: jax.Array, labels: jax.Array, target: jax.Array | None, settings: Mapping[str, Any]) -> jax.Array:
-    """Cross-entropy, mixed with Hinton's distillation loss if there is a teacher.
+    """Cross-entropy, mixed with a distillation loss if there is a teacher.
 
     Args:
         logits: `[batch, classes]`.
         labels: `[batch]`, or probabilities `[batch, classes]`.
         target: Logits of the teacher, or `None`.
-        settings: `temperature` and `soft`.
+        settings: `soft` (weight of the distillation loss), `distillation` (`None` for soft targets) and `temperature`.
 
     Returns:
         The mean loss.
     """
-    if target is None or not settings["soft"]:
-        entropy = optax.softmax_cross_entropy if labels.ndim == 2 else optax.softmax_cross_entropy_with_integer_labels
-        return entropy(logits, labels).mean()
-    return distill.soft_target_loss(logits, target, labels, temperature=settings["temperature"], alpha=settings["soft"])
+    soft = settings["soft"]
+    if target is not None and soft and settings["distillation"] is None:
+        return distill.soft_target_loss(logits, target, labels, temperature=settings["temperature"], alpha=soft)
+    entropy = optax.softmax_cross_entropy if labels.ndim == 2 else optax.softmax_cross_entropy_with_integer_labels
+    hard = entropy(logits, labels).mean()
+    if target is None or not soft:
+        return hard
+    given = {"student_logits": lambda: logits, "teacher_logits": lambda: target, "labels": lambda: labels}
+    return soft * recipe.make(settings["distillation"], given=given, where="distillation") + (1 - soft) * hard
+
+
+def _check_distillation(settings: Mapping[str, Any], classes: int) -> None:
+    """Refuses a loss that does not exist, or its settings, before training."""
+    logits = jnp.zeros((2, classes))
+    labels = logits if settings["mixup"] else jnp.zeros(2, jnp.int32)
+    jax.eval_shape(lambda x: objective(x, labels, x, settings), logits)

@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from compressjax import core, recipe
+from compressjax import core, distill, recipe
 from compressjax.interpret import observe
 from experiments.stages import build
 from experiments.stages.training import DEFAULTS, count_steps, make_optimizer, mix, objective
@@ -113,10 +113,33 @@ def test_another_seed_gives_another_network(problem, tmp_path):
 def test_objective_without_a_teacher_is_cross_entropy():
     logits, labels = jnp.array([[2.0, 0.0], [0.0, 1.0]]), jnp.array([0, 0])
     expected = np.mean([np.log(1 + np.exp(-2)), np.log(1 + np.exp(1))])
-    settings = {"temperature": 4.0, "soft": 0.5}
+    settings = {"temperature": 4.0, "soft": 0.5, "distillation": None}
     assert objective(logits, labels, None, settings) == pytest.approx(expected, rel=1e-6)
     assert objective(logits, labels, -logits, {**settings, "soft": 0.0}) == pytest.approx(expected, rel=1e-6)
     assert objective(logits, labels, logits, {**settings, "soft": 1.0}) == pytest.approx(0, abs=1e-6)
+
+
+def test_another_loss_takes_the_place_of_soft_targets():
+    logits, labels = jnp.array([[2.0, 0.0, 1.0], [0.0, 1.0, -1.0]]), jnp.array([0, 0])
+    target = logits[::-1]
+    settings = {"temperature": 4.0, "soft": 0.25, "distillation": ("distill.dkd_loss", {"beta": 2.0})}
+    hard = objective(logits, labels, None, settings)
+    expected = 0.25 * distill.dkd_loss(logits, target, labels, beta=2.0) + 0.75 * hard
+    assert objective(logits, labels, target, settings) == pytest.approx(float(expected), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("loss", "said"),
+    [
+        ("distill.dkd_los", "distillation: .*dkd_loss"),
+        (("distill.dkd_loss", {"bta": 1.0}), "distillation: distill.dkd_loss.*beta"),
+        (("distill.dist_loss", {"temperature": -1.0}), "temperature=-1.0"),
+    ],
+)
+def test_a_bad_loss_is_refused_before_training(problem, loss, said):
+    stages = (("train", {"label": "teacher", **SETTINGS}), ("distill", {"soft": 0.5, "distillation": loss}))
+    with pytest.raises(ValueError, match=said):
+        build(problem, {**tiny.get_config().to_dict(), "stages": stages})
 
 
 def test_a_loss_that_is_no_number_names_the_remedy(problem, tmp_path):
