@@ -1,0 +1,18 @@
+"""Reduction of data: reducers that read batches, merge over devices and hosts, and fold into a model."""
+
+from compressjax.data._affine import Affine, fold
+from compressjax.data._fit import fit, gathered
+from compressjax.data._reducer import Fitted, Reducer
+from compressjax.data.decomposition._components import Components
+from compressjax.data.decomposition._pca import pca
+from compressjax.data.decomposition._random_projection import Projection, random_projection
+from compressjax.data.scaling._min_max import min_max_scaler
+from compressjax.data.scaling._scaling import Scaling
+from compressjax.data.scaling._standard import standard_scaler
+from compressjax.data.selection._selected import Selected
+from compressjax.data.selection._variance import select_variance
+
+__all__ = [
+    "Affine", "Components", "Fitted", "Projection", "Reducer", "Scaling", "Selected", "fit", "fold", "gathered",
+    "min_max_scaler", "pca", "random_projection", "select_variance", "standard_scaler",
+]  # fmt: skip

@@ -1,0 +1,1 @@
+"""Few directions instead of many features."""

@@ -1,0 +1,1 @@
+"""Some of the features, as they are."""

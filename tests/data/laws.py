@@ -1,0 +1,35 @@
+"""Laws that every reducer keeps: batches, order and merging matter only by rounding."""
+
+import jax
+import numpy as np
+
+from compressjax import data
+
+
+def digits():
+    from sklearn.datasets import load_digits
+
+    return load_digits().data.astype(np.float32)
+
+
+def close(a, b, tolerance=1e-5):
+    """Trees of arrays, relative to the largest entry of each."""
+    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+        np.testing.assert_allclose(x, y, atol=tolerance * max(np.abs(y).max(initial=0), 1e-30))
+
+
+def check(reducer, rows, tolerance=1e-5):
+    """Streaming equals one batch; merged halves equal the whole; the order of rows does not matter."""
+    whole = data.fit(reducer, [rows])
+    draw = np.random.default_rng(0)
+    uneven = np.split(rows, [1, 7, len(rows) // 3, len(rows) // 2])
+    close(data.fit(reducer, uneven), whole, tolerance)
+    close(data.fit(reducer, rows[draw.permutation(len(rows))]), whole, tolerance)
+    parts = [data.gathered(reducer, part) for part in np.split(rows, [len(rows) // 4])]
+    merge = jax.jit(reducer.merge)
+    close(reducer.finalize(merge(*parts)), whole, tolerance)
+    close(reducer.finalize(merge(*parts[::-1])), whole, tolerance)
+    nothing = reducer.init(rows.shape[1])
+    close(reducer.finalize(merge(nothing, merge(*parts))), whole, tolerance)
+    return whole

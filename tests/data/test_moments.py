@@ -1,0 +1,33 @@
+"""Merged moments keep their digits where sums of squares lose them."""
+
+import jax
+import numpy as np
+import pytest
+
+from compressjax.data import _moments
+from compressjax.numerics._counts import exact, known
+
+
+def test_large_means_cost_no_digits():
+    rows = (1e4 + np.random.default_rng(0).normal(size=(4000, 3))).astype(np.float32)
+    state = _moments.no_moments(3, whole=True)
+    for part in np.split(rows, 40):
+        state = jax.jit(_moments.merged)(state, _moments.moments_of(part, whole=True))
+    exact_ = np.cov(rows.astype(np.float64), rowvar=False)
+    np.testing.assert_allclose(state.scatter / 3999, exact_, rtol=2e-2, atol=2e-2)
+    naive = (rows.T @ rows - 4000 * np.outer(rows.mean(0), rows.mean(0))) / 3999
+    assert np.abs(naive - exact_).max() > 10 * np.abs(state.scatter / 3999 - exact_).max()
+    assert known(state.rows) == 4000
+
+
+def test_more_rows_than_int32_holds_are_counted():
+    many = _moments.Moments(exact(3 * 2**31), np.ones(1, np.float32), np.ones(1, np.float32))
+    both = _moments.merged(many, many)
+    assert known(both.rows) == 6 * 2**31
+    assert both.mean[0] == pytest.approx(1.0)
+
+
+def test_the_diagonal_is_that_of_the_whole():
+    rows = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
+    whole, part = (_moments.moments_of(rows, whole=w) for w in (True, False))
+    np.testing.assert_allclose(np.diag(whole.scatter), part.scatter, rtol=1e-5)
