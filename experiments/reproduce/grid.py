@@ -8,7 +8,17 @@ from typing import Any, NamedTuple, Protocol
 
 from compressjax import recipe
 from experiments import app
-from experiments.reproduce import bits, lottery, pruned, quantized, splitting, transfer
+from experiments.reproduce import (
+    bits,
+    distill_bytes,
+    distill_minilm,
+    lottery,
+    pruned,
+    quantized,
+    splitting,
+    teacher_store,
+    transfer,
+)
 from experiments.reproduce.table import Claim, render
 from experiments.view import make_console
 
@@ -37,7 +47,8 @@ class Study(Protocol):
 
 
 STUDIES: dict[str, Study] = {
-    "bits": bits, "pruned": pruned, "lottery": lottery, "quantized": quantized, "splitting": splitting,
+    "bits": bits, "distill_bytes": distill_bytes, "distill_minilm": distill_minilm, "pruned": pruned,
+    "lottery": lottery, "quantized": quantized, "splitting": splitting, "teacher_store": teacher_store,
     "transfer": transfer,
 }  # fmt: skip
 

@@ -36,11 +36,19 @@ class Background(NamedTuple):
 
     def expand(self, coefficients: np.ndarray) -> np.ndarray:
         """Log probabilities `[n, vocabulary]` of rounded coefficients."""
-        logits = np.broadcast_to(self.mean.astype(np.float64), (len(coefficients), len(self.mean))).copy()
-        if len(self.basis):
-            logits += (coefficients * self.scales).astype(np.float32) @ self.basis.astype(np.float32)
-        peak = logits.max(1, keepdims=True)
-        return logits - peak - np.log(np.exp(logits - peak).sum(1, keepdims=True))
+        mean = self.mean.astype(np.float32)
+        if not len(self.basis):
+            return np.repeat(normalized(mean[None]), len(coefficients), axis=0)
+        logits = (coefficients * self.scales).astype(np.float32) @ self.basis.astype(np.float32)
+        logits += mean
+        return normalized(logits)
+
+
+def normalized(logits: np.ndarray) -> np.ndarray:
+    """Log probabilities of logits `[n, vocabulary]`, whose array is reused; sums have 64 bits."""
+    logits -= logits.max(1, keepdims=True)
+    logits -= np.log(np.exp(logits).sum(1, keepdims=True, dtype=np.float64)).astype(logits.dtype)
+    return logits
 
 
 def fit_background(log_p: np.ndarray, components: int, step: float) -> Background:
@@ -50,7 +58,7 @@ def fit_background(log_p: np.ndarray, components: int, step: float) -> Backgroun
     components, it is that of the log probabilities, and the basis holds their principal directions: the logits of a
     linear head vary in as many directions as the head has inputs, so that many components are exact.
     """
-    order = np.exp(log_p).mean(0)
+    order = np.exp(log_p).mean(0, dtype=np.float64)
     rank = np.empty(log_p.shape[1], np.int32)
     rank[np.argsort(-order, kind="stable")] = np.arange(len(rank))
     if not components:
@@ -58,7 +66,7 @@ def fit_background(log_p: np.ndarray, components: int, step: float) -> Backgroun
         return Background(np.log(smoothed / smoothed.sum()).astype(np.float16), np.zeros((0, len(rank)), np.float16),
                           np.zeros(0, np.float32), rank)  # fmt: skip
     mean = log_p.mean(0).astype(np.float16)
-    centered = log_p - mean.astype(np.float64)
+    centered = log_p - mean.astype(np.float64)  # small directions are differences of large sums
     centered -= centered.mean(1, keepdims=True)
     values, vectors = np.linalg.eigh(centered @ centered.T)
     most = np.argsort(-values)[:components]

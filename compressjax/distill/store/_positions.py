@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from compressjax.distill.store._background import normalized
+
 # Tail factors matter for all tokens at once, so they are finer than the corrections of single tokens.
 _FINER = 8
 
@@ -33,21 +35,17 @@ def correct(
     A token is kept where `p |log p - log q| > cut`, at most `top` of a position; `log q` is the background times one
     factor a position, which gives the tokens that are not kept their right sum.
     """
-    p = np.exp(log_p)
+    p, expected = np.exp(log_p), np.exp(background)
     missed = log_p - background
     kept = np.zeros(log_p.shape, bool)
     factor = np.zeros((len(log_p), 1))
     for _ in range(4):  # what is kept and the factor depend on each other
-        rest = np.where(kept, 0.0, p).sum(1, keepdims=True)
-        expected = np.where(kept, 0.0, np.exp(background)).sum(1, keepdims=True)
-        factor = np.log(np.maximum(rest, 1e-12)) - np.log(np.maximum(expected, 1e-12))
+        factor = np.log(np.maximum(_outside(p, kept), 1e-12)) - np.log(np.maximum(_outside(expected, kept), 1e-12))
         factor = np.round(factor / step * _FINER) * step / _FINER
-        score = p * np.abs(missed - factor)
-        kept = (score > cut) & (np.round((missed - factor) / step) != 0)
-        for row in np.flatnonzero(kept.sum(1) > top):
-            most = np.argsort(np.where(kept[row], -score[row], 1.0))[:top]
-            kept[row] = False
-            kept[row, most] = True
+        now = _most(p, missed - factor.astype(missed.dtype), step, cut, top)
+        if np.array_equal(kept, now):
+            break
+        kept = now
     rows, tokens = np.nonzero(kept)
     order = np.lexsort((rank[tokens], rows))
     rows, tokens = rows[order], tokens[order]
@@ -56,13 +54,29 @@ def correct(
     return Corrections(kept.sum(1).astype(np.int32), tokens.astype(np.int32), levels, factors)
 
 
+def _outside(p: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """Sums `[n, 1]` of what is not kept; numbers of 32 bits are added up in 64."""
+    return np.where(kept, np.zeros((), p.dtype), p).sum(1, keepdims=True, dtype=np.float64)
+
+
+def _most(p: np.ndarray, missed: np.ndarray, step: float, cut: float, top: int) -> np.ndarray:
+    """Which tokens are worth a correction, at most `top` of a position."""
+    kept = np.abs(missed) > step / 2
+    score = np.abs(missed)
+    score *= p
+    kept &= score > cut
+    for row in np.flatnonzero(kept.sum(1) > top):
+        some = np.flatnonzero(kept[row])
+        kept[row, some[np.argsort(-score[row, some], kind="stable")[top:]]] = False
+    return kept
+
+
 def corrected(background: np.ndarray, found: Corrections, step: float) -> np.ndarray:
     """Log probabilities `[n, vocabulary]` of a background with corrections."""
-    logits = background + (found.factors * (step / _FINER))[:, None]
+    logits = background + (found.factors * (step / _FINER))[:, None].astype(background.dtype)
     rows = np.repeat(np.arange(len(found.counts)), found.counts)
-    logits[rows, found.tokens] += found.levels * step
-    peak = logits.max(1, keepdims=True)
-    return logits - peak - np.log(np.exp(logits - peak).sum(1, keepdims=True))
+    logits[rows, found.tokens] += (found.levels * step).astype(background.dtype)
+    return normalized(logits)
 
 
 def packed(found: Corrections, rank: np.ndarray) -> dict[str, np.ndarray]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from compressjax import coding
 from compressjax.core._settings import as_int, numbers
-from compressjax.distill.store._background import Background, fit_background
+from compressjax.distill.store._background import Background, fit_background, normalized
 from compressjax.distill.store._positions import Corrections, correct, corrected, packed, unpacked
 
 _HEAD, _ABOUT = "background.cjx", "store.json"
@@ -72,7 +72,7 @@ class TeacherStore(NamedTuple):
                 f"teacher store: batch {batch} is not among the {len(self.about['parts'])} of {self.folder}"
             )
         found = _read(self.folder / _name(batch))
-        expanded = self.background.expand(found["coefficients"].astype(np.float64))
+        expanded = self.background.expand(found["coefficients"])
         parts = unpacked(found, self.background.tokens_of)
         log_p = corrected(expanded, parts, self.about["settings"]["step"])
         return log_p.astype(np.float32).reshape(*self.about["parts"][batch]["shape"], -1)
@@ -264,24 +264,23 @@ def _check_inference(log_p: np.ndarray, run: Callable[..., Any], params: Any, ba
 
 
 def _log_probabilities(run: Callable[..., Any], params: Any, batch: Any, number: int) -> np.ndarray:
-    logits = np.asarray(run(params, batch), np.float64)
+    logits = np.array(run(params, batch), np.float32)
     if not np.isfinite(logits).all() or logits.ndim < 2:
         raise ValueError(f"write_teacher: logits {logits.shape} of batch {number} must be finite and [*positions, "
                          "vocabulary]; mask classes with large negative numbers instead of -inf")  # fmt: skip
-    peak = logits.max(-1, keepdims=True)
-    return logits - peak - np.log(np.exp(logits - peak).sum(-1, keepdims=True))
+    return normalized(logits.reshape(-1, logits.shape[-1])).reshape(logits.shape)
 
 
 def _write(place: Path, log_p: np.ndarray, background: Background, settings: dict[str, Any]) -> dict[str, Any]:
     """Writes one batch; returns its row of the description."""
     flat = log_p.reshape(-1, log_p.shape[-1])
     coefficients = background.coefficients(flat)
-    expanded = background.expand(coefficients.astype(np.float64))
+    expanded = background.expand(coefficients)
     chosen = {name: settings[name] for name in ("step", "cut", "top")}
     found: Corrections = correct(flat, expanded, background.rank, **chosen)
     leaves = {"coefficients": coefficients, **packed(found, background.rank)}
     stored = corrected(expanded, found, settings["step"])
-    divergence = float((np.exp(flat) * (flat - stored)).sum(1).mean())
+    divergence = float((np.exp(flat) * (flat - stored)).sum(1, dtype=np.float64).mean())
     sha = _put(place, coding.dumps(leaves))
     return {"positions": len(flat), "shape": list(log_p.shape[:-1]), "divergence": divergence, "sha256": sha}
 
