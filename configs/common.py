@@ -115,3 +115,27 @@ def pruned(data: str, config: ConfigDict | None = None) -> ConfigDict:
     config.cosine = True
     config.units = False
     return config
+
+
+def distilled(words: set[str], config: ConfigDict | None = None) -> ConfigDict:
+    """Data and training of a study in which a teacher teaches: five epochs of Adam for every network.
+
+    Args:
+        words: of `arguments`; `"smoke"` is the digits, hardly any steps and one seed, `"mnist"` another data set.
+        config: to change; a new one when None.
+
+    Returns:
+        The config, without `study`, networks and `asked`.
+    """
+    config, smoke = ConfigDict() if config is None else config, "smoke" in words
+    name = "digits" if smoke else "mnist" if "mnist" in words else "fashion_mnist"
+    places = {"fashion_mnist": "/usr/share/datasets/fashion-mnist", "mnist": "package/data", "digits": ""}
+    config.data = {"name": name, "path": places[name]}
+    config.seeds = (0,) if smoke else (0, 1, 2)
+    config.batch = 32 if smoke else 128
+    config.steps = 40 if smoke else 2340
+    config.chunk = 20 if smoke else 468
+    config.scan = True
+    config.learning_rate = 1e-3
+    config.cosine = True
+    return config

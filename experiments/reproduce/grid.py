@@ -9,9 +9,13 @@ from typing import Any, NamedTuple, Protocol
 from compressjax import recipe
 from experiments import app
 from experiments.reproduce import (
+    assistants,
     bits,
     distill_bytes,
+    distill_losses,
     distill_minilm,
+    few_labels,
+    hinton,
     lottery,
     pruned,
     quantized,
@@ -47,9 +51,9 @@ class Study(Protocol):
 
 
 STUDIES: dict[str, Study] = {
-    "bits": bits, "distill_bytes": distill_bytes, "distill_minilm": distill_minilm, "pruned": pruned,
-    "lottery": lottery, "quantized": quantized, "splitting": splitting, "teacher_store": teacher_store,
-    "transfer": transfer,
+    "assistants": assistants, "bits": bits, "distill_bytes": distill_bytes, "distill_losses": distill_losses,
+    "distill_minilm": distill_minilm, "few_labels": few_labels, "hinton": hinton, "lottery": lottery, "pruned": pruned,
+    "quantized": quantized, "splitting": splitting, "teacher_store": teacher_store, "transfer": transfer,
 }  # fmt: skip
 
 

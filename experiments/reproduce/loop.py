@@ -25,6 +25,7 @@ LIMITS = {
     "restart": limits.FRACTION,
 }
 Apply = Callable[[Any, jax.Array], jax.Array]
+View = Callable[[jax.Array, jax.Array], Any]
 
 
 class Data(NamedTuple):
@@ -71,8 +72,9 @@ def train(
     *,
     seed: int,
     compression: core.Compression | None = None,
-    loss: Callable[[Any, jax.Array, jax.Array], jax.Array] | None = None,
+    loss: Callable[[Any, Any, jax.Array], jax.Array] | None = None,
     stats: Any = None,
+    view: View | None = None,
 ) -> Trained:
     """Trains for a number of steps and measures the test error after each chunk.
 
@@ -88,6 +90,7 @@ def train(
         compression: Compression in the training run; None for plain training.
         loss: `(params, inputs, labels) -> loss`; the cross-entropy if None.
         stats: Statistics of `observe` that the compression starts from.
+        view: `(step, inputs) -> what the loss takes as inputs`, such as an augmentation; None changes nothing.
 
     Returns:
         The result.
@@ -112,13 +115,14 @@ def train(
     entropy = cross_entropy(apply)
     loss = loss or (lambda params, x, y: entropy(params, (x, y)))
     looped = settings.get("scan", True)
-    run = jax.jit(functools.partial(_chunk if looped else _step, loss, compression, tx), donate_argnums=(0, 1))
+    run = jax.jit(functools.partial(_chunk if looped else _step, loss, compression, tx, view), donate_argnums=(0, 1))
     params = jax.tree.map(jnp.copy, params)
     wrong = jax.jit(lambda p, s, held: test_error(apply, compression.view(p, s), held))
     errors = []
     for first in range(0, steps, chunk):
         rows = batch_indices(seed, "train", first, chunk, settings["batch"], len(data.train_labels))
-        for part in [rows] if looped else rows:
+        numbers = np.arange(first, first + chunk, dtype=np.int32)
+        for part in [(numbers, rows)] if looped else zip(numbers, rows, strict=True):
             params, state = run(params, state, data.train, data.train_labels, part)
         errors.append(float(wrong(params, state.compression, data)))
         if not np.isfinite(jax.tree.leaves(params)[0]).all():
@@ -148,19 +152,24 @@ def _falling(rate: float, steps: int, restart: int) -> optax.Schedule:
 
 
 def _chunk(
-    loss: Callable, compression: core.Compression, tx: Any, params: Any, state: Any, x: Any, y: Any, rows: Any
-) -> tuple[Any, Any]:
-    def step(carry: tuple[Any, Any], row: jax.Array) -> tuple[tuple[Any, Any], None]:
-        return _step(loss, compression, tx, *carry, x, y, row), None
+    loss: Callable, compression: core.Compression, tx: Any, view: View | None, params: Any, state: Any, x: Any, y: Any,
+    parts: Any,
+) -> tuple[Any, Any]:  # fmt: skip
+    def step(carry: tuple[Any, Any], part: tuple[jax.Array, jax.Array]) -> tuple[tuple[Any, Any], None]:
+        return _step(loss, compression, tx, view, *carry, x, y, part), None
 
-    return jax.lax.scan(step, (params, state), rows)[0]
+    return jax.lax.scan(step, (params, state), parts)[0]
 
 
 def _step(
-    loss: Callable, compression: core.Compression, tx: Any, params: Any, state: Any, x: Any, y: Any, row: Any
-) -> tuple[Any, Any]:
+    loss: Callable, compression: core.Compression, tx: Any, view: View | None, params: Any, state: Any, x: Any, y: Any,
+    part: Any,
+) -> tuple[Any, Any]:  # fmt: skip
+    number, row = part
+    inputs = x[row] if view is None else view(number, x[row])
+
     def viewed_loss(params: Any, own: Any) -> jax.Array:
-        return loss(compression.view(params, own), x[row], y[row])
+        return loss(compression.view(params, own), inputs, y[row])
 
     slopes = None
     if has_nodes(jax.eval_shape(compression.view, params, state.compression)):  # ranges of activations, which learn
