@@ -14,8 +14,8 @@ from compressjax import core
 from configs import shrink_fashion_mnist as config_file
 from experiments import app, shrink
 from experiments.datasets import batch_indices
-from experiments.problem import assess, make_problem, predict
 from experiments.models import ResNet
+from experiments.problem import assess, make_problem, predict
 from experiments.stages import build, execute
 from experiments.stages.training import DEFAULTS, make_optimizer
 from experiments.view import View
