@@ -5,6 +5,8 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from compressjax import measure, structure
 
 
@@ -84,4 +86,14 @@ def as_png(figure: Any) -> bytes:
     """A figure as a PNG image, with the same bytes for the same figure."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def as_picture(pixels: np.ndarray, zoom: int = 2) -> bytes:
+    """Pixels `[height, width, 1 or 3]`, uint8, as a PNG image, every pixel a square of `zoom` by `zoom`."""
+    from matplotlib.image import imsave
+
+    large = np.repeat(np.repeat(np.broadcast_to(pixels, (*pixels.shape[:2], 3)), zoom, 0), zoom, 1)
+    buffer = io.BytesIO()
+    imsave(buffer, large, format="png", metadata={"Software": None})
     return buffer.getvalue()

@@ -15,6 +15,7 @@ from experiments.reproduce import (
     distill_losses,
     distill_minilm,
     few_labels,
+    generation,
     hinton,
     lottery,
     pruned,
@@ -52,8 +53,9 @@ class Study(Protocol):
 
 STUDIES: dict[str, Study] = {
     "assistants": assistants, "bits": bits, "distill_bytes": distill_bytes, "distill_losses": distill_losses,
-    "distill_minilm": distill_minilm, "few_labels": few_labels, "hinton": hinton, "lottery": lottery, "pruned": pruned,
-    "quantized": quantized, "splitting": splitting, "teacher_store": teacher_store, "transfer": transfer,
+    "distill_minilm": distill_minilm, "few_labels": few_labels, "generation": generation, "hinton": hinton,
+    "lottery": lottery, "pruned": pruned, "quantized": quantized, "splitting": splitting,
+    "teacher_store": teacher_store, "transfer": transfer,
 }  # fmt: skip
 
 
