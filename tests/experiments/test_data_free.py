@@ -1,0 +1,65 @@
+"""Without data: the study runs end to end, and its generator and its calibration read the teacher alone."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from configs import data_free_fashion_mnist
+from experiments import app
+from experiments.problem import make_problem
+from experiments.reproduce import data_free, grid
+
+pytestmark = pytest.mark.loose
+
+
+def smoke():
+    return data_free_fashion_mnist.get_config("smoke").to_dict()
+
+
+@pytest.mark.thorough
+def test_runs_and_compares_with_the_teacher(data_cache, tmp_path):
+    config = smoke()
+    config["steps"], config["model"]["settings"] = 200, {"widths": (8, 16), "inner": (8, 16)}
+    grid.reproduce(app.Launch(config, str(tmp_path), str(tmp_path / "cache"), data_cache, app.make_mesh(1)))
+    found = {name: run["0"] for name, run in json.loads((tmp_path / "results.json").read_text())["results"].items()}
+    assert list(found) == data_free.settings(config)
+    assert found["dense"]["above chance, % of dense"] == 100.0
+    assert found["dense"]["error"] < 60  # a tenth of the classes would be 90
+    exact = 100 * (90 - found["student, noise"]["error"]) / (90 - found["dense"]["error"])
+    assert found["student, noise"]["above chance, % of dense"] == pytest.approx(exact)
+    assert abs(found["int8, data"]["error"] - found["dense"]["error"]) < 5
+
+
+def test_noise_calibrates_within_the_range_of_pixels_and_data_are_data(problem):
+    config = {"inversion": {"examples": 50, "steps": 1, "rate": 0.1}}
+    noise = data_free.calibration(problem, config, None, "noise")
+    assert noise.shape == (50, 8, 8, 1)
+    assert (round(float(noise.min())), round(float(noise.max()))) == (0, 16)
+    rows = {image.tobytes() for image in problem.data.train_images}
+    data = np.asarray(data_free.calibration(problem, config, None, "data")).astype(np.uint8)
+    assert all(image.tobytes() in rows for image in data)
+
+
+def test_real_images_please_the_generators_loss_more_than_noise(data_cache):
+    """Weights pick the parts; the moments of real images are nearer to those that the teacher remembers."""
+    config = smoke()
+    made = make_problem({**config, "seed": 0}, data_cache, app.make_mesh(1))
+    teacher = data_free.learn(made, config)
+    assert set(teacher) == {"params", "batch_stats"}
+    pixels = jnp.asarray(made.data.train_images[:64], jnp.float32)
+    noise = 16 * jax.random.uniform(jax.random.key(0), pixels.shape)
+    moments, none = (
+        [data_free.generator_loss(made, teacher, x, {"moments": weight, "balance": 0.0}) for x in (pixels, noise)]
+        for weight in (1.0, 0.0)
+    )
+    assert moments[0] < moments[1]
+    assert none == [0.0, 0.0]
+
+
+def test_a_teacher_without_norms_is_refused(data_cache, tmp_path):
+    config = {**smoke(), "model": {"name": "mlp", "settings": {"widths": (4,)}}}
+    with pytest.raises(ValueError, match=r"--config.model.name='mlp' has no BatchNorm"):
+        data_free.prepare(app.Launch(config, str(tmp_path), str(tmp_path), data_cache, app.make_mesh(1)))
