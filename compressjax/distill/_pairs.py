@@ -103,6 +103,13 @@ def unit(x: jax.Array, axis: int = -1) -> jax.Array:
     return x * jax.lax.rsqrt(jnp.where(found, jnp.sum(x * x, axis=axis, keepdims=True), 1.0))
 
 
+def centered(x: jax.Array, mean: jax.Array) -> jax.Array:
+    """`x - mean`; 0, with gradient 0, where only rounding differs from the mean."""
+    wrong = jax.lax.stop_gradient(16 * jnp.finfo(x.dtype).eps * jnp.max(jnp.abs(x)))
+    moved = x - mean
+    return jnp.where(jnp.max(jnp.abs(moved)) > wrong, moved, 0.0)
+
+
 def root(x: jax.Array) -> jax.Array:
     """Square root, with gradient 0 at 0."""
     return jnp.where(x > 0, jnp.sqrt(jnp.where(x > 0, x, 1.0)), 0.0)

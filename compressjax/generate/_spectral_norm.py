@@ -8,6 +8,9 @@ import jax.numpy as jnp
 from compressjax.core import Selector, kernels, matches, values, with_values
 from compressjax.core._layout import layout_of
 
+# A kernel with a smaller norm counts as zero, and stays as it is.
+_LEAST = 1e-12
+
 
 class SpectralNorm(NamedTuple):
     """State of `spectral_norm`: a left vector of every kernel."""
@@ -82,9 +85,10 @@ def spectral_norm(params: Any, state: SpectralNorm, steps: int = 1) -> tuple[Any
         fixed = jax.lax.stop_gradient(matrix)
         for _ in range(steps):
             v = _unit(fixed.T @ u)
-            u = _unit(fixed @ v)
+            after = fixed @ v
+            u = jnp.where(jnp.any(after != 0), _unit(after), u)  # a kernel of zeros keeps its vector
         sigma = u @ (matrix @ v)
-        divided[path] = flat[path] / jnp.maximum(sigma, 1e-12).astype(flat[path].dtype)
+        divided[path] = (flat[path] / jnp.where(sigma > _LEAST, sigma, 1.0)).astype(flat[path].dtype)
         vectors[path] = u
     return with_values(params, divided), SpectralNorm(vectors)
 

@@ -95,6 +95,7 @@ def vae_loss(
             f"{log_variance.shape} must be equal in pairs, and beta={beta} at least 0"
         )
     z, x = logits.astype(jnp.float32), images.astype(jnp.float32)
+    mean, log_variance = mean.astype(jnp.float32), log_variance.astype(jnp.float32)
     pixels = jax.nn.softplus(z) - x * z
     divergence = 0.5 * (mean**2 + jnp.exp(log_variance) - log_variance - 1)
     each = pixels.reshape(len(x), -1).sum(-1) + beta * divergence.reshape(len(x), -1).sum(-1)

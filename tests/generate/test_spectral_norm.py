@@ -43,6 +43,17 @@ def test_the_gradient_is_that_of_the_quotient():
     np.testing.assert_allclose(got, exact, rtol=1e-3, atol=1e-4)
 
 
+def test_a_kernel_of_zeros_stays_and_recovers():
+    zeros = {"kernel": jnp.zeros((4, 4))}
+    state = generate.init_spectral_norm(zeros, jax.random.key(0))
+    normed, state = generate.spectral_norm(zeros, state, steps=3)
+    np.testing.assert_array_equal(normed["kernel"], 0.0)
+    slope = jax.grad(lambda p: jnp.sum(generate.spectral_norm(p, state)[0]["kernel"]))(zeros)["kernel"]
+    np.testing.assert_array_equal(slope, 1.0)
+    normed, _ = generate.spectral_norm({"kernel": 3 * jnp.eye(4)}, state, steps=3)
+    np.testing.assert_allclose(normed["kernel"], jnp.eye(4), rtol=1e-4, atol=1e-6)
+
+
 def test_bad_arguments_are_named():
     with pytest.raises(ValueError, match="'.*gamma' selects nothing"):
         generate.init_spectral_norm(PARAMS, jax.random.key(0), ".*gamma")

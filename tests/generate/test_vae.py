@@ -22,6 +22,15 @@ def test_the_loss_is_the_bound():
         np.testing.assert_allclose(got, (pixels + beta * divergence).mean(), rtol=0.02)
 
 
+def test_the_loss_is_that_of_float32_from_bfloat16():
+    keys = jax.random.split(jax.random.key(1), 3)
+    mean, log_variance = (jax.random.normal(k, (4, 64)).astype(jnp.bfloat16) for k in keys[:2])
+    pixels = jnp.zeros((4, 2), jnp.bfloat16)
+    got = generate.vae_loss(pixels, pixels, mean, log_variance)
+    exact = generate.vae_loss(*(x.astype(jnp.float32) for x in (pixels, pixels, mean, log_variance)))
+    np.testing.assert_allclose(got, exact, rtol=1e-6)
+
+
 def test_the_model_reads_labels_and_reconstructs_what_codes_say():
     model = generate.VAE((2, 2, 1), latent=3, width=6, classes=2)
     images, labels = jnp.ones((2, 2, 2, 1)), jnp.array([0, 1])

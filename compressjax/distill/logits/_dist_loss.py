@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compressjax.distill._pairs import log_soft, nonnegative, pair, temperature_of, unit, weighted_mean
+from compressjax.distill._pairs import centered, log_soft, nonnegative, pair, temperature_of, unit, weighted_mean
 
 
 def dist_loss(
@@ -64,5 +64,5 @@ def dist_loss(
 
 def _correlation(x: jax.Array, y: jax.Array, weights: jax.Array) -> jax.Array:
     share = jnp.sqrt(weights)
-    a, b = (unit(share * (v - weighted_mean(v, weights))) for v in (x, y))
+    a, b = (unit(share * centered(v, weighted_mean(v, weights))) for v in (x, y))
     return jnp.sum(a * b)

@@ -15,6 +15,8 @@ from compressjax.core._settings import as_int, numbers
 from compressjax.distill.store._background import Background, fit_background, normalized
 from compressjax.distill.store._positions import Corrections, correct, corrected, packed, unpacked
 
+# Masked classes have huge negative logits; the background keeps float16, which ends at -65504.
+_LEAST = np.float32(-1e4)
 _HEAD, _ABOUT = "background.cjx", "store.json"
 
 
@@ -268,7 +270,8 @@ def _log_probabilities(run: Callable[..., Any], params: Any, batch: Any, number:
     if not np.isfinite(logits).all() or logits.ndim < 2:
         raise ValueError(f"write_teacher: logits {logits.shape} of batch {number} must be finite and [*positions, "
                          "vocabulary]; mask classes with large negative numbers instead of -inf")  # fmt: skip
-    return normalized(logits.reshape(-1, logits.shape[-1])).reshape(logits.shape)
+    found = normalized(logits.reshape(-1, logits.shape[-1])).reshape(logits.shape)
+    return np.maximum(found, _LEAST)
 
 
 def _write(place: Path, log_p: np.ndarray, background: Background, settings: dict[str, Any]) -> dict[str, Any]:

@@ -32,3 +32,10 @@ def test_weights(key: jax.Array) -> None:
     assert np.any(slope)  # no side is a teacher
     with pytest.raises(ValueError, match="over the same 2 or more"):
         distill.cka(x, y[:3])
+
+
+def test_constant_layers_are_alike_to_nothing():
+    x = jax.random.normal(jax.random.key(0), (12, 3))
+    for a, b in ((0.1, 1.7), (0.3, None), (1.0, 1.0)):
+        other = x if b is None else jnp.full((12, 5), b)
+        assert float(distill.cka(jnp.full((12, 4), a), other)) == 0.0

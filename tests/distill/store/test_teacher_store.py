@@ -42,6 +42,22 @@ def test_it_holds_what_it_says(tmp_path, components):
     assert own < (100 if components else 1000)
 
 
+@pytest.mark.parametrize("components", [0, WIDTH])
+def test_masked_classes_cost_nothing(tmp_path, components):
+    masked = jnp.where(jnp.arange(VOCABULARY) % 3 == 0, -1e9, 0.0)[None, None]
+    store = distill.write_teacher(
+        lambda p, x: x @ p["head"] + masked,
+        HEAD,
+        BATCHES[:1],
+        tmp_path,
+        components=components,
+        cut=1e-5,
+        top=VOCABULARY,
+    )
+    assert store.divergence < 0.01
+    assert np.exp(store.log_probabilities(0)[..., ::3]).sum(-1).max() < 0.01
+
+
 def test_targets_are_the_most_probable_tokens(tmp_path):
     store = write(tmp_path)
     log_q = store.log_probabilities(1).reshape(-1, VOCABULARY)
