@@ -3,11 +3,13 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from compressjax import coding
@@ -154,7 +156,9 @@ def write_teacher(
                          f"{components} at least 0, and batches at least one, not {len(batches)}")  # fmt: skip
     place = Path(folder)
     settings = {"step": step, "cut": cut, "top": top, "components": components}
-    about = _begin(place, {"settings": settings, "teacher": digest(params), "data": [digest(x) for x in batches]})
+    function = _digest_of_function(teacher, params, batches[0])
+    data = [digest(x) for x in batches]
+    about = _begin(place, {"settings": settings, "teacher": digest(params), "function": function, "data": data})
     run = jax.jit(teacher)
     background = _background(place, about, run, params, batches[0], components, step)
     for i, batch in enumerate(batches):
@@ -213,20 +217,30 @@ def digest(tree: Any) -> str:
     return found.hexdigest()
 
 
+def _digest_of_function(teacher: Callable[..., Any], params: Any, batch: Any) -> str:
+    """SHA-256 of the trace of the teacher, without addresses of Python objects."""
+    closed = jax.make_jaxpr(teacher)(params, batch)
+    found = hashlib.sha256(re.sub(r"0x[0-9a-f]+", "", str(closed.jaxpr)).encode())
+    for x in closed.consts:
+        found.update(digest(jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x).encode())
+    return found.hexdigest()
+
+
 def _begin(place: Path, wanted: dict[str, Any]) -> dict[str, Any]:
     """The description of a new store, or of the one that is there already."""
     place.mkdir(parents=True, exist_ok=True)
     if not (place / _ABOUT).is_file():
         return {**wanted, "parts": []}
     held = json.loads((place / _ABOUT).read_bytes())
-    for name in ("settings", "teacher", "data"):
-        _same(place, name, held[name], wanted[name])
+    for name in ("settings", "teacher", "function", "data"):
+        _same(place, name, held.get(name), wanted[name])
     return held
 
 
 def _same(place: Path, name: str, held: Any, wanted: Any) -> None:
     if held != wanted:
         what = {"settings": "was written with other settings", "teacher": "is of another teacher",
+                "function": "is of another function with these parameters",
                 "data": "is of other data"}[name]  # fmt: skip
         detail = f" ({held}, not {wanted})" if name == "settings" else ""
         raise ValueError(f"teacher store: {place} {what}{detail}; choose another folder, or delete this one")

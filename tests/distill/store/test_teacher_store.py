@@ -97,7 +97,7 @@ def test_a_killed_run_goes_on_and_computes_nothing_twice(tmp_path):
     distill.write_teacher(counted, HEAD, BATCHES, tmp_path / "part")
     jax.effects_barrier()
     assert len(calls) == 1
-    for file in (tmp_path / "whole").iterdir():
+    for file in (tmp_path / "whole").glob("*.cjx"):
         assert file.read_bytes() == (tmp_path / "part" / file.name).read_bytes()
     # A damaged file is made again, and only that.
     (tmp_path / "part" / "000000.cjx").write_bytes(b"damaged")
@@ -116,6 +116,8 @@ def test_another_teacher_other_data_and_other_settings_are_refused(tmp_path):
         distill.open_teacher(tmp_path, params=other)
     with pytest.raises(ValueError, match="is of another teacher"):
         distill.write_teacher(teacher, other, BATCHES, tmp_path)
+    with pytest.raises(ValueError, match="is of another function with these parameters"):
+        distill.write_teacher(lambda p, x: -2 * x @ p["head"], HEAD, BATCHES, tmp_path)
     with pytest.raises(ValueError, match="is of other data"):
         distill.open_teacher(tmp_path, batches=BATCHES[::-1])
     with pytest.raises(ValueError, match=r"other settings \(\{'step': 0.25.*'step': 0.5"):
