@@ -69,7 +69,7 @@ def run(shared: Shared, config: Mapping[str, Any], name: str, seed: int) -> dict
 
     def train(start: Network, logits: Any) -> Taught:
         data, loss = with_logits(shared.data, logits), soft_loss(start.apply, config["temperature"], config["alpha"])
-        return teach(problem, start, data, config, seed=seed, loss=loss)
+        return teach(problem, start, data, config, seed=seed, loss=loss, ask=True)
 
     models = [*between, network(problem, _dense(config, config["student"]), seed)]
     *assistants, student = distill.chain_of(train, models, predict=lambda done: done.logits, teacher=teacher.logits)
@@ -96,7 +96,7 @@ def _teacher(shared: Shared, config: Mapping[str, Any], seed: int) -> Taught:
     if seed not in shared.teachers:
         start = network(shared.problem, _dense(config, config["teacher"]), seed)
         view = shifted(seed, config["shift"])
-        shared.teachers[seed] = teach(shared.problem, start, shared.data, config, seed=seed, view=view)
+        shared.teachers[seed] = teach(shared.problem, start, shared.data, config, seed=seed, view=view, ask=True)
     return shared.teachers[seed]
 
 

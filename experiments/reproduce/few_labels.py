@@ -92,18 +92,20 @@ def _teacher(shared: Shared, config: Mapping[str, Any], name: str, seed: int) ->
     if place not in shared.teachers:
         start = network(shared.problem, config["teacher"], seed)
         if name == "teacher":
-            done = _on_few(shared, config, start, seed, shifted(seed, config["shift"]))
+            done = _on_few(shared, config, start, seed, shifted(seed, config["shift"]), ask=True)
         else:
             done = _fix_match(shared, config, start, seed)
         shared.teachers[place] = done
     return shared.teachers[place]
 
 
-def _on_few(shared: Shared, config: Mapping[str, Any], start: Network, seed: int, view: View | None) -> Taught:
+def _on_few(
+    shared: Shared, config: Mapping[str, Any], start: Network, seed: int, view: View | None, *, ask: bool = False
+) -> Taught:
     """Plain training on the labeled examples, in as many steps as all others."""
     rows, data = few(shared.problem, config, seed), shared.data
     small = data._replace(train=data.train[rows], train_labels=data.train_labels[rows])
-    return teach(shared.problem, start, small, fitting(config, small), seed=seed, view=view)
+    return teach(shared.problem, start, small, fitting(config, small), seed=seed, view=view, ask=ask)
 
 
 def fitting(config: Mapping[str, Any], data: Data) -> dict[str, Any]:
@@ -127,7 +129,7 @@ def _fix_match(shared: Shared, config: Mapping[str, Any], start: Network, seed: 
         unknown = distill.pseudo_label_loss(answer, guess, threshold=config["threshold"])
         return entropy(params, (known, labels)) + unknown
 
-    return teach(shared.problem, start, data, config, seed=seed, loss=loss, view=views)
+    return teach(shared.problem, start, data, config, seed=seed, loss=loss, view=views, ask=True)
 
 
 def _facts(problem: Problem, done: Taught) -> dict[str, float]:

@@ -72,7 +72,7 @@ def _teacher(shared: Shared, config: Mapping[str, Any], seed: int) -> Taught:
     """The teacher of a seed, trained on shifted images."""
     if seed not in shared.teachers:
         start, view = network(shared.problem, config["teacher"], seed), shifted(seed, config["shift"])
-        shared.teachers[seed] = teach(shared.problem, start, shared.data, config, seed=seed, view=view)
+        shared.teachers[seed] = teach(shared.problem, start, shared.data, config, seed=seed, view=view, ask=True)
     return shared.teachers[seed]
 
 
@@ -92,7 +92,7 @@ def _student(shared: Shared, config: Mapping[str, Any], arm: Arm, seed: int) -> 
     if arm.omits:
         rows = np.flatnonzero(shared.problem.data.train_labels != config["omitted"])
         data = data._replace(train=data.train[rows], train_labels=data.train_labels[rows])
-    return teach(shared.problem, start, data, config, seed=seed, loss=loss)
+    return teach(shared.problem, start, data, config, seed=seed, loss=loss, ask=arm.omits)
 
 
 def _of_class(shared: Shared, student: Network, seen: np.ndarray, omitted: int) -> dict[str, float]:

@@ -21,11 +21,11 @@ class Network(NamedTuple):
 
 
 class Taught(NamedTuple):
-    """A trained network, its last test error in percent, and its logits of all training images."""
+    """A trained network, its last test error in percent, and its logits of all training images if it was asked."""
 
     network: Network
     error: float
-    logits: np.ndarray
+    logits: np.ndarray | None
 
 
 def network(problem: Problem, spec: Mapping[str, Any], seed: int) -> Network:
@@ -43,11 +43,13 @@ def teach(
     seed: int,
     loss: Callable[..., jax.Array] | None = None,
     view: View | None = None,
+    ask: bool = False,
 ) -> Taught:
-    """Trains a network, as `loop.train` does, and asks it about all training images of the problem."""
+    """Trains a network, as `loop.train` does, and asks a teacher about all training images of the problem."""
     done = train(start.apply, start.params, data, settings, seed=seed, loss=loss, view=view)
     found = Network(start.apply, done.params)
-    return Taught(found, done.errors[-1], predict(found.apply, found.params, problem.data.train_images))
+    logits = predict(found.apply, found.params, problem.data.train_images) if ask else None
+    return Taught(found, done.errors[-1], logits)
 
 
 def with_logits(data: Data, logits: Any) -> Data:
