@@ -16,14 +16,27 @@ class Uses(Lift):
         super().__init__(rows, "ignore")
         self.fewest: dict[str, int] = {}
         self.depthwise: set[str] = set()
+        self._others: set[str] = set()  # kernels of other convolutions, also if some of theirs are depthwise
 
     def _multiply(self, eqn: Any, inputs: Sequence[Any], at: int, rule: Any) -> Sequence[Any]:
-        if eqn.params.get("feature_group_count", 1) > 1 and 1 in inputs[at].shape:
-            self.depthwise |= set(inputs[at].paths)
+        if eqn.primitive.name == "conv_general_dilated":
+            paths = set(inputs[at].paths)
+            if _is_depthwise(eqn.params, inputs[at].shape):
+                self.depthwise |= paths - self._others
+            else:
+                self._others |= paths
+                self.depthwise -= paths
         count = rows_of(eqn, at)
         if count is not None:
             self.fewest |= {path: min(count, self.fewest.get(path, count)) for path in inputs[at].paths}
         return super()._multiply(eqn, inputs, at, rule)
+
+
+def _is_depthwise(params: dict[str, Any], shape: tuple[int, ...]) -> bool:
+    """Whether a convolution is one that grids run as a sum of shifted images."""
+    out, inputs, *spatial = params["dimension_numbers"].rhs_spec
+    plain = all(step == 1 for step in (params["batch_group_count"], *params["lhs_dilation"], *params["rhs_dilation"]))
+    return plain and len(spatial) == 2 and shape[inputs] == 1 and 1 < shape[out] == params["feature_group_count"]
 
 
 def rows_of(eqn: Any, at: int) -> int | None:

@@ -31,3 +31,24 @@ def test_the_fewest_rows_of_every_weight() -> None:
     uses = Uses()
     survey(fn, (tree, jnp.ones((3, 4, 8))), {}, uses)
     assert uses.fewest == {"once": 12, "twice": 1, "left": 4, "experts": 2, "loop": 1}
+
+
+def test_only_kernels_that_run_as_shifted_images_count_as_depthwise() -> None:
+    draw, numbers = samples.rng(), ("NHWC", "HWIO", "NHWC")
+    shapes = {"plain": (3, 3, 1, 4), "dilated": (3, 3, 1, 4), "double": (3, 3, 1, 8), "grouped": (1, 1, 2, 4),
+              "both": (3, 3, 1, 4)}  # fmt: skip
+    tree = {name: samples.grid(draw, shape, (1, 1, 1, 1)) for name, shape in shapes.items()}
+
+    def fn(p: Any, x: jax.Array) -> Any:
+        def conv(name: str, groups: int = 4, dilation: int = 1) -> jax.Array:
+            return jax.lax.conv_general_dilated(
+                x, p[name], (1, 1), "SAME", rhs_dilation=(dilation,) * 2, dimension_numbers=numbers,
+                feature_group_count=groups,
+            )  # fmt: skip
+
+        return (conv("plain"), conv("dilated", dilation=2), conv("double"), conv("grouped", 2), conv("both"),
+                conv("both", dilation=2))  # fmt: skip
+
+    uses = Uses()
+    survey(fn, (tree, jnp.zeros((1, 5, 5, 4))), {}, uses)
+    assert uses.depthwise == {"plain"}
