@@ -23,7 +23,7 @@ def get_config(text: str = "") -> ConfigDict:
     config.batch, config.steps, config.learning_rate = 64, 1872, 2e-3  # 2 epochs
     config.generator = {
         "width": 16, "latent": 64, "batch": 64, "steps": 4000, "rates": (1e-3, 2e-3), "temperature": 4.0,
-        "weights": {"confidence": 1.0, "activation": 0.1, "balance": 5.0, "moments": 1.0},
+        "weights": {"confidence": 1.0, "activation": 0.1, "balance": 5.0, "moments": 1.0, "agreement": 1.0},
     }  # fmt: skip
     config.inversion = {"examples": 64, "steps": 100, "rate": 0.1}
     config.asked = (

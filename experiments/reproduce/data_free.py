@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.scipy.special import rel_entr
 
 import compressjax as cj
 from compressjax import distill, generate, quant
@@ -133,7 +134,8 @@ def taught(
 
         def pleasing(params: Any) -> tuple[jax.Array, Any]:
             images, moved = make(params, rest, key)
-            return generator_loss(problem, teacher, images, settings["weights"]), (images, moved)
+            own = apply(now.student, images)
+            return generator_loss(problem, teacher, images, settings["weights"], own), (images, moved)
 
         slopes, (images, moved) = jax.grad(pleasing, has_aux=True)(now.generator["params"])
         soft = problem.apply(teacher, images)
@@ -155,12 +157,19 @@ def taught(
     return apply, now.student
 
 
-def generator_loss(problem: Problem, teacher: Any, images: jax.Array, weights: Mapping[str, float]) -> jax.Array:
-    """The parts of `data_free_losses` and the distance from the moments that BatchNorm remembers, weighted."""
+def generator_loss(
+    problem: Problem, teacher: Any, images: jax.Array, weights: Mapping[str, float], student: jax.Array
+) -> jax.Array:
+    """A weighted sum, with the logits of the student: samples where it agrees with the teacher teach nothing more.
+
+    Parts are those of `data_free_losses`, the distance from the moments that BatchNorm remembers, and the negative
+    Jensen-Shannon divergence of student and teacher.
+    """
     logits, features = with_features(problem.apply)(teacher, images)
     parts = generate.data_free_losses(logits, features)._asdict()
-    seen = generate.norm_moments(problem.model, teacher, problem.standardized(images))
-    parts["moments"] = generate.moment_loss(seen)
+    parts["moments"] = generate.moment_loss(generate.norm_moments(problem.model, teacher, problem.standardized(images)))
+    pair = [jax.nn.softmax(z) for z in (logits, student)]
+    parts["agreement"] = -sum(jnp.mean(jnp.sum(rel_entr(p, sum(pair) / 2), -1)) for p in pair) / 2
     return jnp.sum(jnp.stack([weight * parts[name] for name, weight in weights.items()]))
 
 

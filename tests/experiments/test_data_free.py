@@ -1,6 +1,7 @@
 """Without data: the study runs end to end, and its generator and its calibration read the teacher alone."""
 
 import json
+import math
 
 import jax
 import jax.numpy as jnp
@@ -51,12 +52,24 @@ def test_real_images_please_the_generators_loss_more_than_noise(data_cache):
     assert set(teacher) == {"params", "batch_stats"}
     pixels = jnp.asarray(made.data.train_images[:64], jnp.float32)
     noise = 16 * jax.random.uniform(jax.random.key(0), pixels.shape)
-    moments, none = (
-        [data_free.generator_loss(made, teacher, x, {"moments": weight, "balance": 0.0}) for x in (pixels, noise)]
-        for weight in (1.0, 0.0)
-    )
-    assert moments[0] < moments[1]
-    assert none == [0.0, 0.0]
+    guesses = [made.apply(teacher, x) for x in (pixels, noise)]
+
+    def losses(student, **weights):
+        rest = {"confidence": 0.0}
+        return [
+            float(data_free.generator_loss(made, teacher, x, {**rest, **weights}, z))
+            for x, z in zip((pixels, noise), student, strict=True)
+        ]
+
+    real, random = losses(guesses, moments=1.0)
+    assert real < random
+    assert losses(guesses) == [0.0, 0.0]
+    # A student that agrees leaves nothing to learn, and one that is sure of other classes the most: log 2.
+    assert losses(guesses, agreement=1.0) == pytest.approx([0.0, 0.0], abs=1e-5)
+    others = [1e4 * jax.nn.one_hot((z.argmax(-1) + 1) % 10, 10) for z in guesses]
+    assert -math.log(2) <= min(losses(others, agreement=1.0)) < -0.4
+    halves = losses(others, agreement=0.5)
+    assert halves == pytest.approx([x / 2 for x in losses(others, agreement=1.0)], rel=1e-5)
 
 
 def test_a_teacher_without_norms_is_refused(data_cache, tmp_path):
