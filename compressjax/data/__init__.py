@@ -2,7 +2,7 @@
 
 from compressjax.data._affine import Affine, fold
 from compressjax.data._fit import fit, gathered
-from compressjax.data._reducer import Fitted, Reducer
+from compressjax.data._reducer import Fitted, Reads, Reducer
 from compressjax.data.decomposition._components import Components
 from compressjax.data.decomposition._pca import pca
 from compressjax.data.decomposition._random_projection import Projection, random_projection
@@ -13,6 +13,20 @@ from compressjax.data.selection._selected import Selected
 from compressjax.data.selection._variance import select_variance
 
 __all__ = [
-    "Affine", "Components", "Fitted", "Projection", "Reducer", "Scaling", "Selected", "fit", "fold", "gathered",
-    "min_max_scaler", "pca", "random_projection", "select_variance", "standard_scaler",
+    "Affine",
+    "Components",
+    "Fitted",
+    "Projection",
+    "Reads",
+    "Reducer",
+    "Scaling",
+    "Selected",
+    "fit",
+    "fold",
+    "gathered",
+    "min_max_scaler",
+    "pca",
+    "random_projection",
+    "select_variance",
+    "standard_scaler",
 ]  # fmt: skip

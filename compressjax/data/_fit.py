@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from compressjax.data._reducer import Reducer
-from compressjax.data.sources._batches import rows_of
+from compressjax.data.sources._batches import batch_of
 
 
 def fit(reducer: Reducer, source: Any, *, progress: Callable[[int], Any] | None = None) -> Any:
@@ -18,7 +18,7 @@ def fit(reducer: Reducer, source: Any, *, progress: Callable[[int], Any] | None 
     Args:
         reducer: From this package, or any other `Reducer`.
         source: An array `[n, features]` (NumPy, memory-mapped or JAX), or an iterable of such batches, which may be
-            sharded over devices.
+            sharded over devices. Where the reducer needs labels, a pair `(rows, labels)`, or an iterable of pairs.
         progress: Called with the number of rows after every batch.
 
     Returns:
@@ -26,7 +26,7 @@ def fit(reducer: Reducer, source: Any, *, progress: Callable[[int], Any] | None 
 
     Raises:
         ValueError: If there are no rows, a batch is no matrix of numbers, batches differ in features, or a value is not
-            finite: its row and column are named.
+            finite or not what the reducer reads: its row and column are named.
 
     Example:
         >>> from compressjax.data import pca
@@ -62,13 +62,15 @@ def gathered(reducer: Reducer, source: Any, progress: Callable[[int], Any] | Non
         [2.0]
     """
     update, state, seen, features = jax.jit(reducer.update), None, 0, 0
-    for batch in batches_of(source):
-        x = rows_of(reducer.name, batch, seen)
+    labeled = reducer.reads.labels is not None
+    for batch in batches_of(source, labeled=labeled):
+        read = batch_of(reducer.name, batch, seen, reducer.reads)
+        x = read[0] if labeled else read
         if state is None:
             features, state = x.shape[1], reducer.init(x.shape[1])
         if x.shape[1] != features:
             raise ValueError(f"{reducer.name}: row {seen} has {x.shape[1]} features, the rows before {features}")
-        state = update(state, x)
+        state = update(state, read)
         seen += len(x)
         if progress is not None:
             progress(seen)
@@ -77,12 +79,24 @@ def gathered(reducer: Reducer, source: Any, progress: Callable[[int], Any] | Non
     return state
 
 
-def batches_of(source: Any, size: int = 8192) -> Iterable[Any]:
-    """The batches of a source; an array is cut into parts of at most `size` rows."""
-    if isinstance(source, np.ndarray | jax.Array) and source.ndim == 2:
+def batches_of(source: Any, size: int = 8192, labeled: bool = False) -> Iterable[Any]:
+    """The batches of a source; an array, or an array with its labels, is cut into parts of at most `size` rows."""
+    if labeled and isinstance(source, tuple) and len(source) == 2 and not isinstance(source[0], tuple):
+        x, y = (part if _is_array(part) else np.asarray(part) for part in source)
+        if x.ndim == 2:
+            if y.shape != x.shape[:1]:
+                raise ValueError(f"labels of shape {y.shape} do not belong to {len(x)} rows; give one for every row")
+            return ((x[start : start + size], y[start : start + size]) for start in range(0, len(x), size))
+    if _is_array(source) and source.ndim == 2 and not labeled:
         return (source[start : start + size] for start in range(0, len(source), size))
-    if isinstance(source, np.ndarray | jax.Array | str | bytes) or not isinstance(source, Iterable):
+    if _is_array(source) or isinstance(source, str | bytes) or not isinstance(source, Iterable):
         shape = getattr(source, "shape", None)
-        raise ValueError(f"a source is an array [n, features] or an iterable of batches, not {type(source).__name__}"
+        what = "a pair of rows [n, features] and labels [n], or an iterable of such pairs" if labeled else (
+            "an array [n, features] or an iterable of batches")  # fmt: skip
+        raise ValueError(f"a source is {what}, not {type(source).__name__}"
                          + (f" of shape {shape}" if shape is not None else ""))  # fmt: skip
     return source
+
+
+def _is_array(x: Any) -> bool:
+    return isinstance(x, np.ndarray | jax.Array)

@@ -1,5 +1,6 @@
 """The contract of a reducer: pure functions over batches, with statistics that add up."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
@@ -17,6 +18,22 @@ class Fitted(Protocol):
         """`[n, features]` to `[n, fewer]`."""
 
 
+class Reads(NamedTuple):
+    """What the batches of a reducer are; `fit` checks them, and names the row and the column of what does not fit.
+
+    Attributes:
+        labels: None for rows `[n, features]`; "classes" or "numbers" for pairs of rows and labels `[n]`.
+        classes: With "classes", their number; labels are integers from 0.
+        missing: Whether NaN stands for what is missing, and is let through.
+        low: The least value that a row may hold.
+    """
+
+    labels: str | None = None
+    classes: int | None = None
+    missing: bool = False
+    low: float = -math.inf
+
+
 class Reducer(NamedTuple):
     """A way to learn from rows `[n, features]`, one batch at a time.
 
@@ -27,10 +44,11 @@ class Reducer(NamedTuple):
 
     Attributes:
         init: `number of features -> state`, a tree of arrays.
-        update: `(state, batch) -> state`.
+        update: `(state, batch) -> state`; the batch is `[n, features]`, or a pair with labels, as `reads` says.
         merge: `(state, state) -> state`.
         finalize: `state -> fitted`.
         name: For messages and manifests.
+        reads: What batches are.
 
     Example:
         >>> from compressjax.data import standard_scaler
@@ -46,3 +64,4 @@ class Reducer(NamedTuple):
     merge: Callable[[Any, Any], Any]
     finalize: Callable[[Any], Any]
     name: str
+    reads: Reads = Reads()

@@ -1,4 +1,4 @@
-"""Batches as matrices of finite numbers."""
+"""Batches as matrices of finite numbers, with labels."""
 
 from typing import Any
 
@@ -6,20 +6,62 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from compressjax.data._reducer import Reads
 from compressjax.numerics._host import on_host
 
+_FINITE = Reads()
 
-def rows_of(who: str, batch: Any, first: int) -> jax.Array:
+
+def batch_of(who: str, batch: Any, first: int, reads: Reads) -> Any:
+    """A batch as a reducer reads it: rows, or rows and labels; `first` is the number of its first row."""
+    if reads.labels is None:
+        return rows_of(who, batch, first, reads)
+    if not isinstance(batch, tuple | list) or len(batch) != 2:
+        raise ValueError(f"{who}: the batch at row {first} is {type(batch).__name__}; it must be a pair of rows "
+                         "[n, features] and labels [n]")  # fmt: skip
+    x = rows_of(who, batch[0], first, reads)
+    return x, labels_of(who, batch[1], len(x), first, reads)
+
+
+def rows_of(who: str, batch: Any, first: int, reads: Reads = _FINITE) -> jax.Array:
     """A batch as `[n, features]`, checked; `first` is the number of its first row in the source."""
     x = batch if isinstance(batch, jax.Array) else np.asarray(batch)
-    if x.ndim != 2 or not x.shape[1] or not (np.issubdtype(x.dtype, np.number) or x.dtype == bool):
+    if x.ndim != 2 or not x.shape[1] or not _is_number(x):
         raise ValueError(f"{who}: the batch at row {first} is {x.dtype} of shape {x.shape}; batches are [n, features] "
                          "of numbers: encode text and categories first")  # fmt: skip
-    host = on_host(x)
-    if not jnp.issubdtype(x.dtype, jnp.inexact):
-        return jnp.asarray(x)
-    finite = np.isfinite(host).all() if host is not None else bool(jnp.isfinite(x).all())
-    if not finite:
-        row, column = np.argwhere(~np.isfinite(np.asarray(x, np.float64)))[0].tolist()
-        raise ValueError(f"{who}: row {first + row}, column {column} is {x[row, column]}; drop the row, or impute it")
+    host: Any = on_host(x)
+    xp: Any = jnp if host is None else np
+    seen = x if host is None else host
+    if jnp.issubdtype(x.dtype, jnp.inexact):
+        good = ~xp.isinf(seen) if reads.missing else xp.isfinite(seen)
+        if not bool(good.all()):
+            row, column = np.argwhere(~np.asarray(good))[0].tolist()
+            remedy = "drop the row" if reads.missing else "drop the row, or impute it"
+            raise ValueError(f"{who}: row {first + row}, column {column} is {x[row, column]}; {remedy}")
+    if reads.low > -np.inf and x.dtype != bool and bool((seen < reads.low).any()):
+        row, column = np.argwhere(np.asarray(seen < reads.low))[0].tolist()
+        raise ValueError(f"{who}: row {first + row}, column {column} is {x[row, column]}, below {reads.low:g}; shift "
+                         "the column, or take another method")  # fmt: skip
     return jnp.asarray(x)
+
+
+def labels_of(who: str, labels: Any, rows: int, first: int, reads: Reads) -> jax.Array:
+    """Labels `[n]` of a batch, checked."""
+    y = labels if isinstance(labels, jax.Array) else np.asarray(labels)
+    if y.shape != (rows,) or not _is_number(y):
+        raise ValueError(f"{who}: the labels at row {first} are {y.dtype} of shape {y.shape}; {rows} rows need as many "
+                         "labels, numbers: encode names of classes first")  # fmt: skip
+    host = np.asarray(y)
+    if reads.labels == "numbers":
+        bad, said = ~np.isfinite(host.astype(np.float64)), "not finite; drop the row"
+    else:
+        bad = (host != np.floor(host)) | ~((host >= 0) & (host < (np.inf if reads.classes is None else reads.classes)))
+        said = f"no class; they are integers from 0, below classes={reads.classes}"
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise ValueError(f"{who}: the label of row {first + row} is {host[row]}, {said}")
+    return jnp.asarray(y, jnp.float32 if reads.labels == "numbers" else jnp.int32)
+
+
+def _is_number(x: Any) -> bool:
+    return bool(jnp.issubdtype(x.dtype, jnp.number)) or x.dtype == bool
