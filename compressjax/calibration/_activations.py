@@ -11,6 +11,7 @@ import numpy as np
 from compressjax.calibration._line import Line, inputs_of
 from compressjax.calibration._segment import Programs, needed, segment
 from compressjax.calibration._survey import Survey, Traced
+from compressjax.core._digest import digest_of
 from compressjax.interpret.jaxpr._records import Records
 
 
@@ -19,6 +20,7 @@ class Activations:
 
     def __init__(self, survey: Survey, batches: Iterable[Any], paths: Iterable[str]) -> None:
         self._lines, self._kinds, self._batches = survey.lines, survey.kinds, batches
+        self._digests = survey.digests
         self._programs = Programs()
         self._ends = [used_by(traced, paths) for traced in survey.lines]
         self._cuts = [0] * len(survey.lines)
@@ -68,14 +70,20 @@ class Activations:
             yield from zip(self._kinds, self._live, strict=True)
             return
         count = 0
-        for kind, args in zip(self._kinds, self._batches):
+        for count, args in enumerate(self._batches, 1):
+            if count > len(self._kinds):
+                break
+            if digest_of(args) != self._digests[count - 1]:
+                raise ValueError(
+                    f"calibrate: batch {count - 1} of a later reading is not that of the first one; give the same "
+                    "batches in the same order whenever they are read, without shuffling or random augmentation"
+                )
+            kind = self._kinds[count - 1]
             yield kind, dict(zip(self._lines[kind].line.inputs, inputs_of(args), strict=True))
-            count += 1
-        if count < len(self._kinds):
-            raise ValueError(
-                f"calibrate: batches gave {len(self._kinds)} batches at first and {count} later; give an object whose "
-                "__iter__ starts again"
-            )
+        if count != len(self._kinds):
+            later = "more" if count > len(self._kinds) else count
+            raise ValueError(f"calibrate: batches gave {len(self._kinds)} batches at first and {later} later; give an "
+                             "object whose __iter__ starts again")  # fmt: skip
 
     def _take(self) -> Iterator[tuple[int, dict[int, Any]]]:
         """As `_read`, without keeping what was read."""

@@ -1,13 +1,8 @@
 """Finished steps on disk, each one file, so that a killed calibration goes on where it was."""
 
-import hashlib
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import jax
-import numpy as np
 
 from compressjax import artifact
 from compressjax.calibration._steps import Step
@@ -58,20 +53,3 @@ class Folder(NamedTuple):
 
     def _place(self, number: int) -> Path:
         return self.root / f"{number:06d}.cjx"
-
-
-def digest_of(tree: Any) -> str:
-    """Digest of the arrays in a tree, their paths and types."""
-    state = hashlib.sha256()
-    for path, x in jax.tree_util.tree_flatten_with_path(tree)[0]:
-        if isinstance(x, jax.Array) and jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key):
-            x = jax.random.key_data(x)
-        state.update(repr((jax.tree_util.keystr(path), getattr(x, "shape", x), str(getattr(x, "dtype", "")))).encode())
-        if hasattr(x, "dtype"):
-            state.update(np.ascontiguousarray(x).reshape(-1).view(np.uint8).data)
-    return state.hexdigest()
-
-
-def digest_of_text(texts: Iterable[str]) -> str:
-    """Digest of printed programs; where objects lie in memory does not count."""
-    return hashlib.sha256("\n".join(re.sub(r"0x[0-9a-f]+", "", text) for text in texts).encode()).hexdigest()

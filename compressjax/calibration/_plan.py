@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 import jax
 
 from compressjax.calibration._activations import cut_of, held_at, used_by
-from compressjax.calibration._folder import digest_of, digest_of_text
 from compressjax.calibration._progress import in_use, peak
 from compressjax.calibration._steps import Step, steps
 from compressjax.calibration._survey import Survey, survey
 from compressjax.calibration._watch import Taken
 from compressjax.core import Compression, Selector, kernels, matches, nodes, values
+from compressjax.core._digest import digest_of, digest_of_text
 from compressjax.core._fit import Fit, Rules, fit, layouts_in
 from compressjax.core._layout import Layout
 from compressjax.core._partition import assign

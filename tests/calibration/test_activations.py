@@ -47,12 +47,18 @@ def test_each_step_starts_where_the_last_one_stopped():
     assert batches.readings == readings + 1
 
 
-def test_batches_that_vanish_are_an_error():
-    params, batches = toys.mlp_params(), Counted(toys.rows(4, 3))
+def test_later_readings_must_give_the_batches_of_the_first():
+    params, rows = toys.mlp_params(), toys.rows(4, 3)
+    batches = Counted(rows)
     now = Activations(survey(toys.mlp, params, batches, GRAM), batches, "abc")
-    batches.batches = batches.batches[:1]
-    with pytest.raises(ValueError, match="2 batches at first and 1 later"):
-        now.observe(params, "a")
+    (x,) = rows[1]
+    for later, match in (
+        (rows[:1], "2 batches at first and 1 later"), ([*rows, rows[0]], "2 batches at first and more later"),
+        ([rows[0], (x.at[0, 0].add(1),)], "batch 1 of a later reading"), (rows[::-1], "batch 0 of a later reading"),
+    ):  # fmt: skip
+        batches.batches = later
+        with pytest.raises(ValueError, match=match):
+            now.observe(params, "a")
 
 
 def test_what_lives_at_a_cut():
