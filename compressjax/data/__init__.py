@@ -1,7 +1,7 @@
 """Reduction of data: reducers that read batches, merge over devices and hosts, and fold into a model."""
 
 from compressjax.data._affine import Affine, fold
-from compressjax.data._fit import fit, gathered
+from compressjax.data._fit import all_merged, fit, gathered
 from compressjax.data._reducer import Fitted, Reads, Reducer
 from compressjax.data.decomposition._components import Components
 from compressjax.data.decomposition._pca import pca
@@ -21,6 +21,7 @@ __all__ = [
     "Reducer",
     "Scaling",
     "Selected",
+    "all_merged",
     "fit",
     "fold",
     "gathered",

@@ -1,6 +1,6 @@
 """`fit`: drives a reducer over a source of batches."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import jax
@@ -15,18 +15,22 @@ def fit(reducer: Reducer, source: Any, *, progress: Callable[[int], Any] | None 
 
     .. math:: T = finalize(update(\\dots update(init, X_1) \\dots, X_b))
 
+    An iterative reducer reads the source several times.
+
     Args:
         reducer: From this package, or any other `Reducer`.
-        source: An array `[n, features]` (NumPy, memory-mapped or JAX), or an iterable of such batches, which may be
-            sharded over devices. Where the reducer needs labels, a pair `(rows, labels)`, or an iterable of pairs.
-        progress: Called with the number of rows after every batch.
+        source: An array `[n, features]` (NumPy, memory-mapped, JAX, or sparse of SciPy), or an iterable of such
+            batches, which may be sharded over devices. Where the reducer needs labels, a pair `(rows, labels)`, or an
+            iterable of pairs.
+        progress: Called with the number of rows after every batch, anew in every pass.
 
     Returns:
         What the reducer has learned; a pytree with `transform`.
 
     Raises:
         ValueError: If there are no rows, a batch is no matrix of numbers, batches differ in features, or a value is not
-            finite or not what the reducer reads: its row and column are named.
+            finite or not what the reducer reads: its row and column are named; if an iterative reducer gets a source
+            that can be read once.
 
     Example:
         >>> from compressjax.data import pca
@@ -35,10 +39,21 @@ def fit(reducer: Reducer, source: Any, *, progress: Callable[[int], Any] | None 
         >>> fitted.explained_variance_ratio.round(4).tolist()
         [1.0]
     """
-    return reducer.finalize(gathered(reducer, source, progress))
+    if reducer.again is None:
+        return reducer.finalize(gathered(reducer, source, progress))
+    if isinstance(source, Iterator):
+        raise ValueError(
+            f"{reducer.name}: it reads its source several times, and a {type(source).__name__} can be read once; "
+            "pass an array, a list of batches, or an object whose __iter__ starts anew"
+        )
+    again, state, more = jax.jit(reducer.again), None, True
+    while more:
+        state, unfinished = again(gathered(reducer, source, progress, state))
+        more = bool(unfinished)
+    return reducer.finalize(state)
 
 
-def gathered(reducer: Reducer, source: Any, progress: Callable[[int], Any] | None = None) -> Any:
+def gathered(reducer: Reducer, source: Any, progress: Callable[[int], Any] | None = None, start: Any = None) -> Any:
     """Returns the state of a reducer after all batches of a source, to be merged with that of other hosts.
 
     .. math:: s = update(\\dots update(init, X_1) \\dots, X_b)
@@ -47,9 +62,10 @@ def gathered(reducer: Reducer, source: Any, progress: Callable[[int], Any] | Non
         reducer: As for `fit`.
         source: As for `fit`, the part of one host.
         progress: As for `fit`.
+        start: The state before the pass, from `reducer.again`; None for the first.
 
     Returns:
-        The state, for `reducer.merge` and `reducer.finalize`.
+        The state, for `reducer.merge`, then `reducer.again` or `reducer.finalize`.
 
     Raises:
         ValueError: As `fit`.
@@ -61,22 +77,54 @@ def gathered(reducer: Reducer, source: Any, progress: Callable[[int], Any] | Non
         >>> reducer.finalize(reducer.merge(*parts)).shift.tolist()
         [2.0]
     """
-    update, state, seen, features = jax.jit(reducer.update), None, 0, 0
+    update, state, seen, features = jax.jit(reducer.update), start, 0, 0
     labeled = reducer.reads.labels is not None
     for batch in batches_of(source, labeled=labeled):
         read = batch_of(reducer.name, batch, seen, reducer.reads)
         x = read[0] if labeled else read
-        if state is None:
-            features, state = x.shape[1], reducer.init(x.shape[1])
+        if not features:
+            features = x.shape[1]
+            state = reducer.init(features) if state is None else state
         if x.shape[1] != features:
             raise ValueError(f"{reducer.name}: row {seen} has {x.shape[1]} features, the rows before {features}")
         state = update(state, read)
-        seen += len(x)
+        seen += x.shape[0]
         if progress is not None:
             progress(seen)
-    if state is None:
+    if not features:
         raise ValueError(f"{reducer.name}: the source has no rows")
     return state
+
+
+def all_merged(reducer: Reducer, state: Any, axis_name: str) -> Any:
+    """Merges the states of all devices along a named axis, inside `shard_map` or `pmap`.
+
+    .. math:: s = merge(s_1, \\dots, s_m)
+
+    Args:
+        reducer: As for `fit`.
+        state: That of one device.
+        axis_name: Of the mesh.
+
+    Returns:
+        The merged state, the same on all devices.
+
+    Example:
+        >>> from compressjax.data import standard_scaler
+        >>> import jax.numpy as jnp
+        >>> reducer = standard_scaler()
+        >>> def mean(x):
+        ...     state = reducer.update(reducer.init(1), x)
+        ...     return reducer.finalize(all_merged(reducer, state, "data")).shift
+        >>> jax.vmap(mean, axis_name="data")(jnp.array([[[1.0]], [[3.0]]])).tolist()
+        [[2.0], [2.0]]
+    """
+    every = jax.lax.all_gather(state, axis_name)
+    parts = [jax.tree.map(lambda x, i=i: x[i], every) for i in range(jax.tree.leaves(every)[0].shape[0])]
+    merged = parts[0]
+    for part in parts[1:]:
+        merged = reducer.merge(merged, part)
+    return merged
 
 
 def batches_of(source: Any, size: int = 8192, labeled: bool = False) -> Iterable[Any]:
@@ -87,6 +135,9 @@ def batches_of(source: Any, size: int = 8192, labeled: bool = False) -> Iterable
             if y.shape != x.shape[:1]:
                 raise ValueError(f"labels of shape {y.shape} do not belong to {len(x)} rows; give one for every row")
             return ((x[start : start + size], y[start : start + size]) for start in range(0, len(x), size))
+    if hasattr(source, "tocsr") and not labeled:
+        source = source.tocsr()
+        return (source[start : start + size] for start in range(0, source.shape[0], size))
     if _is_array(source) and source.ndim == 2 and not labeled:
         return (source[start : start + size] for start in range(0, len(source), size))
     if _is_array(source) or isinstance(source, str | bytes) or not isinstance(source, Iterable):

@@ -26,12 +26,14 @@ class Reads(NamedTuple):
         classes: With "classes", their number; labels are integers from 0.
         missing: Whether NaN stands for what is missing, and is let through.
         low: The least value that a row may hold.
+        sparse: Whether rows may be sparse: matrices of SciPy, or `jax.experimental.sparse.BCOO`, which `update` gets.
     """
 
     labels: str | None = None
     classes: int | None = None
     missing: bool = False
     low: float = -math.inf
+    sparse: bool = False
 
 
 class Reducer(NamedTuple):
@@ -42,6 +44,9 @@ class Reducer(NamedTuple):
     All are pure and run under `jit`. `merge` is associative and commutative up to rounding, so batches may come in any
     size and order, on any device or host.
 
+    An iterative method reads its source several times: its state carries what it has learned so far beside the
+    statistics of the pass, and `again` turns the state after a pass (merged over hosts) into that before the next.
+
     Attributes:
         init: `number of features -> state`, a tree of arrays.
         update: `(state, batch) -> state`; the batch is `[n, features]`, or a pair with labels, as `reads` says.
@@ -49,6 +54,7 @@ class Reducer(NamedTuple):
         finalize: `state -> fitted`.
         name: For messages and manifests.
         reads: What batches are.
+        again: `state -> (state, whether there is another pass)`; None for a single pass.
 
     Example:
         >>> from compressjax.data import standard_scaler
@@ -65,3 +71,4 @@ class Reducer(NamedTuple):
     finalize: Callable[[Any], Any]
     name: str
     reads: Reads = Reads()
+    again: Callable[[Any], tuple[Any, Any]] | None = None

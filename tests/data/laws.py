@@ -19,17 +19,27 @@ def close(a, b, tolerance=1e-5):
         np.testing.assert_allclose(x, y, atol=tolerance * max(np.abs(y).max(initial=0), 1e-30))
 
 
-def check(reducer, rows, tolerance=1e-5):
+def merged_passes(reducer, parts, order=1):
+    """What several hosts learn, each from its part, when states are merged after every pass."""
+    merge, again, state, more = jax.jit(reducer.merge), jax.jit(reducer.again or (lambda s: (s, False))), None, True
+    while more:
+        states = [data.gathered(reducer, part, start=state) for part in parts][::order]
+        state, more = again(merge(*states))
+    return reducer.finalize(state)
+
+
+def check(reducer, rows, tolerance=1e-5, whole=None):
     """Streaming equals one batch; merged halves equal the whole; the order of rows does not matter."""
-    whole = data.fit(reducer, [rows])
+    whole = data.fit(reducer, [rows]) if whole is None else whole
     draw = np.random.default_rng(0)
     uneven = np.split(rows, [1, 7, len(rows) // 3, len(rows) // 2])
     close(data.fit(reducer, uneven), whole, tolerance)
     close(data.fit(reducer, rows[draw.permutation(len(rows))]), whole, tolerance)
-    parts = [data.gathered(reducer, part) for part in np.split(rows, [len(rows) // 4])]
-    merge = jax.jit(reducer.merge)
-    close(reducer.finalize(merge(*parts)), whole, tolerance)
-    close(reducer.finalize(merge(*parts[::-1])), whole, tolerance)
-    nothing = reducer.init(rows.shape[1])
-    close(reducer.finalize(merge(nothing, merge(*parts))), whole, tolerance)
+    halves = np.split(rows, [len(rows) // 4])
+    close(merged_passes(reducer, halves), whole, tolerance)
+    close(merged_passes(reducer, halves, -1), whole, tolerance)
+    if reducer.again is None:
+        parts = [data.gathered(reducer, part) for part in halves]
+        nothing, merge = reducer.init(rows.shape[1]), jax.jit(reducer.merge)
+        close(reducer.finalize(merge(nothing, merge(*parts))), whole, tolerance)
     return whole

@@ -26,6 +26,18 @@ def test_arrays_maps_batches_and_shards_agree(tmp_path):
                data.fit(data.standard_scaler(), (10 * ROWS).astype(np.int32).astype(np.float32)))  # fmt: skip
 
 
+def test_devices_merge_along_a_named_axis():
+    mesh = jax.make_mesh((4,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+    reducer, spec = data.pca(2), jax.sharding.PartitionSpec
+    rows = ROWS[:96] * 0.5
+
+    def learned(part):
+        return data.all_merged(reducer, reducer.update(reducer.init(4), part), "data")
+
+    states = jax.shard_map(learned, mesh=mesh, in_specs=spec("data"), out_specs=spec(), check_vma=False)
+    laws.close(reducer.finalize(jax.jit(states)(rows)), data.fit(reducer, rows))
+
+
 @pytest.mark.parametrize(
     ("source", "said"),
     [

@@ -1,4 +1,6 @@
-"""Any reducer that keeps the contract works, also one from outside."""
+"""Any reducer that keeps the contract works, also one from outside; iterative ones read their source several times."""
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -6,6 +8,7 @@ import numpy as np
 import pytest
 
 from compressjax import data
+from tests.data import laws
 
 
 def test_a_reducer_of_a_user_is_driven_as_ours():
@@ -28,3 +31,37 @@ def test_labels_come_in_pairs(draw):
     for source, said in [((x, y[:3]), r"labels of shape \(3,\) do not belong to 9 rows"), (x, "a source is a pair")]:
         with pytest.raises(ValueError, match=said):
             data.fit(reducer, source)
+
+
+class Direction(NamedTuple):
+    """State of a power iteration: the direction before the pass, and its image so far."""
+
+    vector: jax.Array
+    image: jax.Array
+    passes: jax.Array
+
+
+def power_iteration(passes):
+    def again(state):
+        vector = state.image / jnp.linalg.norm(state.image)
+        return Direction(vector, jnp.zeros_like(vector), state.passes + 1), state.passes + 1 < passes
+
+    return data.Reducer(
+        lambda n: Direction(jnp.ones(n), jnp.zeros(n), jnp.int32(0)),
+        lambda s, x: s._replace(image=s.image + x.T @ (x @ s.vector)),
+        lambda a, b: a._replace(image=a.image + b.image),
+        lambda s: s.vector,
+        "power_iteration",
+        again=again,
+    )
+
+
+def test_an_iterative_reducer_reads_its_source_several_times():
+    rows = laws.digits()[:200]
+    leading = laws.check(power_iteration(12), rows)
+    np.testing.assert_allclose(leading, np.abs(np.linalg.svd(rows)[2][0]), atol=1e-4)
+    counted = []
+    data.fit(power_iteration(3), rows, progress=counted.append)
+    assert counted == [200] * 3
+    with pytest.raises(ValueError, match="power_iteration: it reads its source several times, and a generator can be"):
+        data.fit(power_iteration(3), (part for part in np.split(rows, 2)))

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from compressjax.data._reducer import Reads
+from compressjax.data.sources._sparse import is_sparse, sparse_rows
 from compressjax.numerics._host import on_host
 
 _FINITE = Reads()
@@ -20,11 +21,18 @@ def batch_of(who: str, batch: Any, first: int, reads: Reads) -> Any:
         raise ValueError(f"{who}: the batch at row {first} is {type(batch).__name__}; it must be a pair of rows "
                          "[n, features] and labels [n]")  # fmt: skip
     x = rows_of(who, batch[0], first, reads)
-    return x, labels_of(who, batch[1], len(x), first, reads)
+    return x, labels_of(who, batch[1], x.shape[0], first, reads)
 
 
-def rows_of(who: str, batch: Any, first: int, reads: Reads = _FINITE) -> jax.Array:
+def rows_of(who: str, batch: Any, first: int, reads: Reads = _FINITE) -> Any:
     """A batch as `[n, features]`, checked; `first` is the number of its first row in the source."""
+    if is_sparse(batch):
+        if not reads.sparse:
+            raise ValueError(
+                f"{who}: the batch at row {first} is sparse; this reducer needs dense rows: make them with .toarray(), "
+                "batch by batch, or take one that reads sparse rows, as truncated_svd"
+            )
+        return sparse_rows(who, batch, first)
     x = batch if isinstance(batch, jax.Array) else np.asarray(batch)
     if x.ndim != 2 or not x.shape[1] or not _is_number(x):
         raise ValueError(f"{who}: the batch at row {first} is {x.dtype} of shape {x.shape}; batches are [n, features] "
