@@ -21,6 +21,11 @@ def lent() -> Iterator[None]:
         _LENT.reset(token)
 
 
+def is_lent() -> bool:
+    """Whether states live no longer than their call, so that their arrays may be given away."""
+    return _LENT.get()
+
+
 def unshared(state: Any, others: Any) -> Any:
     """The state with a copy of every array that occurs in it before, or in `others`.
 

@@ -12,6 +12,7 @@ from compressjax.core._layout import Layout, layout_of, results
 from compressjax.core._settings import as_number
 from compressjax.core._unfit import UnfitError
 from compressjax.lowrank._rank import affordable, rank_by_energy, split, unpaid
+from compressjax.lowrank._svd_host import svd_on_host
 from compressjax.numerics._explicit import with_whole_results
 from compressjax.numerics._host import on_host
 from compressjax.tensors import LowRank
@@ -115,14 +116,13 @@ def svd(
 
 def _decomposed(x: Any, batch: int, rows: int, columns: int) -> Any:
     """Left vectors, singular values and right vectors of every matrix, in float32."""
-    xp: Any = np if isinstance(x, np.ndarray) else jnp
+    if isinstance(x, np.ndarray):  # needs no program for every shape, and slices of its results none for every rank
+        return svd_on_host(x.astype(np.float32).reshape(*x.shape[:batch], rows, columns))
 
     def decompose(x: Any) -> Any:
-        matrix = x.astype(xp.float32).reshape(*x.shape[:batch], rows, columns)
-        return tuple(xp.linalg.svd(matrix, full_matrices=False))
+        matrix = x.astype(jnp.float32).reshape(*x.shape[:batch], rows, columns)
+        return tuple(jnp.linalg.svd(matrix, full_matrices=False))
 
-    if xp is np:  # needs no program for every shape, and slices of its results none for every rank
-        return decompose(x)
     # The gradient of the view is straight-through, so do not differentiate the decomposition.
     return with_whole_results(decompose, x)(jax.lax.stop_gradient(x))
 

@@ -6,12 +6,14 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from compressjax.core import Compression
 from compressjax.core._checks import read_statistics
+from compressjax.core._own import is_lent
 from compressjax.core._unfit import each
 from compressjax.numerics import with_auto_axes
-from compressjax.numerics._host import branch
+from compressjax.numerics._host import branch, on_host
 from compressjax.prune.distributions._densities import densities
 from compressjax.prune.patterns._checks import Distribution
 from compressjax.prune.training._masking import Arrays, masking, shapes_of, whole_masks
@@ -63,7 +65,7 @@ def layerwise(
 
     def init(flat: Arrays) -> LayerwiseState:
         _sparsities(flat, sparsity, distribution)  # refuses bad settings before statistics are collected
-        zeros = {path: jnp.zeros_like(x, jnp.float32) for path, x in flat.items()} if inverts else {}
+        zeros = {path: _zeros(x) for path, x in flat.items()} if inverts else {}
         info = {path: HessianInfo(jnp.zeros((), jnp.float32), jnp.array(False)) for path in zeros}
         return LayerwiseState(whole_masks(flat), zeros, jnp.array(False), info)
 
@@ -92,9 +94,18 @@ def shifting(name: str, **parts: Any) -> Compression:
         return {path: _moved(x, state.shifts.get(path), state.masks[path]) for path, x in flat.items()}
 
     def encode(flat: Arrays, state: LayerwiseState) -> dict[str, Masked]:
-        return {path: Masked(x, state.masks[path]) for path, x in shifted(flat, state).items()}
+        if not is_lent():
+            return {path: Masked(x, state.masks[path]) for path, x in shifted(flat, state).items()}
+        return {path: _made(x, state.shifts.get(path), state.masks[path]) for path, x in flat.items()}
 
     return masking(name, view=shifted, encode=encode, **parts)
+
+
+def _zeros(x: jax.Array) -> jax.Array:
+    """No shift yet; it takes no memory where the state lives no longer than the call that decides."""
+    if is_lent() and on_host(x) is not None:
+        return np.broadcast_to(np.zeros((), np.float32), x.shape)  # type: ignore[return-value]
+    return jnp.zeros_like(x, jnp.float32)
 
 
 # Outside of jit, one program for all leaves of a shape, and no array between the two.
@@ -102,6 +113,15 @@ def shifting(name: str, **parts: Any) -> Compression:
 def _moved(x: jax.Array, shift: jax.Array | None, mask: jax.Array) -> jax.Array:
     moved = x if shift is None else (x.astype(jnp.float32) + shift).astype(x.dtype)
     return jnp.where(mask, moved, jnp.zeros((), x.dtype))
+
+
+def _made(x: jax.Array, shift: jax.Array | None, mask: jax.Array) -> Masked:
+    """The node of a state that nobody needs any more: its values take the place of the shift."""
+    ours = isinstance(shift, jax.Array) and not isinstance(shift, jax.core.Tracer) and x.dtype == shift.dtype
+    return Masked(_moved_in_place(x, shift, mask) if ours else _moved(x, shift, mask), mask)
+
+
+_moved_in_place = jax.jit(_moved, donate_argnums=1)
 
 
 def _sparsities(flat: Arrays, sparsity: float | None, distribution: Distribution) -> dict[str, float | None]:

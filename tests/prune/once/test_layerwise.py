@@ -69,3 +69,15 @@ def test_every_leaf_gets_its_share():
         assert asked == pytest.approx({path: 1 - share for path, share in shares.items()})
     with pytest.raises(ValueError, match="matches none of"):
         layerwise("x", leaf, ("y",), inverts=False, sparsity=0.5, distribution={"c": 0.7}).init(params)
+
+
+def test_compress_gives_the_shift_away_and_nothing_else():
+    params, stats = {"kernel": jnp.array([[1.0, 3.0], [-2.0, 8.0]])}, {"kernel": jnp.float32(2)}
+    given = jnp.array([[0.0, 1.0], [1.0, 2.0]])
+    lending = layerwise("lend", lambda path, x, s, zeros: (x > s, given + 0, None), ("limit",), inverts=True)
+    made = core.compress(params, {"kernel": lending}, stats)
+    assert made["kernel"].materialize().tolist() == [[0.0, 4.0], [0.0, 10.0]]
+    assert not params["kernel"].is_deleted()
+    state = lending.after_step(params, lending.init(params), stats)[1]
+    assert lending.encode(params, state)["kernel"].value.tolist() == made["kernel"].value.tolist()
+    assert not state.shifts["kernel"].is_deleted()
