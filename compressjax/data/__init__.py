@@ -9,7 +9,15 @@ from compressjax.data.decomposition._random_projection import Projection, random
 from compressjax.data.scaling._min_max import min_max_scaler
 from compressjax.data.scaling._scaling import Scaling
 from compressjax.data.scaling._standard import standard_scaler
-from compressjax.data.selection._selected import Selected
+from compressjax.data.selection._anova import select_anova
+from compressjax.data.selection._chi2 import select_chi2
+from compressjax.data.selection._distance_correlation import select_distance_correlation
+from compressjax.data.selection._information import select_information
+from compressjax.data.selection._mrmr import select_mrmr
+from compressjax.data.selection._mutual_information import select_mutual_information
+from compressjax.data.selection._pearson import select_pearson
+from compressjax.data.selection._selected import Selected, select_by
+from compressjax.data.selection._spearman import select_spearman
 from compressjax.data.selection._variance import select_variance
 
 __all__ = [
@@ -28,6 +36,15 @@ __all__ = [
     "min_max_scaler",
     "pca",
     "random_projection",
+    "select_anova",
+    "select_by",
+    "select_chi2",
+    "select_distance_correlation",
+    "select_information",
+    "select_mrmr",
+    "select_mutual_information",
+    "select_pearson",
+    "select_spearman",
     "select_variance",
     "standard_scaler",
 ]  # fmt: skip

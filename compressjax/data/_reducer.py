@@ -27,6 +27,7 @@ class Reads(NamedTuple):
         missing: Whether NaN stands for what is missing, and is let through.
         low: The least value that a row may hold.
         sparse: Whether rows may be sparse: matrices of SciPy, or `jax.experimental.sparse.BCOO`, which `update` gets.
+        high: The greatest.
     """
 
     labels: str | None = None
@@ -34,6 +35,7 @@ class Reads(NamedTuple):
     missing: bool = False
     low: float = -math.inf
     sparse: bool = False
+    high: float = math.inf
 
 
 class Reducer(NamedTuple):

@@ -43,3 +43,28 @@ def check(reducer, rows, tolerance=1e-5, whole=None):
         nothing, merge = reducer.init(rows.shape[1]), jax.jit(reducer.merge)
         close(reducer.finalize(merge(nothing, merge(*parts))), whole, tolerance)
     return whole
+
+
+def check_pairs(reducer, rows, labels, tolerance=1e-5):
+    """The laws for rows with labels: two batches, merged parts in either order, and shuffled rows equal one batch."""
+    whole = data.fit(reducer, (rows, labels))
+    order = np.random.default_rng(0).permutation(len(rows))
+    half = len(rows) // 2
+    halves = [(rows[part], labels[part]) for part in (order[:half], order[half : 2 * half], order[2 * half :])]
+    halves = [part for part in halves if len(part[0])]
+    close(data.fit(reducer, halves), whole, tolerance)
+    merge = jax.jit(reducer.merge)
+    states = [data.gathered(reducer, [part]) for part in halves]
+    for some in (states, states[::-1]):
+        total = reducer.init(rows.shape[1])
+        for state in some:
+            total = merge(total, state)
+        close(reducer.finalize(total), whole, tolerance)
+    return whole
+
+
+def digits_and_labels():
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    return found.data.astype(np.float32), found.target

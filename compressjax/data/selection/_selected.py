@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from compressjax.core._settings import as_int
 from compressjax.data._affine import Affine
 
 
@@ -32,6 +33,36 @@ class Selected(NamedTuple):
         """The same map as a product, for `fold`."""
         matrix = jnp.zeros((len(self.scores), len(self.places))).at[self.places, jnp.arange(len(self.places))].set(1.0)
         return Affine(matrix, jnp.zeros(len(self.places)))
+
+
+def select_by(scores: Any, k: int) -> Selected:
+    """The `k` features with the largest scores, whatever gave the scores.
+
+    .. math:: z = (x_j : s_j \\text{ among the } k \\text{ largest})
+
+    Args:
+        scores: `[features]`, without NaN; ties go to the first.
+        k: How many, at least 1 and at most the features.
+
+    Returns:
+        The selection, a pytree with `transform`.
+
+    Raises:
+        ValueError: If `k` is out of range.
+
+    Example:
+        >>> select_by(jnp.array([1.0, 3.0, 2.0]), 2).places.tolist()
+        [1, 2]
+    """
+    found = jnp.asarray(scores, jnp.float32)
+    return Selected(top_places("select_by", found, as_int("select_by", "k", k)), found)
+
+
+def check_classes(who: str, classes: Any) -> int:
+    """A number of classes, at least 2."""
+    if as_int(who, "classes", classes) < 2:
+        raise ValueError(f"{who}: classes={classes} must be at least 2; labels are integers from 0")
+    return int(classes)
 
 
 def top_places(who: str, scores: jax.Array, k: int) -> jax.Array:

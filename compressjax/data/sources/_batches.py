@@ -46,10 +46,12 @@ def rows_of(who: str, batch: Any, first: int, reads: Reads = _FINITE) -> Any:
             row, column = np.argwhere(~np.asarray(good))[0].tolist()
             remedy = "drop the row" if reads.missing else "drop the row, or impute it"
             raise ValueError(f"{who}: row {first + row}, column {column} is {x[row, column]}; {remedy}")
-    if reads.low > -np.inf and x.dtype != bool and bool((seen < reads.low).any()):
-        row, column = np.argwhere(np.asarray(seen < reads.low))[0].tolist()
-        raise ValueError(f"{who}: row {first + row}, column {column} is {x[row, column]}, below {reads.low:g}; shift "
-                         "the column, or take another method")  # fmt: skip
+    if (reads.low > -np.inf or reads.high < np.inf) and x.dtype != bool:
+        bad = (seen < reads.low) | (seen > reads.high)
+        if bool(bad.any()):
+            row, column = np.argwhere(np.asarray(bad))[0].tolist()
+            raise ValueError(f"{who}: row {first + row}, column {column} is {x[row, column]}, not in [{reads.low:g}, "
+                             f"{reads.high:g}]; scale or bin the column, or take another method")  # fmt: skip
     return jnp.asarray(x)
 
 

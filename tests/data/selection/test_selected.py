@@ -18,3 +18,10 @@ def test_the_largest_scores_win_and_ties_go_to_the_first():
     assert top_places("s", jnp.array([1.0, 5.0, 5.0, 0.0, 5.0]), 2).tolist() == [1, 2]
     with pytest.raises(ValueError, match="k=6 must be at least 1 and at most the 5 features"):
         top_places("s", jnp.ones(5), 6)
+
+
+def test_scores_from_anywhere_select():
+    fitted = data.select_by([1.0, 3.0, 2.0], 2)
+    assert fitted.places.tolist() == [1, 2]
+    with pytest.raises(ValueError, match="k=4"):
+        data.select_by([1.0, 3.0, 2.0], 4)

@@ -32,7 +32,7 @@ def test_labels_belong_to_rows_and_classes():
     ]:
         with pytest.raises(ValueError, match=said):
             _batches.batch_of("chi2", (np.ones((3, 2)), labels), 10, reads)
-    with pytest.raises(ValueError, match="row 10, column 1 is -1.0, below 0; shift the column"):
+    with pytest.raises(ValueError, match=r"row 10, column 1 is -1.0, not in \[0, inf\]; scale or bin"):
         _batches.batch_of("chi2", (np.array([[1.0, -1.0]]), [0]), 10, reads)
     with pytest.raises(ValueError, match="it must be a pair"):
         _batches.batch_of("chi2", np.ones((3, 2)), 10, reads)
