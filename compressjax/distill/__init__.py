@@ -41,7 +41,8 @@ from compressjax.distill.regimes._replacements import replacements, run_replaced
 from compressjax.distill.regimes._stochastic_depth import layer_gates, survival_rates
 from compressjax.distill.regimes._take_layers import take_layers
 from compressjax.distill.store._sparse_target_loss import sparse_target_loss
-from compressjax.distill.store._teacher_store import Targets, TeacherStore, open_teacher, write_teacher
+from compressjax.distill.store._teacher_store import Targets, TeacherStore, open_teacher
+from compressjax.distill.store._write_teacher import write_teacher
 from compressjax.distill.weighing._balance import Balance, balance, init_balance, init_uncertainty, uncertainty_loss
 from compressjax.distill.weighing._cosine_schedule import cosine_schedule
 from compressjax.interpret import taps

@@ -1,9 +1,9 @@
 """Recipes: lists of stages, checked before they run, cached by content, resumable after an interruption."""
 
+from compressjax.coding._lock import Lock
 from compressjax.recipe._digests import DamagedError
 from compressjax.recipe._files import refuse_url, write_file
 from compressjax.recipe._identity import canonical, chain_keys, digest, fingerprint
-from compressjax.recipe._lock import Lock
 from compressjax.recipe._names import make
 from compressjax.recipe._open import open_grids
 from compressjax.recipe._plan import Planned, label_of, plan

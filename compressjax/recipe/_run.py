@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from compressjax.coding._lock import Lock
 from compressjax.recipe._digests import DamagedError
 from compressjax.recipe._identity import chain_keys
-from compressjax.recipe._lock import Lock
 from compressjax.recipe._stage import Metrics, Stage, check_stage
 from compressjax.recipe._store import Store, Stored
 

@@ -1,5 +1,6 @@
 """What is known of a teacher's distributions before a position is read."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -42,6 +43,21 @@ class Background(NamedTuple):
         logits = (coefficients * self.scales).astype(np.float32) @ self.basis.astype(np.float32)
         logits += mean
         return normalized(logits)
+
+
+def as_background(arrays: Mapping[str, np.ndarray], components: int) -> Background:
+    """A background from named arrays; raises `ValueError` where they do not fit together."""
+    size = arrays["mean"].size if "mean" in arrays else 0
+    wanted = {"mean": ((size,), np.float16), "basis": ((components, size), np.float16),
+              "scales": ((components,), np.float32), "rank": ((size,), np.int32)}  # fmt: skip
+    for name, (shape, dtype) in wanted.items():
+        x = arrays.get(name)
+        if x is None or x.shape != shape or x.dtype != dtype or (x.dtype != np.int32 and not np.isfinite(x).all()):
+            found = "missing" if x is None else f"{x.dtype}{list(x.shape)}"
+            raise ValueError(f"{name!r} is {found}, not finite {np.dtype(dtype)}{list(shape)}")
+    if not size or not np.array_equal(np.sort(arrays["rank"]), np.arange(size)):
+        raise ValueError(f"'rank' is not an order of the {size} tokens")
+    return Background(*(arrays[name] for name in Background._fields))
 
 
 def normalized(logits: np.ndarray) -> np.ndarray:

@@ -109,38 +109,70 @@ def packed(found: Corrections, rank: np.ndarray) -> dict[str, np.ndarray]:
     return arrays
 
 
-def unpacked(arrays: Mapping[str, np.ndarray], tokens_of: np.ndarray) -> Corrections:
-    """Corrections from named arrays; `tokens_of` gives the token of every rank."""
-    counts, read = arrays["counts"].astype(np.int64), dict.fromkeys(arrays, 0)
+def unpacked(arrays: Mapping[str, np.ndarray], tokens_of: np.ndarray, positions: int) -> Corrections:
+    """Corrections from named arrays; `tokens_of` gives the token of every rank.
 
-    def take(name: str, count: int) -> np.ndarray:
-        first = read.get(name, 0)
-        part = arrays[name][first : first + count].astype(np.int64) if name in arrays else np.empty(0, np.int64)
-        if len(part) != count:
-            raise ValueError(f"teacher store: {name!r} is too short; the file is damaged, so delete it and write again")
-        read[name] = first + count
-        return part
-
+    Raises `ValueError` where the arrays do not fit together, before anything of a size that they claim is made.
+    """
+    counts, factors = (integers(arrays, name, (positions,)) for name in ("counts", "factors"))
+    if counts.min(initial=0) < 0 or counts.max(initial=0) > len(tokens_of):
+        raise ValueError(f"'counts' has numbers outside of 0 to {len(tokens_of)}, the number of tokens")
+    take = _Taken({name: integers(arrays, name, None) for name in arrays if "/" in name}, int(counts.sum()))
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
     ranks, levels = np.zeros(int(counts.sum()), np.int64), np.zeros(int(counts.sum()), np.int64)
-    before = np.full(len(counts), -1)
+    before = np.full(positions, -1)
     for j in range(int(counts.max(initial=0))):
         rows = np.flatnonzero(counts > j)
         context, size = _length(before[rows] + 1), np.zeros(len(rows), np.int64)
         for c in np.unique(context):
             mine = context == c
-            size[mine] = take(f"sizes/{c}", int(mine.sum()))
+            size[mine] = take(f"sizes/{c}", int(mine.sum()), 0, len(tokens_of).bit_length())
             levels[starts[rows[mine]] + j] = take(f"levels/{c}", int(mine.sum()))
         gaps = np.where(size > 0, 1 << np.maximum(size - 1, 0), 0)
         for s in np.unique(size[size > 1]):
-            gaps[size == s] += take(f"bits/{s}", int((size == s).sum()))
+            gaps[size == s] += take(f"bits/{s}", int((size == s).sum()), 0, (1 << (s - 1)) - 1)
         before[rows] = before[rows] + 1 + gaps
+        if before.max() >= len(tokens_of):
+            raise ValueError(f"a token has the rank {before.max()}, and the vocabulary ends at {len(tokens_of) - 1}")
         ranks[starts[rows] + j] = before[rows]
-    if ranks.max(initial=0) >= len(tokens_of):
-        raise ValueError(
-            "teacher store: a token is not in the vocabulary; the file is damaged, delete it and write again"
-        )
-    return Corrections(counts, tokens_of[ranks], levels, arrays["factors"].astype(np.int64))
+    take.check_end()
+    return Corrections(counts, tokens_of[ranks], levels, factors)
+
+
+class _Taken:
+    """Arrays that are read from the front; together they must hold what the counts say."""
+
+    def __init__(self, arrays: Mapping[str, np.ndarray], count: int) -> None:
+        self._arrays, self._read = arrays, dict.fromkeys(arrays, 0)
+        for kind in ("sizes/", "levels/"):
+            if (found := sum(x.size for name, x in arrays.items() if name.startswith(kind))) != count:
+                raise ValueError(f"the arrays {kind}* hold {found} numbers, and the counts add up to {count}")
+
+    def __call__(self, name: str, count: int, low: int | None = None, high: int = 0) -> np.ndarray:
+        """The next numbers of an array, which must lie between two bounds."""
+        first = self._read.get(name, 0)
+        part = self._arrays[name][first : first + count] if name in self._arrays else np.empty(0, np.int64)
+        if len(part) != count:
+            raise ValueError(f"{name!r} is too short")
+        if low is not None and (part.min() < low or part.max() > high):
+            raise ValueError(f"{name!r} has numbers outside of {low} to {high}")
+        self._read[name] = first + count
+        return part
+
+    def check_end(self) -> None:
+        """Raises if something was not read."""
+        for name, x in self._arrays.items():
+            if self._read[name] != x.size:
+                raise ValueError(f"{name!r} is too long")
+
+
+def integers(arrays: Mapping[str, np.ndarray], name: str, shape: tuple[int, ...] | None) -> np.ndarray:
+    """A named array of integers of a shape, or of one axis, as int64."""
+    x = arrays.get(name)
+    if x is None or x.dtype.kind != "i" or (x.ndim != 1 if shape is None else x.shape != shape):
+        found = "missing" if x is None else f"{x.dtype}{list(x.shape)}"
+        raise ValueError(f"{name!r} is {found}, not integers {'of one axis' if shape is None else list(shape)}")
+    return x.astype(np.int64)
 
 
 def _length(x: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """The background: exact where logits come from a linear head, the mean where they do not."""
 
 import numpy as np
+import pytest
 
 from compressjax.distill.store import _background
 
@@ -42,3 +43,21 @@ def test_a_constant_background_is_the_mean_and_ranks_by_it():
     mean = np.exp(log_p).mean(0)
     np.testing.assert_allclose(np.exp(found.expand(np.zeros((1, 0))))[0], mean, rtol=0.05, atol=1e-3)
     np.testing.assert_array_equal(found.tokens_of, np.argsort(-mean))
+
+
+def test_arrays_that_do_not_fit_are_named():
+    arrays = _background.fit_background(head(50, 30, 4), 2, 0.1)._asdict()
+    for name, x in _background.as_background(arrays, 2)._asdict().items():
+        np.testing.assert_array_equal(x, arrays[name])
+    for change, match in (
+        ({"mean": arrays["mean"][:, None]}, r"'mean' is float16\[30, 1\], not finite float16\[30\]"),
+        ({"basis": arrays["basis"].astype(np.float32)}, "'basis' is float32"),
+        ({"scales": arrays["scales"] * np.nan}, "'scales' is .* not finite"),
+        ({"rank": arrays["rank"] - 1}, "'rank' is not an order of the 30 tokens"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            _background.as_background({**arrays, **change}, 2)
+    with pytest.raises(ValueError, match=r"'basis' is float16\[2, 30\], not finite float16\[3, 30\]"):
+        _background.as_background(arrays, 3)
+    with pytest.raises(ValueError, match="'mean' is missing"):
+        _background.as_background({}, 0)

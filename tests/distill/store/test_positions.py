@@ -19,7 +19,7 @@ def test_arrays_hold_all_corrections_and_little_more():
     found = _positions.correct(log_p, background, rank, step=0.25, cut=1e-3, top=64)
     assert 10 < found.counts.mean() <= 64
     arrays = _positions.packed(found, rank)
-    back = _positions.unpacked(arrays, np.argsort(rank))
+    back = _positions.unpacked(arrays, np.argsort(rank), len(log_p))
     for a, b in zip(found, back, strict=True):
         np.testing.assert_array_equal(a, b)
     assert sum(x.nbytes for x in arrays.values()) < 4 * found.counts.sum() + 8 * len(log_p)
@@ -56,7 +56,23 @@ def test_damage_is_named():
     found = _positions.correct(log_p, np.full(log_p.shape, -np.log(50)), rank, step=0.2, cut=1e-3, top=9)
     arrays = _positions.packed(found, rank)
     name = max((key for key in arrays if key.startswith("sizes/")), key=lambda key: arrays[key].size)
-    with pytest.raises(ValueError, match=f"'{name}' is too short; the file is damaged"):
-        _positions.unpacked({**arrays, name: arrays[name][:-1]}, np.argsort(rank))
-    with pytest.raises(ValueError, match="not in the vocabulary"):
-        _positions.unpacked(arrays, np.argsort(rank)[:9])
+    bits = next(key for key in arrays if key.startswith("bits/"))
+    moved = {name: arrays[name][:-1], "sizes/40": arrays[name][-1:]}  # as many numbers, in the wrong place
+    for change, match in (
+        ({name: arrays[name][:-1]}, r"sizes/\* hold"), (moved, f"'{name}' is too short"),
+        ({name: arrays[name].reshape(1, -1)}, f"'{name}' is .* not integers of one axis"),
+        ({name: -1 - arrays[name]}, f"'{name}' has numbers outside of 0 to 6"),
+        ({name: arrays[name] + 60}, f"'{name}' has numbers"),
+        ({bits: -1 - arrays[bits]}, f"'{bits}' has numbers outside of 0 to"),
+        ({bits: np.append(arrays[bits], arrays[bits][:1])}, f"'{bits}' is too long"),
+        ({"counts": -found.counts}, "'counts' has numbers outside of 0 to 50"),
+        ({"counts": found.counts[:4]}, r"'counts' is int32\[4\], not integers \[5\]"),
+        ({"counts": 1 << 40 | found.counts.astype(np.int64)}, "'counts' has numbers"),
+        ({"factors": found.factors.astype(float)}, "'factors' is float64"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=match):
+            _positions.unpacked({**arrays, **change}, np.argsort(rank), 5)
+    with pytest.raises(ValueError, match="a token has the rank .*, and the vocabulary ends at 30"):
+        _positions.unpacked(arrays, np.argsort(rank)[:31], 5)
+    with pytest.raises(ValueError, match="'counts' is missing"):
+        _positions.unpacked({}, np.argsort(rank), 5)

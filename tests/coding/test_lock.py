@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from compressjax.recipe import Lock
+from compressjax.coding._lock import Lock
 
 # Without an import of the package, which takes seconds.
 OWNER = """
@@ -49,7 +49,7 @@ def test_a_file_system_without_locks_grants_all(tmp_path, monkeypatch, code):
     def fail(*args):
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr("compressjax.recipe._lock.fcntl.flock", fail)
+    monkeypatch.setattr("compressjax.coding._lock.fcntl.flock", fail)
     assert Lock(tmp_path / ".lock").acquire()
     assert Lock(tmp_path / ".lock").acquire()
 
