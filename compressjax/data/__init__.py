@@ -4,8 +4,13 @@ from compressjax.data._affine import Affine, fold
 from compressjax.data._fit import all_merged, fit, gathered
 from compressjax.data._reducer import Fitted, Reads, Reducer
 from compressjax.data.decomposition._components import Components
+from compressjax.data.decomposition._frequent_directions import Directions, frequent_directions
+from compressjax.data.decomposition._matrices import EVD, SVD, evd, randomized_svd, svd
 from compressjax.data.decomposition._pca import pca
 from compressjax.data.decomposition._random_projection import Projection, random_projection
+from compressjax.data.decomposition._randomized import randomized_pca, truncated_svd
+from compressjax.data.decomposition._triangular import incremental_pca, svd_pca
+from compressjax.data.decomposition._whitening import Whitening, whitening
 from compressjax.data.scaling._min_max import min_max_scaler
 from compressjax.data.scaling._scaling import Scaling
 from compressjax.data.scaling._standard import standard_scaler
@@ -21,21 +26,30 @@ from compressjax.data.selection._spearman import select_spearman
 from compressjax.data.selection._variance import select_variance
 
 __all__ = [
+    "EVD",
+    "SVD",
     "Affine",
     "Components",
+    "Directions",
     "Fitted",
     "Projection",
     "Reads",
     "Reducer",
     "Scaling",
     "Selected",
+    "Whitening",
     "all_merged",
+    "evd",
     "fit",
     "fold",
+    "frequent_directions",
     "gathered",
+    "incremental_pca",
     "min_max_scaler",
     "pca",
     "random_projection",
+    "randomized_pca",
+    "randomized_svd",
     "select_anova",
     "select_by",
     "select_chi2",
@@ -47,4 +61,8 @@ __all__ = [
     "select_spearman",
     "select_variance",
     "standard_scaler",
+    "svd",
+    "svd_pca",
+    "truncated_svd",
+    "whitening",
 ]  # fmt: skip

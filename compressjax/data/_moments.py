@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from compressjax.data._gram import gram
 from compressjax.numerics._counts import Count, as_float, exact, plus
 
 
@@ -30,9 +31,7 @@ def moments_of(x: jax.Array, whole: bool) -> Moments:
     x = x.astype(jnp.float32)
     mean = jnp.mean(x, axis=0) if len(x) else jnp.zeros(x.shape[1])
     centered = x - mean[None]
-    scatter = (
-        jnp.matmul(centered.T, centered, precision=jax.lax.Precision.HIGHEST) if whole else jnp.sum(centered**2, 0)
-    )
+    scatter = gram(centered) if whole else jnp.sum(centered**2, 0)
     return Moments(exact(len(x)), mean, scatter)
 
 

@@ -1,7 +1,6 @@
 """Principal components."""
 
-import math
-from typing import Any
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -10,12 +9,15 @@ import numpy as np
 from compressjax.core._settings import as_number
 from compressjax.data._moments import Moments, merged, moments_of, no_moments
 from compressjax.data._reducer import Reducer
-from compressjax.data.decomposition._components import Components
+from compressjax.data.decomposition._components import Components, check_size, components_of
+from compressjax.data.decomposition._eigen import eigen
+from compressjax.data.decomposition._rank import by_evidence, by_noise, by_share
 from compressjax.numerics._counts import as_float, known
-from compressjax.numerics._host import on_host
+
+WAYS = ("minka", "parallel")
 
 
-def pca(components: int | float = 0.9, *, whiten: bool = False) -> Reducer:
+def pca(components: int | float | str = 0.9, *, whiten: bool = False, key: jax.Array | None = None) -> Reducer:
     """Returns a reducer to the directions of the largest variance.
 
     .. math:: C = \\tfrac{1}{n - 1} \\sum_i (x_i - \\mu)(x_i - \\mu)^\\top = V \\Lambda V^\\top, \\quad
@@ -25,9 +27,11 @@ def pca(components: int | float = 0.9, *, whiten: bool = False) -> Reducer:
     batches or devices.
 
     Args:
-        components: Number of directions, at least 1; or the share of the variance that they keep, in (0, 1), which
-            depends on values, so `finalize` then does not run under `jit`.
+        components: Number of directions, at least 1; the share of the variance that they keep, in (0, 1); "minka" for
+            the number with the largest evidence; or "parallel" for those above the 95th percentile of independent
+            features. All but a number depend on values, so `finalize` then does not run under `jit`.
         whiten: Whether to divide coordinates by their deviations.
+        key: Random key, for "parallel".
 
     Returns:
         Reducer whose result is `Components`.
@@ -42,48 +46,48 @@ def pca(components: int | float = 0.9, *, whiten: bool = False) -> Reducer:
         >>> jnp.abs(fitted.transform(rows)).round(4).ravel().tolist()
         [5.196199893951416, 0.0, 5.196199893951416]
 
-    Source: Pearson, 1901; mergeable moments, Chan et al., 1983.
+    Source: Pearson, 1901; mergeable moments, Chan et al., 1983; Minka, 2000; Horn, 1965.
     """
-    wanted = as_number("pca", "components", components)
-    if not (wanted >= 1 and float(wanted).is_integer()) and not 0 < wanted < 1:
-        raise ValueError(f"pca: components={components} must be a whole number of at least 1, or a share in (0, 1)")
-
-    def finalize(state: Moments) -> Components:
-        count = known(state.rows)
-        features = len(state.mean)
-        if count is not None and (count < 2 or wanted > min(count, features)):
-            raise ValueError(f"pca: {count} rows of {features} features do not have components={components}; it takes "
-                             "at least 2 rows, and as many rows and features as components")  # fmt: skip
-        values, vectors = _eigen(state.scatter)
-        total = jnp.sum(values)
-        k = int(wanted)
-        if wanted < 1:
-            share = np.cumsum(np.asarray(values, np.float64)) / max(float(total), 1e-30)
-            k = int(np.searchsorted(share, wanted - 1e-9)) + 1
-        divisor = jnp.maximum(as_float(state.rows) - 1, 1)
-        kept = values[:k]
-        deviation = jnp.sqrt(jnp.maximum(kept / divisor, 0))
-        rest = jnp.sum(values[k:]) / divisor / max(features - k, 1)
-        scale = jnp.where(deviation > 0, deviation, 1.0) if whiten else jnp.ones(k)
-        ratio = kept / jnp.where(total > 0, total, 1.0)
-        return Components(state.mean, vectors[:, :k].T, scale, kept / divisor, ratio, jnp.sqrt(kept), rest)
-
-    name = f"pca({components})" if not math.isclose(wanted, 0.9) else "pca"
+    wanted = check_components("pca", components, key)
     return Reducer(
         lambda features: no_moments(features, whole=True),
         lambda state, x: merged(state, moments_of(x, whole=True)),
         merged,
-        finalize,
-        name,
+        functools.partial(_finalize, wanted, whiten, key),
+        "pca" if components == 0.9 else f"pca({components})",
     )
 
 
-def _eigen(scatter: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Eigenvalues from the largest, at least 0, and vectors whose largest entry is positive."""
-    host = on_host(scatter)
-    xp: Any = jnp if host is None else np
-    values, vectors = xp.linalg.eigh(scatter if host is None else host.astype(np.float64))
-    values, vectors = xp.maximum(values[::-1], 0), vectors[:, ::-1]
-    largest = xp.take_along_axis(vectors, xp.argmax(xp.abs(vectors), axis=0)[None], axis=0)
-    vectors = vectors * xp.where(largest < 0, -1.0, 1.0)
-    return jnp.asarray(values, jnp.float32), jnp.asarray(vectors, jnp.float32)
+def _finalize(wanted: float | str, whiten: bool, key: jax.Array | None, state: Moments) -> Components:
+    features = len(state.mean)
+    check_size("pca", 1 if isinstance(wanted, str) else wanted, state.rows, features)
+    values, vectors = eigen(state.scatter)
+    k = number(wanted, values, jnp.diag(state.scatter), known(state.rows) or 0, key)
+    divisor = jnp.maximum(as_float(state.rows) - 1, 1)
+    return components_of(state.mean, values[:k], vectors[:k], divisor, jnp.sum(values), whiten)
+
+
+def check_components(who: str, components: int | float | str, key: jax.Array | None) -> float | str:
+    """The number, share or way that was asked for."""
+    if isinstance(components, str):
+        if components not in WAYS:
+            raise ValueError(f"{who}: components={components!r} is unknown; write a number, a share or one of {WAYS}")
+        if components == "parallel" and key is None:
+            raise ValueError(f"{who}: components='parallel' draws noise; pass key=jax.random.key(0)")
+        return components
+    wanted = as_number(who, "components", components)
+    if not (wanted >= 1 and float(wanted).is_integer()) and not 0 < wanted < 1:
+        raise ValueError(f"{who}: components={components} must be a whole number of at least 1, or a share in (0, 1)")
+    return wanted
+
+
+def number(wanted: float | str, values: jax.Array, features: jax.Array, rows: int, key: jax.Array | None) -> int:
+    """How many components, from the eigenvalues and the diagonal of the scatter of some rows."""
+    if not isinstance(wanted, str) and wanted >= 1:
+        return int(wanted)
+    found = np.asarray(values, np.float64)
+    if not isinstance(wanted, str):
+        return by_share(found, wanted)
+    if wanted == "minka" or key is None:
+        return by_evidence(found / max(rows - 1, 1), rows)
+    return by_noise(found / max(rows - 1, 1), np.asarray(features, np.float64) / max(rows - 1, 1), rows, key)
