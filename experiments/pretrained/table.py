@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 import compressjax as cj
-from compressjax import artifact, core, recipe
+from compressjax import artifact, core, quant, recipe
 from compressjax.core import Compression
 from compressjax.core._fit import compress_and_fit
 from experiments import app
@@ -31,10 +31,14 @@ def tabulate(launch: app.Launch) -> None:
         launch: Config and folders; see `configs/pretrained.py` for the fields.
     """
     config, console = launch.config, make_console()
-    methods = {name: recipe.make(spec, where=f"config.methods: {name}") for name, spec in config["methods"]}
+    methods = {name: recipe.make(spec, where=f"config.methods: {name}") for name, spec, *_ in config["methods"]}
+    clips = {name: clip for name, _, clip in (entry for entry in config["methods"] if len(entry) == 3)}
     models = {name: load(name, config) for name in config["models"]}
-    found: dict[str, Any] = {**app.describe_machine(), "command": app.command(), "models": {}, "rows": []}
     os.makedirs(launch.workdir, exist_ok=True)
+    specs = {name: json.dumps(entry) for name, *entry in config["methods"]}
+    done = earlier(launch.workdir, config, specs)
+    found: dict[str, Any] = {**app.describe_machine(), "command": app.command(), "settings": settings_of(config),
+                             "models": {}, "rows": []}  # fmt: skip
     for name, model in models.items():
         run = jax.jit(model.fn)
         dense = model.outputs(run, model.params)
@@ -45,12 +49,38 @@ def tabulate(launch: app.Launch) -> None:
         for label, method in methods.items():
             if config["cold"]:
                 jax.clear_caches()  # so that every row pays for its own compilation
-            found["rows"].append({"model": name, "method": label, **row(model, method, dense)})
+            new = done.get((name, label)) or row(model, method, dense, clips.get(label))
+            found["rows"].append({"model": name, "method": label, "spec": specs[label], **new})
             console.print(f"{name}, {label}: {found['rows'][-1]['cpu_seconds']:.1f} CPU s", markup=False)
             files = {"pretrained.json": json.dumps(found, indent=2) + "\n", "table.md": as_text(found, config)}
             app.write(launch.workdir, files)
     console.print(as_text(found, config), markup=False)
     console.print(f"written to {launch.workdir}: {', '.join(files)}", markup=False)
+
+
+def settings_of(config: Mapping[str, Any]) -> str:
+    """What all rows depend on, as text."""
+    return json.dumps({"models": config["models"], "seed": config["seed"]}, sort_keys=True)
+
+
+def earlier(workdir: str, config: Mapping[str, Any], specs: Mapping[str, str]) -> dict[tuple[str, str], Any]:
+    """Rows of an earlier run in the folder, with the same networks and methods: a row may take minutes.
+
+    Args:
+        workdir: Where `pretrained.json` may lie.
+        config: With `models` and `seed`.
+        specs: `{method: its settings as text}`.
+
+    Returns:
+        `{(network, method): row}`; empty where there is no file, or it is of other networks.
+    """
+    try:
+        with open(os.path.join(workdir, "pretrained.json"), encoding="utf-8") as file:
+            found = json.load(file)
+    except (FileNotFoundError, ValueError):
+        return {}
+    same = found.get("settings") == settings_of(config)
+    return {(r["model"], r["method"]): r for r in found["rows"] if same and r.get("spec") == specs.get(r["method"])}
 
 
 def load(name: str, config: Mapping[str, Any]) -> Model:
@@ -74,7 +104,7 @@ def load(name: str, config: Mapping[str, Any]) -> Model:
     return source.load(settings)
 
 
-def row(model: Model, method: Compression, dense: np.ndarray) -> dict[str, Any]:
+def row(model: Model, method: Compression, dense: np.ndarray, clip: Any = None) -> dict[str, Any]:
     """One method on one network.
 
     The time includes statistics or the trace for the layouts, compilation, and compression; not the file. The network
@@ -84,13 +114,14 @@ def row(model: Model, method: Compression, dense: np.ndarray) -> dict[str, Any]:
         model: The network.
         method: The compression, without a selector.
         dense: Outputs of the dense network on the evaluation batch.
+        clip: How `quant.clip_activations` lowers the ranges of activations; None takes them as observed.
 
     Returns:
         Columns of the table by name.
     """
     with Clock() as compressing:
         if method.needs:
-            given = {"stats": statistics(model)}
+            given = {"stats": statistics(model, clip)}
         else:
             given = {"layout": cj.layouts(model.fn)(model.params, *model.calibration[0])}
         options = {"stats": None, "layout": None, "unfit": "skip", "on_unchanged": "raise", "warn": False, **given}
@@ -112,15 +143,15 @@ def row(model: Model, method: Compression, dense: np.ndarray) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def statistics(model: Model) -> dict[str, Any]:
-    """Statistics of the inputs of all weights, over all batches of the calibration."""
-    watched, total = jax.jit(cj.observe(model.fn)), None
+def statistics(model: Model, clip: Any = None) -> dict[str, Any]:
+    """Statistics of the inputs of all weights, over all batches of the calibration; clipped if `clip` says how."""
+    watched, total = jax.jit(cj.observe(model.fn, histogram=clip is not None)), None
     for batch in model.calibration:
         _, new = watched(model.params, *batch)
         total = new if total is None else cj.interpret.merge(total, new)
     if total is None:
         raise ValueError("the network has no batch to calibrate on; config.models.*.calibration must be at least 1")
-    return total
+    return total if clip is None else quant.clip_activations(total, clip)
 
 
 class Clock:

@@ -135,6 +135,22 @@ def test_every_method_runs_on_the_encoder(config, tmp_path):
     assert rows["int8"]["mean_cosine"] > 0.999 > rows["half by magnitude"]["mean_cosine"]
     assert text.count("\n| minilm") == 7
     assert text.endswith("every row below 60 s\n")
+    assert_resumes({**config, "models": {"minilm": small}, "methods": methods[:1]}, tmp_path, rows)
+
+
+def assert_resumes(config, folder, rows):
+    """What is on disk is not computed again; what is new, clipped here, is."""
+    place = folder / "new" / "pretrained.json"
+    place.write_text(place.read_text().replace('"bytes"', '"kept": true, "bytes"'))
+    clipped = ("clipped", ("quant.rtn", {"bits": 8, "activation": "static"}), ("percentile", 99.0))
+    new = {
+        row["method"]: row for row in tabulated({**config, "methods": (*config["methods"], clipped)}, folder)[0]["rows"]
+    }
+    assert {name: row.get("kept", False) for name, row in new.items()} == {"int8": True, "clipped": False}
+    assert {**new["int8"], "kept": None} == {**rows["int8"], "kept": None}
+    assert new["clipped"]["mean_cosine"] < new["int8"]["mean_cosine"]
+    seeded = tabulated({**config, "seed": 1}, folder)[0]["rows"]
+    assert [row.get("kept", False) for row in seeded] == [False]
 
 
 @pytest.mark.loose
