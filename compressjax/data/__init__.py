@@ -17,13 +17,22 @@ from compressjax.data.scaling._standard import standard_scaler
 from compressjax.data.selection._anova import select_anova
 from compressjax.data.selection._chi2 import select_chi2
 from compressjax.data.selection._distance_correlation import select_distance_correlation
+from compressjax.data.selection._gradient import select_gradient
 from compressjax.data.selection._information import select_information
+from compressjax.data.selection._lasso import select_lasso
 from compressjax.data.selection._mrmr import select_mrmr
 from compressjax.data.selection._mutual_information import select_mutual_information
 from compressjax.data.selection._pearson import select_pearson
+from compressjax.data.selection._permutation import Importance, permutation_importance
+from compressjax.data.selection._recursive import eliminate, select_recursive
 from compressjax.data.selection._selected import Selected, select_by
 from compressjax.data.selection._spearman import select_spearman
+from compressjax.data.selection._stability import select_stable
 from compressjax.data.selection._variance import select_variance
+from compressjax.data.selection.gates._concrete import concrete_selector
+from compressjax.data.selection.gates._gates import Gates
+from compressjax.data.selection.gates._hard_concrete import hard_concrete_gates
+from compressjax.data.selection.gates._stochastic import stochastic_gates
 
 __all__ = [
     "EVD",
@@ -32,6 +41,8 @@ __all__ = [
     "Components",
     "Directions",
     "Fitted",
+    "Gates",
+    "Importance",
     "Projection",
     "Reads",
     "Reducer",
@@ -39,14 +50,24 @@ __all__ = [
     "Selected",
     "Whitening",
     "all_merged",
+<<<<<<< HEAD
     "evd",
+=======
+    "concrete_selector",
+    "eliminate",
+>>>>>>> 32707bd (Select features by models and by gates that train with one)
     "fit",
     "fold",
     "frequent_directions",
     "gathered",
+<<<<<<< HEAD
     "incremental_pca",
+=======
+    "hard_concrete_gates",
+>>>>>>> 32707bd (Select features by models and by gates that train with one)
     "min_max_scaler",
     "pca",
+    "permutation_importance",
     "random_projection",
     "randomized_pca",
     "randomized_svd",
@@ -54,15 +75,23 @@ __all__ = [
     "select_by",
     "select_chi2",
     "select_distance_correlation",
+    "select_gradient",
     "select_information",
+    "select_lasso",
     "select_mrmr",
     "select_mutual_information",
     "select_pearson",
+    "select_recursive",
     "select_spearman",
+    "select_stable",
     "select_variance",
     "standard_scaler",
+<<<<<<< HEAD
     "svd",
     "svd_pca",
     "truncated_svd",
     "whitening",
+=======
+    "stochastic_gates",
+>>>>>>> 32707bd (Select features by models and by gates that train with one)
 ]  # fmt: skip

@@ -10,12 +10,11 @@ import optax
 from compressjax.core import Compression, Masks, dense_gradient, on_values, zero_masked
 from compressjax.core._learn import Strength, at_step, learn
 from compressjax.core._settings import as_number, integers
+from compressjax.numerics._hard_concrete import expected_l0, final_gate, hard_concrete
 from compressjax.numerics._keys import key_data, stream
 from compressjax.prune.patterns._checks import check_strength
 from compressjax.prune.training._masking import Arrays, masked_nodes
 from compressjax.tensors import Masked
-
-BETA, GAMMA, ZETA = 2 / 3, -0.1, 1.1
 
 
 class L0State(NamedTuple):
@@ -142,22 +141,6 @@ def _gated(
         after_step=after_step,
         learns=True,
     )
-
-
-def hard_concrete(log_alpha: jax.Array, u: jax.Array) -> jax.Array:
-    """Gate for uniform noise, `clip(sigmoid((logit(u) + log_alpha) / beta) (zeta - gamma) + gamma, 0, 1)`."""
-    s = jax.nn.sigmoid((jnp.log(u) - jnp.log1p(-u) + log_alpha) / BETA)
-    return jnp.clip(s * (ZETA - GAMMA) + GAMMA, 0.0, 1.0)
-
-
-def final_gate(log_alpha: jax.Array) -> jax.Array:
-    """Gate at test time, `clip(sigmoid(log_alpha) (zeta - gamma) + gamma, 0, 1)`."""
-    return jnp.clip(jax.nn.sigmoid(log_alpha) * (ZETA - GAMMA) + GAMMA, 0.0, 1.0)
-
-
-def expected_l0(log_alpha: jax.Array) -> jax.Array:
-    """Expected number of gates that are not zero, `sum(sigmoid(log_alpha - beta log(-gamma / zeta)))`."""
-    return jnp.sum(jax.nn.sigmoid(log_alpha - BETA * math.log(-GAMMA / ZETA)))
 
 
 def gate_shape(path: str, shape: tuple[int, ...], units: int | None) -> tuple[int, ...]:

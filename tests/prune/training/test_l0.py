@@ -8,7 +8,6 @@ import pytest
 from scipy import integrate, special
 
 from compressjax import core, prune
-from compressjax.prune.training import _l0
 from tests import helpers
 
 PARAMS = {"a": {"kernel": helpers.array(0, (10, 8)), "bias": helpers.array(1, (8,))}, "b": helpers.array(2, (8, 6))}
@@ -28,17 +27,6 @@ def above(t, log_alpha):
 def mean_gate(log_alpha):
     """E z, the integral of P(z > t)."""
     return integrate.quad(above, 0, 1, args=(log_alpha,))[0]
-
-
-@pytest.mark.parametrize("where", [-3.0, 0.0, 1.5])
-def test_the_penalty_is_the_probability_of_an_open_gate(where, draw):
-    """In closed form, and as the fraction of open gates in NumPy samples."""
-    want = above(0.0, where)
-    np.testing.assert_allclose(_l0.expected_l0(jnp.array([where])), want, rtol=1e-6)
-    s = special.expit((draw.logistic(size=200_000) + where) / BETA)
-    gates = np.clip(s * (ZETA - GAMMA) + GAMMA, 0, 1)
-    assert abs((gates > 0).mean() - want) < 4 * np.sqrt(want * (1 - want) / gates.size)
-    assert abs(gates.mean() - mean_gate(where)) < 4 * gates.std() / np.sqrt(gates.size)
 
 
 def gates_of(method, kernel, state):

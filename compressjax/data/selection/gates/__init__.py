@@ -1,0 +1,1 @@
+"""Gates on features that learn with the model."""
