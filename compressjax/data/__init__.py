@@ -50,21 +50,15 @@ __all__ = [
     "Selected",
     "Whitening",
     "all_merged",
-<<<<<<< HEAD
-    "evd",
-=======
     "concrete_selector",
     "eliminate",
->>>>>>> 32707bd (Select features by models and by gates that train with one)
+    "evd",
     "fit",
     "fold",
     "frequent_directions",
     "gathered",
-<<<<<<< HEAD
-    "incremental_pca",
-=======
     "hard_concrete_gates",
->>>>>>> 32707bd (Select features by models and by gates that train with one)
+    "incremental_pca",
     "min_max_scaler",
     "pca",
     "permutation_importance",
@@ -86,12 +80,9 @@ __all__ = [
     "select_stable",
     "select_variance",
     "standard_scaler",
-<<<<<<< HEAD
+    "stochastic_gates",
     "svd",
     "svd_pca",
     "truncated_svd",
     "whitening",
-=======
-    "stochastic_gates",
->>>>>>> 32707bd (Select features by models and by gates that train with one)
 ]  # fmt: skip
