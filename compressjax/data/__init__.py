@@ -1,8 +1,10 @@
 """Reduction of data: reducers that read batches, merge over devices and hosts, and fold into a model."""
 
 from compressjax.data._affine import Affine, fold
+from compressjax.data._estimator import Estimator, as_estimator
 from compressjax.data._fit import all_merged, fit, gathered
 from compressjax.data._reducer import Fitted, Reads, Reducer
+from compressjax.data._saved import as_tree, from_tree
 from compressjax.data.decomposition._components import Components
 from compressjax.data.decomposition._frequent_directions import Directions, frequent_directions
 from compressjax.data.decomposition._matrices import EVD, SVD, evd, randomized_svd, svd
@@ -40,6 +42,7 @@ __all__ = [
     "Affine",
     "Components",
     "Directions",
+    "Estimator",
     "Fitted",
     "Gates",
     "Importance",
@@ -50,12 +53,15 @@ __all__ = [
     "Selected",
     "Whitening",
     "all_merged",
+    "as_estimator",
+    "as_tree",
     "concrete_selector",
     "eliminate",
     "evd",
     "fit",
     "fold",
     "frequent_directions",
+    "from_tree",
     "gathered",
     "hard_concrete_gates",
     "incremental_pca",

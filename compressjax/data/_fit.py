@@ -1,16 +1,21 @@
 """`fit`: drives a reducer over a source of batches."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import jax
 import numpy as np
 
+from compressjax.data._checkpoint import Checkpoint
 from compressjax.data._reducer import Reducer
 from compressjax.data.sources._batches import batch_of
 
 
-def fit(reducer: Reducer, source: Any, *, progress: Callable[[int], Any] | None = None) -> Any:
+def fit(
+    reducer: Reducer, source: Any, *, progress: Callable[[int], Any] | None = None,
+    checkpoint: str | os.PathLike[str] | None = None, every: int = 64,
+) -> Any:  # fmt: skip
     """Learns from a source, one batch at a time, in flat memory.
 
     .. math:: T = finalize(update(\\dots update(init, X_1) \\dots, X_b))
@@ -23,6 +28,9 @@ def fit(reducer: Reducer, source: Any, *, progress: Callable[[int], Any] | None 
             batches, which may be sharded over devices. Where the reducer needs labels, a pair `(rows, labels)`, or an
             iterable of pairs.
         progress: Called with the number of rows after every batch, anew in every pass.
+        checkpoint: File for the state, replaced every so many batches and removed at the end. A call that finds it
+            goes on behind its rows, and gives what a run without interruption would.
+        every: Batches between two checkpoints, at least 1.
 
     Returns:
         What the reducer has learned; a pytree with `transform`.
@@ -30,7 +38,7 @@ def fit(reducer: Reducer, source: Any, *, progress: Callable[[int], Any] | None 
     Raises:
         ValueError: If there are no rows, a batch is no matrix of numbers, batches differ in features, or a value is not
             finite or not what the reducer reads: its row and column are named; if an iterative reducer gets a source
-            that can be read once.
+            that can be read once; if the checkpoint is of another reducer or another source.
 
     Example:
         >>> from compressjax.data import pca
@@ -39,18 +47,25 @@ def fit(reducer: Reducer, source: Any, *, progress: Callable[[int], Any] | None 
         >>> fitted.explained_variance_ratio.round(4).tolist()
         [1.0]
     """
-    if reducer.again is None:
-        return reducer.finalize(gathered(reducer, source, progress))
-    if isinstance(source, Iterator):
+    if reducer.again is not None and isinstance(source, Iterator):
         raise ValueError(
             f"{reducer.name}: it reads its source several times, and a {type(source).__name__} can be read once; "
             "pass an array, a list of batches, or an object whose __iter__ starts anew"
         )
-    again, state, more = jax.jit(reducer.again), None, True
+    kept = None if checkpoint is None else Checkpoint(checkpoint, reducer, every)
+    state, turn = (None, 0) if kept is None else (kept.state(), kept.turn)
+    again, more = None if reducer.again is None else jax.jit(reducer.again), True
     while more:
-        state, unfinished = again(gathered(reducer, source, progress, state))
-        more = bool(unfinished)
-    return reducer.finalize(state)
+        state, more = _pass(reducer, source, progress, state, kept, turn), False
+        if again is not None:
+            state, unfinished = again(state)
+            more, turn = bool(unfinished), turn + 1
+        if kept is not None:
+            kept.next_pass()
+    fitted = reducer.finalize(state)
+    if kept is not None:
+        kept.remove()
+    return fitted
 
 
 def gathered(reducer: Reducer, source: Any, progress: Callable[[int], Any] | None = None, start: Any = None) -> Any:
@@ -77,9 +92,21 @@ def gathered(reducer: Reducer, source: Any, progress: Callable[[int], Any] | Non
         >>> reducer.finalize(reducer.merge(*parts)).shift.tolist()
         [2.0]
     """
+    return _pass(reducer, source, progress, start, None, 0)
+
+
+def _pass(
+    reducer: Reducer, source: Any, progress: Callable[[int], Any] | None, start: Any, kept: Checkpoint | None, turn: int
+) -> Any:  # fmt: skip
+    """The state after a pass over a source, or after the part of it that a checkpoint does not hold."""
     update, state, seen, features = jax.jit(reducer.update), start, 0, 0
     labeled = reducer.reads.labels is not None
     for batch in batches_of(source, labeled=labeled):
+        if kept is not None and kept.rows > seen:
+            rows = np.shape(batch[0] if labeled else batch)[0]
+            if kept.passed(batch, seen, rows):
+                seen, features = seen + rows, kept.features
+                continue
         read = batch_of(reducer.name, batch, seen, reducer.reads)
         x = read[0] if labeled else read
         if not features:
@@ -89,10 +116,15 @@ def gathered(reducer: Reducer, source: Any, progress: Callable[[int], Any] | Non
             raise ValueError(f"{reducer.name}: row {seen} has {x.shape[1]} features, the rows before {features}")
         state = update(state, read)
         seen += x.shape[0]
+        if kept is not None:
+            kept.done(batch, state, turn, seen, features)
         if progress is not None:
             progress(seen)
     if not features:
         raise ValueError(f"{reducer.name}: the source has no rows")
+    if kept is not None and kept.rows > seen:
+        raise ValueError(f"{kept.path} is a checkpoint over another source, of at least {kept.rows} rows; this one has "
+                         f"{seen}")  # fmt: skip
     return state
 
 
