@@ -14,6 +14,8 @@ from compressjax.data.decomposition._randomized import randomized_pca, truncated
 from compressjax.data.decomposition._triangular import incremental_pca, svd_pca
 from compressjax.data.decomposition._whitening import Whitening, whitening
 from compressjax.data.scaling._min_max import min_max_scaler
+from compressjax.data.scaling._quantile import Ranks, quantile_scaler
+from compressjax.data.scaling._robust import median_scaler, robust_scaler
 from compressjax.data.scaling._scaling import Scaling
 from compressjax.data.scaling._standard import standard_scaler
 from compressjax.data.selection._anova import select_anova
@@ -47,6 +49,7 @@ __all__ = [
     "Gates",
     "Importance",
     "Projection",
+    "Ranks",
     "Reads",
     "Reducer",
     "Scaling",
@@ -65,12 +68,15 @@ __all__ = [
     "gathered",
     "hard_concrete_gates",
     "incremental_pca",
+    "median_scaler",
     "min_max_scaler",
     "pca",
     "permutation_importance",
+    "quantile_scaler",
     "random_projection",
     "randomized_pca",
     "randomized_svd",
+    "robust_scaler",
     "select_anova",
     "select_by",
     "select_chi2",
