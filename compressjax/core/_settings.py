@@ -30,6 +30,13 @@ def as_number(who: str, name: str, x: Any) -> float:
         raise ValueError(f"{who}: {name} is {described(x)}; it must be a number, such as {name}=0.5") from error
 
 
+def as_scalar(who: str, name: str, x: Any) -> Any:
+    """A number, or a traced scalar, as a schedule gives inside of `jit`."""
+    if isinstance(x, jax.core.Tracer) and x.ndim == 0:
+        return x.astype(np.float32)
+    return as_number(who, name, x)
+
+
 def integers(who: str, **given: Any) -> Iterator[Any]:
     """Integer settings, in the order given; None stays."""
     return (None if x is None else as_int(who, name, x) for name, x in given.items())

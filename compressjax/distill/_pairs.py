@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compressjax.core._settings import as_number
+from compressjax.core._settings import as_scalar
 
 
 class Pair(NamedTuple):
@@ -110,27 +110,15 @@ def centered(x: jax.Array, mean: jax.Array) -> jax.Array:
     return jnp.where(jnp.max(jnp.abs(moved)) > wrong, moved, 0.0)
 
 
-def root(x: jax.Array) -> jax.Array:
-    """Square root, with gradient 0 at 0."""
-    return jnp.where(x > 0, jnp.sqrt(jnp.where(x > 0, x, 1.0)), 0.0)
-
-
 def huber(error: jax.Array, delta: Any = 1.0) -> jax.Array:
     """`error ** 2 / 2` up to `delta`, linear beyond."""
     size = jnp.abs(error)
     return jnp.where(size <= delta, 0.5 * error * error, delta * (size - 0.5 * delta))
 
 
-def number(who: str, name: str, x: Any) -> Any:
-    """A setting: a number, or a traced scalar, as a schedule gives inside of `jit`."""
-    if isinstance(x, jax.core.Tracer) and x.ndim == 0:
-        return x.astype(jnp.float32)
-    return as_number(who, name, x)
-
-
 def positive(who: str, name: str, x: Any, hint: str) -> Any:
     """A setting above 0; traced ones are not checked."""
-    x = number(who, name, x)
+    x = as_scalar(who, name, x)
     if not isinstance(x, jax.core.Tracer) and not 0 < x < float("inf"):
         raise ValueError(f"{who}: {name}={x} must be positive; {hint}")
     return x
@@ -138,7 +126,7 @@ def positive(who: str, name: str, x: Any, hint: str) -> Any:
 
 def nonnegative(who: str, name: str, x: Any, hint: str) -> Any:
     """A setting of 0 or more; traced ones are not checked."""
-    x = number(who, name, x)
+    x = as_scalar(who, name, x)
     if not isinstance(x, jax.core.Tracer) and not 0 <= x < float("inf"):
         raise ValueError(f"{who}: {name}={x} must be 0 or more; {hint}")
     return x
@@ -146,7 +134,7 @@ def nonnegative(who: str, name: str, x: Any, hint: str) -> Any:
 
 def fraction(who: str, name: str, x: Any, hint: str) -> Any:
     """A setting in [0, 1]; traced ones are not checked."""
-    x = number(who, name, x)
+    x = as_scalar(who, name, x)
     if not isinstance(x, jax.core.Tracer) and not 0 <= x <= 1:
         raise ValueError(f"{who}: {name}={x} must be in [0, 1]; {hint}")
     return x

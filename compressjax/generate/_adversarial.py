@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from compressjax.numerics._numerics import root
+
 
 class Adversarial(NamedTuple):
     """A pair of losses.
@@ -89,9 +91,7 @@ def gradient_penalty(
     between = share * real + (1 - share) * fake
     slopes = jax.grad(lambda x: jnp.sum(discriminate(x)))(between).astype(jnp.float32)
     squares = jnp.sum(slopes.reshape(len(slopes), -1) ** 2, axis=-1)
-    # The root has no gradient at 0.
-    norms = jnp.where(squares > 0, jnp.sqrt(jnp.where(squares > 0, squares, 1.0)), 0.0)
-    return jnp.mean((norms - 1) ** 2)
+    return jnp.mean((root(squares) - 1) ** 2)
 
 
 def _mean(x: Any) -> jax.Array:

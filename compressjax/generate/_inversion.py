@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from compressjax.core._settings import numbers
+from compressjax.numerics._numerics import root
 
 
 class Moments(NamedTuple):
@@ -87,7 +88,7 @@ def moment_loss(moments: Mapping[str, tuple[Moments, Moments]]) -> jax.Array:
     if not moments:
         raise ValueError("moment_loss: there are no moments; see norm_moments")
     parts = [x - y for seen, kept in moments.values() for x, y in zip(seen, kept, strict=True)]
-    return jnp.sum(jnp.stack([_norm(part) for part in parts]))
+    return jnp.sum(jnp.stack([root(jnp.sum(part**2)) for part in parts]))
 
 
 def total_variation(images: jax.Array) -> jax.Array:
@@ -169,8 +170,3 @@ def invert(
     run = jax.jit(lambda x: jax.lax.scan(step, (x, optimizer.init(x)), None, steps))
     (x, _), values = run(start)
     return x, values
-
-
-def _norm(x: jax.Array) -> jax.Array:
-    squares = jnp.sum(x**2)
-    return jnp.where(squares > 0, jnp.sqrt(jnp.where(squares > 0, squares, 1.0)), 0.0)

@@ -1,9 +1,12 @@
 """A variational autoencoder for small images."""
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from compressjax.core._settings import as_scalar
 from compressjax.generate._dcgan import conditions
 
 
@@ -62,7 +65,7 @@ class VAE(nn.Module):
 
 
 def vae_loss(
-    logits: jax.Array, images: jax.Array, mean: jax.Array, log_variance: jax.Array, *, beta: float = 1.0
+    logits: jax.Array, images: jax.Array, mean: jax.Array, log_variance: jax.Array, *, beta: Any = 1.0
 ) -> jax.Array:
     """Returns the negative evidence lower bound of images under a `VAE`, in nats an image.
 
@@ -74,7 +77,7 @@ def vae_loss(
         images: Of the same shape, in [0, 1].
         mean: `[batch, latent]`.
         log_variance: Of the same shape.
-        beta: Weight of the divergence, at least 0; 1 gives the bound.
+        beta: Weight of the divergence, at least 0; 1 gives the bound. May be traced, for a schedule.
 
     Returns:
         Scalar, float32.
@@ -89,7 +92,9 @@ def vae_loss(
 
     Source: Kingma and Welling, arXiv:1312.6114 (kingma2013); beta: Burgess et al., arXiv:1804.03599 (burgess2018).
     """
-    if logits.shape != images.shape or mean.shape != log_variance.shape or beta < 0:
+    beta = as_scalar("vae_loss", "beta", beta)
+    negative = not isinstance(beta, jax.core.Tracer) and not beta >= 0
+    if logits.shape != images.shape or mean.shape != log_variance.shape or negative:
         raise ValueError(
             f"vae_loss: logits {logits.shape} and images {images.shape}, means {mean.shape} and log variances "
             f"{log_variance.shape} must be equal in pairs, and beta={beta} at least 0"

@@ -18,6 +18,11 @@ def wide(x: jax.Array) -> jax.Array:
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
+def root(x: jax.Array) -> jax.Array:
+    """Square root, with 0 and gradient 0 at 0 and below."""
+    return jnp.where(x > 0, jnp.sqrt(jnp.where(x > 0, x, 1.0)), 0.0)
+
+
 def straight_through(x: jax.Array, y: jax.Array) -> jax.Array:
     """Returns `y` exactly, with the gradient of `x`: the straight-through estimator (arXiv:1308.3432).
 

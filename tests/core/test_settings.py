@@ -10,7 +10,7 @@ import optax
 import pytest
 
 from compressjax import core, distill, lowrank, prune, quant, saliency, share, tensors
-from compressjax.core._settings import as_int, as_number
+from compressjax.core._settings import as_int, as_number, as_scalar
 from compressjax.interpret import lift, merge, observe
 from compressjax.prune import schedules
 
@@ -111,6 +111,9 @@ def test_nodes_of_another_shape_are_named_by_lift() -> None:
 def test_numbers() -> None:
     assert (as_number("x", "y", np.int8(3)), as_number("x", "y", 0.5), as_int("x", "y", jnp.uint8(3))) == (3, 0.5, 3)
     assert isinstance(as_number("x", "y", np.int8(3)), int)
+    assert jax.eval_shape(lambda y: as_scalar("x", "y", y), np.int8(3)).dtype == np.float32
+    with pytest.raises(ValueError, match="x: y is"):
+        as_scalar("x", "y", "3")
 
 
 @pytest.mark.parametrize(

@@ -40,12 +40,10 @@ def test_unit_and_its_gradient(draw: np.random.Generator) -> None:
     assert not np.any(slope[2])
 
 
-def test_divergence_root_and_huber(draw: np.random.Generator) -> None:
+def test_divergence_and_huber(draw: np.random.Generator) -> None:
     p, q = (scipy.special.softmax(draw.normal(size=5)) for _ in range(2))
     got = _pairs.divergence(jnp.log(p.astype(np.float32)), jnp.log(q.astype(np.float32)))
     np.testing.assert_allclose(got, np.sum(scipy.special.rel_entr(p, q)), rtol=1e-5)
-    assert jax.grad(_pairs.root)(0.0) == 0
-    assert jax.grad(_pairs.root)(4.0) == 0.25
     errors = np.array([-3.0, -0.5, 0.0, 2.0], np.float32)
     np.testing.assert_allclose(_pairs.huber(jnp.asarray(errors), 1.5), scipy.special.huber(1.5, errors), rtol=1e-6)
 

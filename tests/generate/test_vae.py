@@ -17,8 +17,10 @@ def test_the_loss_is_the_bound():
     draws = mean[None] + jnp.exp(log_variance / 2)[None] * jax.random.normal(jax.random.key(9), (40_000, 3, 5))
     log_q = -0.5 * ((draws - mean[None]) ** 2 / jnp.exp(log_variance)[None] + log_variance[None])
     divergence = (log_q + 0.5 * draws**2).sum(-1).mean(0)
+    traced = jax.jit(lambda beta: generate.vae_loss(logits, images, mean, log_variance, beta=beta))
     for beta in (0.0, 1.0, 4.0):
         got = generate.vae_loss(logits, images, mean, log_variance, beta=beta)
+        np.testing.assert_allclose(traced(beta), got, rtol=1e-6)
         np.testing.assert_allclose(got, (pixels + beta * divergence).mean(), rtol=0.02)
 
 

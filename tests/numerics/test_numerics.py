@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from compressjax.numerics._numerics import straight_through
+from compressjax.numerics._numerics import root, straight_through
 from compressjax.numerics._top import top_mask
 from tests import helpers
 
@@ -64,3 +64,9 @@ def test_top_mask_takes_a_traced_count() -> None:
 def test_top_mask_never_prefers_nan() -> None:
     scores = jnp.array([jnp.nan, -jnp.inf, 1.0, jnp.inf])
     assert top_mask(scores, 3).tolist() == [False, True, True, True]
+
+
+def test_root_has_no_gradient_where_it_is_zero() -> None:
+    value, slope = jax.value_and_grad(lambda x: root(x).sum())(jnp.array([4.0, 0.0, -1.0]))
+    assert value == 2
+    np.testing.assert_array_equal(slope, [0.25, 0, 0])

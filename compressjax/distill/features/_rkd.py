@@ -5,7 +5,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compressjax.distill._pairs import examples, huber, pairs_of, positive, root, unit, weighted_mean
+from compressjax.distill._pairs import examples, huber, pairs_of, positive, unit, weighted_mean
+from compressjax.numerics._numerics import root
 
 
 def rkd_distance_loss(

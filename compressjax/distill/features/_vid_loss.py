@@ -21,13 +21,13 @@ def init_vid(key: jax.Array, student: int, teacher: int, *, variance: Any = 5.0)
         key: Random key.
         student: Number of features of the student.
         teacher: Number of features of the teacher.
-        variance: Of every feature at the start, above 1e-5.
+        variance: Of every feature at the start, above 1e-5, the least that the model can have.
 
     Returns:
         `{"kernel": [student, teacher], "bias": [teacher], "alpha": [teacher]}`, float32.
 
     Raises:
-        ValueError: If a number of features is below 1, or the variance is not positive.
+        ValueError: If a number of features is below 1, or the variance is not above 1e-5.
 
     Example:
         >>> init_vid(jax.random.key(0), 3, 5)["alpha"].shape
@@ -36,8 +36,11 @@ def init_vid(key: jax.Array, student: int, teacher: int, *, variance: Any = 5.0)
     Source: Ahn et al., arXiv:1904.05835 (ahn2019).
     """
     variance = positive("init_vid", "variance", variance, "5 is what the authors start from")
+    if not isinstance(variance, jax.core.Tracer) and variance <= _LEAST:
+        raise ValueError(f"init_vid: variance={variance} must be above {_LEAST}, the least variance of the model; "
+                         "scale the features of the teacher up")  # fmt: skip
     params = init_linear("init_vid", key, student, teacher)
-    alpha = jnp.full(params["bias"].shape, jnp.maximum(variance - _LEAST, _LEAST), jnp.float32)
+    alpha = jnp.full(params["bias"].shape, variance - _LEAST, jnp.float32)
     return {**params, "alpha": alpha + jnp.log(-jnp.expm1(-alpha))}
 
 
@@ -48,7 +51,8 @@ def vid_loss(
 
     .. math:: L = \\frac{1}{d} \\sum_c \\Big(\\log \\sigma_c + \\frac{(t_c - \\mu_c(s))^2}{2 \\sigma_c^2}\\Big)
 
-    Features that the student cannot predict get a large variance, and then count little.
+    Features that the student cannot predict get a large variance, and then count little. No variance is below
+    `epsilon = 1e-5`, so features of a smaller spread (around 0.003) should be scaled up.
 
     Args:
         student: `s`, `[..., d_student]`, any floating-point dtype.

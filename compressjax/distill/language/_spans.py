@@ -9,6 +9,7 @@ import numpy as np
 
 from compressjax.core._settings import as_int
 from compressjax.distill._pairs import positive, weighted_mean, weights_of
+from compressjax.numerics._numerics import straight_through
 
 _LEAST = np.float32(1e-6)  # logarithm of a likelihood that counts as certain
 
@@ -124,9 +125,10 @@ def span_loss(
         _summed(x, jnp.asarray(places), weights) for x, places in ((student, student_chunks), (teacher, teacher_chunks))
     )
     weights = jnp.where(in_own & in_its, weights, 0.0)
-    log_q, log_p = (jnp.minimum(x / temperature, -_LEAST) for x in (own, jax.lax.stop_gradient(its)))
-    p = jnp.exp(log_p)
-    values = p * (log_p - log_q) + (1.0 - p) * (_log1mexp(log_p) - _log1mexp(log_q))
+    # What counts as certain keeps the gradient of the least certain likelihood: else no student would leave it.
+    log_q, log_p = (straight_through(x, jnp.minimum(x, -_LEAST)) for x in (own / temperature, its / temperature))
+    log_p = jax.lax.stop_gradient(log_p)
+    values = jnp.exp(log_p) * (log_p - log_q) - jnp.expm1(log_p) * (_log1mexp(log_p) - _log1mexp(log_q))
     return weighted_mean(values, weights)
 
 

@@ -5,7 +5,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compressjax.distill._pairs import divergence, log_soft, number, pair, temperature_of, weighted_mean
+from compressjax.core._settings import as_scalar
+from compressjax.distill._pairs import divergence, log_soft, pair, temperature_of, weighted_mean
 
 KINDS = ("forward", "reverse", "skew", "skew_reverse")
 
@@ -78,7 +79,7 @@ def mixed(log_p: jax.Array, log_q: jax.Array, share: Any) -> jax.Array:
 
 def inside(who: str, name: str, x: Any, hint: str) -> Any:
     """A setting in (0, 1); traced ones are not checked."""
-    x = number(who, name, x)
+    x = as_scalar(who, name, x)
     if not isinstance(x, jax.core.Tracer) and not 0 < x < 1:
         raise ValueError(f"{who}: {name}={x} must be in (0, 1); at the ends, {hint}")
     return x

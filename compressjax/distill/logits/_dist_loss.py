@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.distill._pairs import centered, log_soft, nonnegative, pair, temperature_of, unit, weighted_mean
+from compressjax.numerics._numerics import root
 
 
 def dist_loss(
@@ -63,6 +64,6 @@ def dist_loss(
 
 
 def _correlation(x: jax.Array, y: jax.Array, weights: jax.Array) -> jax.Array:
-    share = jnp.sqrt(weights)
+    share = root(weights)
     a, b = (unit(share * centered(v, weighted_mean(v, weights))) for v in (x, y))
     return jnp.sum(a * b)

@@ -32,7 +32,8 @@ def dkd_loss(
     .. math:: L = T^2 (\\alpha\\, KL(b^t \\,\\|\\, b^s) + \\beta\\, KL(\\hat p^t \\,\\|\\, \\hat p^s))
 
     `b = (p_y, 1 - p_y)` holds the probability of the target at temperature T; the other classes have the probabilities
-    `p_i / (1 - p_y)`. With `alpha = 1` and `beta = 1 - p_y` of the teacher, the sum is Hinton's loss.
+    `p_i / (1 - p_y)`, and their part is 0 where the teacher masks all of them with `-inf`. With `alpha = 1` and
+    `beta = 1 - p_y` of the teacher, the sum is Hinton's loss.
 
     Args:
         student_logits: `[..., classes]`, two classes or more, any floating-point dtype.
@@ -67,14 +68,21 @@ def dkd_loss(
     else:
         beta = nonnegative(who, "beta", beta, "0 leaves the other classes out")
     is_target = jax.nn.one_hot(labels_of(who, labels, student.shape), student.shape[-1], dtype=bool)
-    (target_t, others_t), (target_s, others_s) = (_apart(x / temperature, is_target) for x in (teacher, student))
-    values = alpha * divergence(target_t, target_s) + beta * divergence(others_t, others_s)
+    (target_t, others_t, some), (target_s, others_s, _) = (
+        _apart(x / temperature, is_target) for x in (teacher, student)
+    )
+    among_others = jnp.where(some, divergence(others_t, others_s), 0.0)
+    values = alpha * divergence(target_t, target_s) + beta * among_others
     return temperature**2 * weighted_mean(values, weights)
 
 
-def _apart(logits: jax.Array, is_target: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Logarithms of the probabilities of target and rest, `[..., 2]`, and of the classes of the rest."""
-    others = jnp.where(is_target, -jnp.inf, logits)
+def _apart(logits: jax.Array, is_target: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Logarithms of the probabilities of target and rest, `[..., 2]`, and of the classes of the rest, if there are any.
+
+    Where all other classes are masked by `-inf`, their probabilities say nothing; here they are then alike.
+    """
+    some = jnp.any(~is_target & (logits > -jnp.inf), axis=-1)
+    others = jnp.where(is_target, -jnp.inf, jnp.where(some[..., None], logits, 0.0))
     target = jnp.sum(jnp.where(is_target, logits, 0.0), axis=-1)
-    rest = jax.nn.logsumexp(others, axis=-1)
-    return jax.nn.log_softmax(jnp.stack([target, rest], axis=-1), axis=-1), log_soft(others, 1.0)
+    rest = jnp.where(some, jax.nn.logsumexp(others, axis=-1), -jnp.inf)
+    return jax.nn.log_softmax(jnp.stack([target, rest], axis=-1), axis=-1), log_soft(others, 1.0), some

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from compressjax.core._settings import as_scalar
 from compressjax.distill._pairs import (
     cross_entropy,
     expected,
@@ -13,7 +14,6 @@ from compressjax.distill._pairs import (
     kept,
     labels_of,
     log_soft,
-    number,
     temperature_of,
     weighted_mean,
     weights_of,
@@ -58,7 +58,7 @@ def teacher_free_loss(
     """
     who = "teacher_free_loss"
     alpha = fraction(who, "alpha", alpha, "0 is the cross-entropy alone")
-    temperature, correct = temperature_of(who, temperature), number(who, "correct", correct)
+    temperature, correct = temperature_of(who, temperature), as_scalar(who, "correct", correct)
     if not isinstance(correct, jax.core.Tracer) and not 0 < correct < 1:
         raise ValueError(f"{who}: correct={correct} must be in (0, 1), such as 0.99")
     shape = student_logits.shape

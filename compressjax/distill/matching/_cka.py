@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.distill._pairs import centered, examples, kept, unit, weighted_mean
+from compressjax.numerics._numerics import root
 
 
 def cka(x: jax.Array, y: jax.Array, *, weights: jax.Array | None = None) -> jax.Array:
@@ -42,5 +43,5 @@ def gram(x: jax.Array, weights: jax.Array) -> jax.Array:
     """Products of centered examples `[batch * batch]`, as a vector of length 1."""
     mean = jax.vmap(lambda column: weighted_mean(column, weights), in_axes=1)(x)
     # Scaling keeps the squares finite, and does not change the result.
-    x = unit(centered(x, jnp.broadcast_to(mean, x.shape)).reshape(-1)).reshape(x.shape) * jnp.sqrt(weights)[:, None]
+    x = unit(centered(x, jnp.broadcast_to(mean, x.shape)).reshape(-1)).reshape(x.shape) * root(weights)[:, None]
     return unit(jnp.matmul(x, x.T, precision=jax.lax.Precision.HIGHEST).reshape(-1))

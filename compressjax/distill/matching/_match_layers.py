@@ -49,7 +49,7 @@ def match_layers(student: Mapping[str, Any], teacher: Mapping[str, Any]) -> dict
         `{layer of the student: layer of the teacher}`, each layer of the teacher at most once.
 
     Raises:
-        ValueError: If the teacher has fewer layers, or batches differ.
+        ValueError: If the teacher has fewer layers, batches differ, or activations of a layer are not finite.
 
     Example:
         >>> import jax
@@ -62,7 +62,10 @@ def match_layers(student: Mapping[str, Any], teacher: Mapping[str, Any]) -> dict
     own, its = _counted("match_layers", student, teacher)
     first = student[own[0]]
     flat = []
-    for layers in (student, teacher):
+    for side, layers in (("student", student), ("teacher", teacher)):
+        if lost := [name for name, x in layers.items() if not np.isfinite(np.asarray(x, np.float32)).all()]:
+            raise ValueError(f"match_layers: layer {lost[0]!r} of the {side} has NaN or infinity among its "
+                             "activations; take weights that have not diverged, and finite inputs")  # fmt: skip
         pairs = [examples("match_layers", x, first, None, least=2) for x in layers.values()]
         flat.append(np.stack([np.asarray(gram(x, weights)) for x, _, weights in pairs]))
     return {own[i]: its[j] for i, j in enumerate(_best(flat[0] @ flat[1].T))}

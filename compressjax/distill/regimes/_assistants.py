@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp  # noqa: F401 - the example reads it
 
+from compressjax.core import is_node, nodes, values
 from compressjax.core._settings import as_int, integers
 
 
@@ -59,7 +60,8 @@ def fit_sizes(make: Callable[[int], Any], limits: Iterable[int], *, low: int, hi
         A size for every limit.
 
     Raises:
-        ValueError: If the smallest model is above a limit, or `low` above `high`.
+        ValueError: If the smallest model is above a limit, the largest one below it (a larger one might fit better), or
+            `low` above `high`.
 
     Example:
         >>> fit_sizes(lambda n: {"in": jnp.zeros((4, n)), "out": jnp.zeros((n, 2))}, [60, 25], low=1, high=99)
@@ -78,6 +80,9 @@ def fit_sizes(make: Callable[[int], Any], limits: Iterable[int], *, low: int, hi
         if size(a) > limit:
             raise ValueError(f"fit_sizes: the model of size low={a} has {size(a)} parameters, more than {limit}; lower "
                              "low=, or take a larger limit")  # fmt: skip
+        if (most := size(b)) < limit:
+            raise ValueError(f"fit_sizes: the model of size high={b} has {most} parameters, fewer than {limit}, so a "
+                             "larger one may fit; raise high=, or take a smaller limit")  # fmt: skip
         while a < b:
             middle = (a + b + 1) // 2
             a, b = (middle, b) if size(middle) <= limit else (a, middle - 1)
@@ -86,5 +91,9 @@ def fit_sizes(make: Callable[[int], Any], limits: Iterable[int], *, low: int, hi
 
 
 def parameters_of(tree: Any) -> int:
-    """Numbers in a tree."""
-    return sum(math.prod(jax.numpy.shape(x)) for x in jax.tree.leaves(tree))
+    """Floating-point numbers in a tree; of nodes, those in their values, or the entries of nodes of codes alone."""
+    total = 0
+    for leaf in nodes(tree).values():
+        inner = sum(math.prod(x.shape) for x in values([leaf]).values())
+        total += inner or (leaf.size if is_node(leaf) else 0)
+    return total

@@ -4,7 +4,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from compressjax.core._checks import is_concrete
 from compressjax.core._settings import as_int
 from compressjax.distill._pairs import fraction
 
@@ -54,6 +56,9 @@ def layer_gates(key: jax.Array, rates: Any) -> jax.Array:
     Returns:
         Of the shape of `rates`, float32; for a `scan` over layers, one more of its inputs.
 
+    Raises:
+        ValueError: If a rate that is known is out of range; traced ones are not checked.
+
     Example:
         >>> layer_gates(jax.random.key(0), jnp.array([1.0, 0.0])).tolist()
         [1.0, 0.0]
@@ -61,4 +66,8 @@ def layer_gates(key: jax.Array, rates: Any) -> jax.Array:
     Source: Huang et al., arXiv:1603.09382 (huang2016); Fan et al., arXiv:1909.11556 (fan2020).
     """
     p = jnp.asarray(rates).astype(jnp.float32)
+    if is_concrete(p) and (wrong := np.asarray(p)[~((p >= 0) & (p <= 1))]).size:
+        raise ValueError(
+            f"layer_gates: rates has {wrong.flat[0]:g}; rates are probabilities in [0, 1] that a layer runs"
+        )
     return jnp.where(jax.random.bernoulli(key, p), 1.0 / jnp.where(p > 0, p, 1.0), 0.0)

@@ -58,17 +58,11 @@ def memorized(fake: ArrayLike, train: ArrayLike, held_out: ArrayLike) -> Memoriz
     return Memorized(places, near, other, float((near < np.quantile(other, 0.01)).mean()))
 
 
-def distances(points: np.ndarray, centers: np.ndarray) -> np.ndarray:
-    """Euclidean distances `[points, centers]`."""
-    squares = (points**2).sum(1)[:, None] + (centers**2).sum(1)[None] - 2 * points @ centers.T
-    return np.sqrt(np.maximum(squares, 0))
-
-
 def _nearest(points: np.ndarray, centers: np.ndarray, block: int = 512) -> tuple[np.ndarray, np.ndarray]:
     """Index of the nearest center and distance to it, in blocks that bound the memory."""
-    places, found = [], []
+    middle = centers.mean(0)  # products of centered rows lose least
+    moved, squares, places = centers - middle, ((centers - middle) ** 2).sum(1), []
     for start in range(0, len(points), block):
-        part = distances(points[start : start + block], centers)
-        places.append(part.argmin(1))
-        found.append(part.min(1))
-    return np.concatenate(places), np.concatenate(found)
+        places.append((squares - 2 * (points[start : start + block] - middle) @ moved.T).argmin(1))
+    found = np.concatenate(places)
+    return found, np.linalg.norm(points - centers[found], axis=1)

@@ -1,12 +1,15 @@
 """Precision and recall of samples, by balls around their neighbors."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.spatial.distance import cdist
 
 from compressjax.generate.quality._frechet import sets
-from compressjax.generate.quality._nearest import distances
+
+_BLOCK = 512  # points
 
 
 class PrecisionRecall(NamedTuple):
@@ -49,6 +52,15 @@ def precision_recall(real: ArrayLike, fake: ArrayLike, k: int = 3) -> PrecisionR
 
 
 def _covered(points: np.ndarray, centers: np.ndarray, k: int) -> float:
-    """The part of the points within the ball of a center."""
-    radii = np.partition(distances(centers, centers), k, axis=1)[:, k]  # the nearest is the center itself
-    return float((distances(points, centers) <= radii * (1 + 1e-9)).any(1).mean())
+    """The part of the points within the ball of a center.
+
+    Distances are those of differences, because points may lie on the surface of a ball, or in one of radius 0: expanded
+    squares would round them away. They are taken in blocks, which bound the memory.
+    """
+    radii = np.concatenate([np.partition(part, k, axis=1)[:, k] for part in _distances(centers, centers)])
+    return float(np.concatenate([(part <= radii).any(1) for part in _distances(points, centers)]).mean())
+
+
+def _distances(points: np.ndarray, centers: np.ndarray) -> Iterator[np.ndarray]:
+    """Euclidean distances `[block, centers]`; the nearest to a center among the centers is itself."""
+    return (cdist(points[start : start + _BLOCK], centers) for start in range(0, len(points), _BLOCK))

@@ -26,5 +26,8 @@ def test_the_variance_starts_as_asked_and_ends_at_the_error(key: jax.Array) -> N
     params = distill.init_vid(key, 3, 1, variance=second)
     slope = jax.grad(lambda p: distill.vid_loss(student, teacher, p))(params)
     assert abs(float(slope["alpha"][0])) < 1e-5  # the likelihood is highest there
-    with pytest.raises(ValueError, match="variance=0"):
-        distill.init_vid(key, 3, 1, variance=0)
+    for variance, match in ((0, "variance=0"), (1e-5, "variance=1e-05 must be above 1e-05, the least")):
+        with pytest.raises(ValueError, match=match):
+            distill.init_vid(key, 3, 1, variance=variance)
+    small = distill.init_vid(key, 3, 1, variance=1.5e-5)["alpha"]
+    np.testing.assert_allclose(np.log1p(np.exp(np.asarray(small, np.float64))) + 1e-5, 1.5e-5, rtol=1e-3)

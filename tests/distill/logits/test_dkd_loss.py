@@ -37,6 +37,24 @@ def test_value(logits: tuple[jax.Array, jax.Array]) -> None:
     np.testing.assert_allclose(distill.dkd_loss(*logits, LABELS, alpha=0.5, beta=2.0), want, rtol=1e-4)
 
 
+def test_a_row_whose_other_classes_are_masked_has_the_part_of_the_target_alone(
+    logits: tuple[jax.Array, jax.Array],
+) -> None:
+    student, teacher = logits
+    masked = np.where(np.arange(3)[:, None] == 1, np.where(np.arange(4) == 0, teacher, -np.inf), teacher)
+    both = jax.jit(jax.value_and_grad(lambda s, t, w: distill.dkd_loss(s, t, LABELS, weights=w)))
+    value, slope = both(jnp.where(jnp.isinf(masked), -jnp.inf, student), masked, jnp.ones(3))
+    rest = both(student, teacher, jnp.array([1.0, 0.0, 1.0]))[0]
+    np.testing.assert_allclose(value, 2 / 3 * rest, rtol=1e-5)
+    assert np.isfinite(slope).all()
+    assert not np.any(slope[1])
+    # A student that is unsure where the teacher has one class alone.
+    value, slope = both(student, masked, jnp.array([0.0, 1.0, 0.0]))
+    want = -16 * scipy.special.log_softmax(np.asarray(student, np.float64)[1] / 4)[0]
+    np.testing.assert_allclose(value, want, rtol=1e-5)
+    assert np.isfinite(slope).all()
+
+
 def test_bad_arguments(logits: tuple[jax.Array, jax.Array]) -> None:
     for given, words in [
         ({"alpha": -1}, "alpha=-1"), ({"beta": -1}, "beta=-1"), ({"temperature": 0}, "temperature=0"),

@@ -36,5 +36,8 @@ def test_bad_arguments() -> None:
         distill.match_layers(x, {"a": x["a"]})
     with pytest.raises(ValueError, match="even_layers: 0 layers"):
         distill.even_layers([], ["a"])
+    for lost in (np.nan, np.inf):
+        with pytest.raises(ValueError, match="layer 'b' of the teacher has NaN or infinity"):
+            distill.match_layers(x, {**x, "b": x["b"].at[0, 1].set(lost)})
     with pytest.raises(ValueError, match="over the same 2 or more"):
         distill.match_layers(x, {"a": jnp.ones((4, 2)), "b": jnp.ones((4, 2))})

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from compressjax import distill
+from compressjax import core, distill, quant, tensors
+from compressjax.distill.regimes._assistants import parameters_of
 from experiments.models import create
 
 
@@ -23,7 +24,17 @@ def test_the_largest_network_within_every_limit() -> None:
     limits = distill.assistants(counts[64], counts[3], 3)
     want = [max(w for w, n in counts.items() if n <= limit) for limit in limits]
     assert distill.fit_sizes(make, limits, low=1, high=64) == want
-    assert distill.fit_sizes(make, [10**9, counts[64], counts[1]], low=1, high=64) == [64, 64, 1]
+    assert distill.fit_sizes(make, [counts[64], counts[1]], low=1, high=64) == [64, 1]
+    with pytest.raises(ValueError, match=f"size high=64 has {counts[64]} parameters, fewer than {counts[64] + 1}"):
+        distill.fit_sizes(make, [counts[64] + 1], low=1, high=64)
+
+
+def test_what_is_no_number_of_the_model_does_not_count() -> None:
+    tree = {"w": jnp.ones((2, 3)), "name": "net", "step": 3, "count": jnp.zeros(5, int), "key": jax.random.key(0)}
+    assert parameters_of(tree) == 6
+    node = tensors.Masked(tensors.LowRank(jnp.ones((4, 1)), jnp.ones((1, 5)), inputs=1), jnp.ones((4, 5), bool))
+    assert parameters_of({"low": node}) == 9
+    assert parameters_of({"codes": core.compress({"k": jnp.ones((4, 8))}, quant.rtn(4))["k"]}) == 32
 
 
 def test_bad_arguments() -> None:

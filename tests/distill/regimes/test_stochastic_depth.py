@@ -35,3 +35,6 @@ def test_bad_arguments() -> None:
         distill.survival_rates(0, 0.5)
     with pytest.raises(ValueError, match="last=-1"):
         distill.survival_rates(3, -1)
+    for wrong in (1.5, -0.1, float("nan")):
+        with pytest.raises(ValueError, match=f"layer_gates: rates has {wrong:g}; rates are probabilities"):
+            distill.layer_gates(jax.random.key(0), [0.5, wrong])

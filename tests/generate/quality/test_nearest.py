@@ -17,6 +17,13 @@ def test_copies_are_found():
     assert generate.memorized(new, train, held).share < 0.05
 
 
+def test_distances_are_exact_far_from_the_origin_and_in_blocks():
+    train = 1e8 + np.arange(600.0)[:, None]
+    found = generate.memorized(1e8 + (np.arange(600)[::-1, None] + 0.25), train, train + 0.4)
+    np.testing.assert_array_equal(found.places, np.arange(599, -1, -1))
+    np.testing.assert_array_equal(found.distances, 0.25)
+
+
 def test_other_shapes_are_refused():
     with pytest.raises(ValueError, match=r"training set \(2, 3\)"):
         generate.memorized(np.ones((2, 2)), np.ones((2, 3)), np.ones((2, 2)))
