@@ -5,12 +5,26 @@ from compressjax.data._estimator import Estimator, as_estimator
 from compressjax.data._fit import all_merged, fit, gathered
 from compressjax.data._reducer import Fitted, Reads, Reducer
 from compressjax.data._saved import as_tree, from_tree
+from compressjax.data.decomposition._autoencoder import Autoencoder, autoencoder
+from compressjax.data.decomposition._cca import Canonical, cca
 from compressjax.data.decomposition._components import Components
+from compressjax.data.decomposition._factorization_machine import FactorizationMachine, factorization_machine
 from compressjax.data.decomposition._frequent_directions import Directions, frequent_directions
 from compressjax.data.decomposition._matrices import EVD, SVD, evd, randomized_svd, svd
+from compressjax.data.decomposition._nmf import Parts, PoissonParts, nmf, online_nmf
+from compressjax.data.decomposition._nmf_of import Factorized, nmf_of
 from compressjax.data.decomposition._pca import pca
+from compressjax.data.decomposition._random_features import (
+    KernelComponents,
+    RandomFeatures,
+    kernel_pca,
+    random_features,
+)
 from compressjax.data.decomposition._random_projection import Projection, random_projection
 from compressjax.data.decomposition._randomized import randomized_pca, truncated_svd
+from compressjax.data.decomposition._recommender import Recommender, als
+from compressjax.data.decomposition._robust_pca import Separated, robust_pca
+from compressjax.data.decomposition._sparse_pca import SparseComponents, sparse_pca
 from compressjax.data.decomposition._triangular import incremental_pca, svd_pca
 from compressjax.data.decomposition._whitening import Whitening, whitening
 from compressjax.data.scaling._min_max import min_max_scaler
@@ -42,25 +56,40 @@ __all__ = [
     "EVD",
     "SVD",
     "Affine",
+    "Autoencoder",
+    "Canonical",
     "Components",
     "Directions",
     "Estimator",
+    "FactorizationMachine",
+    "Factorized",
     "Fitted",
     "Gates",
     "Importance",
+    "KernelComponents",
+    "Parts",
+    "PoissonParts",
     "Projection",
+    "RandomFeatures",
     "Ranks",
     "Reads",
+    "Recommender",
     "Reducer",
     "Scaling",
     "Selected",
+    "Separated",
+    "SparseComponents",
     "Whitening",
     "all_merged",
+    "als",
     "as_estimator",
     "as_tree",
+    "autoencoder",
+    "cca",
     "concrete_selector",
     "eliminate",
     "evd",
+    "factorization_machine",
     "fit",
     "fold",
     "frequent_directions",
@@ -68,14 +97,20 @@ __all__ = [
     "gathered",
     "hard_concrete_gates",
     "incremental_pca",
+    "kernel_pca",
     "median_scaler",
     "min_max_scaler",
+    "nmf",
+    "nmf_of",
+    "online_nmf",
     "pca",
     "permutation_importance",
     "quantile_scaler",
+    "random_features",
     "random_projection",
     "randomized_pca",
     "randomized_svd",
+    "robust_pca",
     "robust_scaler",
     "select_anova",
     "select_by",
@@ -91,6 +126,7 @@ __all__ = [
     "select_spearman",
     "select_stable",
     "select_variance",
+    "sparse_pca",
     "standard_scaler",
     "stochastic_gates",
     "svd",

@@ -71,8 +71,8 @@ def evd(matrix: Any) -> EVD:
         ValueError: If it is no finite square matrix.
 
     Example:
-        >>> print(evd(jnp.array([[2.0, 1.0], [1.0, 2.0]])).values.round(3))
-        [3. 1.]
+        >>> evd(jnp.array([[2.0, 1.0], [1.0, 2.0]])).values.round().tolist()
+        [3.0, 1.0]
     """
     found = np.asarray(rows_of("evd", matrix, 0), np.float64)
     if found.shape[0] != found.shape[1]:
@@ -107,8 +107,8 @@ def randomized_svd(matrix: Any, rank: int, key: jax.Array, *, extra: int = 10, p
         ValueError: If a number is out of range, or it is no finite matrix.
 
     Example:
-        >>> print(randomized_svd(jnp.diag(jnp.array([3.0, 2.0, 1.0])), 2, jax.random.key(0)).values.round(3))
-        [3. 2.]
+        >>> randomized_svd(jnp.diag(jnp.array([3.0, 2.0, 1.0])), 2, jax.random.key(0)).values.round().tolist()
+        [3.0, 2.0]
 
     Source: Halko et al., SIAM Review, 2011, arXiv:0909.4061.
     """

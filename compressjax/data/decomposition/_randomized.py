@@ -132,8 +132,8 @@ def randomized_pca(
     Example:
         >>> from compressjax.data import fit
         >>> rows = jnp.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]])
-        >>> print(fit(randomized_pca(1, jax.random.key(0)), rows).explained_variance.round(3))
-        [27.]
+        >>> fit(randomized_pca(1, jax.random.key(0)), rows).explained_variance.round().tolist()
+        [27.0]
 
     Source: Halko et al., SIAM Review, 2011, arXiv:0909.4061.
     """
@@ -163,8 +163,8 @@ def truncated_svd(components: int, key: jax.Array, *, extra: int = 10, passes: i
         >>> from compressjax.data import fit
         >>> import scipy.sparse
         >>> rows = scipy.sparse.csr_matrix([[3.0, 0.0, 0.0], [0.0, 0.0, 2.0]])
-        >>> print(fit(truncated_svd(1, jax.random.key(0)), rows).singular_values.round(3))
-        [3.]
+        >>> fit(truncated_svd(1, jax.random.key(0)), rows).singular_values.round().tolist()
+        [3.0]
 
     Source: Halko et al., SIAM Review, 2011, arXiv:0909.4061.
     """
