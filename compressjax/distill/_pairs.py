@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from compressjax.core._checks import is_concrete
 from compressjax.core._settings import as_scalar
 
 
@@ -45,7 +46,7 @@ def examples(who: str, student: Any, teacher: Any, weights: Any, *, least: int =
 
 
 def weights_of(who: str, weights: Any, shape: Sequence[int], name: str = "weights") -> jax.Array:
-    """Weights as float32 of a shape; None weighs all alike."""
+    """Weights as float32 of a shape, at least 0 where they are known; None weighs all alike."""
     if weights is None:
         return jnp.ones(shape, jnp.float32)
     given = np.shape(weights)
@@ -55,7 +56,10 @@ def weights_of(who: str, weights: Any, shape: Sequence[int], name: str = "weight
         fits = False
     if not fits:
         raise ValueError(f"{who}: {name} {given} do not broadcast to {tuple(shape)}; give one number an entry")
-    return jnp.broadcast_to(jnp.asarray(weights).astype(jnp.float32), shape)
+    w = jnp.asarray(weights).astype(jnp.float32)
+    if is_concrete(w) and (wrong := np.asarray(w)[~(np.asarray(w) >= 0)]).size:
+        raise ValueError(f"{who}: {name} has {wrong.flat[0]:g}; weights are 0 or more, and 0 leaves an entry out")
+    return jnp.broadcast_to(w, shape)
 
 
 def kept(x: Any, weights: jax.Array) -> jax.Array:

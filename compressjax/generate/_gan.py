@@ -48,6 +48,11 @@ class GAN(NamedTuple):
     sample: Callable[..., jax.Array]
 
 
+def kernels_without_penalty(path: str, leaf: Any) -> bool:
+    """Stands for the default of `gan(divide=)`: all kernels, or none where a penalty bounds the slope already."""
+    return kernels(path, leaf)
+
+
 def gan(
     generator: nn.Module,
     discriminator: nn.Module,
@@ -55,7 +60,7 @@ def gan(
     loss: str = "hinge",
     latent: int = 64,
     penalty: float | None = None,
-    divide: Selector | None = kernels,
+    divide: Selector | None = kernels_without_penalty,
     decay: float = 0.999,
     every: int | None = None,
     optimizers: tuple[optax.GradientTransformation, optax.GradientTransformation] | None = None,
@@ -67,7 +72,8 @@ def gan(
         \\bar\\theta_G \\leftarrow d\\, \\bar\\theta_G + (1 - d)\\, \\theta_G
 
     The defaults are stable on small images: hinge loss, spectral norms in the discriminator, twice the rate for it,
-    and samples from a moving average. The decay of the average rises from 0 as `(1 + t) / (10 + t)`.
+    and samples from a moving average. The decay of the average rises from 0.1 to `decay`, as `(1 + t) / (10 + t)` at
+    step `t` of the generator.
 
     Args:
         generator: Linen module, `(noise [batch, latent], labels, train) -> images`; may keep `batch_stats`.
@@ -75,7 +81,8 @@ def gan(
         loss: As for `adversarial`.
         latent: Numbers of noise a sample.
         penalty: Weight of `gradient_penalty`; None is 10 for `"wasserstein"`, else 0.
-        divide: Kernels of the discriminator under `spectral_norm`; None for none, as with a penalty.
+        divide: Kernels of the discriminator under `spectral_norm`, beside a penalty too; None for none. By default all,
+            or none if there is a penalty.
         decay: Of the average, in [0, 1).
         every: The generator moves in every such call, the discriminator in all; None is 5 for `"wasserstein"`, else 1.
         optimizers: Of generator and discriminator; Adam with rates 2e-4 and 4e-4 and moments 0.5 and 0.999 if None.
@@ -106,7 +113,9 @@ def gan(
         raise ValueError(f"gan: latent={latent} and every={every} must be at least 1, penalty={weight} at least 0 and "
                          f"decay={decay} in [0, 1)")  # fmt: skip
     rates = optimizers or (optax.adam(2e-4, 0.5, 0.999), optax.adam(4e-4, 0.5, 0.999))
-    pair = _Pair(generator, discriminator, losses, latent, weight, None if weight else divide, decay, every, *rates)
+    if divide is kernels_without_penalty:
+        divide = None if weight else kernels
+    pair = _Pair(generator, discriminator, losses, latent, weight, divide, decay, every, *rates)
     return GAN(pair.init, pair.step, pair.sample)
 
 

@@ -1,5 +1,6 @@
 """Inputs made from a trained network: what its normalization layers remember of the data."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -19,20 +20,26 @@ class Moments(NamedTuple):
     variance: jax.Array
 
 
-def norm_moments(module: nn.Module, variables: Any, x: jax.Array, *args: Any) -> dict[str, tuple[Moments, Moments]]:
+def norm_moments(
+    module: nn.Module, variables: Any, x: jax.Array, *args: Any, **kwargs: Any
+) -> dict[str, tuple[Moments, Moments]]:
     """Returns the moments of what every BatchNorm of a Linen module reads, and those that it remembers.
+
+    Moments are over all axes but those that the layer keeps (`BatchNorm.axis`), and where its mask says so.
 
     Args:
         module: Linen module with `nn.BatchNorm` layers, called in inference mode.
         variables: Its variables, `batch_stats` among them.
         x: Input.
         *args: Further arguments.
+        **kwargs: Further arguments of `module.apply`, such as `train=False`.
 
     Returns:
-        `{path of the layer: (moments of this input, remembered moments)}`; differentiable with respect to `x`.
+        `{path of the layer: (moments of this input, remembered moments)}`; differentiable with respect to `x`. Further
+            calls of one layer are `path#1`, `path#2`.
 
     Raises:
-        ValueError: If the module has no BatchNorm.
+        ValueError: If the module has no BatchNorm, or the variables have no statistics.
 
     Example:
         >>> layer = nn.BatchNorm(use_running_average=True)
@@ -45,23 +52,33 @@ def norm_moments(module: nn.Module, variables: Any, x: jax.Array, *args: Any) ->
     """
     found: dict[str, tuple[Moments, Moments]] = {}
 
-    def watch(call: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any:
+    def watch(call: Callable[..., Any], given: Any, named: Any, context: Any) -> Any:
         if isinstance(context.module, nn.BatchNorm) and context.method_name == "__call__":
-            layer, given = context.module, jnp.asarray(args[0], jnp.float32)
-            axes = tuple(range(given.ndim - 1))
-            kept = layer.variables["batch_stats"]
-            found["/".join(layer.path)] = (
-                Moments(given.mean(axes), given.var(axes)),
-                Moments(jnp.asarray(kept["mean"]), jnp.asarray(kept["var"])),
-            )
-        return call(*args, **kwargs)
+            bound = inspect.signature(nn.BatchNorm.__call__).bind(context.module, *given, **named).arguments
+            name = "/".join(context.module.path)
+            calls = sum(key.partition("#")[0] == name for key in found)
+            found[f"{name}#{calls}" if calls else name] = _moments(context.module, bound["x"], bound.get("mask"))
+        return call(*given, **named)
 
     with nn.intercept_methods(watch):
-        module.apply(variables, x, *args)
+        module.apply(variables, x, *args, **kwargs)
     if not found:
         raise ValueError(f"norm_moments: {type(module).__name__} has no nn.BatchNorm that it calls; inversion needs "
                          "remembered moments, so generate with data_free_losses, or calibrate on data")  # fmt: skip
     return found
+
+
+def _moments(layer: nn.BatchNorm, x: jax.Array, mask: jax.Array | None) -> tuple[Moments, Moments]:
+    """Moments of what a layer reads, and those that it remembers."""
+    kept = layer.variables.get("batch_stats")
+    if kept is None:
+        raise ValueError(f"norm_moments: the variables have no batch_stats of {'/'.join(layer.path)!r}; pass all "
+                         "collections, as init returns them")  # fmt: skip
+    x = jnp.asarray(x, jnp.float32)
+    features = {axis % x.ndim for axis in ((layer.axis,) if isinstance(layer.axis, int) else layer.axis)}
+    axes = tuple(axis for axis in range(x.ndim) if axis not in features)
+    seen = Moments(jnp.mean(x, axes, where=mask), jnp.var(x, axes, where=mask))
+    return seen, Moments(jnp.asarray(kept["mean"]), jnp.asarray(kept["var"]))
 
 
 def moment_loss(moments: Mapping[str, tuple[Moments, Moments]]) -> jax.Array:

@@ -61,6 +61,14 @@ def test_examples_and_pairs() -> None:
         _pairs.pair("f", jnp.ones(()), jnp.ones(()), None)
 
 
+def test_weights_below_zero_are_named() -> None:
+    for wrong in (-1.0, float("nan")):
+        with pytest.raises(ValueError, match=f"f: beta has {wrong:g}; weights are 0 or more"):
+            _pairs.weights_of("f", [1.0, wrong], (3, 2), "beta")
+    traced = jax.eval_shape(lambda w: _pairs.weights_of("f", w, (3, 2)), np.ones(2))
+    assert traced.shape == (3, 2)
+
+
 def test_settings_may_be_traced() -> None:
     """Schedules give traced values; those that are known are checked."""
     assert jax.jit(lambda t: _pairs.temperature_of("f", t))(3) == 3.0

@@ -7,7 +7,7 @@ import numpy as np
 import optax
 import pytest
 
-from compressjax import generate
+from compressjax import core, generate
 
 
 class Plane(nn.Module):
@@ -79,6 +79,16 @@ def test_images_with_labels_statistics_and_spectral_norms():
     moved = after.generator["batch_stats"]["norm_0"]["mean"] - state.generator["batch_stats"]["norm_0"]["mean"]
     assert np.abs(moved).max() > 0
     assert parts.sample(after, jax.random.key(2), 3, labels).shape == images.shape
+
+
+@pytest.mark.parametrize(
+    ("given", "divided"),
+    [({}, 2), ({"penalty": 1.0}, 0), ({"penalty": 1.0, "divide": ".*Dense_1/kernel"}, 1), ({"divide": None}, 0),
+     ({"loss": "wasserstein"}, 0), ({"loss": "wasserstein", "divide": core.kernels}, 2), ({"penalty": 0.0}, 2)],
+)  # fmt: skip
+def test_kernels_are_divided_as_asked_beside_a_penalty_too(given, divided):
+    state = jax.eval_shape(generate.gan(Plane(), Judge(), latent=2, **given).init, jax.random.key(0), jnp.zeros((2, 2)))
+    assert (0 if state.norms is None else len(state.norms.vectors)) == divided
 
 
 def test_bad_arguments_are_named():

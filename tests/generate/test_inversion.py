@@ -38,6 +38,31 @@ def test_moments_are_those_of_what_each_layer_reads():
     assert float(generate.moment_loss(found)) < 1e-3
 
 
+class Channels(nn.Module):
+    """Channels first, called by names, one layer twice, and a mask."""
+
+    @nn.compact
+    def __call__(self, x, *, train):
+        norm = nn.BatchNorm(axis=1, name="norm")
+        x = norm(norm(x, use_running_average=not train), use_running_average=not train)
+        both = nn.BatchNorm(use_running_average=not train, axis=(1, -1), name="both")
+        return both(x=x, mask=jnp.arange(4)[:, None, None] < 3)
+
+
+def test_axes_masks_names_and_calls_are_those_of_the_layer():
+    x = np.random.default_rng(0).normal(2, 3, (4, 3, 5)).astype(np.float32)
+    variables = Channels().init(jax.random.key(0), x, train=False)
+    found = generate.norm_moments(Channels(), variables, x, train=False)
+    assert set(found) == {"norm", "norm#1", "both"}
+    scale = 1 / np.sqrt(1 + 1e-5)  # of a layer that remembers mean 0 and variance 1
+    for name, read, axes in (("norm", x, (0, 2)), ("norm#1", x * scale, (0, 2)), ("both", x[:3] * scale**2, (0,))):
+        np.testing.assert_allclose(found[name][0].mean, read.mean(axes), rtol=1e-4)
+        np.testing.assert_allclose(found[name][0].variance, read.var(axes), rtol=1e-4)
+        assert found[name][1].mean.shape == found[name][0].mean.shape
+    with pytest.raises(ValueError, match="no batch_stats of 'norm'"):
+        generate.norm_moments(Channels(), {"params": variables["params"]}, x, train=False)
+
+
 def test_noise_moves_to_the_moments_of_the_data():
     model, variables, data = trained()
 

@@ -1,19 +1,28 @@
 """Chains of models, each of which teaches the next."""
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
 
 from compressjax.core._settings import as_int
-from compressjax.distill.regimes._ensemble_targets import ensemble_targets
+from compressjax.distill._pairs import temperature_of
+from compressjax.distill.regimes._ensemble_targets import check_mean, ensemble_targets
 
 Train = Callable[[Any, Any], Any]
 Predict = Callable[[Any], Any]
 
 
 def chain_of(
-    train: Train, models: Iterable[Any], *, predict: Predict, teacher: Any = None, together: int = 1
+    train: Train,
+    models: Iterable[Any],
+    *,
+    predict: Predict,
+    teacher: Any = None,
+    together: int = 1,
+    mean: str = "probabilities",
+    temperature: Any = 1.0,
 ) -> list[Any]:
     """Trains models one after another, each with the one before as its teacher.
 
@@ -28,13 +37,16 @@ def chain_of(
         predict: `trained -> logits`, an array over the transfer set, or a function of inputs.
         teacher: The logits of the first teacher, as `predict` returns them; None if the first model has none.
         together: How many of the latest teachers teach together, through `ensemble_targets`: 1 is the chain; as many
-            as there are is dense guidance.
+            as there are is dense guidance. Predictions of earlier ones are dropped.
+        mean: Of teachers that teach together, as for `ensemble_targets`.
+        temperature: At which `"probabilities"` are averaged: that of the loss of `train`.
 
     Returns:
         What `train` returned, in order.
 
     Raises:
-        ValueError: If there is no model, or `together` is below 1.
+        ValueError: If there is no model, `together` is below 1, or `mean` or `temperature` does not suit
+            `ensemble_targets`.
 
     Example:
         >>> chain_of(lambda model, teacher: model + (teacher or 0), [1, 10, 100], predict=lambda trained: trained)
@@ -45,12 +57,14 @@ def chain_of(
     together = as_int("chain_of", "together", together)
     if together < 1:
         raise ValueError(f"chain_of: together={together} must be at least 1; 1 is the latest teacher alone")
-    teachers = [] if teacher is None else [teacher]
+    check_mean("chain_of", mean)
+    temperature = temperature_of("chain_of", temperature)
+    teachers: deque[Any] = deque([] if teacher is None else [teacher], maxlen=together)
     trained: list[Any] = []
     for model in models:
         if trained:
             teachers.append(predict(trained[-1]))
-        trained.append(train(model, _joined(teachers[-together:])))
+        trained.append(train(model, _joined(list(teachers), mean, temperature)))
     if not trained:
         raise ValueError("chain_of: there are no models; give the assistants and the student")
     return trained
@@ -94,10 +108,10 @@ def generations(
     return chain_of(train, starts, predict=predict, teacher=teacher)
 
 
-def _joined(teachers: list[Any]) -> Any:
+def _joined(teachers: list[Any], mean: str, temperature: Any) -> Any:
     """One teacher, or several as one: arrays of logits, or functions that return them."""
     if len(teachers) < 2:
         return teachers[0] if teachers else None
     if callable(teachers[0]):
-        return lambda *args: ensemble_targets([each(*args) for each in teachers])
-    return ensemble_targets(teachers)
+        return lambda *args: ensemble_targets([each(*args) for each in teachers], mean=mean, temperature=temperature)
+    return ensemble_targets(teachers, mean=mean, temperature=temperature)

@@ -58,7 +58,7 @@ def balance(losses: Mapping[str, jax.Array], state: Balance) -> tuple[jax.Array,
 
     with running means and deviations of the steps before. The scale of a loss cancels, so that no weights need to be
     tuned. In the first two steps, and while nothing varies, all losses have the same weight. No gradient flows through
-    the weights.
+    the weights. A step with a loss that is not finite leaves the state as it was.
 
     Args:
         losses: `{name: scalar}`, above 0.
@@ -96,7 +96,10 @@ def balance(losses: Mapping[str, jax.Array], state: Balance) -> tuple[jax.Array,
         ratios[name] = state.ratio[name] + (relative - state.ratio[name]) / step
         spreads[name] = state.spread[name] + (relative - state.ratio[name]) * (relative - ratios[name])
     added = sum((alphas[name] * x for name, x in values.items()), jnp.zeros((), jnp.float32))
-    return added, Balance(state.step + 1, means, ratios, spreads)
+    # One such loss would stay in the means for ever.
+    finite = jnp.all(jnp.isfinite(jnp.stack(list(fixed.values()))))
+    after = Balance(state.step + 1, means, ratios, spreads)
+    return added, jax.tree.map(lambda new, old: jnp.where(finite, new, old), after, state)
 
 
 def init_uncertainty(names: Iterable[str]) -> dict[str, jax.Array]:

@@ -63,3 +63,31 @@ def test_nothing_stored() -> None:
 def test_names_of_several_calls() -> None:
     found = distill.from_flax({"a": {"__call__": (jnp.zeros(1), jnp.ones(1))}, "a_b": (jnp.zeros(2),)})
     assert {name: x.tolist() for name, x in found.items()} == {"a": [0.0], "a#1": [1.0], "a_b": [0.0, 0.0]}
+
+
+class Cells(linen.Module):
+    """Modules that return tuples and dictionaries, twice each."""
+
+    @linen.compact
+    def __call__(self, x: jax.Array) -> dict[str, jax.Array]:
+        cell, carry = linen.LSTMCell(2, name="cell"), (x, x)
+        for _ in range(2):
+            carry, out = cell(carry, x)
+        self.sow("intermediates", "both", (carry[0], {"last": out}))
+        return {"out": out}
+
+
+def test_parts_of_tuples_are_named_by_place_and_calls_by_number() -> None:
+    net, x = Cells(), jnp.ones((1, 2))
+    out, state = net.init_with_output(
+        jax.random.key(0), x, capture_intermediates=True, mutable=["intermediates", "params"]
+    )
+    found = distill.from_flax(state["intermediates"])
+    parts = {f"cell/{place}{call}" for place in ("0/0", "0/1", "1") for call in ("", "#1")}
+    assert {name for name in found if not name.startswith("cell/")} == {"both/0", "both/1/last", "__call__/out"}
+    assert parts <= set(found)
+    for name in ("cell/0/1#1", "both/1/last", "__call__/out"):
+        np.testing.assert_array_equal(found[name], found["cell/1#1"])
+    np.testing.assert_array_equal(found["both/0"], found["cell/0/0#1"])
+    assert not np.array_equal(found["cell/1"], found["cell/1#1"])
+    np.testing.assert_array_equal(out["out"], found["__call__/out"])

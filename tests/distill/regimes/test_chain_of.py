@@ -1,11 +1,20 @@
 """Chains: who teaches whom, and a chain of linear models with a closed form."""
 
+import weakref
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.special
 
 from compressjax import distill
+
+
+class Held(np.ndarray):
+    """Predictions that can be watched."""
+
+    __hash__ = object.__hash__
 
 
 def test_every_model_learns_from_the_one_before() -> None:
@@ -38,10 +47,31 @@ def test_the_latest_teachers_teach_together(key: jax.Array, function: bool) -> N
         return (lambda: own) if function else own
 
     first = (lambda: logits[3]) if function else logits[3]
-    found = distill.chain_of(train, [0, 1, 2], predict=predict, teacher=first, together=2)
+    found = distill.chain_of(train, [0, 1, 2], predict=predict, teacher=first, together=2, temperature=4.0)
     np.testing.assert_array_equal(found[0][1], logits[3])
-    np.testing.assert_allclose(found[1][1], distill.ensemble_targets([logits[3], logits[0]]))
-    np.testing.assert_allclose(found[2][1], distill.ensemble_targets([logits[0], logits[1]]))
+    for got, pair in ((found[1][1], [3, 0]), (found[2][1], [0, 1])):
+        # The mean of probabilities is that of the loss, at its temperature.
+        want = scipy.special.softmax(np.asarray(logits, np.float64)[pair] / 4, axis=-1).mean(0)
+        np.testing.assert_allclose(scipy.special.softmax(np.asarray(got) / 4, axis=-1), want, rtol=1e-5)
+    found = distill.chain_of(train, [0, 1], predict=predict, teacher=first, together=2, mean="logits")
+    np.testing.assert_allclose(found[1][1], (logits[3] + logits[0]) / 2, rtol=1e-5)
+
+
+def test_predictions_of_earlier_teachers_are_dropped() -> None:
+    alive: weakref.WeakSet[np.ndarray] = weakref.WeakSet()
+    most = []
+
+    def predict(trained: int) -> np.ndarray:
+        made = np.ones((2, 3)).view(Held)
+        alive.add(made)
+        return made
+
+    def train(model: int, teacher: object) -> int:
+        most.append(len(alive))
+        return model
+
+    distill.chain_of(train, range(5), predict=predict)
+    assert most == [0, 1, 1, 1, 1]
 
 
 def test_generations_of_ridge_regression_shrink_every_component_again(draw: np.random.Generator) -> None:
@@ -70,5 +100,9 @@ def test_bad_arguments() -> None:
         distill.chain_of(lambda m, t: m, [], predict=lambda m: m)
     with pytest.raises(ValueError, match="together=0"):
         distill.chain_of(lambda m, t: m, [1], predict=lambda m: m, together=0)
+    with pytest.raises(ValueError, match="chain_of: mean='median'"):
+        distill.chain_of(lambda m, t: m, [1], predict=lambda m: m, mean="median")
+    with pytest.raises(ValueError, match="chain_of: temperature=0"):
+        distill.chain_of(lambda m, t: m, [1], predict=lambda m: m, temperature=0)
     with pytest.raises(ValueError, match="count=0"):
         distill.generations(lambda m, t: m, lambda key: jnp.zeros(1), jax.random.key(0), 0, predict=lambda m: m)

@@ -49,3 +49,9 @@ def test_bad_arguments(logits: list[jax.Array]) -> None:
         distill.ensemble_targets(logits, mean="median")
     with pytest.raises(ValueError, match=r"weights \(2,\)"):
         distill.ensemble_targets(logits, weights=[1, 2])
+    for weights, match in (
+        ([0, 0, 0], "all weights are 0; give"), ([1, -2, 0], "weights has -2; weights are finite"),
+        ([1, np.nan, 0], "weights has nan"), (np.eye(3, 4), r"all weights are 0 for example \(3,\)"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=match):
+            distill.ensemble_targets(logits, weights=weights)

@@ -34,6 +34,18 @@ def test_gradients_pass_the_losses_alone() -> None:
         distill.init_balance([])
 
 
+def test_a_loss_that_is_not_finite_leaves_the_state(draw: np.random.Generator) -> None:
+    step, states = jax.jit(distill.balance), [distill.init_balance(["a", "b"])] * 2
+    for t, (a, b) in enumerate(draw.uniform(1, 2, size=(4, 2)).astype(np.float32)):
+        for i, lost in enumerate((None, (np.nan, np.inf)[t % 2])):
+            if lost is not None:
+                total, states[i] = step({"a": a, "b": np.float32(lost)}, states[i])
+                assert not np.isfinite(total)  # the step is lost, and says so
+            _, states[i] = step({"a": a, "b": b}, states[i])
+    jax.tree.map(np.testing.assert_array_equal, *states)
+    assert states[0].step == 4
+
+
 def test_uncertainty() -> None:
     losses = {"a": 3.0, "b": 0.5}
     best = {name: jnp.log(x) for name, x in losses.items()}
