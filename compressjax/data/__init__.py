@@ -5,6 +5,11 @@ from compressjax.data._estimator import Estimator, as_estimator
 from compressjax.data._fit import all_merged, fit, gathered
 from compressjax.data._reducer import Fitted, Reads, Reducer
 from compressjax.data._saved import as_tree, from_tree
+from compressjax.data.cleaning._duplicates import find_duplicates
+from compressjax.data.cleaning._isolation import Isolation, isolation_forest
+from compressjax.data.cleaning._near_duplicates import find_near_duplicates
+from compressjax.data.cleaning._outliers import find_outliers
+from compressjax.data.cleaning._report import Finding, Report, clean
 from compressjax.data.decomposition._autoencoder import Autoencoder, autoencoder
 from compressjax.data.decomposition._cca import Canonical, cca
 from compressjax.data.decomposition._components import Components
@@ -63,9 +68,11 @@ __all__ = [
     "Estimator",
     "FactorizationMachine",
     "Factorized",
+    "Finding",
     "Fitted",
     "Gates",
     "Importance",
+    "Isolation",
     "KernelComponents",
     "Parts",
     "PoissonParts",
@@ -75,6 +82,7 @@ __all__ = [
     "Reads",
     "Recommender",
     "Reducer",
+    "Report",
     "Scaling",
     "Selected",
     "Separated",
@@ -86,10 +94,14 @@ __all__ = [
     "as_tree",
     "autoencoder",
     "cca",
+    "clean",
     "concrete_selector",
     "eliminate",
     "evd",
     "factorization_machine",
+    "find_duplicates",
+    "find_near_duplicates",
+    "find_outliers",
     "fit",
     "fold",
     "frequent_directions",
@@ -97,6 +109,7 @@ __all__ = [
     "gathered",
     "hard_concrete_gates",
     "incremental_pca",
+    "isolation_forest",
     "kernel_pca",
     "median_scaler",
     "min_max_scaler",

@@ -32,8 +32,8 @@ def select_distance_correlation(k: int, *, rows: int = 2000, key: jax.Array | No
         >>> from compressjax.data import fit
         >>> x = np.arange(-3.0, 4.0)
         >>> fitted = fit(select_distance_correlation(1, rows=7), (np.stack([x, x**2], 1), x**2))
-        >>> fitted.scores.round(3).tolist()
-        [0.515999972820282, 1.0]
+        >>> [f"{score:.3f}" for score in fitted.scores]
+        ['0.505', '1.000']
 
     Source: Székely, Rizzo and Bakirov, Annals of Statistics 2007, arXiv:0803.4101 (szekely2007).
     """

@@ -65,7 +65,7 @@ def select_pearson(k: int) -> Reducer:
         least = as_float(state.moments.rows) * (10 * jnp.finfo(jnp.float32).eps * mean) ** 2
         varies = (scatter > least)[:-1] & (scatter > least)[-1]
         product = jnp.where(varies, jnp.sqrt(scatter[:-1]) * jnp.sqrt(scatter[-1]), 1.0)
-        return select_by(jnp.where(varies, jnp.abs(state.cross) / product, 0.0), k)
+        return select_by(jnp.where(varies, jnp.minimum(jnp.abs(state.cross) / product, 1.0), 0.0), k)
 
     return Reducer(lambda features: Paired(no_moments(features + 1, whole=False), jnp.zeros(features)), update, merge,
                    finalize, f"select_pearson({k})", Reads("numbers"))  # fmt: skip

@@ -1,0 +1,1 @@
+"""Rows that are missing values, double, far out or wrongly labeled."""
