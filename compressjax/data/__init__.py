@@ -5,8 +5,13 @@ from compressjax.data._estimator import Estimator, as_estimator
 from compressjax.data._fit import all_merged, fit, gathered
 from compressjax.data._reducer import Fitted, Reads, Reducer
 from compressjax.data._saved import as_tree, from_tree
+from compressjax.data.cleaning._denoise import denoising_pca, median_filter
 from compressjax.data.cleaning._duplicates import find_duplicates
+from compressjax.data.cleaning._impute import Fill, impute
 from compressjax.data.cleaning._isolation import Isolation, isolation_forest
+from compressjax.data.cleaning._iterative import Regressions, impute_iterative
+from compressjax.data.cleaning._labels import cross_validated, find_label_errors
+from compressjax.data.cleaning._missing import find_missing
 from compressjax.data.cleaning._near_duplicates import find_near_duplicates
 from compressjax.data.cleaning._outliers import find_outliers
 from compressjax.data.cleaning._report import Finding, Report, clean
@@ -68,6 +73,7 @@ __all__ = [
     "Estimator",
     "FactorizationMachine",
     "Factorized",
+    "Fill",
     "Finding",
     "Fitted",
     "Gates",
@@ -82,6 +88,7 @@ __all__ = [
     "Reads",
     "Recommender",
     "Reducer",
+    "Regressions",
     "Report",
     "Scaling",
     "Selected",
@@ -96,10 +103,14 @@ __all__ = [
     "cca",
     "clean",
     "concrete_selector",
+    "cross_validated",
+    "denoising_pca",
     "eliminate",
     "evd",
     "factorization_machine",
     "find_duplicates",
+    "find_label_errors",
+    "find_missing",
     "find_near_duplicates",
     "find_outliers",
     "fit",
@@ -108,9 +119,12 @@ __all__ = [
     "from_tree",
     "gathered",
     "hard_concrete_gates",
+    "impute",
+    "impute_iterative",
     "incremental_pca",
     "isolation_forest",
     "kernel_pca",
+    "median_filter",
     "median_scaler",
     "min_max_scaler",
     "nmf",
