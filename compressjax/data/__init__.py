@@ -37,6 +37,12 @@ from compressjax.data.decomposition._robust_pca import Separated, robust_pca
 from compressjax.data.decomposition._sparse_pca import SparseComponents, sparse_pca
 from compressjax.data.decomposition._triangular import incremental_pca, svd_pca
 from compressjax.data.decomposition._whitening import Whitening, whitening
+from compressjax.data.images._augment import augment
+from compressjax.data.images._crop import random_resized_crop
+from compressjax.data.images._erase import random_erasing
+from compressjax.data.images._gray import to_gray
+from compressjax.data.images._mixup import mixup
+from compressjax.data.images._resize import resize
 from compressjax.data.scaling._min_max import min_max_scaler
 from compressjax.data.scaling._quantile import Ranks, quantile_scaler
 from compressjax.data.scaling._robust import median_scaler, robust_scaler
@@ -99,6 +105,7 @@ __all__ = [
     "als",
     "as_estimator",
     "as_tree",
+    "augment",
     "autoencoder",
     "cca",
     "clean",
@@ -127,16 +134,20 @@ __all__ = [
     "median_filter",
     "median_scaler",
     "min_max_scaler",
+    "mixup",
     "nmf",
     "nmf_of",
     "online_nmf",
     "pca",
     "permutation_importance",
     "quantile_scaler",
+    "random_erasing",
     "random_features",
     "random_projection",
+    "random_resized_crop",
     "randomized_pca",
     "randomized_svd",
+    "resize",
     "robust_pca",
     "robust_scaler",
     "select_anova",
@@ -158,6 +169,7 @@ __all__ = [
     "stochastic_gates",
     "svd",
     "svd_pca",
+    "to_gray",
     "truncated_svd",
     "whitening",
 ]  # fmt: skip

@@ -1,5 +1,7 @@
 """Distillation: losses and regimes of a student and a teacher, for any training loop."""
 
+from compressjax.data.images._augment import augment
+from compressjax.data.images._mixup import mixup
 from compressjax.distill.features._attention_transfer_loss import attention_transfer_loss
 from compressjax.distill.features._contrastive import contrastive_features, crd_loss, info_nce_loss, init_contrastive
 from compressjax.distill.features._factor import factor_loss, init_factor, paraphraser_loss
@@ -30,10 +32,8 @@ from compressjax.distill.matching._layer_attention import init_layer_attention, 
 from compressjax.distill.matching._match_layers import even_layers, match_layers
 from compressjax.distill.regimes._assistants import assistants, fit_sizes
 from compressjax.distill.regimes._assistants_from import Assistant, assistants_from
-from compressjax.distill.regimes._augment import augment
 from compressjax.distill.regimes._chain_of import chain_of, generations
 from compressjax.distill.regimes._ensemble_targets import ensemble_targets
-from compressjax.distill.regimes._mixup import mixup
 from compressjax.distill.regimes._mutual_losses import mutual_losses
 from compressjax.distill.regimes._nt_xent_loss import nt_xent_loss
 from compressjax.distill.regimes._pseudo_labels import PseudoLabels, balanced_rows, pseudo_label_loss, pseudo_labels

@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compressjax.distill._pairs import positive
+from compressjax.core._settings import as_number
 
 
 def mixup(key: jax.Array, batch: Any, *, alpha: Any = 1.0) -> Any:
@@ -44,7 +44,9 @@ def mixup(key: jax.Array, batch: Any, *, alpha: Any = 1.0) -> Any:
     if whole := [x.dtype for x in arrays if not jnp.issubdtype(x.dtype, jnp.floating)]:
         raise ValueError(f"mixup: arrays of {whole[0]} cannot be blended; give images as floats, labels as "
                          "probabilities (jax.nn.one_hot)")  # fmt: skip
-    alpha, count = positive("mixup", "alpha", alpha, "1 draws weights evenly"), arrays[0].shape[0]
+    if not isinstance(alpha, jax.core.Tracer) and not as_number("mixup", "alpha", alpha) > 0:
+        raise ValueError(f"mixup: alpha={alpha} must be above 0; 1 draws weights evenly")
+    count = arrays[0].shape[0]
     for_weights, for_order = jax.random.split(key)
     own = jax.random.beta(for_weights, alpha, alpha, (count,))
     order = jax.random.permutation(for_order, count)

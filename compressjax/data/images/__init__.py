@@ -1,0 +1,1 @@
+"""Images: gray, other sizes, random views."""
