@@ -80,7 +80,7 @@ def plan(
         steps: Maps settings of a training run to its number of steps, at least 1, for `end=0.6`; raises `ValueError`
             for settings that are wrong.
         drivers: More drivers by name; their keyword-only arguments are the settings. The leaves are unknown after any
-            driver except `shrink`, which needs a tree without nodes.
+            driver except `generate`, which leaves them, and `shrink`, which needs a tree without nodes.
         given: Makers of arguments that JSON cannot hold, see `make`.
         seen: Abstract statistics of the network with a tree, as
             `lambda tree: jax.eval_shape(observe(apply), tree, example)[1]`: methods then take the axes of every leaf
@@ -254,7 +254,7 @@ def _after(stage: Planned, where: str, planned: Sequence[Planned], trees: Sequen
     if not core.values(tree):
         raise ValueError(f"{where}: earlier stages leave no values to act on; put it before {planned[-1].label}")
     if not stage.parts:
-        return tree, stage.name in (*_TRAINERS, "shrink")
+        return tree, stage.name in (*_TRAINERS, "generate", "shrink")
     try:
         left = trial(stage.start(tree, None if seen is None else seen(tree)))
         return (tree, False) if left is None else (left, True)

@@ -15,6 +15,7 @@ from experiments.datasets import batch_indices
 from experiments.problem import Problem, as_variables, cross_entropy
 from experiments.stages.factorize import factorize
 from experiments.stages.facts import conclude, last_tree, observed, problem_at, traced
+from experiments.stages.generating import generate
 from experiments.stages.shrink import shrink
 from experiments.stages.training import DEFAULTS, count_steps, fit
 
@@ -23,6 +24,8 @@ LIMITS: dict[str, dict[str, limits.Limit]] = {
     "shrink": {"keep": limits.Limit(0, 1, above=True), "round_to": limits.COUNT},
 }
 DRIVERS: dict[str, Callable[..., tuple[Any, dict[str, Any]]]] = {"factorize": factorize, "shrink": shrink}
+# Drivers with steps of their own.
+ENGINES: dict[str, Callable[..., Stage]] = {"generate": generate}
 
 
 def build(problem: Problem, config: Mapping[str, Any]) -> list[Stage]:
@@ -52,17 +55,27 @@ def build(problem: Problem, config: Mapping[str, Any]) -> list[Stage]:
         jax.eval_shape(problem.initial_params),
         train=DEFAULTS,
         steps=lambda settings: count_steps(settings, examples),
-        drivers=DRIVERS,
+        drivers={**DRIVERS, **ENGINES},
         given=makers(problem),
         seen=functools.partial(traced, problem),
     )
     shared = {"model": config["model"], "seed": config["seed"], "devices": problem.mesh.size}
     made = []
-    for stage in planned:
+    for place, stage in enumerate(planned):
         _check(stage, examples)
-        engine = at_once(problem, stage) if stage.train is None else fit(problem, stage)
+        if stage.name == "generate" and "distill" not in [later.name for later in planned[place:]]:
+            raise ValueError(
+                f"stage {stage.label}: no later stage `distill` learns from its images; add one, or remove it"
+            )
+        engine = _engine(problem, stage)
         made.append(engine._replace(settings={**shared, "name": stage.name, **stage.settings}))
     return made
+
+
+def _engine(problem: Problem, stage: recipe.Planned) -> Stage:
+    if stage.name in ENGINES:
+        return ENGINES[stage.name](problem, stage.label, **stage.settings)
+    return at_once(problem, stage) if stage.train is None else fit(problem, stage)
 
 
 def makers(problem: Problem) -> dict[str, Callable[..., Any]]:

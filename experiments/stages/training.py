@@ -18,6 +18,7 @@ from experiments import limits
 from experiments.datasets import batch_indices
 from experiments.problem import Problem
 from experiments.stages.facts import conclude, last_tree, observed, problem_at, traced
+from experiments.stages.generating import generated_before
 
 # Settings of a training run with their defaults.
 DEFAULTS: dict[str, Any] = {
@@ -63,11 +64,13 @@ class Frozen(NamedTuple):
         tree: The tree of the trained values; nodes keep their masks and codes here.
         teacher: Parameters of the first stage; None without distillation.
         stats: Statistics for methods that read them, or None.
+        generated: Images without labels, of a stage `generate`; None unless the stage is `distill`.
     """
 
     tree: Any
     teacher: Any
     stats: Any
+    generated: Any = None
 
 
 class Context(NamedTuple):
@@ -113,10 +116,14 @@ def fit(problem: Problem, stage: recipe.Planned) -> Stage:
         work = stage.start(tree, traced(now, tree) if stage.parts else None)
         teacher = next(iter(previous.values())).tree["params"] if previous and settings["soft"] else None
         optimizer = core.as_optax(work.compression, make_optimizer(settings, count))
-        learn = functools.partial(_step, problem, now, work._replace(tree=None), settings, optimizer, problem.key(name))
+        images, share = (generated_before(previous) if stage.name == "distill" else None) or (None, 0.0)
+        extra = round(share * settings["batch"])
+        learn = functools.partial(
+            _step, problem, now, work._replace(tree=None), settings, optimizer, problem.key(name), extra
+        )
         run = jax.jit(functools.partial(_scan, learn), donate_argnums=1)
         everywhere = jax.sharding.NamedSharding(problem.mesh, jax.sharding.PartitionSpec())
-        frozen = Frozen(work.tree, teacher, observed(now, stage.stats, tree))
+        frozen = Frozen(work.tree, teacher, observed(now, stage.stats, tree), images if extra else None)
         # Copies: a chunk donates its state's memory, but the tree is read at every step.
         params = jax.tree.map(jnp.copy, work.params)
         frozen, state = jax.device_put((frozen, State(params, optimizer.init(params))), everywhere)
@@ -206,6 +213,7 @@ def _step(
     settings: Mapping[str, Any],
     optimizer: optax.GradientTransformationExtraArgs,
     key: jax.Array,
+    extra: int,
     frozen: Frozen,
     state: State,
     number: jax.Array,
@@ -215,9 +223,14 @@ def _step(
 ) -> tuple[State, dict[str, jax.Array]]:
     split = jax.sharding.NamedSharding(problem.mesh, jax.sharding.PartitionSpec("data"))
     rows = jax.lax.with_sharding_constraint(rows, split)
+    rows = rows[: len(rows) - extra]
     x, y = images[rows], labels[rows]
-    if settings["mixup"]:
+    if settings["mixup"] and len(rows):
         x, y = mix(jax.random.fold_in(key, number), x, jax.nn.one_hot(y, problem.data.classes), settings["mixup"])
+    if extra:
+        own_key = jax.random.fold_in(jax.random.fold_in(key, number), 1)  # the first one mixes
+        chosen = jax.random.randint(own_key, (extra,), 0, len(frozen.generated))
+        x = jnp.concatenate([x, frozen.generated[chosen].astype(x.dtype)])
     target = None if frozen.teacher is None else problem.apply(frozen.teacher, x)
     work = work._replace(tree=frozen.tree)
 
@@ -225,7 +238,7 @@ def _step(
 
     def loss(params: Any, own: Any) -> tuple[jax.Array, tuple[jax.Array, Any]]:
         logits, moved = apply(work.view(params, own), x)
-        return objective(logits, y, target, settings), (logits, moved)
+        return joint_objective(logits, y, target, settings), (logits, moved)
 
     own = state.optimizer.compression
     # Nodes in a view round activations, in ranges that may learn from the gradients of the state.
@@ -235,8 +248,9 @@ def _step(
     slopes = slopes[0] if slopes else None
     updates, new = optimizer.update(grads, state.optimizer, state.params, stats=frozen.stats, slopes=slopes)
     params = core.with_values(optax.apply_updates(state.params, updates), core.values(moved))
-    metrics = {"loss": value, "accuracy": (logits.argmax(-1) == (y.argmax(-1) if y.ndim == 2 else y)).mean()}
-    return State(params, new), metrics
+    known = y if len(rows) or target is None else target  # without labels, what the teacher says
+    right = logits[: len(known)].argmax(-1) == (known.argmax(-1) if known.ndim == 2 else known)
+    return State(params, new), {"loss": value, "accuracy": right.mean()}
 
 
 def mix(key: jax.Array, images: jax.Array, labels: jax.Array, limit: float) -> tuple[jax.Array, jax.Array]:
@@ -287,6 +301,30 @@ def objective(logits: jax.Array, labels: jax.Array, target: jax.Array | None, se
         return hard
     given = {"student_logits": lambda: logits, "teacher_logits": lambda: target, "labels": lambda: labels}
     return soft * recipe.make(settings["distillation"], given=given, where="distillation") + (1 - soft) * hard
+
+
+def joint_objective(
+    logits: jax.Array, labels: jax.Array, target: jax.Array | None, settings: Mapping[str, Any]
+) -> jax.Array:
+    """The objective of examples with labels and, after them, of generated ones, which only the teacher knows.
+
+    .. math:: L = \\frac{1}{n + m} \\Big(\\sum_{i \\le n} L_i + \\alpha \\sum_{i > n} D_i\\Big)
+
+    Args:
+        logits: `[n + m, classes]`.
+        labels: `[n]`, or probabilities `[n, classes]`.
+        target: Logits of the teacher `[n + m, classes]`; None if `m` is 0 and there is no teacher.
+        settings: As for `objective`; `alpha` is `soft`.
+
+    Returns:
+        The mean loss.
+    """
+    n, m = len(labels), len(logits) - len(labels)
+    if target is None or not m:
+        return objective(logits, labels, target, settings)
+    guessed = target[n:].argmax(-1)  # for losses that read a label
+    made = settings["soft"] * objective(logits[n:], guessed, target[n:], {**settings, "soft": 1.0})
+    return (n * objective(logits[:n], labels, target[:n], settings) + m * made) / (n + m) if n else made
 
 
 def _check_distillation(settings: Mapping[str, Any], classes: int) -> None:
