@@ -15,6 +15,8 @@ from compressjax.data.cleaning._missing import find_missing
 from compressjax.data.cleaning._near_duplicates import find_near_duplicates
 from compressjax.data.cleaning._outliers import find_outliers
 from compressjax.data.cleaning._report import Finding, Report, clean
+from compressjax.data.condensation._coreset import Coreset, herding, k_center
+from compressjax.data.condensation._gradient_matching import Condensed, condense, gradient_distance
 from compressjax.data.decomposition._autoencoder import Autoencoder, autoencoder
 from compressjax.data.decomposition._cca import Canonical, cca
 from compressjax.data.decomposition._components import Components
@@ -67,6 +69,12 @@ from compressjax.data.selection.gates._concrete import concrete_selector
 from compressjax.data.selection.gates._gates import Gates
 from compressjax.data.selection.gates._hard_concrete import hard_concrete_gates
 from compressjax.data.selection.gates._stochastic import stochastic_gates
+from compressjax.data.sparse._convolutional import Filters, convolutional_dictionary
+from compressjax.data.sparse._dictionary import Dictionary, dictionary_learning, online_dictionary
+from compressjax.data.sparse._fista import fista, ista
+from compressjax.data.sparse._ksvd import Pursuit, ksvd
+from compressjax.data.sparse._lasso import Linear, LinearPath, lasso, lasso_path
+from compressjax.data.sparse._omp import omp
 
 __all__ = [
     "EVD",
@@ -75,20 +83,27 @@ __all__ = [
     "Autoencoder",
     "Canonical",
     "Components",
+    "Condensed",
+    "Coreset",
+    "Dictionary",
     "Directions",
     "Estimator",
     "FactorizationMachine",
     "Factorized",
     "Fill",
+    "Filters",
     "Finding",
     "Fitted",
     "Gates",
     "Importance",
     "Isolation",
     "KernelComponents",
+    "Linear",
+    "LinearPath",
     "Parts",
     "PoissonParts",
     "Projection",
+    "Pursuit",
     "RandomFeatures",
     "Ranks",
     "Reads",
@@ -110,8 +125,11 @@ __all__ = [
     "cca",
     "clean",
     "concrete_selector",
+    "condense",
+    "convolutional_dictionary",
     "cross_validated",
     "denoising_pca",
+    "dictionary_learning",
     "eliminate",
     "evd",
     "factorization_machine",
@@ -120,23 +138,33 @@ __all__ = [
     "find_missing",
     "find_near_duplicates",
     "find_outliers",
+    "fista",
     "fit",
     "fold",
     "frequent_directions",
     "from_tree",
     "gathered",
+    "gradient_distance",
     "hard_concrete_gates",
+    "herding",
     "impute",
     "impute_iterative",
     "incremental_pca",
     "isolation_forest",
+    "ista",
+    "k_center",
     "kernel_pca",
+    "ksvd",
+    "lasso",
+    "lasso_path",
     "median_filter",
     "median_scaler",
     "min_max_scaler",
     "mixup",
     "nmf",
     "nmf_of",
+    "omp",
+    "online_dictionary",
     "online_nmf",
     "pca",
     "permutation_importance",

@@ -1,0 +1,1 @@
+"""Few rows in the place of many."""

@@ -1,0 +1,1 @@
+"""Rows as combinations of a few atoms or features."""
