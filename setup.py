@@ -38,6 +38,7 @@ TEST = [
     "chex>=0.1.89,<0.2",
     "hypothesis>=6.100,<7",
     "mypy>=1.15,<3",
+    "pyarrow>=15",
     "pytest>=8.3,<10",
     "pytest-xdist>=3.6,<4",
     "ruff>=0.17,<0.18",  # the formatter's output changes between minor versions
@@ -52,8 +53,20 @@ REPRODUCE = ["mnist1d>=0.0.2.post1,<0.1"]
 # Peers that are compared with ours; each has an adapter in third_party/, and is skipped visibly when absent.
 PARITY = ["onnx>=1.16", "onnxruntime>=1.20", "qwix>=0.1.8,<0.2", "scikit-learn>=1.4,<2"]
 
-EXTRAS = {"experiments": EXPERIMENTS, "reproduce": REPRODUCE, "test": TEST, "bench": BENCH, "parity": PARITY}
+# Tables on disk.
+DATA = ["pyarrow>=15"]
+
+EXTRAS = {
+    "data": DATA,
+    "experiments": EXPERIMENTS,
+    "reproduce": REPRODUCE,
+    "test": TEST,
+    "bench": BENCH,
+    "parity": PARITY,
+}
 EXTRAS["all"] = sorted({requirement for group in EXTRAS.values() for requirement in group})
+# 400 MB that also need Java, so not part of "all".
+EXTRAS["spark"] = [*DATA, "pandas>=2.2", "pyspark>=3.5,<5"]  # mapInArrow asks for pandas
 
 setuptools.setup(
     name="compressjax",

@@ -69,6 +69,10 @@ from compressjax.data.selection.gates._concrete import concrete_selector
 from compressjax.data.selection.gates._gates import Gates
 from compressjax.data.selection.gates._hard_concrete import hard_concrete_gates
 from compressjax.data.selection.gates._stochastic import stochastic_gates
+from compressjax.data.sources._examples import example_batches
+from compressjax.data.sources._process import process_part
+from compressjax.data.sources._spark import fit_spark
+from compressjax.data.sources._tables import Batches, arrow_batches, csv_batches, parquet_batches
 from compressjax.data.sparse._convolutional import Filters, convolutional_dictionary
 from compressjax.data.sparse._dictionary import Dictionary, dictionary_learning, online_dictionary
 from compressjax.data.sparse._fista import fista, ista
@@ -81,6 +85,7 @@ __all__ = [
     "SVD",
     "Affine",
     "Autoencoder",
+    "Batches",
     "Canonical",
     "Components",
     "Condensed",
@@ -118,6 +123,7 @@ __all__ = [
     "Whitening",
     "all_merged",
     "als",
+    "arrow_batches",
     "as_estimator",
     "as_tree",
     "augment",
@@ -128,10 +134,12 @@ __all__ = [
     "condense",
     "convolutional_dictionary",
     "cross_validated",
+    "csv_batches",
     "denoising_pca",
     "dictionary_learning",
     "eliminate",
     "evd",
+    "example_batches",
     "factorization_machine",
     "find_duplicates",
     "find_label_errors",
@@ -140,6 +148,7 @@ __all__ = [
     "find_outliers",
     "fista",
     "fit",
+    "fit_spark",
     "fold",
     "frequent_directions",
     "from_tree",
@@ -166,8 +175,10 @@ __all__ = [
     "omp",
     "online_dictionary",
     "online_nmf",
+    "parquet_batches",
     "pca",
     "permutation_importance",
+    "process_part",
     "quantile_scaler",
     "random_erasing",
     "random_features",
