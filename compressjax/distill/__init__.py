@@ -1,5 +1,8 @@
 """Distillation: losses and regimes of a student and a teacher, for any training loop."""
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from compressjax.data.images._augment import augment
 from compressjax.data.images._mixup import mixup
 from compressjax.distill.features._attention_transfer_loss import attention_transfer_loss
@@ -47,17 +50,29 @@ from compressjax.distill.weighing._balance import Balance, balance, init_balance
 from compressjax.distill.weighing._cosine_schedule import cosine_schedule
 from compressjax.interpret import taps
 
+if TYPE_CHECKING:
+    from compressjax.distill.heads._nnx_with_heads import NNXWithHeads
+    from compressjax.distill.heads._with_heads import WithHeads
+
 __all__ = [
-    "Assistant", "Balance", "PseudoLabels", "Samples", "Spans", "Targets", "TeacherStore", "align_spans", "assistants",
-    "assistants_from", "attention_map_loss", "attention_transfer_loss", "augment", "balance", "balanced_rows",
-    "bounded_regression_loss", "chain_of", "cka", "contrastive_features", "correct_teacher", "cosine_schedule",
-    "crd_loss", "dist_loss", "dkd_loss", "ensemble_targets", "even_layers", "factor_loss", "fit_sizes", "from_flax",
-    "generations", "hint_loss", "info_nce_loss", "init_balance", "init_contrastive", "init_factor", "init_hint",
-    "init_layer_attention", "init_project", "init_uncertainty", "init_vid", "jsd_loss", "layer_attention_loss",
-    "layer_gates", "match_layers", "minilm_loss", "mixup", "multilabel_loss", "mutual_losses", "nt_xent_loss",
-    "open_teacher", "paraphraser_loss", "pkt_loss", "project", "pseudo_label_loss", "pseudo_labels", "regression_loss",
-    "replacements", "rkd_angle_loss", "rkd_distance_loss", "run_replaced", "sample", "sample_steps", "sequence_loss",
-    "similarity_loss", "soft_target_loss", "soft_targets", "span_loss", "sparse_target_loss", "survival_rates",
-    "take_layers", "taps", "teacher_free_loss", "token_loss", "transformer_layer_loss", "uld_loss", "uncertainty_loss",
-    "vid_loss", "write_teacher",
+    "Assistant", "Balance", "NNXWithHeads", "PseudoLabels", "Samples", "Spans", "Targets", "TeacherStore", "WithHeads",
+    "align_spans", "assistants", "assistants_from", "attention_map_loss", "attention_transfer_loss", "augment",
+    "balance", "balanced_rows", "bounded_regression_loss", "chain_of", "cka", "contrastive_features", "correct_teacher",
+    "cosine_schedule", "crd_loss", "dist_loss", "dkd_loss", "ensemble_targets", "even_layers", "factor_loss",
+    "fit_sizes", "from_flax", "generations", "hint_loss", "info_nce_loss", "init_balance", "init_contrastive",
+    "init_factor", "init_hint", "init_layer_attention", "init_project", "init_uncertainty", "init_vid", "jsd_loss",
+    "layer_attention_loss", "layer_gates", "match_layers", "minilm_loss", "mixup", "multilabel_loss", "mutual_losses",
+    "nt_xent_loss", "open_teacher", "paraphraser_loss", "pkt_loss", "project", "pseudo_label_loss", "pseudo_labels",
+    "regression_loss", "replacements", "rkd_angle_loss", "rkd_distance_loss", "run_replaced", "sample", "sample_steps",
+    "sequence_loss", "similarity_loss", "soft_target_loss", "soft_targets", "span_loss", "sparse_target_loss",
+    "survival_rates", "take_layers", "taps", "teacher_free_loss", "token_loss", "transformer_layer_loss", "uld_loss",
+    "uncertainty_loss", "vid_loss", "write_teacher",
 ]  # fmt: skip
+
+_FLAX = {"NNXWithHeads": "_nnx_with_heads", "WithHeads": "_with_heads"}  # imported on first use: Flax takes a second
+
+
+def __getattr__(name: str) -> Any:
+    if name in _FLAX:
+        return getattr(importlib.import_module(f"compressjax.distill.heads.{_FLAX[name]}"), name)
+    raise AttributeError(f"compressjax.distill has no {name!r}")
