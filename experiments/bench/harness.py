@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ STUDIES = (
     "splitting",
     "decoding",
     "networks",
+    "data",
 )
 OURS = "compressjax"
 
@@ -87,7 +89,8 @@ def bars(wanted: Iterable[tuple], found: list[dict[str, Any]], facts: Mapping[st
 
     Args:
         wanted: `(case, contender, quantity, relation, bound)`: a pattern for the case's whole name, a contender ('' for
-            facts of the case), a field of the row or a fact, `">="` or `"<="`, and a number.
+            facts of the case), a field of the row or a fact, `">="` or `"<="`, and a number. The case "all cases" has
+            the geometric means of the ratios as facts.
         found: Rows of all cases.
         facts: Facts of each case.
 
@@ -114,6 +117,22 @@ def bars(wanted: Iterable[tuple], found: list[dict[str, Any]], facts: Mapping[st
     return checked
 
 
+def means(found: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """The geometric means of the ratios of every contender, over all cases.
+
+    Args:
+        found: Rows of all cases.
+
+    Returns:
+        `{"geometric mean of NAME": ratio}`.
+    """
+    ratios: dict[str, list[float]] = {}
+    for row in found:
+        if "ratio" in row:
+            ratios.setdefault(f"geometric mean of {row['contender']}", []).append(row["ratio"])
+    return {name: statistics.geometric_mean(values) for name, values in ratios.items()}
+
+
 def run(config: ml_collections.ConfigDict) -> Iterator[dict[str, Any]]:
     """Runs a study and yields the report after every case, so that an interrupted run keeps its results.
 
@@ -129,7 +148,8 @@ def run(config: ml_collections.ConfigDict) -> Iterator[dict[str, Any]]:
         report["rows"] += rows(case, config.timing)
         report["facts"][case.name] = dict(case.facts)
         yield report
-    report["bars"] = bars(config.bars, report["rows"], report["facts"])
+    every = {**report["facts"], "all cases": means(report["rows"])}
+    report["bars"] = bars(config.bars, report["rows"], every)
     report["machine"]["load_after"] = machine.load()
     report["complete"] = True
     yield report

@@ -41,6 +41,12 @@ def test_bars_are_met_or_missed_per_case():
     assert [bar["met"] for bar in checked] == [True]
 
 
+def test_means_are_geometric():
+    found = harness.means(ROWS)
+    assert found == {"geometric mean of ours": pytest.approx(10**0.5)}
+    assert harness.bars([("all cases", "", *found, ">=", 3.0)], ROWS, {"all cases": found})[0]["met"]
+
+
 def test_bars_speak_of_facts_too():
     facts = {"small": {"error": 0.1}, "large": {"error": 0.3}}
     checked = harness.bars([(".*", "", "error", "<=", 0.2)], ROWS, facts)

@@ -1,4 +1,4 @@
-"""Lasso and elastic net along a path, by coordinate descent on products, with screening."""
+"""Lasso and elastic net along a path, by coordinate descent and small solves on products, with screening."""
 
 import functools
 from typing import Any, NamedTuple
@@ -9,8 +9,18 @@ import jax.numpy as jnp
 _HIGH = jax.lax.Precision.HIGHEST
 _TINY = 1e-30
 SCREENING = ("strong", "gap-safe", "none")
-# Sweeps between two looks at all features.
-_SWEEPS = 10
+# Sweeps before a solve for the features in use.
+_SWEEPS = 3
+# Sizes of such solves; a set of features takes the next larger one.
+_SIZES = (32, 128, 512)
+
+
+class Problem(NamedTuple):
+    """Products `G [d, d]`, `c [d]`, `v` of centered features and targets, over the number of rows."""
+
+    gram: jax.Array
+    cross: jax.Array
+    square: jax.Array
 
 
 class Solved(NamedTuple):
@@ -19,6 +29,13 @@ class Solved(NamedTuple):
     weights: jax.Array
     gaps: jax.Array
     kept: jax.Array
+
+
+class _Penalty(NamedTuple):
+    """Of absolute values, and of squares."""
+
+    sharp: jax.Array
+    ridge: jax.Array
 
 
 class _At(NamedTuple):
@@ -32,81 +49,99 @@ class _At(NamedTuple):
     most: jax.Array
 
 
-@functools.partial(jax.jit, static_argnums=(4, 5, 6, 7))
-def path(
-    gram: jax.Array, cross: jax.Array, square: jax.Array, penalties: jax.Array, share: float, screening: str,
-    tolerance: float, rounds: int,
-) -> Solved:  # fmt: skip
+@functools.partial(jax.jit, static_argnums=(2, 3, 4, 5))
+def path(problem: Problem, penalties: jax.Array, share: float, screening: str, tolerance: float, rounds: int) -> Solved:
     """Minimizes `(v - 2 c w + w G w) / 2 + a (s |w|_1 + (1 - s) |w|^2 / 2)` for falling penalties `a`, warm-started.
 
-    `G`, `c`, `v` are products of centered features and targets over the number of rows; `s` is the share of the
-    absolute values. All tests of screening need these products alone.
+    `s` is the share of the absolute values. All tests of screening need the products alone.
     """
-    curvatures = jnp.diag(gram)
-
-    def gap_of(at: _At, sharp: jax.Array, ridge: jax.Array) -> tuple[jax.Array, jax.Array]:
-        # The elastic net is a lasso with `ridge` added to the curvatures.
-        residual = jnp.maximum(square - jnp.sum(at.weights * (cross + at.slopes)), 0)
-        along = square - jnp.sum(at.weights * cross)
-        limit = sharp / jnp.maximum(jnp.max(jnp.abs(at.slopes)), _TINY)
-        scale = jnp.clip(along / jnp.maximum(residual, _TINY), -limit, limit)
-        primal = residual / 2 + sharp * jnp.sum(jnp.abs(at.weights))
-        return jnp.maximum(primal - (scale * along - scale**2 * residual / 2), 0), scale
-
-    def swept(at: _At, sharp: jax.Array, ridge: jax.Array) -> _At:
-        places = jnp.nonzero(at.kept, size=len(cross), fill_value=0)[0]
-        count = jnp.sum(at.kept)
-
-        def move(i: jax.Array, state: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array, jax.Array]:
-            weights, slopes, moved = state
-            j = places[i]
-            old, curvature = weights[j], curvatures[j] + ridge
-            value = slopes[j] + curvature * old
-            new = jnp.sign(value) * jnp.maximum(jnp.abs(value) - sharp, 0) / jnp.maximum(curvature, _TINY)
-            delta = jnp.where(curvature > 0, new - old, 0)
-            slopes = (slopes - delta * gram[j]).at[j].add(-ridge * delta)
-            return weights.at[j].add(delta), slopes, jnp.maximum(moved, curvature * delta**2)
-
-        def once(state: Any) -> Any:
-            weights, slopes, _, done = state
-            return *jax.lax.fori_loop(0, count, move, (weights, slopes, jnp.zeros(()))), done + 1
-
-        def unfinished(state: Any) -> jax.Array:
-            return (state[3] < _SWEEPS) & (state[2] > 1e-12 * square)
-
-        start = (at.weights, at.slopes, jnp.full((), jnp.inf), jnp.zeros((), jnp.int32))
-        weights, slopes, _, _ = jax.lax.while_loop(unfinished, once, start)
-        return at._replace(weights=weights, slopes=slopes, most=jnp.maximum(at.most, count))
-
-    def looked(at: _At, sharp: jax.Array, ridge: jax.Array) -> _At:
-        # Sums of many moves round; the slopes are made anew.
-        fresh = cross - jnp.matmul(gram, at.weights, precision=_HIGH) - ridge * at.weights
-        at = at._replace(slopes=fresh)
-        gap, scale = gap_of(at, sharp, ridge)
-        kept = at.kept
-        if screening == "strong":
-            kept = kept | (jnp.abs(fresh) > sharp)
-        if screening == "gap-safe":
-            radius = jnp.sqrt(2 * gap * (curvatures + ridge))
-            kept = (jnp.abs(scale * fresh) + radius >= sharp * (1 - 1e-5)) | (at.weights != 0)
-        return at._replace(kept=kept, gap=gap, rounds=at.rounds + 1)
+    limit = tolerance * problem.square
 
     def solve(carry: Any, penalty: jax.Array) -> Any:
         weights, slopes, last = carry
-        sharp, ridge = penalty * share, penalty * (1 - share)
-        slopes = slopes - (ridge - last * (1 - share)) * weights
-        kept = jnp.ones(len(cross), bool)
+        p = _Penalty(penalty * share, penalty * (1 - share))
+        slopes = slopes - (p.ridge - last * (1 - share)) * weights
+        kept = jnp.ones(len(weights), bool)
         if screening == "strong":
-            kept = (jnp.abs(slopes) >= 2 * sharp - last * share) | (weights != 0)
-        start = _At(weights, slopes, kept, jnp.full((), jnp.inf), jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32))
+            kept = (jnp.abs(slopes) >= 2 * p.sharp - last * share) | (weights != 0)
+        none = jnp.zeros((), jnp.int32)
+        start = _At(weights, slopes, kept, jnp.full((), jnp.inf), none, none)
         if screening == "gap-safe":
-            start = looked(start, sharp, ridge)
+            start = _looked(problem, p, screening, start)
         found = jax.lax.while_loop(
-            lambda at: (at.rounds < rounds) & (at.gap > tolerance * square),
-            lambda at: looked(swept(at, sharp, ridge), sharp, ridge),
+            lambda at: (at.rounds < rounds) & (at.gap > limit),
+            lambda at: _looked(problem, p, screening, _solved(problem, p, _swept(problem, p, at))),
             start,
         )
         return (found.weights, found.slopes, penalty), Solved(found.weights, found.gap, found.most)
 
-    first = jnp.max(jnp.abs(cross)) / share
-    return jax.lax.scan(solve, (jnp.zeros_like(cross), cross, first), penalties)[1]
+    first = jnp.max(jnp.abs(problem.cross)) / share
+    return jax.lax.scan(solve, (jnp.zeros_like(problem.cross), problem.cross, first), penalties)[1]
+
+
+def _swept(problem: Problem, p: _Penalty, at: _At) -> _At:
+    """Some sweeps over the kept features, each moved to its minimum."""
+    places = jnp.nonzero(at.kept, size=len(problem.cross), fill_value=0)[0]
+    count, curvatures = jnp.sum(at.kept), jnp.diag(problem.gram) + p.ridge
+
+    def move(i: jax.Array, state: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        weights, slopes = state
+        j = places[i % count]
+        old, curvature = weights[j], curvatures[j]
+        value = slopes[j] + curvature * old
+        new = jnp.sign(value) * jnp.maximum(jnp.abs(value) - p.sharp, 0) / jnp.maximum(curvature, _TINY)
+        delta = jnp.where(curvature > 0, new - old, 0)
+        slopes = (slopes - delta * problem.gram[j]).at[j].add(-p.ridge * delta)
+        return weights.at[j].add(delta), slopes
+
+    weights, slopes = jax.lax.fori_loop(0, _SWEEPS * count, move, (at.weights, at.slopes))
+    return at._replace(weights=weights, slopes=slopes, most=jnp.maximum(at.most, count))
+
+
+def _solved(problem: Problem, p: _Penalty, at: _At) -> _At:
+    """Moves to the minimum for the signs that there are, or to where the first of them changes."""
+    gram, cross = problem.gram, problem.cross
+    used = at.weights != 0
+    count = jnp.sum(used)
+
+    def of(size: int, weights: jax.Array) -> jax.Array:
+        places = jnp.nonzero(used, size=size, fill_value=len(cross))[0]
+        inside = jnp.arange(size) < count
+        block = gram.at[places[:, None], places[None]].get(mode="fill", fill_value=0)
+        system = block + jnp.diag(jnp.where(inside, p.ridge, 1.0))
+        old = weights.at[places].get(mode="fill", fill_value=0)
+        signs = jnp.sign(old)
+        wanted = cross.at[places].get(mode="fill", fill_value=0) - p.sharp * signs
+        new = jax.scipy.linalg.cho_solve((jnp.linalg.cholesky(system), True), wanted)
+        until = jnp.where(new * signs < 0, old / jnp.where(old == new, 1, old - new), 1.0)
+        step = jnp.min(until)
+        moved = jnp.where((until <= step) & (step < 1), 0, old + step * (new - old))
+        # Features that are copies of one another have no such minimum.
+        return weights.at[places].set(jnp.where(jnp.isfinite(moved).all(), moved, old), mode="drop")
+
+    sizes = [size for size in _SIZES if size < len(cross)] + [len(cross)]
+    branches = [functools.partial(of, size) for size in sizes]
+    weights = jax.lax.switch(jnp.searchsorted(jnp.asarray(sizes), count), branches, at.weights)
+    # Sums of many moves round; the slopes are made anew.
+    slopes = cross - jnp.matmul(gram, weights, precision=_HIGH) - p.ridge * weights
+    return at._replace(weights=weights, slopes=slopes)
+
+
+def _looked(problem: Problem, p: _Penalty, screening: str, at: _At) -> _At:
+    """The duality gap, and what it says about the features.
+
+    The elastic net is a lasso with `ridge` added to the curvatures.
+    """
+    residual = jnp.maximum(problem.square - jnp.sum(at.weights * (problem.cross + at.slopes)), 0)
+    along = problem.square - jnp.sum(at.weights * problem.cross)
+    limit = p.sharp / jnp.maximum(jnp.max(jnp.abs(at.slopes)), _TINY)
+    scale = jnp.clip(along / jnp.maximum(residual, _TINY), -limit, limit)
+    primal = residual / 2 + p.sharp * jnp.sum(jnp.abs(at.weights))
+    gap = jnp.maximum(primal - (scale * along - scale**2 * residual / 2), 0)
+    kept = at.kept
+    if screening == "strong":
+        kept = kept | (jnp.abs(at.slopes) > p.sharp)
+    if screening == "gap-safe":
+        radius = jnp.sqrt(2 * gap * (jnp.diag(problem.gram) + p.ridge))
+        kept = (jnp.abs(scale * at.slopes) + radius >= p.sharp * (1 - 1e-5)) | (at.weights != 0)
+    return at._replace(kept=kept, gap=gap, rounds=at.rounds + 1)

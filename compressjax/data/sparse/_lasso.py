@@ -11,7 +11,7 @@ from compressjax.core._settings import as_int, as_number, numbers
 from compressjax.data._affine import Affine
 from compressjax.data._moments import Moments, merged, moments_of, no_moments
 from compressjax.data._reducer import Reads, Reducer
-from compressjax.data.sparse._descent import SCREENING, path
+from compressjax.data.sparse._descent import SCREENING, Problem, path
 from compressjax.numerics._counts import as_float
 
 _HIGH = jax.lax.Precision.HIGHEST
@@ -81,8 +81,8 @@ def lasso(
 
     .. math:: \\min_w \\tfrac{1}{2 n} \\|y - X w\\|^2 + \\alpha \\big(s \\|w\\|_1 + \\tfrac{1 - s}{2} \\|w\\|^2\\big)
 
-    Coordinate descent on `X^T X`, which one pass adds up, so any number of rows fits. The duality gap decides when to
-    stop, and with which features the sweeps can do without.
+    Coordinate descent on `X^T X`, which one pass adds up, so any number of rows fits. After a few sweeps, a solve takes
+    the features in use to their minimum. The duality gap decides when to stop, and which features can be left out.
 
     Args:
         penalty: `alpha`, above 0.
@@ -90,7 +90,7 @@ def lasso(
         intercept: Whether there is one.
         screening: "gap-safe" (never drops a feature that matters), "strong" (then all features are checked), "none".
         tolerance: Of the gap, as a share of the mean square of the targets.
-        rounds: Of ten sweeps, at most.
+        rounds: Of a few sweeps and a solve for the features in use, at most.
 
     Returns:
         Reducer of rows with numbers as labels, whose result is `Linear`.
@@ -159,8 +159,7 @@ def lasso_path(
         raise ValueError(f"lasso_path: least={least} must be in (0, 1)")
 
     def finalize(state: Moments) -> LinearPath:
-        _, cross, _ = _products(state, intercept)
-        top = jnp.max(jnp.abs(cross)) / share
+        top = jnp.max(jnp.abs(_products(state, intercept).cross)) / share
         wanted = top * least ** (jnp.arange(count) / (count - 1)) if count is not None else jnp.asarray(given)
         return _along(state, wanted, share, intercept, screening, tolerance, rounds)
 
@@ -184,18 +183,17 @@ def _reducer(finalize: Any, intercept: bool, name: str) -> Reducer:
     )
 
 
-def _products(state: Moments, intercept: bool) -> tuple[jax.Array, jax.Array, jax.Array]:
+def _products(state: Moments, intercept: bool) -> Problem:
     """Products of features, of features with targets, and of targets, over the number of rows."""
     whole = state.scatter / jnp.maximum(as_float(state.rows), 1)
     if not intercept:
         whole = whole + jnp.outer(state.mean, state.mean)
-    return whole[:-1, :-1], whole[:-1, -1], whole[-1, -1]
+    return Problem(whole[:-1, :-1], whole[:-1, -1], whole[-1, -1])
 
 
 def _along(
     state: Moments, penalties: jax.Array, share: float, intercept: bool, screening: str, tolerance: float, rounds: int
 ) -> LinearPath:
-    gram, cross, square = _products(state, intercept)
-    found = path(gram, cross, square, penalties, float(share), screening, float(tolerance), int(rounds))
+    found = path(_products(state, intercept), penalties, float(share), screening, float(tolerance), int(rounds))
     shift = state.mean[-1] - jnp.matmul(found.weights, state.mean[:-1], precision=_HIGH)
     return LinearPath(penalties, found.weights, shift if intercept else jnp.zeros_like(shift), found.gaps, found.kept)
