@@ -162,11 +162,13 @@ def all_merged(reducer: Reducer, state: Any, axis_name: str) -> Any:
 def batches_of(source: Any, size: int = 8192, labeled: bool = False) -> Iterable[Any]:
     """The batches of a source; an array, or an array with its labels, is cut into parts of at most `size` rows."""
     if labeled and isinstance(source, tuple) and len(source) == 2 and not isinstance(source[0], tuple):
-        x, y = (part if _is_array(part) else np.asarray(part) for part in source)
+        x, y = (part if _is_array(part) or hasattr(part, "tocsr") else np.asarray(part) for part in source)
         if x.ndim == 2:
+            rows = x.shape[0]
             if y.shape != x.shape[:1]:
-                raise ValueError(f"labels of shape {y.shape} do not belong to {len(x)} rows; give one for every row")
-            return ((x[start : start + size], y[start : start + size]) for start in range(0, len(x), size))
+                raise ValueError(f"labels of shape {y.shape} do not belong to {rows} rows; give one for every row")
+            x = x.tocsr() if hasattr(x, "tocsr") else x
+            return ((x[start : start + size], y[start : start + size]) for start in range(0, rows, size))
     if hasattr(source, "tocsr") and not labeled:
         source = source.tocsr()
         return (source[start : start + size] for start in range(0, source.shape[0], size))

@@ -54,8 +54,8 @@ def _filled(found: np.ndarray, seed: int) -> np.ndarray:
 
 def candidates(signs: np.ndarray, bands: int, most: int = 32) -> np.ndarray:
     """Pairs `[m, 2]`, earlier row first, that agree on all entries of a band; each row meets at most `most` others."""
-    per_band = signs.shape[1] // bands
-    pairs = []
+    per_band, count = signs.shape[1] // bands, len(signs)
+    found = np.zeros(0, np.int64)
     for band in range(bands):
         part = signs[:, band * per_band : (band + 1) * per_band]
         rows = np.flatnonzero((part != _NONE).all(1))
@@ -65,11 +65,11 @@ def candidates(signs: np.ndarray, bands: int, most: int = 32) -> np.ndarray:
             key ^= key >> np.uint64(29)
         order = np.argsort(key, kind="stable")
         rows, key = rows[order], key[order]
+        pairs = [found]
         for step in range(1, most + 1):
             same = key[step:] == key[:-step]
             if not same.any():
                 break
-            pairs.append(np.stack([rows[:-step][same], rows[step:][same]], axis=1))
-    if not pairs:
-        return np.zeros((0, 2), np.int64)
-    return np.unique(np.sort(np.concatenate(pairs), axis=1), axis=0)
+            pairs.append(rows[:-step][same] * count + rows[step:][same])  # the order is stable, so earlier ones first
+        found = np.unique(np.concatenate(pairs))
+    return np.stack([found // count, found % count], axis=1) if count else np.zeros((0, 2), np.int64)

@@ -12,7 +12,7 @@ from compressjax.data.sources._batches import rows_of
 
 
 def find_near_duplicates(
-    source: Any, *, threshold: float = 0.8, levels: int = 8, bands: int = 32, per_band: int = 4, seed: int = 0
+    source: Any, *, threshold: float = 0.8, levels: int = 8, bands: int = 20, per_band: int = 6, seed: int = 0
 ) -> Report:  # fmt: skip
     """Finds rows that have much in common with an earlier row, without comparing all pairs.
 
@@ -27,7 +27,7 @@ def find_near_duplicates(
         source: As for `fit`; values are at least 0.
         threshold: `t`, in (0, 1].
         levels: Levels of equal width up to the largest value, 1 to 255; with 1, all values above 0 are alike.
-        bands: `b`, at least 1.
+        bands: `b`, at least 1; 20 bands of 6 compare 99.8 % of the pairs with 0.8 in common, 27 % of those with 0.5.
         per_band: `r`, at least 1.
         seed: Of the hash functions.
 

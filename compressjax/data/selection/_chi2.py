@@ -1,11 +1,13 @@
 """Features whose sums differ between classes."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
 from compressjax.core._settings import as_int
 from compressjax.data._reducer import Reads, Reducer
-from compressjax.data.selection._class_moments import ClassMoments, by_class, merged_classes, no_classes
+from compressjax.data.selection._class_moments import ClassMoments, means_by_class, merged_classes, no_classes
 from compressjax.data.selection._selected import Selected, check_classes, select_by
 from compressjax.numerics._counts import as_float
 
@@ -16,7 +18,7 @@ def select_chi2(k: int, classes: int) -> Reducer:
     .. math:: \\chi^2_j = \\sum_c \\frac{(O_{cj} - E_{cj})^2}{E_{cj}}, \\quad O_{cj} = \\sum_{i: y_i = c} x_{ij}, \\quad
         E_{cj} = \\frac{n_c}{n} \\sum_i x_{ij}
 
-    For counts and frequencies: values are at least 0. A feature of zeros gets the score 0.
+    For counts and frequencies: values are at least 0. Sparse rows stay sparse. A feature of zeros gets the score 0.
 
     Args:
         k: How many features.
@@ -38,8 +40,8 @@ def select_chi2(k: int, classes: int) -> Reducer:
     """
     k, classes = as_int("select_chi2", "k", k), check_classes("select_chi2", classes)
 
-    def update(state: ClassMoments, batch: tuple[jax.Array, jax.Array]) -> ClassMoments:
-        return merged_classes(state, by_class(*batch, classes))
+    def update(state: ClassMoments, batch: tuple[Any, jax.Array]) -> ClassMoments:
+        return merged_classes(state, means_by_class(*batch, classes))
 
     def finalize(state: ClassMoments) -> Selected:
         rows = as_float(state.rows)[:, None]
@@ -49,4 +51,4 @@ def select_chi2(k: int, classes: int) -> Reducer:
         return select_by(jnp.sum(jnp.where(expected > 0, (observed - expected) ** 2 / safe, 0.0), axis=0), k)
 
     return Reducer(lambda features: no_classes(features, classes), update, merged_classes, finalize,
-                   f"select_chi2({k})", Reads("classes", classes, low=0.0))  # fmt: skip
+                   f"select_chi2({k})", Reads("classes", classes, low=0.0, sparse=True))  # fmt: skip

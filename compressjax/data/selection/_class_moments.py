@@ -1,10 +1,11 @@
 """Count, mean and scatter of the rows of every class."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from compressjax.data.sources._sparse import transposed_product
 from compressjax.numerics._counts import Count, as_float, exact, plus
 
 _HIGH = jax.lax.Precision.HIGHEST
@@ -35,6 +36,15 @@ def by_class(x: jax.Array, y: jax.Array, classes: int) -> ClassMoments:
     centered = x - jnp.matmul(own, mean, precision=_HIGH)
     scatter = jnp.matmul(own.T, centered**2, precision=_HIGH)
     return ClassMoments(exact(rows.astype(jnp.int32)), mean, scatter)
+
+
+def means_by_class(x: Any, y: jax.Array, classes: int) -> ClassMoments:
+    """The same without the scatter, which is 0; rows may be sparse."""
+    own = jax.nn.one_hot(y, classes, dtype=jnp.float32)
+    rows = jnp.sum(own, axis=0)
+    sums = transposed_product(x.astype(jnp.float32), own).T
+    mean = sums / jnp.maximum(rows, 1)[:, None]
+    return ClassMoments(exact(rows.astype(jnp.int32)), mean, jnp.zeros_like(mean))
 
 
 def merged_classes(a: ClassMoments, b: ClassMoments) -> ClassMoments:

@@ -32,7 +32,7 @@ def rows_of(who: str, batch: Any, first: int, reads: Reads = _FINITE) -> Any:
                 f"{who}: the batch at row {first} is sparse; this reducer needs dense rows: make them with .toarray(), "
                 "batch by batch, or take one that reads sparse rows, as truncated_svd"
             )
-        return sparse_rows(who, batch, first)
+        return _in_range(who, sparse_rows(who, batch, first), first, reads)
     x = batch if isinstance(batch, jax.Array) else np.asarray(batch)
     if x.ndim != 2 or not x.shape[1] or not _is_number(x):
         raise ValueError(f"{who}: the batch at row {first} is {x.dtype} of shape {x.shape}; batches are [n, features] "
@@ -53,6 +53,16 @@ def rows_of(who: str, batch: Any, first: int, reads: Reads = _FINITE) -> Any:
             raise ValueError(f"{who}: row {first + row}, column {column} is {x[row, column]}, not in [{reads.low:g}, "
                              f"{reads.high:g}]; scale or bin the column, or take another method")  # fmt: skip
     return jnp.asarray(x)
+
+
+def _in_range(who: str, x: Any, first: int, reads: Reads) -> Any:
+    """Sparse rows, if their entries are in the range that a reducer reads."""
+    values = np.asarray(x.data)
+    if len(bad := np.flatnonzero((values < reads.low) | (values > reads.high))):
+        row, column = np.asarray(x.indices[bad[0]]).tolist()
+        raise ValueError(f"{who}: row {first + row}, column {column} is {values[bad[0]]}, not in [{reads.low:g}, "
+                         f"{reads.high:g}]; take another method")  # fmt: skip
+    return x
 
 
 def labels_of(who: str, labels: Any, rows: int, first: int, reads: Reads) -> jax.Array:

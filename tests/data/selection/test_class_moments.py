@@ -16,5 +16,8 @@ def test_they_are_those_of_numpy_also_merged(draw):
         np.testing.assert_allclose(state.mean[c], part.mean(0), rtol=1e-6)
         np.testing.assert_allclose(state.scatter[c], part.var(0) * 10, rtol=2e-3)
     np.testing.assert_array_equal(state.mean[3], 0)
+    means = cm.means_by_class(x, y, 4)
+    np.testing.assert_allclose(means.mean[:3], [x[y == c].astype(np.float64).mean(0) for c in range(3)], rtol=1e-6)
+    assert not means.scatter.any()
     between, within = cm.between_and_within(cm.by_class(np.full((30, 2), 1e4, np.float32), y, 4))
     assert np.asarray(between).tolist() == np.asarray(within).tolist() == [0, 0]
