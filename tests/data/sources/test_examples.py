@@ -3,8 +3,10 @@
 import grain
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 
 from compressjax import data
+from experiments.datasets.digits import Digits
 
 EXAMPLES = [{"image": np.full((2, 2, 1), i, np.uint8), "label": i % 3} for i in range(7)]
 
@@ -44,3 +46,17 @@ def test_what_is_wrong_is_named_by_example():
         list(data.example_batches(uneven, 0))
     with pytest.raises(ValueError, match="size=0"):
         data.example_batches(EXAMPLES, "image", size=0)
+
+
+@pytest.mark.thorough
+def test_records_of_tensorflow_datasets_are_read(tmp_path):
+    tfds.disable_progress_bar()
+    builder = Digits(data_dir=tmp_path, file_format="array_record")
+    builder.download_and_prepare()
+    source = builder.as_data_source("test")
+    batches = data.example_batches(source, "image", labels="label", size=256)
+    assert sum(len(y) for _, y in batches) == 540
+    x, y = next(iter(batches))
+    np.testing.assert_array_equal(x[3], source[3]["image"].ravel())
+    assert y[3] == source[3]["label"]
+    assert data.fit(data.select_chi2(5, 10), batches).places.shape == (5,)
