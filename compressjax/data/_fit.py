@@ -10,6 +10,7 @@ import numpy as np
 from compressjax.data._checkpoint import Checkpoint
 from compressjax.data._reducer import Reducer
 from compressjax.data.sources._batches import batch_of
+from compressjax.numerics._host import on_host
 
 
 def fit(
@@ -114,7 +115,8 @@ def _pass(
             state = reducer.init(features) if state is None else state
         if x.shape[1] != features:
             raise ValueError(f"{reducer.name}: row {seen} has {x.shape[1]} features, the rows before {features}")
-        state = update(state, read)
+        direct = reducer.eager and on_host(x) is not None
+        state = (reducer.update if direct else update)(state, read)
         seen += x.shape[0]
         if kept is not None:
             kept.done(batch, state, turn, seen, features)

@@ -1,12 +1,15 @@
 """Count, mean and scatter of rows, merged without loss of digits."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from compressjax.data._gram import gram
-from compressjax.numerics._counts import Count, as_float, exact, plus
+from compressjax.numerics._counts import Count, as_float, exact, known, plus
+from compressjax.numerics._host import on_host
+
+_HIGH = jax.lax.Precision.HIGHEST
 
 
 class Moments(NamedTuple):
@@ -26,13 +29,26 @@ def no_moments(features: int, whole: bool) -> Moments:
     return Moments(exact(0), jnp.zeros(features), jnp.zeros(shape))
 
 
-def moments_of(x: jax.Array, whole: bool) -> Moments:
-    """The statistics of rows `[n, features]`."""
-    x = x.astype(jnp.float32)
-    mean = jnp.mean(x, axis=0) if len(x) else jnp.zeros(x.shape[1])
+def moments_of(x: Any, whole: bool) -> Moments:
+    """The statistics of rows `[n, features]`; outside of `jit` on the host by NumPy, without compilation.
+
+    NumPy multiplies a matrix with itself in half of the operations; XLA has no such product.
+    """
+    host = on_host(x)
+    xp: Any = jnp if host is None else np
+    x = x.astype(jnp.float32) if host is None else host.astype(np.float32, copy=False)
+    mean: Any = (jnp.mean(x, axis=0) if host is None else _mean(x)) if len(x) else xp.zeros(x.shape[1], xp.float32)
     centered = x - mean[None]
-    scatter = gram(centered) if whole else jnp.sum(centered**2, 0)
+    if not whole:
+        scatter = xp.sum(centered**2, 0)
+    else:
+        scatter = jnp.matmul(centered.T, centered, precision=_HIGH) if host is None else centered.T @ centered
     return Moments(exact(len(x)), mean, scatter)
+
+
+def _mean(x: np.ndarray) -> np.ndarray:
+    """The mean of rows; NumPy adds rows one after the other, so sums of sums keep more digits."""
+    return np.add.reduceat(x, np.arange(0, len(x), 128), axis=0).sum(0) / np.float32(len(x))
 
 
 def merged(a: Moments, b: Moments) -> Moments:
@@ -42,8 +58,18 @@ def merged(a: Moments, b: Moments) -> Moments:
 
     Sums of squares without this correction lose all digits where means are large (Chan et al., 1983).
     """
+    counts = known(a.rows), known(b.rows)
+    host = [on_host(part) for part in (a.mean, a.scatter, b.mean, b.scatter)]
+    if None not in counts and all(part is not None for part in host):
+        return _merged_on_host(*counts, *host)
     total = plus(a.rows, b.rows)
     n_a, n_b, n = as_float(a.rows), as_float(b.rows), jnp.maximum(as_float(total), 1)
     delta = b.mean - a.mean
     moved = (n_a * (n_b / n)) * (delta**2 if a.scatter.ndim == 1 else jnp.outer(delta, delta))
     return Moments(total, a.mean + delta * (n_b / n), a.scatter + b.scatter + moved)
+
+
+def _merged_on_host(n_a: Any, n_b: Any, mean_a: Any, scatter_a: Any, mean_b: Any, scatter_b: Any) -> Moments:
+    delta, share = mean_b - mean_a, np.float32(n_b / max(n_a + n_b, 1))
+    moved = np.float32(n_a * (n_b / max(n_a + n_b, 1))) * (delta**2 if scatter_a.ndim == 1 else np.outer(delta, delta))
+    return Moments(exact(n_a + n_b), mean_a + delta * share, scatter_a + scatter_b + moved)

@@ -57,6 +57,7 @@ class Reducer(NamedTuple):
         name: For messages and manifests.
         reads: What batches are.
         again: `state -> (state, whether there is another pass)`; None for a single pass.
+        eager: Whether `update` also runs by NumPy, without compilation, where batch and state are on the host.
 
     Example:
         >>> from compressjax.data import standard_scaler
@@ -74,3 +75,4 @@ class Reducer(NamedTuple):
     name: str
     reads: Reads = Reads()
     again: Callable[[Any], tuple[Any, Any]] | None = None
+    eager: bool = False

@@ -31,3 +31,15 @@ def test_the_diagonal_is_that_of_the_whole():
     rows = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
     whole, part = (_moments.moments_of(rows, whole=w) for w in (True, False))
     np.testing.assert_allclose(np.diag(whole.scatter), part.scatter, rtol=1e-5)
+
+
+def test_the_host_and_jit_agree(draw):
+    rows = (100 + draw.normal(size=(300, 5))).astype(np.float32)
+    host = _moments.merged(_moments.moments_of(rows[:130], whole=True), _moments.moments_of(rows[130:], whole=True))
+    assert isinstance(host.scatter, np.ndarray)
+    jitted = jax.jit(lambda a, b: _moments.merged(_moments.moments_of(a, True), _moments.moments_of(b, True)))
+    for ours, theirs in zip(host[1:], jitted(rows[:130], rows[130:])[1:]):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(host.mean, rows.astype(np.float64).mean(0), rtol=1e-6)
+    assert known(host.rows) == 300
+    assert _moments.merged(_moments.no_moments(5, whole=True), host).mean == pytest.approx(host.mean)

@@ -101,6 +101,7 @@ def cca(components: int, split: int, *, ridge: float = 1e-4) -> Reducer:
         merged,
         finalize,
         f"cca({k})",
+        eager=True,
     )
 
 

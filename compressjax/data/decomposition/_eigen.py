@@ -5,8 +5,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.linalg
 
-from compressjax.data._gram import gram
 from compressjax.numerics._host import on_host
 
 _HIGH = jax.lax.Precision.HIGHEST
@@ -19,12 +19,18 @@ def signed(rows: Any) -> Any:
     return rows * xp.where(largest < 0, -1.0, 1.0)
 
 
-def eigen(scatter: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Eigenvalues of a symmetric matrix from the largest, at least 0, and signed eigenvectors as rows."""
+def eigen(scatter: jax.Array, k: int | None = None) -> tuple[jax.Array, jax.Array]:
+    """The `k` largest eigenvalues of a symmetric matrix, at least 0, and signed eigenvectors as rows; all if None."""
     host = on_host(scatter)
+    if host is None:
+        values, vectors = jnp.linalg.eigh(scatter)
+    elif k is not None and 2 * k < len(host):
+        some = (len(host) - k, len(host) - 1)
+        values, vectors = scipy.linalg.eigh(host.astype(np.float64), subset_by_index=some)
+    else:
+        values, vectors = np.linalg.eigh(host.astype(np.float64))
     xp: Any = jnp if host is None else np
-    values, vectors = xp.linalg.eigh(scatter if host is None else host.astype(np.float64))
-    values, rows = xp.maximum(values[::-1], 0), signed(vectors[:, ::-1].T)
+    values, rows = xp.maximum(values[::-1][:k], 0), signed(vectors[:, ::-1][:, :k].T)
     return jnp.asarray(values, jnp.float32), jnp.asarray(rows, jnp.float32)
 
 
@@ -36,9 +42,9 @@ def leading(rows: jax.Array, k: int) -> tuple[jax.Array, jax.Array]:
     """
     n, d = rows.shape
     if n >= d:
-        values, vectors = jnp.linalg.eigh(gram(rows))
+        values, vectors = jnp.linalg.eigh(jnp.matmul(rows.T, rows, precision=_HIGH))
         return jnp.maximum(values[::-1][:k], 0), vectors[:, ::-1][:, :k].T
-    values, vectors = jnp.linalg.eigh(gram(rows.T))
+    values, vectors = jnp.linalg.eigh(jnp.matmul(rows, rows.T, precision=_HIGH))
     kept = jnp.maximum(values[::-1][:k], 0)
     back = jnp.matmul(vectors[:, ::-1][:, :k].T, rows, precision=_HIGH)
     sizes = jnp.linalg.norm(back, axis=1, keepdims=True)

@@ -55,16 +55,18 @@ def pca(components: int | float | str = 0.9, *, whiten: bool = False, key: jax.A
         merged,
         functools.partial(_finalize, wanted, whiten, key),
         "pca" if components == 0.9 else f"pca({components})",
+        eager=True,
     )
 
 
 def _finalize(wanted: float | str, whiten: bool, key: jax.Array | None, state: Moments) -> Components:
     features = len(state.mean)
     check_size("pca", 1 if isinstance(wanted, str) else wanted, state.rows, features)
-    values, vectors = eigen(state.scatter)
+    few = None if isinstance(wanted, str) or wanted < 1 else int(wanted)
+    values, vectors = eigen(state.scatter, few)
     k = number(wanted, values, jnp.diag(state.scatter), known(state.rows) or 0, key)
     divisor = jnp.maximum(as_float(state.rows) - 1, 1)
-    return components_of(state.mean, values[:k], vectors[:k], divisor, jnp.sum(values), whiten)
+    return components_of(state.mean, values[:k], vectors[:k], divisor, jnp.trace(state.scatter), whiten)
 
 
 def check_components(who: str, components: int | float | str, key: jax.Array | None) -> float | str:

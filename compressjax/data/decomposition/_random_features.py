@@ -138,9 +138,9 @@ def kernel_pca(
     def finalize(state: _Lifted) -> KernelComponents:
         moments = state.moments
         check_size("kernel_pca", k, moments.rows, size)
-        values, rows = eigen(moments.scatter)
+        values, rows = eigen(moments.scatter, k)
         divisor = jnp.maximum(as_float(moments.rows) - 1, 1)
-        found = components_of(moments.mean, values[:k], rows[:k], divisor, jnp.sum(values), whiten)
+        found = components_of(moments.mean, values[:k], rows[:k], divisor, jnp.trace(moments.scatter), whiten)
         return KernelComponents(state.features, found)
 
     return Reducer(

@@ -83,7 +83,7 @@ def sparse_pca(components: int, penalty: float = 1.0, *, ridge: float = 0.01, st
 
     def finalize(state: Moments) -> SparseComponents:
         check_size("sparse_pca", k, state.rows, len(state.mean))
-        _, first = eigen(state.scatter)
+        _, first = eigen(state.scatter, k)
         found = _alternate(state.scatter, first[:k], float(alpha), most)
         sizes = jnp.linalg.norm(found, axis=1, keepdims=True)
         rows = signed(found / jnp.where(sizes > 0, sizes, 1))
@@ -96,6 +96,7 @@ def sparse_pca(components: int, penalty: float = 1.0, *, ridge: float = 0.01, st
         merged,
         finalize,
         f"sparse_pca({k})",
+        eager=True,
     )
 
 

@@ -86,4 +86,5 @@ def whitening(kind: str = "zca", *, ridge: float = 1e-5) -> Reducer:
         merged,
         finalize,
         f"whitening({kind})",
+        eager=True,
     )

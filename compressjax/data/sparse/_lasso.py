@@ -13,6 +13,7 @@ from compressjax.data._moments import Moments, merged, moments_of, no_moments
 from compressjax.data._reducer import Reads, Reducer
 from compressjax.data.sparse._descent import SCREENING, Problem, path
 from compressjax.numerics._counts import as_float
+from compressjax.numerics._host import on_host
 
 _HIGH = jax.lax.Precision.HIGHEST
 
@@ -175,12 +176,17 @@ def _check(who: str, share: float, screening: str, tolerance: float, rounds: int
 
 def _reducer(finalize: Any, intercept: bool, name: str) -> Reducer:
     def update(state: Moments, batch: tuple[jax.Array, jax.Array]) -> Moments:
-        joint = jnp.concatenate([batch[0].astype(jnp.float32), batch[1][:, None]], axis=1)
+        host = on_host(batch[0]), on_host(batch[1])
+        xp: Any = jnp if any(part is None for part in host) else np
+        parts: Any = batch if xp is jnp else host
+        rows, labels = parts
+        joint = xp.concatenate([rows.astype(np.float32), labels[:, None].astype(np.float32)], axis=1)
         return merged(state, moments_of(joint, whole=True))
 
-    return Reducer(
-        lambda features: no_moments(features + 1, whole=True), update, merged, finalize, name, Reads("numbers")
-    )
+    def init(features: int) -> Moments:
+        return no_moments(features + 1, whole=True)
+
+    return Reducer(init, update, merged, finalize, name, Reads("numbers"), eager=True)
 
 
 def _products(state: Moments, intercept: bool) -> Problem:

@@ -27,3 +27,9 @@ def test_the_largest_entry_is_positive():
     values, vectors = _eigen.eigen(np.diag([1.0, 3.0]))
     np.testing.assert_allclose(values, [3, 1])
     np.testing.assert_allclose(vectors, [[0, 1], [1, 0]])
+
+
+def test_some_eigenvectors_are_those_of_all(draw):
+    scatter = np.cov(draw.normal(size=(30, 8)), rowvar=False)
+    for some, every in zip(_eigen.eigen(scatter, 3), _eigen.eigen(scatter)):
+        np.testing.assert_allclose(some, every[:3], atol=1e-5)
