@@ -49,13 +49,19 @@ def select_anova(k: int, classes: int) -> Reducer:
         return merged_classes(state, by_class(*batch, classes))
 
     def finalize(state: ClassMoments) -> Selected:
-        rows = as_float(state.rows)
-        between, within = between_and_within(state)
-        there, total = jnp.sum(rows > 0), jnp.sum(rows)
-        inside = within / jnp.maximum(total - there, 1)
-        outside = between / jnp.maximum(there - 1, 1)
-        ratio = outside / jnp.where(inside > 0, inside, 1.0)
-        return select_by(jnp.where(inside > 0, ratio, jnp.where(outside > 0, jnp.inf, 0.0)), k)
+        return select_by(_statistics(state), k)
 
     return Reducer(lambda features: no_classes(features, classes), update, merged_classes, finalize,
                    f"select_anova({k})", Reads("classes", classes))  # fmt: skip
+
+
+@jax.jit
+def _statistics(state: ClassMoments) -> jax.Array:
+    """The statistic of every feature."""
+    rows = as_float(state.rows)
+    between, within = between_and_within(state)
+    there, total = jnp.sum(rows > 0), jnp.sum(rows)
+    inside = within / jnp.maximum(total - there, 1)
+    outside = between / jnp.maximum(there - 1, 1)
+    ratio = outside / jnp.where(inside > 0, inside, 1.0)
+    return jnp.where(inside > 0, ratio, jnp.where(outside > 0, jnp.inf, 0.0))

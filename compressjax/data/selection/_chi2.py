@@ -44,11 +44,17 @@ def select_chi2(k: int, classes: int) -> Reducer:
         return merged_classes(state, means_by_class(*batch, classes))
 
     def finalize(state: ClassMoments) -> Selected:
-        rows = as_float(state.rows)[:, None]
-        observed = rows * state.mean
-        expected = rows / jnp.maximum(jnp.sum(rows), 1) * jnp.sum(observed, axis=0, keepdims=True)
-        safe = jnp.where(expected > 0, expected, 1.0)
-        return select_by(jnp.sum(jnp.where(expected > 0, (observed - expected) ** 2 / safe, 0.0), axis=0), k)
+        return select_by(_statistics(state), k)
 
     return Reducer(lambda features: no_classes(features, classes), update, merged_classes, finalize,
                    f"select_chi2({k})", Reads("classes", classes, low=0.0, sparse=True))  # fmt: skip
+
+
+@jax.jit
+def _statistics(state: ClassMoments) -> jax.Array:
+    """The statistic of every feature."""
+    rows = as_float(state.rows)[:, None]
+    observed = rows * state.mean
+    expected = rows / jnp.maximum(jnp.sum(rows), 1) * jnp.sum(observed, axis=0, keepdims=True)
+    safe = jnp.where(expected > 0, expected, 1.0)
+    return jnp.sum(jnp.where(expected > 0, (observed - expected) ** 2 / safe, 0.0), axis=0)

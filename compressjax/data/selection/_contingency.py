@@ -41,6 +41,7 @@ def counted(b: jax.Array, y: jax.Array, bins: int, classes: int) -> jax.Array:
     return jnp.zeros(features * bins * classes, jnp.int32).at[places].add(1).reshape(features, bins, classes)
 
 
+@jax.jit
 def information(counts: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Mutual information in nats, and the entropy of the feature, from counts `[..., bins, classes]`."""
     p = counts.astype(jnp.float32)

@@ -1,5 +1,6 @@
 """Second moments of features and targets, for linear models."""
 
+import functools
 from typing import Any
 
 import jax
@@ -32,6 +33,7 @@ def with_batch(state: Moments, batch: tuple[jax.Array, jax.Array], classes: int 
     return merged(state, moments_of(z, whole=True))
 
 
+@functools.partial(jax.jit, static_argnums=(1, 2))
 def gram_and_cross(state: Moments, classes: int | None, standardize: bool) -> tuple[Any, Any]:
     """Covariance of the features `[d, d]` and with the targets `[d, outputs]`; constant features have zeros."""
     features = len(state.mean) - (1 if classes is None else classes)

@@ -60,12 +60,18 @@ def select_pearson(k: int) -> Reducer:
         return Paired(total, a.cross + b.cross + as_float(a.moments.rows) * share * delta[:-1] * delta[-1])
 
     def finalize(state: Paired) -> Selected:
-        _, mean, scatter = state.moments
-        # Rounding of a constant feature leaves a variance of about eps^2 mean^2.
-        least = as_float(state.moments.rows) * (10 * jnp.finfo(jnp.float32).eps * mean) ** 2
-        varies = (scatter > least)[:-1] & (scatter > least)[-1]
-        product = jnp.where(varies, jnp.sqrt(scatter[:-1]) * jnp.sqrt(scatter[-1]), 1.0)
-        return select_by(jnp.where(varies, jnp.minimum(jnp.abs(state.cross) / product, 1.0), 0.0), k)
+        return select_by(_correlations(state), k)
 
     return Reducer(lambda features: Paired(no_moments(features + 1, whole=False), jnp.zeros(features)), update, merge,
                    finalize, f"select_pearson({k})", Reads("numbers"))  # fmt: skip
+
+
+@jax.jit
+def _correlations(state: Paired) -> jax.Array:
+    """The absolute correlation of every feature."""
+    _, mean, scatter = state.moments
+    # Rounding of a constant feature leaves a variance of about eps^2 mean^2.
+    least = as_float(state.moments.rows) * (10 * jnp.finfo(jnp.float32).eps * mean) ** 2
+    varies = (scatter > least)[:-1] & (scatter > least)[-1]
+    product = jnp.where(varies, jnp.sqrt(scatter[:-1]) * jnp.sqrt(scatter[-1]), 1.0)
+    return jnp.where(varies, jnp.minimum(jnp.abs(state.cross) / product, 1.0), 0.0)

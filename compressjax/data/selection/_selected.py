@@ -4,9 +4,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from compressjax.core._settings import as_int
 from compressjax.data._affine import Affine
+from compressjax.numerics._host import on_host
 
 
 class Selected(NamedTuple):
@@ -69,5 +71,7 @@ def top_places(who: str, scores: jax.Array, k: int) -> jax.Array:
     """The places of the `k` largest scores, ascending; ties go to the first."""
     if not 1 <= k <= len(scores):
         raise ValueError(f"{who}: k={k} must be at least 1 and at most the {len(scores)} features")
-    order = jnp.argsort(-scores, stable=True)[:k]
-    return jnp.sort(order).astype(jnp.int32)
+    host = on_host(scores)
+    xp: Any = jnp if host is None else np
+    order = xp.argsort(-(scores if host is None else host), stable=True)[:k]
+    return jnp.asarray(xp.sort(order), jnp.int32)

@@ -7,7 +7,7 @@ from scipy.stats import median_abs_deviation, zscore
 from compressjax import data
 
 
-@pytest.mark.parametrize("method", ["z_score", "median", "isolation"])
+@pytest.mark.parametrize("method", ["z_score", "median", pytest.param("isolation", marks=pytest.mark.thorough)])
 def test_planted_values_are_found(method, draw):
     rows = draw.normal(size=(90, 3)).astype(np.float32)
     rows[40, 1], rows[80] = 25.0, -20.0

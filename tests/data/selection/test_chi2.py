@@ -10,7 +10,9 @@ from compressjax import data
 from tests.data import laws
 
 
-@pytest.mark.parametrize("load", [laws.digits_and_labels, load_iris, load_wine])
+@pytest.mark.parametrize(
+    "load", [load_iris, *(pytest.param(x, marks=pytest.mark.thorough) for x in (laws.digits_and_labels, load_wine))]
+)
 def test_it_is_that_of_scikit_learn(load):
     found = load()
     x, y = found if isinstance(found, tuple) else (found.data.astype(np.float32), found.target)

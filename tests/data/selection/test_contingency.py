@@ -1,5 +1,6 @@
 """Counts and what they say, by hand."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -15,13 +16,14 @@ def test_bins_of_values_and_of_edges():
 
 
 def test_counts_and_information_by_hand():
-    counts = table.counted(jnp.array([[0], [0], [1], [1]]), jnp.array([0, 0, 1, 0]), 2, 2)
+    b, y = np.array([[0], [0], [1], [1]]), np.array([0, 0, 1, 0])
+    counts = jax.jit(table.counted, static_argnums=(2, 3))(b, y, 2, 2)
     assert counts.tolist() == [[[2, 0], [1, 1]]]
     gain, entropy = table.information(counts)
     want = 0.5 * np.log(0.5 / (0.5 * 0.75)) + 0.25 * np.log(0.25 / (0.5 * 0.75)) + 0.25 * np.log(0.25 / (0.5 * 0.25))
     np.testing.assert_allclose(gain, [want], rtol=1e-5)
     np.testing.assert_allclose(entropy, [np.log(2)], rtol=1e-6)
-    assert table.information(jnp.zeros((1, 2, 2)))[0].tolist() == [0]
+    assert table.information(jnp.zeros((1, 2, 2), jnp.int32))[0].tolist() == [0]
 
 
 def test_bad_bins_are_named():

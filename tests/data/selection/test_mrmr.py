@@ -8,7 +8,7 @@ from compressjax import data
 from tests.data import laws
 
 
-@pytest.mark.parametrize("scheme", ["difference", "quotient"])
+@pytest.mark.parametrize("scheme", [pytest.param("difference", marks=pytest.mark.thorough), "quotient"])
 def test_the_order_is_that_of_brute_force(scheme):
     x, y = laws.digits_and_labels()
     x = x[:, [10, 18, 21, 26, 33, 34, 42, 43]] // 6
