@@ -102,20 +102,21 @@ def _pass(
     """The state after a pass over a source, or after the part of it that a checkpoint does not hold."""
     update, state, seen, features = jax.jit(reducer.update), start, 0, 0
     labeled = reducer.reads.labels is not None
+    stays = reducer.eager and jax.default_backend() == "cpu"
     for batch in batches_of(source, labeled=labeled):
         if kept is not None and kept.rows > seen:
             rows = np.shape(batch[0] if labeled else batch)[0]
             if kept.passed(batch, seen, rows):
                 seen, features = seen + rows, kept.features
                 continue
-        read = batch_of(reducer.name, batch, seen, reducer.reads)
+        read = batch_of(reducer.name, batch, seen, reducer.reads, stays)
         x = read[0] if labeled else read
         if not features:
             features = x.shape[1]
             state = reducer.init(features) if state is None else state
         if x.shape[1] != features:
             raise ValueError(f"{reducer.name}: row {seen} has {x.shape[1]} features, the rows before {features}")
-        direct = reducer.eager and on_host(x) is not None
+        direct = stays and on_host(x) is not None
         state = (reducer.update if direct else update)(state, read)
         seen += x.shape[0]
         if kept is not None:

@@ -43,3 +43,18 @@ def test_the_host_and_jit_agree(draw):
     np.testing.assert_allclose(host.mean, rows.astype(np.float64).mean(0), rtol=1e-6)
     assert known(host.rows) == 300
     assert _moments.merged(_moments.no_moments(5, whole=True), host).mean == pytest.approx(host.mean)
+
+
+def test_columns_that_are_constant_or_far_from_zero_are_centered_first(draw):
+    rows = draw.normal(size=(500, 3)).astype(np.float32)
+    near = _moments.moments_of(rows, whole=True).scatter
+    np.testing.assert_allclose(near, np.cov(rows.astype(np.float64), rowvar=False) * 499, rtol=1e-4, atol=1e-3)
+    for column in (
+        np.full(500, 3e3, np.float32),
+        3e3 + rows[:, 0],
+        np.where(np.arange(500) < 300, 0, 7e3).astype(np.float32),
+    ):
+        joint = np.stack([rows[:, 1], column], 1)
+        exact_ = np.cov(joint.astype(np.float64), rowvar=False) * 499
+        found = _moments.moments_of(joint, whole=True).scatter
+        np.testing.assert_allclose(found, exact_, rtol=1e-3, atol=1e-5 * np.abs(exact_).max() + 1e-2)

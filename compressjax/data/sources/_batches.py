@@ -13,18 +13,21 @@ from compressjax.numerics._host import on_host
 _FINITE = Reads()
 
 
-def batch_of(who: str, batch: Any, first: int, reads: Reads) -> Any:
-    """A batch as a reducer reads it: rows, or rows and labels; `first` is the number of its first row."""
+def batch_of(who: str, batch: Any, first: int, reads: Reads, stays: bool = False) -> Any:
+    """A batch as a reducer reads it: rows, or rows and labels; `first` is the number of its first row.
+
+    Rows that stay on the host are not copied into arrays of JAX.
+    """
     if reads.labels is None:
-        return rows_of(who, batch, first, reads)
+        return rows_of(who, batch, first, reads, stays)
     if not isinstance(batch, tuple | list) or len(batch) != 2:
         raise ValueError(f"{who}: the batch at row {first} is {type(batch).__name__}; it must be a pair of rows "
                          "[n, features] and labels [n]")  # fmt: skip
-    x = rows_of(who, batch[0], first, reads)
+    x = rows_of(who, batch[0], first, reads, stays)
     return x, labels_of(who, batch[1], x.shape[0], first, reads)
 
 
-def rows_of(who: str, batch: Any, first: int, reads: Reads = _FINITE) -> Any:
+def rows_of(who: str, batch: Any, first: int, reads: Reads = _FINITE, stays: bool = False) -> Any:
     """A batch as `[n, features]`, checked; `first` is the number of its first row in the source."""
     if is_sparse(batch):
         if not reads.sparse:
@@ -52,7 +55,7 @@ def rows_of(who: str, batch: Any, first: int, reads: Reads = _FINITE) -> Any:
             row, column = np.argwhere(np.asarray(bad))[0].tolist()
             raise ValueError(f"{who}: row {first + row}, column {column} is {x[row, column]}, not in [{reads.low:g}, "
                              f"{reads.high:g}]; scale or bin the column, or take another method")  # fmt: skip
-    return jnp.asarray(x)
+    return x if stays else jnp.asarray(x)
 
 
 def _in_range(who: str, x: Any, first: int, reads: Reads) -> Any:
