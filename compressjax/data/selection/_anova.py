@@ -5,6 +5,7 @@ import jax.numpy as jnp
 
 from compressjax.core._settings import as_int
 from compressjax.data._reducer import Reads, Reducer
+from compressjax.data.selection._checks import check_class_counts
 from compressjax.data.selection._class_moments import (
     ClassMoments,
     between_and_within,
@@ -49,6 +50,7 @@ def select_anova(k: int, classes: int) -> Reducer:
         return merged_classes(state, by_class(*batch, classes))
 
     def finalize(state: ClassMoments) -> Selected:
+        check_class_counts("select_anova", as_float(state.rows))
         return select_by(_statistics(state), k)
 
     return Reducer(lambda features: no_classes(features, classes), update, merged_classes, finalize,

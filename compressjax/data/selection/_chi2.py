@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from compressjax.core._settings import as_int
 from compressjax.data._reducer import Reads, Reducer
+from compressjax.data.selection._checks import check_class_counts
 from compressjax.data.selection._class_moments import ClassMoments, means_by_class, merged_classes, no_classes
 from compressjax.data.selection._selected import Selected, check_classes, select_by
 from compressjax.numerics._counts import as_float
@@ -44,6 +45,7 @@ def select_chi2(k: int, classes: int) -> Reducer:
         return merged_classes(state, means_by_class(*batch, classes))
 
     def finalize(state: ClassMoments) -> Selected:
+        check_class_counts("select_chi2", as_float(state.rows))
         return select_by(_statistics(state), k)
 
     return Reducer(lambda features: no_classes(features, classes), update, merged_classes, finalize,

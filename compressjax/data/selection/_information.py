@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from compressjax.core._settings import as_int
 from compressjax.data._reducer import Reads, Reducer
+from compressjax.data.selection._checks import check_class_counts
 from compressjax.data.selection._contingency import binned, check_bins, counted, information
 from compressjax.data.selection._selected import Selected, check_classes, select_by
 
@@ -51,6 +52,7 @@ def select_information(
         return state + counted(binned(batch[0], edges), batch[1], count, classes)
 
     def finalize(state: jax.Array) -> Selected:
+        check_class_counts(who, jnp.sum(state[0], axis=0))
         gain, entropy = information(state)
         return select_by(gain / jnp.where(entropy > 0, entropy, 1.0) if ratio else gain, k)
 

@@ -10,6 +10,7 @@ from compressjax.core._settings import as_int, as_number
 from compressjax.data._moments import Moments, merged
 from compressjax.data._reducer import Reducer
 from compressjax.data.selection._block_lasso import block_lasso, check_groups
+from compressjax.data.selection._checks import check_numbers
 from compressjax.data.selection._joint import gram_and_cross, no_joint, reads_of, with_batch
 from compressjax.data.selection._selected import Selected, select_by
 
@@ -54,6 +55,7 @@ def select_lasso(
     k = None if k is None else as_int(who, "k", k)
 
     def finalize(state: Moments) -> Selected:
+        check_numbers(who, state, classes or 1)
         gram, cross = gram_and_cross(state, classes, standardize)
         places, weights = check_groups(who, groups, len(gram))
         sizes = jnp.linalg.norm(_solve(gram, cross, places, penalty, weights), axis=1)

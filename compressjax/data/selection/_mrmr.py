@@ -8,6 +8,7 @@ import numpy as np
 
 from compressjax.core._settings import as_int
 from compressjax.data._reducer import Reads, Reducer
+from compressjax.data.selection._checks import check_class_counts
 from compressjax.data.selection._contingency import binned, check_bins, information
 from compressjax.data.selection._selected import Selected, check_classes
 
@@ -61,6 +62,7 @@ def select_mrmr(
 
     def finalize(state: jax.Array) -> Selected:
         features = state.shape[0] // count
+        check_class_counts(who, jnp.sum(state[:count, features * count :], axis=0))
         pairs = state[:, : features * count].reshape(features, count, features, count).transpose(0, 2, 1, 3)
         relevance = information(state[:, features * count :].reshape(features, count, classes))[0]
         order = greedy(np.asarray(relevance), np.asarray(information(pairs)[0]), k, scheme)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from compressjax.core._settings import as_int
 from compressjax.data._moments import Moments, merged, moments_of, no_moments
 from compressjax.data._reducer import Reads, Reducer
+from compressjax.data.selection._checks import check_numbers
 from compressjax.data.selection._selected import Selected, select_by
 from compressjax.numerics._counts import as_float
 
@@ -60,6 +61,7 @@ def select_pearson(k: int) -> Reducer:
         return Paired(total, a.cross + b.cross + as_float(a.moments.rows) * share * delta[:-1] * delta[-1])
 
     def finalize(state: Paired) -> Selected:
+        check_numbers("select_pearson", state.moments, 1)
         return select_by(_correlations(state), k)
 
     return Reducer(lambda features: Paired(no_moments(features + 1, whole=False), jnp.zeros(features)), update, merge,

@@ -9,6 +9,7 @@ import numpy as np
 from compressjax.core._settings import as_int, as_number
 from compressjax.data._moments import Moments, merged
 from compressjax.data._reducer import Reducer
+from compressjax.data.selection._checks import check_numbers
 from compressjax.data.selection._joint import gram_and_cross, no_joint, reads_of, with_batch
 from compressjax.data.selection._selected import Selected
 
@@ -96,6 +97,7 @@ def select_recursive(
         raise ValueError(f"{who}: ridge={ridge} must be at least 0")
 
     def finalize(state: Moments) -> Selected:
+        check_numbers(who, state, classes or 1)
         gram, cross = (np.asarray(part, np.float64) for part in gram_and_cross(state, classes, standardize))
         rows = int(state.rows.high) * 2**24 + int(state.rows.low)
 

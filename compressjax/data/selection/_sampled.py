@@ -26,6 +26,8 @@ def by_sample(
         x, y = rows_in(state)
         if len(x) < 4:
             raise ValueError(f"{who}: {len(x)} rows say nothing about how features depend on labels; it takes 4")
+        if (y == y[0]).all():
+            raise ValueError(f"{who}: all {len(y)} labels are equal, so no feature tells them apart")
         # In an order that the values alone give, so that what a score draws for a row does not depend on batches.
         order = np.lexsort((np.einsum("ij,j->i", x, np.sqrt(np.arange(2, x.shape[1] + 2))), y))
         return select_by(score(x[order], y[order]), k)

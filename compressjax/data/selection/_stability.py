@@ -58,6 +58,9 @@ def select_stable(
 
     def finalize(state: Sample) -> Selected:
         x, y = rows_in(state)
+        if len(x) < 4 or (y == y[0]).all():
+            raise ValueError(f"{who}: all {len(y)} labels are equal, or they are too few; it takes 4 rows whose labels "
+                             "differ")  # fmt: skip
         order = np.lexsort((np.einsum("ij,j->i", x, np.sqrt(np.arange(2, x.shape[1] + 2))), y))
         kept = frequencies(x[order], y[order], penalty, halves, classes, base)
         if k is not None:

@@ -54,9 +54,13 @@ def frame(spark):
 
 @pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore")  # Java's process and sockets are pyspark's
-def test_partitions_give_what_one_machine_gives(spark):
+def test_partitions_give_what_one_machine_gives(spark, tmp_path):
     table, names = frame(spark), ["x0", "x1", "x2"]
     laws.close(data.fit_spark(data.pca(2), table, names), data.fit(data.pca(2), ROWS))
+    table.repartition(2).write.parquet(str(tmp_path / "rows"))
+    files = sorted((tmp_path / "rows").glob("*.parquet"))
+    ours = data.fit(data.pca(2), data.parquet_batches(files, names))
+    laws.close(data.fit_spark(data.pca(2), spark.read.parquet(str(tmp_path / "rows")), names), ours)
     anova = data.fit_spark(data.select_anova(1, 2), table, labels="kind")
     laws.close(anova, data.fit(data.select_anova(1, 2), (ROWS, LABELS)), 1e-4)
 
