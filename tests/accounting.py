@@ -5,12 +5,14 @@ and what is traced again, so it is done when a worker has grown, between two tes
 """
 
 import ctypes
+import functools
 import gc
+import itertools
 import os
 import pathlib
 import resource
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
@@ -53,6 +55,17 @@ def resident() -> int:
 def peak() -> int:
     """The most bytes that this process ever had in memory."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def shared(make: Callable[[], Any], uses: int = 300) -> Callable[[], Any]:
+    """The function, whose results serve `uses` times each."""
+    turns = itertools.count()
+
+    @functools.lru_cache(maxsize=1)
+    def made(_: int) -> Any:
+        return make()
+
+    return lambda: made(next(turns) // uses)
 
 
 def release() -> None:

@@ -35,15 +35,21 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
 import contextlib
+from collections import Counter
 from collections.abc import Iterator
 
 import hypothesis
 import jax
 import numpy as np
 import pytest
+from jax._src.interpreters import mlir
 
 from compressjax.tensors.quantized import _prepare
 from tests import accounting
+
+if PROFILE == "ci":
+    # JAX makes a context for every program: a sixth of the time of a small one, and half of the memory of a worker.
+    mlir.make_ir_context = accounting.shared(mlir.make_ir_context)
 
 # Timing says nothing under xdist, so there is no deadline; the examples are the same on every machine and every day.
 hypothesis.settings.register_profile("ci", max_examples=8, deadline=None, derandomize=True, database=None)
@@ -72,8 +78,15 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Examples of functions that no folder exports run in `make test-all` alone."""
+    """Examples of functions that no folder exports run in `make test-all` alone, and cases whose turn it is not."""
+    seen: Counter[str] = Counter()
     for item in items:
+        turns = item.get_closest_marker("turns")
+        if turns and item.get_closest_marker("thorough") is None:
+            name = item.nodeid.partition("[")[0]
+            if seen[name] % turns.args[0]:
+                item.add_marker("thorough")
+            seen[name] += 1
         if isinstance(item, pytest.DoctestItem) and not public(item.name):
             item.add_marker("thorough")
 

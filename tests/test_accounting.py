@@ -4,9 +4,11 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from compressjax import coding
 from tests import accounting
-from tests.conftest import public
+from tests.conftest import public, pytest_collection_modifyitems
 from tests.style.source import ROOT
 
 
@@ -44,3 +46,35 @@ def test_a_run_with_a_worker_ends_with_the_bill(tmp_path):
     assert float(first.split()[0]) >= 0.2
     assert first.endswith("::test_long")
     assert "gw0 0." in done.stdout
+
+
+def test_what_is_shared_serves_so_many_times():
+    made = iter("abc")
+    get = accounting.shared(lambda: next(made), uses=2)
+    assert [get() for _ in range(5)] == ["a", "a", "b", "b", "c"]
+
+
+class Case:
+    """As much of a collected test as the choice of cases reads."""
+
+    def __init__(self, nodeid, **markers):
+        self.nodeid, self.markers = nodeid, markers
+
+    def get_closest_marker(self, name):
+        return self.markers.get(name)
+
+    def add_marker(self, name):
+        self.markers[name] = True
+
+
+def test_of_cases_that_take_turns_every_nth_runs():
+    turns = pytest.mark.turns(2).mark
+    cases = [Case("it[0]", turns=turns), Case("it[1]", turns=turns, thorough=True), Case("it[2]", turns=turns),
+             Case("it[3]", turns=turns), Case("other"), Case("another[0]", turns=turns)]  # fmt: skip
+    pytest_collection_modifyitems(cases)
+    assert [case.nodeid for case in cases if "thorough" not in case.markers] == [
+        "it[0]",
+        "it[3]",
+        "other",
+        "another[0]",
+    ]

@@ -96,10 +96,10 @@ def gan(
     Example:
         >>> from compressjax.generate import DCGANDiscriminator, DCGANGenerator
         >>> parts = gan(DCGANGenerator(size=4, width=4), DCGANDiscriminator(width=4), latent=8)
-        >>> images = jnp.zeros((2, 4, 4, 1))
-        >>> state = parts.init(jax.random.key(0), images)
-        >>> state, losses = jax.jit(parts.step)(state, images, None, jax.random.key(1))
-        >>> parts.sample(state, jax.random.key(2), 3).shape
+        >>> images, key = jnp.zeros((2, 4, 4, 1)), jax.random.key(0)
+        >>> state = jax.eval_shape(parts.init, key, images)
+        >>> state, losses = jax.eval_shape(parts.step, state, images, None, key)
+        >>> jax.eval_shape(lambda state: parts.sample(state, key, 3), state).shape
         (3, 4, 4, 1)
 
     Source: Goodfellow et al., arXiv:1406.2661 (goodfellow2014); two rates: Heusel et al., arXiv:1706.08500

@@ -51,6 +51,7 @@ def test_any_batch_runs(path, size):
         np.testing.assert_allclose(found[name], expected[name], rtol=1e-6)
 
 
+@pytest.mark.thorough
 def test_it_runs_where_the_source_is_not(path, tmp_path):
     np.save(tmp_path / "x.npy", batch(6))
     program = f"""
@@ -120,6 +121,7 @@ OPERATIONS = {
 }  # fmt: skip
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_every_node_keeps_a_symbolic_batch(name):
     """Products, convolutions, look-ups and loops on any node; the program then runs at a size that no one traced."""
@@ -143,6 +145,7 @@ def test_every_node_keeps_a_symbolic_batch(name):
             np.testing.assert_allclose(got[key], asked[key], atol=1e-4, err_msg=f"{key}, {size}")
 
 
+@pytest.mark.thorough
 def test_a_narrowed_function_keeps_a_symbolic_batch(tmp_path):
     """A vision transformer: patches, a class token, heads, and a mean over rows of the batch."""
     x = samples.floats(samples.rng(), 2, 8, 8, 4)

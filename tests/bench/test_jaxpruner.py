@@ -13,6 +13,7 @@ from third_party.jaxpruner import compare
 README = pathlib.Path(compare.__file__).with_name("README.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "optimizer", helpers.quick(["lion", "partition", "inject_hyperparams", "MultiSteps"], "partition")
 )

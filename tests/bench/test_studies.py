@@ -14,6 +14,7 @@ from experiments.bench import coding, harness, lifting, table
 from tests.style.source import ROOT
 
 
+@pytest.mark.turns(3)
 @pytest.mark.loose
 @pytest.mark.parametrize("name", harness.STUDIES)
 def test_smoke(name):
@@ -54,6 +55,7 @@ def test_equations_count_inner_jaxprs():
     assert lifting.equations(scanned.jaxpr) == 3
 
 
+@pytest.mark.thorough
 def test_the_command_writes_and_prints(tmp_path):
     out = tmp_path / "deep" / "report.json"
     arguments = ["--config=configs/bench_coding.py:smoke", f"--out={out}", "--config.timing.rounds=3"]

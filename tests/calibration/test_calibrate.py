@@ -35,6 +35,7 @@ def test_equals_the_loop_by_hand_on_an_mlp():
     assert float(jnp.max(jnp.abs(dense["c"] - tree["c"]))) > 1e-2
 
 
+@pytest.mark.thorough
 def test_equals_the_loop_by_hand_on_attention():
     params, batches = toys.block_params(), [(4 * toys.normal(7, 2, 5, 8),), (4 * toys.normal(8, 3, 5, 8),)]
     told = []
@@ -59,6 +60,7 @@ def test_the_past_runs_as_nodes():
     assert float(jnp.max(jnp.abs(moments - dense.T @ dense / 16))) > 1e-5
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("seed", [0, 1])
 def test_sequential_gptq_beats_gptq_of_the_dense_past(seed):
     draw = np.random.default_rng(seed)
@@ -79,6 +81,7 @@ def test_sequential_gptq_beats_gptq_of_the_dense_past(seed):
     assert errors[0] < errors[1]
 
 
+@pytest.mark.thorough
 def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path):
     params, batches = toys.block_params(), [(4 * toys.normal(7, 2, 5, 8),), (4 * toys.normal(8, 3, 5, 8),)]
     rules = {"[qkv]": quant.rtn(8, activation="dynamic"), "o|up|down": toys.shift()}
@@ -97,6 +100,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path):
     same(cj.calibrate(toys.block, params, batches, rules, folder=tmp_path), whole)  # nothing left to do
 
 
+@pytest.mark.thorough
 def test_ranges_of_activations_are_clipped():
     params, batches = {"a": toys.normal(0, 6, 5), "b": toys.normal(1, 5, 4)}, toys.rows(60, 40)
 
@@ -170,6 +174,7 @@ def test_a_leaf_that_is_read_again_later_is_not_stale():
     np.testing.assert_allclose(tree["b"], params["b"] + 0.1 * (x.T @ x / 7) @ params["b"], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.thorough
 def test_order_and_together():
     params, batches = toys.mlp_params(), toys.rows(9, 7)
     told = []

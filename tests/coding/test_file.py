@@ -168,6 +168,7 @@ def test_manifests_that_make_no_sense_are_refused(change):
         coding.loads(resealed(coding.dumps({"w": weights(0, 5)}), change))
 
 
+@pytest.mark.thorough
 def test_resealed_damage_is_refused_or_harmless():
     """Digests do not stop a malicious writer: for any payload, reading returns arrays or raises an error."""
     data, rng, refused = coding.dumps(leaves()), np.random.default_rng(0), 0

@@ -21,6 +21,7 @@ def test_every_law_has_a_mutant() -> None:
     assert {mutant.law for mutant in mutants.MUTANTS} == set(range(1, 11))
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("make", [toys.mask, toys.grid, toys.factor], ids=lambda make: make.__name__)
 def test_what_mutants_were_made_from_is_accepted(make) -> None:
     assert "stability" in testing.check_method(make, examples=(mutants.SPEC,))

@@ -15,6 +15,7 @@ def settled(c: core.Compression) -> tuple[core.Compression, object]:
     return c, c.after_step(PARAMS, c.init(PARAMS))[1]
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize(
     "make",
     [

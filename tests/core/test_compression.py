@@ -167,6 +167,7 @@ def _calls(f: Callable[[], Any]) -> int:
     return found
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("make", [
     lambda: core.chain(prune.gradual(0.5, end=3), quant.fake_quant(4)),
     lambda: core.sequence(prune.movement(0.5, end=3), quant.rtn(4)),

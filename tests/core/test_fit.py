@@ -40,6 +40,7 @@ CASES = {
 }
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("name", CASES)
 def test_what_does_not_fit_is_left_out_and_listed(name):
     make, reads, left = CASES[name]
@@ -181,6 +182,7 @@ def standard(w, x):
     return jax.lax.conv_general_dilated(x, w, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "stored", [pytest.param(n, marks=() if n in ("[out, in]", "OIHW") else pytest.mark.thorough) for n in SQUARE]
 )

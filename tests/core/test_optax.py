@@ -78,6 +78,7 @@ def frozen_mask() -> core.Compression:
     return c._replace(after_step=after_step)
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("name", OPTIMISERS)
 @pytest.mark.loose
 def test_pruned_weights_never_move(name: str) -> None:
@@ -94,6 +95,7 @@ def test_pruned_weights_never_move(name: str) -> None:
         assert not kept.any()
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("name", ["momentum", "adam", "partition", "multi steps", "if finite"])
 @pytest.mark.loose
 def test_moments_are_there_to_be_masked(name: str) -> None:
@@ -209,6 +211,7 @@ def test_it_can_be_used_inside_optax() -> None:
         assert (moved["bias"] != params["bias"]).all()
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("name", OPTIMISERS)
 @pytest.mark.loose
 def test_what_is_dropped_lands_on_zero(name: str) -> None:

@@ -24,6 +24,7 @@ def train(optimizer: Any, gradients: list[float], c: core.Compression | None = N
     return params["kernel"], state
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("hidden", [False, True])
 def test_micro_steps_are_no_steps(hidden: bool) -> None:
     """Zero gradients tell nothing: only the state of the optimizer says that two of eight calls were steps."""

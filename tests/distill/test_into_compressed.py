@@ -30,6 +30,7 @@ def init(key: jax.Array, width: int) -> dict[str, jax.Array]:
     return {"in": jax.random.normal(a, (6, width)) / 2, "out": 2 * jax.random.normal(b, (width, 4)) / width**0.5}
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("name", ROWS)
 def test_a_teacher_of_logits_and_features_inside_the_training(name: str, key: jax.Array) -> None:
     compression = ROWS[name]

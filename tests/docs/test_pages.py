@@ -36,8 +36,16 @@ def opens_with_code(page: pathlib.Path) -> bool:
     return "```" in re.split(r"^(?:\||## )", body, maxsplit=1, flags=re.MULTILINE)[0]
 
 
+# These train, for ten seconds and more.
+SLOW = ("distillation", "quantized_training")
+
+
 @pytest.mark.loose
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=pytest.mark.thorough) if page.stem in SLOW else page for page in PAGES],
+    ids=lambda page: page.stem,
+)
 def test_what_a_page_shows_is_what_it_prints(page: pathlib.Path, tmp_path: pathlib.Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert run(page) == []

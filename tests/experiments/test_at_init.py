@@ -18,6 +18,7 @@ def config():
     return config_file.get_config("smoke").to_dict()
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("method", SALIENCIES)
 def test_masks_have_the_budget(problem, config, method):
     params = problem.initial_params()
@@ -29,6 +30,7 @@ def test_masks_have_the_budget(problem, config, method):
     assert abs(kept - 0.2 * total) <= 1
 
 
+@pytest.mark.thorough
 def test_snip_is_its_definition_on_the_networks_loss(problem, config):
     import optax
 

@@ -9,6 +9,7 @@ from experiments.reproduce import bits, grid
 pytestmark = pytest.mark.loose
 
 
+@pytest.mark.thorough
 def test_runs_and_keeps_its_budgets(data_cache, tmp_path):
     config = bits_fashion_mnist.get_config("smoke").to_dict()
     config["model"] = {"name": "mlp", "settings": {"widths": (16,)}}

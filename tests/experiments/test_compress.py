@@ -112,6 +112,7 @@ def test_a_second_run_reads_what_is_there(workdir, flags):
     assert (workdir / "model.cjx").read_bytes() == before
 
 
+@pytest.mark.thorough
 def test_another_config_is_refused(workdir, flags):
     done = run(*flags, f"--workdir={workdir}", "--config.seed=1")
     assert done.returncode == 2
@@ -165,6 +166,7 @@ WRONG = [
 
 
 # A process for each way out: of the config, of the stages, of the command itself.
+@pytest.mark.turns(2)
 @pytest.mark.parametrize(("wrong", "said"), helpers.quick(WRONG, WRONG[0], WRONG[4]))
 def test_bad_input_ends_with_one_line(wrong, said, flags, tmp_path):
     done = run(*flags, f"--workdir={tmp_path / 'w'}", *wrong)

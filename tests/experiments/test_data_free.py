@@ -44,6 +44,7 @@ def test_noise_calibrates_within_the_range_of_pixels_and_data_are_data(problem):
     assert all(image.tobytes() in rows for image in data)
 
 
+@pytest.mark.thorough
 def test_real_images_please_the_generators_loss_more_than_noise(data_cache):
     """Weights pick the parts; the moments of real images are nearer to those that the teacher remembers."""
     config = smoke()

@@ -74,6 +74,7 @@ def test_studies_run(module: Any, data_cache: str, tmp_path: Any) -> None:
         assert row[0] in text
 
 
+@pytest.mark.thorough
 def test_a_student_without_a_class_never_sees_it(data_cache: str, tmp_path: Any, monkeypatch: Any) -> None:
     seen: list[Data] = []
     real = hinton.teach

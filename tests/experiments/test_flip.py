@@ -27,6 +27,7 @@ def test_what_is_kept_covers_both_kinds_of_checkpoints(kept):
     assert names == [["final"] * 3, ["final", "step"]]
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("seed", range(TRIES))
 def test_a_flipped_bit_is_refused_and_the_file_is_the_same(kept, whole, seed):
     found = flip_and_run(small_stages(), kept[seed % 2], "data", random.Random(seed))

@@ -34,6 +34,7 @@ def test_parameter_counts_of_papers(name, settings, shape, size):
     assert count(found["params"]) == size
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize(
     ("name", "settings", "shape", "result", "size"),
     [
@@ -75,6 +76,7 @@ def test_the_residual_network_has_the_widths_of_its_fields():
     assert params["Block_1"]["Conv_2"]["kernel"].shape == (1, 1, 4, 8)
 
 
+@pytest.mark.thorough
 def test_what_tokens_read():
     """GPT reads what is left of a token, BERT all but the padding."""
     tokens = jnp.array([[1, 2, 3, 4, 5, 6]])
@@ -90,6 +92,7 @@ def test_what_tokens_read():
         assert set(np.flatnonzero(jnp.abs(change).max((0, 2)) > 1e-6)) == set(reached), name
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("name", ["mlp", "cnn"])
 def test_twins_in_nnx_compute_the_same(name):
     x = jax.random.normal(jax.random.key(1), IMAGES)

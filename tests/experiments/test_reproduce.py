@@ -120,6 +120,7 @@ def shared():
     return lottery.Shared(Data(x[:150], y[:150], x[150:], y[150:]), {}, {})
 
 
+@pytest.mark.thorough
 def test_tickets_are_nested_and_hold_the_largest_trained_weights(shared):
     config = lottery_mnist1d.get_config("smoke").to_dict()
     lottery.run(shared, config, "ticket 0.6", 0)
@@ -134,6 +135,7 @@ def test_tickets_are_nested_and_hold_the_largest_trained_weights(shared):
         assert int(narrow[path].sum()) == round(0.4 * size.size)
 
 
+@pytest.mark.thorough
 def test_arms_differ_only_in_what_they_should(shared):
     config = lottery_mnist1d.get_config("smoke").to_dict()
     names = lottery.settings(config)
@@ -149,6 +151,7 @@ def test_steps_that_do_not_divide_are_refused(shared):
         lottery.run(shared, config, "dense", 1)
 
 
+@pytest.mark.thorough
 def test_one_trained_network_on_many_grids(tmp_path, data_cache):
     """Cells start from the same weights; figures are those of the files, and a bad setting is refused first."""
     config = quantize_fashion_mnist.get_config("smoke")

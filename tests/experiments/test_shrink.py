@@ -20,7 +20,8 @@ from experiments.stages import build, execute
 from experiments.stages.training import DEFAULTS, make_optimizer
 from experiments.view import View
 
-pytestmark = pytest.mark.loose
+# A residual network is compiled ten times; tests/structure and the stage `shrink` find the same faults.
+pytestmark = [pytest.mark.loose, pytest.mark.thorough]
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +71,6 @@ def test_text_holds_the_figures(found):
     assert f"{found['speed']['4']['faster']['value']:.2f}x faster" in text
 
 
-@pytest.mark.thorough
 def test_statistics_of_batch_norm_move_along(data_cache, tmp_path):
     """Trained through the stages: loss falls, and running means are those of a plain loop's last steps."""
     config = config_file.get_config("smoke").to_dict()

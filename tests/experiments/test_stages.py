@@ -82,6 +82,7 @@ def test_no_stage_grows_the_file(results):
     assert results["encode"].facts["float32_bytes"] == 4 * (64 * 32 + 32 + 32 * 10 + 10)
 
 
+@pytest.mark.thorough
 def test_methods_and_a_node_of_ones_own_file_train_from_a_config(problem, tmp_path):
     """Functions outside of the package, by their dotted names; then statistics, a smaller network and a file."""
     first = {"select": "Dense_0/kernel"}

@@ -66,6 +66,7 @@ def test_scan_and_loop_agree(problem, tmp_path):
         np.testing.assert_allclose(x, looped[path], atol=1e-5)
 
 
+@pytest.mark.thorough
 def test_training_is_a_plain_optax_loop(problem, tmp_path):
     """The whole pipeline against eight lines of JAX."""
     from experiments.datasets import batch_indices
@@ -87,6 +88,7 @@ def test_training_is_a_plain_optax_loop(problem, tmp_path):
         np.testing.assert_allclose(ours[path], x, atol=1e-4)
 
 
+@pytest.mark.thorough
 def test_rounded_inputs_run_in_training_and_their_steps_learn(problem, tmp_path):
     """The first statistics set the steps; training moves them by `slopes`, and the file holds what was trained."""
     rounded = {"bits": 4, "method": "lsq", "optimizer": ("optax:sgd", {"learning_rate": 0.1})}

@@ -20,6 +20,7 @@ def test_shapes_at_both_sizes(size, channels):
     assert logits.shape == (2,)
 
 
+@pytest.mark.thorough
 def test_labels_change_images_and_logits_and_samples_do_not_mix():
     made, judge = generate.DCGANGenerator(4, width=4, classes=3), generate.DCGANDiscriminator(width=4, classes=3)
     noise, labels = jax.random.normal(jax.random.key(0), (3, 5)), jnp.array([0, 1, 2])

@@ -26,6 +26,7 @@ class Judge(nn.Module):
         return nn.Dense(1)(nn.leaky_relu(nn.Dense(16)(x), 0.2))[:, 0]
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("loss", ["hinge", "non-saturating", "wasserstein"])
 def test_a_plane_finds_the_mean_and_spread_of_a_gaussian(loss):
     rates = optax.adam(1e-2, 0.5, 0.9), optax.adam(2e-2, 0.5, 0.9)
@@ -45,6 +46,7 @@ def test_a_plane_finds_the_mean_and_spread_of_a_gaussian(loss):
     assert 0.05 < float(made.std(0).mean()) < 0.25  # about 0.7 in the beginning, 0 when it collapses
 
 
+@pytest.mark.thorough
 def test_one_step_is_what_the_paper_says():
     """Discriminator first, then the generator against the new discriminator; the average follows the generator."""
     rates = optax.sgd(0.1), optax.sgd(0.2)
@@ -68,6 +70,7 @@ def test_one_step_is_what_the_paper_says():
     jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-7), after.average, average)
 
 
+@pytest.mark.thorough
 def test_images_with_labels_statistics_and_spectral_norms():
     made, judge = generate.DCGANGenerator(4, width=2, classes=3), generate.DCGANDiscriminator(2, classes=3)
     parts = generate.gan(made, judge, latent=3)

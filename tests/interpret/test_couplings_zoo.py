@@ -110,6 +110,7 @@ class Stacked(nn.Module):
         return nn.Dense(2)(layers()(nn.Dense(8)(x[:, 0]), None)[0])
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize(
     ("model", "count"),
     [(Grouped, 3), (Gate, 2), (Upward, 1), (Densely, 3), (Shuffled, 3), (Pixels, 3), (Vision, 5), (BothWays, 2),

@@ -25,6 +25,7 @@ def test_by_hand():
     assert k.patterns == ()
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize(
     ("pattern", "says"), [("2:4", {"2:4"}), ("1:4", {"1:4", "2:4"}), ("1:2", {"1:2", "2:4", "4:8"})]
 )

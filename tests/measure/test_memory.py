@@ -23,6 +23,7 @@ print(before, after, measure.peak_memory())
 """
 
 
+@pytest.mark.thorough
 def test_peak_grows_with_what_is_held_and_never_falls():
     # In a process of its own, whose peak is small enough to exceed.
     done = subprocess.run([sys.executable, "-c", GROW], capture_output=True, text=True, check=True)

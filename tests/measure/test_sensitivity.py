@@ -49,6 +49,7 @@ def test_scores_decide_what_goes(params, batches):
     np.testing.assert_allclose(found.losses["a"], [want], rtol=1e-5)
 
 
+@pytest.mark.thorough
 def test_estimate_is_the_expansion_by_example(params, batches):
     found = measure.estimated_sensitivity(loss, params, batches, SPARSITIES)
     x, y = (jnp.concatenate([batch[i] for batch in batches]) for i in (0, 1))
@@ -65,6 +66,7 @@ def test_estimate_is_the_expansion_by_example(params, batches):
     np.testing.assert_allclose(found.base, measure.sensitivity(loss, params, batches, (0.0,)).base, rtol=1e-5)
 
 
+@pytest.mark.thorough
 def test_estimate_ranks_as_the_truth_does_after_training():
     """A small network taught by another: curves of three layers of different redundancy."""
     x = helpers.array(5, (256, 8))

@@ -72,6 +72,7 @@ def test_state_is_readable_by_name():
     assert masks["head"]["kernel"].shape == (8, 3)
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("jit", [False, True])
 def test_forward_is_the_core_view_bit_for_bit(jit):
     compression = core.chain(toys.mask(), quant.fake_quant(4))
@@ -104,6 +105,7 @@ def test_the_wrapper_adds_no_operations():
     assert {k: inside[k] for k in ("flops", "bytes accessed")} == {k: outside[k] for k in ("flops", "bytes accessed")}
 
 
+@pytest.mark.thorough
 def test_gradient_is_the_core_gradient():
     compression = core.chain(toys.mask(), quant.fake_quant(4))
     wrapped, variables = trained(compression)
@@ -116,6 +118,7 @@ def test_gradient_is_the_core_gradient():
     assert np.all(got["head"]["kernel"][~variables["compression"]["states"]["0"]["mask"]["head"]["kernel"]] == 0)
 
 
+@pytest.mark.thorough
 def test_other_methods_by_name_and_by_function():
     compression = toys.mask()
     wrapped, variables = trained(compression)
@@ -169,6 +172,7 @@ def test_a_dense_checkpoint_loads():
     assert np.array_equal(made, wrapped.apply({**dense, **new}, X))
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("joined", [True, False])
 def test_masked_weights_stay_frozen_under_adamw_when_it_is_joined(joined):
     compression = prune.gradual(0.5, end=1, every=1)
@@ -223,6 +227,7 @@ class Inside(nn.Module):
         return scan(nn.Dense(8), x, None)[0]
 
 
+@pytest.mark.thorough
 def test_around_a_scan_each_layer_has_its_state():
     variables = Around().init(KEYS, X)
     out, new = Around().apply(variables, X, True, mutable=["compression"])

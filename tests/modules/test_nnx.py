@@ -54,6 +54,7 @@ def rest(module: nnx.Module) -> list[np.ndarray]:
     return [np.asarray(jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x) for x in leaves]
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("jit", [False, True])
 def test_forward_is_the_core_view_bit_for_bit(jit):
     wrapped, plain = pair(core.chain(toys.mask(), quant.fake_quant(4)))
@@ -219,6 +220,7 @@ def test_steps_by_hand_do_what_as_optax_does():
         np.testing.assert_allclose(x, b[path], rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.thorough
 def test_every_layer_has_a_compression_of_its_own():
     factors = core.sequence(lowrank.svd(rank=2), quant.fake_quant(8))
     rules = core.partition({"first/kernel": factors, "layers/1/kernel": toys.ranged(0.1)})

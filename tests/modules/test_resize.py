@@ -50,6 +50,7 @@ class Block(nn.Module):
         return x + nn.Dense(c.width)(nn.gelu(nn.Dense(c.hidden)(x)))
 
 
+@pytest.mark.thorough
 def test_heads_and_hidden_units_of_a_config():
     model, x = Block(Config()), cutting.filled(jnp.ones((2, 3, 8)))
     small, expected = shrunk(model, x, keep={"params/MultiHeadDotProductAttention_0/key/kernel:1": 2,
@@ -110,6 +111,7 @@ class Grouped(nn.Module):
         return nn.Conv(2, (3, 3), name="o")(x)
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize(
     ("groups", "outputs", "keep", "fields"),
     [

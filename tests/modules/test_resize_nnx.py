@@ -77,6 +77,7 @@ LAYERS = {
 }  # fmt: skip
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("name", LAYERS)
 def test_layers_remember_what_a_layer_that_was_built_small_does(name):
     wide, small, x = LAYERS[name]
@@ -112,6 +113,7 @@ def shrunk(kind, x, **settings):
     return nnx.eval_shape(lambda: kind(nnx.Rngs(0))), small, jax.jit(small.fn)(small.params, x)
 
 
+@pytest.mark.thorough
 def test_a_resized_module_computes_what_the_shrunk_function_does():
     model, small, want = shrunk(Net, SQUARES, keep=0.5, select="att/key/kernel:1|.*conv/kernel:3")
     smaller = resize_nnx(model, small.params, SQUARES, expected=want)

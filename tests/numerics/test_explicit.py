@@ -53,6 +53,7 @@ def test_only_types_with_shardings_take_the_detour(kind):
     assert numerics.with_auto_axes(jnp.sort, X) is jnp.sort
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize(
     "make",
     [

@@ -2,11 +2,13 @@
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from compressjax.numerics._histogram import bin_centers, count_magnitudes
 from tests import helpers
 
 
+@pytest.mark.thorough
 def test_entries_lie_within_a_sixteenth_of_their_center():
     x = jnp.exp(8 * helpers.array(0, (300,))) * jnp.where(helpers.array(1, (300,)) > 0, 1, -1)
     for value in np.asarray(x)[:50]:

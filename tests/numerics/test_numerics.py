@@ -34,6 +34,7 @@ def test_straight_through_derivatives() -> None:
     np.testing.assert_array_equal(second, 2 * np.eye(5))
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("shape", [(1,), (7,), (3, 4), (2, 3, 2)])
 def test_top_mask_against_a_sort(shape: tuple[int, ...]) -> None:
     rng = np.random.default_rng(0)

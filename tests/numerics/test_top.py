@@ -100,6 +100,7 @@ def test_the_search_on_lopsided_numbers_ends_where_sorting_does(numbers, wanted)
         assert found == reached[wanted - 1]
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("length", [1, 33, *(pytest.param(n, marks=pytest.mark.thorough) for n in (4, 32))])
 def test_rows_are_ranked_alone(length, draw):
     """Short and long axes, with ties and NaN."""
@@ -111,6 +112,7 @@ def test_rows_are_ranked_alone(length, draw):
         np.testing.assert_array_equal(top_along(cube, count, -2), want.reshape(5, 10, length).transpose(0, 2, 1))
 
 
+@pytest.mark.thorough
 def test_masks_go_through_other_transformations(key):
     """The loop counts integers, so derivatives ignore it; batches run until the last one is done."""
     rows = jnp.abs(jax.random.normal(key, (3, 50)))

@@ -91,6 +91,7 @@ def _trained(
 
 
 # `test_jaxpruner` has other optimizers, the laws of methods momentum and 16-bit trees; `make test-all` runs all here.
+@pytest.mark.thorough
 @pytest.mark.parametrize("optimizer", helpers.quick(OPTIMISERS, "float64"))
 @pytest.mark.loose
 def test_every_method_with_every_optimizer(optimizer: str) -> None:
@@ -131,6 +132,7 @@ def _masked_moments_are_zero(method: str, out: np.ndarray, inner: Any, optimizer
         assert not helpers.float64(leaf)[out].any(), method
 
 
+@pytest.mark.thorough
 @pytest.mark.loose
 def test_accumulated_gradients_are_one_step() -> None:
     """What counts, grows or learns does so once for two micro-steps, from their mean gradient."""
@@ -162,6 +164,7 @@ def test_accumulated_gradients_are_one_step() -> None:
         np.testing.assert_allclose(helpers.float64(a), helpers.float64(b), rtol=1e-5, atol=1e-6, err_msg=str(path))
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("method", ["movement", "soft_movement", "l0", "variational", "soft_threshold"])
 def test_one_bad_gradient_poisons_nothing(method: str) -> None:
     c, start = METHODS[method](), {method: layers(jnp.float32)[method]}
@@ -197,6 +200,7 @@ class Many(nn.Module):
         return {name: nn.Dense(4, name=name)(x) for name in self.names}
 
 
+@pytest.mark.thorough
 @in_modules
 @pytest.mark.loose
 def test_methods_in_a_linen_module(names: tuple[str, ...]) -> None:
@@ -237,6 +241,7 @@ class ManyNNX(nnx.Module):
         return {name: getattr(self, name)(x) for name in self.names}
 
 
+@pytest.mark.thorough
 @in_modules
 @pytest.mark.loose
 def test_methods_in_an_nnx_module(names: tuple[str, ...]) -> None:

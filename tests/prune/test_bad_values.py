@@ -25,6 +25,7 @@ METHODS: dict[str, Callable[[], core.Compression]] = {
 }
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("name", METHODS)
 def test_weights_that_diverged(name: str) -> None:
     with pytest.raises(ValueError, match=r"a/kernel'.* (has 1 non-finite weights of 16|NaN)"):
@@ -81,6 +82,7 @@ def _quietly(c: core.Compression, odd: Any) -> Any:
     return stored
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("odd", [jnp.zeros((0, 4)), jnp.float32(1.5)], ids=["empty", "scalar"])
 @pytest.mark.parametrize(
     "make",
@@ -108,6 +110,7 @@ def _miss(params: Any, x: Any) -> Any:
     return sum((jnp.mean(w.astype(jnp.float32)) - jnp.sum(x)) ** 2 for w in params.values())
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize(
     "make",
     [

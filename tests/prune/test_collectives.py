@@ -25,6 +25,7 @@ def told():
     return json.loads(done.stdout)
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("case", CASES)
 def test_collective_bytes_do_not_grow_with_the_parameters(told, case):
     small, large = told[case]

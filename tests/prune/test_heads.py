@@ -29,6 +29,7 @@ def largest(means, kept):
     return sorted(sorted(range(len(means)), key=lambda h: -means[h])[:kept])
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize(("sparsity", "kept"), [(0.25, 3), (0.5, 2), (0.75, 1), (0.95, 1)])
 @pytest.mark.parametrize("name", ["query", "key", "value", "out"])
 def test_masks_are_whole_heads_of_largest_mean(params, name, sparsity, kept):

@@ -113,6 +113,7 @@ def trained(kind, names):
 
 
 # The laws of methods have axes of the compiler, on two devices.
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("kind", "names"),
     [
@@ -173,6 +174,7 @@ def stats():
     return observe(forward)(PARAMS, X)[1]
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize(("name", "kind"), helpers.quick(CASES, *((name, "explicit") for name in QUICK)))
 def test_masks_on_a_mesh_are_those_of_a_device(name, kind, stats):
     mesh = jax.make_mesh((2, 2), ("data", "model"), axis_types=(AxisType[kind.capitalize()],) * 2)

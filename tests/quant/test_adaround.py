@@ -12,6 +12,7 @@ from tests.prune.layers import correlated, error
 from tests.quant.test_gptq import rounded
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("seed", range(3))
 def test_at_3_bits_it_regains_more_than_half_of_the_loss(seed):
     x, params = correlated(seed)
@@ -35,6 +36,7 @@ def test_with_unrelated_inputs_it_is_round_to_nearest():
         assert not helpers.difference(got, rounded(quant.rtn(3, **settings), params, None))
 
 
+@pytest.mark.thorough
 def test_zeros_stay_zero_under_a_mask_and_stacks_are_solved_by_layer():
     params = {"kernel": helpers.array(0, (2, 8, 6))}
     x = helpers.array(1, (20, 2, 8)) @ (jnp.eye(8) + 1)

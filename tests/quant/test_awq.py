@@ -30,6 +30,7 @@ def by_hand(w, x, bits, group):
     return scales[int(np.argmin(losses))], losses
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("group", ["channel", 4])
 def test_the_scale_search_is_a_grid_by_hand(layer, group):
     params, x, stats = layer
@@ -60,6 +61,7 @@ def test_the_range_search_is_a_grid_by_hand(layer):
         np.testing.assert_allclose(node.inner.scale[g], own * best, rtol=1e-3)
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("seed", range(3))
 def test_error_is_below_round_to_nearest(seed):
     x, params = correlated(seed)

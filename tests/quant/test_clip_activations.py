@@ -30,6 +30,7 @@ def test_the_least_error_is_that_of_the_entries():
     assert error(float(np.abs(X).max())) > 2 * best
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("clip", ["octav", "kl", ("percentile", 99.0)], ids=str)
 def test_other_ranges_leave_outliers_out_and_static_grids_take_them(clip):
     stats = quant.clip_activations(seen(X, histogram=True), clip, bits=4)

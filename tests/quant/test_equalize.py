@@ -34,6 +34,7 @@ def network():
     return params, x, layouts(fn)(params, x)
 
 
+@pytest.mark.thorough
 def test_the_function_is_the_same_and_ranges_are_equal(network):
     params, x, layout = network
     even = quant.equalize(params, PAIRS, layout=layout)

@@ -42,6 +42,7 @@ def test_inputs_that_say_nothing_keep_one():
     assert safe(jnp.array([2.0, 3.0, 0.0, jnp.inf]), known).tolist() == [2.0, 1.0, 1.0, 1.0]
 
 
+@pytest.mark.thorough
 def test_groups_share_a_scale_and_must_be_there():
     params = {"q": helpers.array(0, (6, 4)), "k": 3 * helpers.array(1, (6, 4)), "o": helpers.array(2, (4, 3))}
     fn = lambda p, x: ((x @ p["q"]) * (x @ p["k"])) @ p["o"]  # noqa: E731

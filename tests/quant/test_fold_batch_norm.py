@@ -26,6 +26,7 @@ class Net(nn.Module):
 PAIRS = {"Conv_0": "BatchNorm_0", "Conv_1": "BatchNorm_1", "Dense_0": "BatchNorm_2"}
 
 
+@pytest.mark.turns(2)
 @pytest.mark.loose
 @pytest.mark.parametrize(("bias", "scale"), [(True, True), (False, False)])
 def test_the_function_is_the_same(bias, scale):

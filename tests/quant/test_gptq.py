@@ -29,6 +29,7 @@ def rounded(method, params, stats):
     return core.compress(params, {".*": method}, stats)["kernel"]
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("name", SETTINGS)
 def test_with_unrelated_inputs_it_is_round_to_nearest(name):
     params = {"kernel": helpers.array(0, (8, 6))}
@@ -89,6 +90,7 @@ FORMATS = {
 }
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format_is_optimal_brain_quantization_on_its_points(name):
     x, params = correlated(0, inputs=64, outputs=6)
@@ -147,6 +149,7 @@ def test_zeros_stay_zero_and_the_kept_weights_compensate(symmetric):
         np.testing.assert_allclose(node.materialize(), want, atol=1e-4)
 
 
+@pytest.mark.thorough
 def test_convolutions_stacks_and_experts_are_solved_matrix_by_matrix():
     params = {
         "conv": helpers.array(0, (5, 2, 3, 3)),

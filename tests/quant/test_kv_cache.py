@@ -76,6 +76,7 @@ def test_both_products_are_of_integers() -> None:
     assert [str(x.aval.dtype) for eqn in products for x in (*eqn.invars, *eqn.outvars)] == 2 * ["int8", "int8", "int32"]
 
 
+@pytest.mark.thorough
 def test_what_does_not_fit_is_not_silent() -> None:
     q, k, v = (jnp.asarray(x) for x in tokens())
     small = quant.append(quant.init_cache(BATCH, HEADS, 12, DIM), k, v)

@@ -30,6 +30,7 @@ def encoded(method, params):
     return core.compress(params, {".*": method}, STATS if method.needs else None)["kernel"]
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize(("name", "kind"), helpers.quick(CASES, *QUICK))
 def test_a_sharded_leaf_is_rounded_as_on_one_device(name, kind):
     want = encoded(METHODS[name], PARAMS)

@@ -22,6 +22,7 @@ def case():
     return params, x, np.asarray(block(params, x))
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("bits", [2, 3])
 def test_the_outputs_of_the_block_change_less(case, bits):
     params, x, want = case

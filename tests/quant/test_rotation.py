@@ -64,6 +64,7 @@ def network():
     return params, ids, layouts(model)(params, ids)
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("key", [None, 0])
 def test_the_function_is_the_same_and_outliers_shrink(network, key):
     params, ids, layout = network

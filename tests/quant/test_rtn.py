@@ -15,6 +15,7 @@ def params(key):
     return {"a": {"kernel": jax.random.normal(key, (16, 6)), "bias": jnp.ones(6)}, "conv": jnp.ones((3, 3, 2, 4))}
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 @pytest.mark.parametrize("symmetric", [True, False])
 @pytest.mark.strict
@@ -95,6 +96,7 @@ def test_a_group_that_does_not_divide_names_the_leaf(params):
 FORMATS = ["binary", "ternary", "nf4", "fp8_e5m2", "mxfp4", "mxfp6_e2m3", "nvfp4", "mxint8"]
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("name", FORMATS)
 def test_formats_survive_a_file(name, key, tmp_path):
     w = jax.random.normal(key, (128, 48))

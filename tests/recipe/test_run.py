@@ -72,6 +72,7 @@ def test_a_finished_recipe_is_read_not_run(tmp_path):
     assert results(second) == results(first)
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("stop", range(1, 18))
 def test_stopped_after_any_event_it_ends_bit_equal(tmp_path, stop):
     whole = results(recipe.run(recipe_of_two(), recipe.Store(str(tmp_path / "whole")), "data"))
@@ -152,6 +153,7 @@ def of_an_older_version(folder):
     (folder / "SHA256SUMS").unlink()
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize(
     ("where", "damage"),
     [
@@ -239,6 +241,7 @@ PROGRAM = """
 """
 
 
+@pytest.mark.thorough
 def test_killed_at_random_moments_it_ends_bit_equal(tmp_path):
     whole = results(recipe.run(recipe_of_two(), recipe.Store(str(tmp_path / "whole")), "data"))
     draw = random.Random(0)

@@ -67,6 +67,7 @@ def test_examples_one_by_one():
             np.testing.assert_allclose(each[path][i], g, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.thorough
 def test_hessian_product_is_the_explicit_one():
     params, batch = make(), batches(1)[0]
     flat = core.values(params)

@@ -59,6 +59,7 @@ STORED = {
 }  # fmt: skip
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("name", STORED)
 def test_axes_come_from_the_trace(name):
     """Statistics name the axes; moving along an input axis of the kernel meets the input with these statistics."""

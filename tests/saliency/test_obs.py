@@ -9,6 +9,7 @@ from compressjax import core, saliency
 from tests.saliency.networks import batches, loss, make
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("block", [1, 4, 7, 1000])
 def test_blocks_against_direct_inverses(block):
     with jax.enable_x64(True):

@@ -83,6 +83,7 @@ def assert_close(got, want, tolerance):
 
 
 # Random scores go by the leaf's name, on purpose; they are looked at below.
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("name", sorted(set(SCORED) - {"random"}))
 def test_contract(name):
     tree, stats = params(), statistics()
@@ -107,6 +108,7 @@ def test_contract(name):
     assert_close(narrow, compiled(rounded, stats), 0.03)
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("name", ["random", "obd by probes"])
 def test_draws_follow_the_key(name):
     tree, stats = params(), statistics()

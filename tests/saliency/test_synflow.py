@@ -9,6 +9,7 @@ from compressjax import saliency
 from tests.saliency.networks import make, network
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("depth", [2, 40])
 @pytest.mark.parametrize("sparsity", [0.0, 0.5])
 def test_layers_have_equal_sums(depth, sparsity):
@@ -57,6 +58,7 @@ def test_rounds_are_those_of_a_numpy_loop():
         np.testing.assert_allclose(g, w * ratio, rtol=1e-4, atol=1e-7)
 
 
+@pytest.mark.thorough
 def test_no_layer_collapses():
     # One narrow layer of large fan-in has the smallest scores: at once it would lose everything.
     params = make((4, 60, 60, 4))

@@ -68,6 +68,7 @@ MAKERS = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "tree",
     [half, with_nnx, *(pytest.param(tree, marks=pytest.mark.thorough) for tree in (plain, linen))],

@@ -29,6 +29,7 @@ def test_in_float32_within_the_digits_that_damping_leaves():
     np.testing.assert_allclose(woodbury_inverse(jnp.asarray(rows), 1e-2), direct, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("gone", [[2], [0, 3, 5], [], list(range(7))])
 def test_step_is_the_constrained_optimum_of_a_quadratic(gone):
     with jax.enable_x64(True):

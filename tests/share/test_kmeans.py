@@ -41,6 +41,7 @@ def train(compression, params, optimizer, steps, key):
     return params, state, losses
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 @pytest.mark.parametrize("clusters", [2, 16, 300])
 @pytest.mark.strict

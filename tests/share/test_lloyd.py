@@ -47,6 +47,7 @@ def test_never_beats_the_optimum(x, init):
 MORE = (scipy.stats.laplace, scipy.stats.uniform, scipy.stats.t(4))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "draw", [scipy.stats.norm, *(pytest.param(d, marks=pytest.mark.thorough) for d in MORE)], ids=lambda d: str(d)[:20]
 )
@@ -74,6 +75,7 @@ def test_zeros_have_no_say_unless_told():
     assert float(with_zeros[0]) < 0.1
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("init", ["linear", "quantile", "optimal"])
 def test_degenerate_values(init):
     np.testing.assert_array_equal(lloyd(jnp.zeros(5), 4, init=init)[0], 0.0)
@@ -84,6 +86,7 @@ def test_degenerate_values(init):
     assert np.all(np.isfinite(few))
 
 
+@pytest.mark.thorough
 def test_accurate_for_many_members(key):
     # A naive float32 sum of a million values near 1000 is off by far more than this.
     x = 1000.0 + jax.random.normal(key, (1_000_000,))

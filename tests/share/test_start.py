@@ -21,6 +21,7 @@ def test_linear_and_quantile():
     np.testing.assert_allclose(start(jnp.asarray(X), ALL, 5, "quantile"), want, atol=0.02)
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("k", [2, 7, 40])
 def test_the_optimum_of_the_histogram_is_near_the_exact_one(k):
     centroids = start(jnp.asarray(X), ALL, k, "optimal")
@@ -34,6 +35,7 @@ def test_few_distinct_values_are_found_exactly():
     assert set(np.round(start(x, jnp.ones(18, bool), 6, "optimal"), 5).tolist()) >= {-1.0, 0.25, 3.0, 5.0}
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("init", ["linear", "quantile", "optimal"])
 def test_only_counted_entries_have_a_say(init):
     x = jnp.concatenate([jnp.asarray(X), jnp.full(500, 99.0)])

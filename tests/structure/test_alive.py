@@ -39,6 +39,7 @@ def test_a_bias_that_still_acts_is_found_out():
         structure.shrink(mlp, {**P, "a": P["a"].at[:, 1].set(0)}, X, keep="alive")
 
 
+@pytest.mark.thorough
 def test_channels_of_a_residual_network():
     fn, params, x = linen(cutting.ResNet(), IMAGES)
     block = params["params"]["Block_0"]

@@ -87,6 +87,7 @@ def nnx_blocks():
     return fn, state, IMAGES, r"blocks/(\d)/.*", fn
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("make", [linen_blocks, nnx_blocks])
 def test_a_residual_block_with_batch_norm(make):
     fn, params, x, pattern, without = make()
@@ -145,6 +146,7 @@ def test_layers_of_a_transformer():
     np.testing.assert_allclose(got, jax.jit(cutting.llama_apply)(want, TOKENS), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.thorough
 def test_layers_of_a_scan_in_linen():
     fn, params, x = families.NETS["llama", "linen"]()
     small = structure.drop_layers(fn, params, x, keep=[1])

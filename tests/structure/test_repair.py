@@ -61,6 +61,7 @@ def normed(p, x, train=False):
     return (x @ p["head"], taken) if train else x @ p["head"]
 
 
+@pytest.mark.thorough
 def test_repaired_statistics_are_those_of_the_smaller_model():
     p = {"head": normal(6, 2)}
     for i in range(3):

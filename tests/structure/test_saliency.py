@@ -25,6 +25,7 @@ def by_masking(params, group, unit, score):
                for a, b in zip(jax.tree.leaves(params), jax.tree.leaves(gone)))  # fmt: skip
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize(
     ("name", "score", "combine"),
     [("l1", np.abs, np.asarray), ("l2", np.square, np.sqrt), (saliency.magnitude(), np.abs, np.asarray)],

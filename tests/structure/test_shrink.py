@@ -36,6 +36,7 @@ def shrunk(name, allow_inexact=False):
     return fn, params, x, structure.shrink(fn, params, x, keep=0.5, allow_inexact=allow_inexact)
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("name", CASES)
 def test_predicted_operations_are_those_of_xla(name):
     fn, params, x, small = shrunk(name)
@@ -95,6 +96,7 @@ def test_a_width_in_the_code_changes_the_function_so_it_is_not_used():
     assert small.error <= 1e-5
 
 
+@pytest.mark.thorough
 def test_a_masked_unit_of_a_biased_norm_is_zero_behind_it():
     fn, params, x = CASES["resnet"]()
     small = structure.shrink(fn, params, x, keep={"params/Block_0/Conv_0/kernel:3": 2})
@@ -109,6 +111,7 @@ def test_a_masked_unit_of_a_biased_norm_is_zero_behind_it():
     assert float(jnp.abs(jax.jit(fn)(wrong, x) - jax.jit(small.fn)(small.params, x)).max()) > 1e-3
 
 
+@pytest.mark.thorough
 def test_noted_groups_are_cut_only_on_demand():
     fn, params, x, plain = shrunk("bert")
     noted = shrunk("bert", allow_inexact=True)[-1]
@@ -120,6 +123,7 @@ def test_noted_groups_are_cut_only_on_demand():
         structure.shrink(fn, params, x, keep={stream: 4})
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("budget", [structure.parameters(0.6), structure.size(0.6), structure.flops(0.6)])
 def test_budgets_are_kept_in_multiples(budget):
     fn, params, x = CASES["resnet"]()
@@ -145,6 +149,7 @@ def wide():
     return (lambda p, x: jnp.tanh(jnp.tanh(x @ p["a"]) @ p["b"]) @ p["c"]), p, jnp.ones((2, 4))
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("ranking", ["global", "uniform"])
 def test_a_budget_in_seconds_is_kept_by_the_clock(ranking):
     fn, p, x = wide()
@@ -183,6 +188,7 @@ def test_seconds_that_no_cut_reaches():
         structure.shrink(fn, p, jax.ShapeDtypeStruct(x.shape, x.dtype), budget=structure.latency(0.5, clock=Clock()))
 
 
+@pytest.mark.thorough
 def test_positions_behind_the_example_are_there_for_longer_inputs():
     def fn(p, x):
         return jnp.tanh((p["tokens"][x] + p["positions"][None, : x.shape[1]]) @ p["a"]) @ p["b"]
@@ -199,6 +205,7 @@ def test_positions_behind_the_example_are_there_for_longer_inputs():
         np.testing.assert_allclose(fn(small.params, x), fn(masked, x), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.thorough
 def test_selection_by_pattern_and_by_function():
     fn, params, x = CASES["resnet"]()
     by_name = structure.shrink(fn, params, x, keep=0.5, select=r"params/Block_0/Conv_0/kernel:3")

@@ -70,6 +70,7 @@ def test_layers_of_a_scan_stay_in_blocks() -> None:
     assert samples.statuses(experts, stack, x) == {("dot_general", "dense")}
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize(
     ("move", "asked"),
     [

@@ -44,6 +44,7 @@ def assert_moved(moved: Any, dense: Any, asked: np.ndarray, node: Any, what: str
     np.testing.assert_allclose(dense, asked, atol=1e-5, err_msg=what)
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_transposes_of_every_node(shape: tuple[int, ...]) -> None:
     nodes = {**samples.zoo(shape), **samples.active(shape)}
@@ -66,6 +67,7 @@ def test_transposes_of_every_node(shape: tuple[int, ...]) -> None:
             assert moved.order[:1] != (0,)
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize(("shape", "new"), [(old, new) for old, every in RESHAPES.items() for new in every])
 def test_reshapes_of_every_node(shape: tuple[int, ...], new: tuple[int, ...]) -> None:
     nodes = {**samples.zoo(shape), **samples.active(shape)}

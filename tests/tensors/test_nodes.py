@@ -20,6 +20,7 @@ def draw(row: nodes.NodeRow, dtype: str, seed: int = 0) -> core.Node:
     return row.make(np.random.default_rng(seed), nodes.SIZES[seed % len(nodes.SIZES)], dtype)
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize(("row", "dtype"), CASES)
 def test_materialize_matches_loops(row: nodes.NodeRow, dtype: str) -> None:
     for seed in range(len(nodes.SIZES)):
@@ -44,6 +45,7 @@ def _magnitude(x: object) -> object:
     return jnp.abs(core.dense(x))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("row", nodes.ROWS, ids=lambda row: row.name)
 def test_size_matches_the_second_opinion(row: nodes.NodeRow) -> None:
     for seed in range(len(nodes.SIZES)):
@@ -70,6 +72,7 @@ def test_what_cannot_be_stacked_says_so(row: nodes.NodeRow) -> None:
     assert draw(row, "float32").stacked() is None
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("row", [row for row in nodes.ROWS if row.name not in UNSPLIT], ids=lambda row: row.name)
 def test_stacked_is_a_stack(row: nodes.NodeRow) -> None:
     node = row.make(np.random.default_rng(0), (2, 6, 2), "float32")
@@ -82,6 +85,7 @@ def test_stacked_is_a_stack(row: nodes.NodeRow) -> None:
     np.testing.assert_allclose(helpers.float64(scanned), whole, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("row", nodes.ROWS, ids=lambda row: row.name)
 def test_pytree_round_trip(row: nodes.NodeRow) -> None:
     node = draw(row, "float16")
@@ -94,6 +98,7 @@ def test_pytree_round_trip(row: nodes.NodeRow) -> None:
     assert helpers.same_bits(again.materialize(), node.materialize())
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("row", nodes.ROWS, ids=lambda row: row.name)
 def test_frames_are_not_values(row: nodes.NodeRow) -> None:
     """Doubling all values does not change buffers, and buffers are never among the values."""

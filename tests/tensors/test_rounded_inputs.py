@@ -58,6 +58,7 @@ def hand(x: jax.Array, axes: object, step: float | None, signed: bool) -> jax.Ar
     return jnp.asarray(np.clip(np.round(x / step), -high if signed else 0, high) * step)
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("name", PRODUCTS)
 @pytest.mark.parametrize(("step", "signed"), [(None, True), (np.float32(0.125), False)])
 def test_integer_products_are_those_of_rounded_floats(name: str, step: float | None, signed: bool) -> None:

@@ -54,6 +54,7 @@ PRODUCTS = {
 }  # fmt: skip
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("name", PRODUCTS)
 def test_products_are_integer_products_of_scaled_inputs_or_results(name):
     """The inner grid rounds `x s`, so the error is that of the inner product: half a step of the largest `|x s|`."""

@@ -30,6 +30,7 @@ def sliced(x: np.ndarray, window: list[Window | None]) -> np.ndarray:
     return x[tuple(slice(None) if w is None else slice(w.start, w.start + w.size * w.step, w.step) for w in window)]
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize(("shape", "window"), [(s, w) for s, every in WINDOWS.items() for w in every])
 def test_static_windows_of_every_node(shape: tuple[int, ...], window: list[Window | None]) -> None:
     nodes = {**samples.zoo(shape), **samples.active(shape)}
@@ -47,6 +48,7 @@ def test_static_windows_of_every_node(shape: tuple[int, ...], window: list[Windo
             samples.assert_close(helpers.brute(kept), asked, name, 1e-6)
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("index", [-7, -6, -1, 0, 2, 5, 9])
 def test_dynamic_windows_of_every_node_clamp_as_arrays_do(index: int) -> None:
     nodes = {k: v for k, v in {**samples.zoo((6, 4, 2)), **samples.active((6, 4, 2))}.items() if "groups" not in k}
@@ -98,6 +100,7 @@ def test_one_layer_of_a_stack_by_a_traced_index_stays_compressed() -> None:
             assert "5x4x4xf32" not in jax.jit(interpret.lift(f)).lower(node, x).as_text(), (name, f.__name__)
 
 
+@pytest.mark.thorough
 def test_splits_and_unstacking() -> None:
     nodes, sizes = samples.zoo((4, 6, 2)), ((1, 3), (2, 2, 2), (1, 1))
     got = samples.compiled(

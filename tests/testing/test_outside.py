@@ -29,6 +29,7 @@ def test_it_keeps_the_laws():
     assert testing.check_node(half, masked) == ("shape", "lifted", "sharded", "size", "lossless", "decoded")
 
 
+@pytest.mark.thorough
 def test_its_methods_keep_the_laws():
     held = testing.check_method(toy.rising, neutral=lambda: toy.rising(0.0))
     assert held == (

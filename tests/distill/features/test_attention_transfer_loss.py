@@ -8,6 +8,7 @@ import pytest
 from compressjax import distill
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("power", [1, 2.0, 4])
 def test_value(key: jax.Array, power: float) -> None:
     student, teacher = (jax.random.normal(k, (3, 2, 2, n)) for k, n in zip(jax.random.split(key), (3, 5)))

@@ -12,6 +12,7 @@ def leaky(x: np.ndarray) -> np.ndarray:
     return np.where(x > 0, x, 0.1 * x)
 
 
+@pytest.mark.thorough
 def test_values(key: jax.Array) -> None:
     a, b, c = jax.random.split(key, 3)
     student, teacher = jax.random.normal(a, (2, 3, 4)), jax.random.normal(b, (2, 3, 6))

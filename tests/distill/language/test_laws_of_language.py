@@ -58,11 +58,13 @@ ROWS = {
 }  # fmt: skip
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("name", ROWS)
 def test_laws(name: str, key: jax.Array) -> None:
     check(ROWS[name], key)
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("name", ["forward", "minilm", "attention_map"])
 def test_padding_does_not_matter(name: str, key: jax.Array) -> None:
     """Positions are masked one by one, not only whole examples."""

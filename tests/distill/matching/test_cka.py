@@ -23,6 +23,7 @@ def test_value_and_invariance(key: jax.Array) -> None:
     assert distill.cka(x, jnp.ones((6, 4))) == 0
 
 
+@pytest.mark.thorough
 def test_weights(key: jax.Array) -> None:
     x, y = (jax.random.normal(k, (5, 3)) for k in jax.random.split(key))
     got = distill.cka(x.at[3].set(jnp.nan), y, weights=jnp.array([1.0, 2.0, 1.0, 0.0, 1.0]))

@@ -19,6 +19,7 @@ def teacher(key: jax.Array) -> dict:
             "out": {"kernel": jax.random.normal(b, (16, 4))}}  # fmt: skip
 
 
+@pytest.mark.thorough
 def test_units(teacher: dict, key: jax.Array) -> None:
     dead = jax.tree.map(jnp.array, teacher)
     dead["in"]["kernel"] = dead["in"]["kernel"].at[:, 5:].set(0.0)

@@ -29,6 +29,7 @@ ROWS = {
 }  # fmt: skip
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("name", ROWS)
 def test_laws(name: str, key: jax.Array) -> None:
     check(ROWS[name], key)

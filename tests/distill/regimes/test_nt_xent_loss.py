@@ -28,6 +28,7 @@ def test_value(key: jax.Array, temperature: float) -> None:
     np.testing.assert_allclose(distill.nt_xent_loss(second, first, temperature=temperature), got, rtol=1e-6)
 
 
+@pytest.mark.thorough
 def test_both_views_learn_and_a_single_example_has_no_loss(key: jax.Array) -> None:
     first, second = jax.random.normal(key, (2, 4, 3))
     slopes = jax.grad(distill.nt_xent_loss, argnums=(0, 1))(first, second)

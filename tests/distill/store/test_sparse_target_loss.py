@@ -40,6 +40,7 @@ def test_it_bounds_the_whole_divergence_and_meets_it():
     np.testing.assert_allclose(slopes, jax.grad(lambda z: distill.token_loss(z, TEACHER))(STUDENT), atol=1e-6)
 
 
+@pytest.mark.thorough
 def test_it_is_finite_at_large_logits():
     large = (1e4 * STUDENT).astype(jnp.bfloat16)
     value, slopes = jax.value_and_grad(lambda z: distill.sparse_target_loss(z, *targets(2)))(large)

@@ -22,6 +22,7 @@ def write(folder, **settings):
     return distill.write_teacher(teacher, HEAD, BATCHES, folder, **settings)
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("components", [0, WIDTH])
 def test_it_holds_what_it_says(tmp_path, components):
     write(tmp_path, components=components, cut=1e-5, top=VOCABULARY)

@@ -122,6 +122,7 @@ def stream(norm):
     return fn, cutting.filled({name: jnp.ones(shape) for name, shape in shapes.items()})
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("norm", [two_passes, library_variance])
 def test_a_variance_of_centered_units_is_refused_with_the_way_out(norm):
     (fn, p), x = stream(norm), cutting.filled(jnp.ones((3, 5)))
@@ -243,6 +244,7 @@ ROWS = {
 }
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("name", ROWS)
 def test_positions_that_the_example_does_not_read_stay(name):
     """Gradients show which positions these are; a longer example may read them."""

@@ -9,6 +9,7 @@ from tests.interpret import cutting
 from tests.interpret.cutting import normal
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("layout", [("NHWC", "HWIO", "NHWC"), ("NCHW", "OIHW", "NCHW"), ("NHWC", "OHWI", "NCHW")])
 @pytest.mark.parametrize("groups", [1, 2, 4])
 def test_convolutions_in_every_layout_and_grouping(layout, groups):

@@ -140,6 +140,7 @@ def mesh() -> jax.sharding.Mesh:
     return jax.make_mesh((2,), ("d",), axis_types=(AxisType.Auto,))
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("check", [True, False])
 @pytest.mark.parametrize("spec", [Spec(), Spec(None, "d"), Spec("d")], ids=str)
 def test_shard_map_inside_the_function(spec: Spec, check: bool, mesh: jax.sharding.Mesh) -> None:

@@ -52,6 +52,7 @@ def by_loop(w: np.ndarray, x: np.ndarray, reverse: bool = False) -> tuple[np.nda
     return h, np.stack(rows)
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("options", [{}, {"reverse": True}, {"unroll": 2}, {"unroll": True}], ids=str)
 def test_stacked_layers(options: dict[str, Any]) -> None:
     nodes, x = stacks(), samples.floats(samples.rng(1), 2, WIDTH)

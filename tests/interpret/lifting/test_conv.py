@@ -57,6 +57,7 @@ def nodes_of(shape: tuple[int, ...]) -> dict[str, Any]:
     return {k: v for k, v in every.items() if not k.startswith(("low rank of grids", "masked c"))}
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("case", CASES)
 def test_convolutions_of_every_node(case: str) -> None:
     f, x, shape, params = program(case)
@@ -72,6 +73,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_conv, "FEWEST_TERMS", 1)
 
 
+@pytest.mark.turns(2)
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("case", CASES)
 def test_integer_convolutions_within_their_bound(case: str) -> None:

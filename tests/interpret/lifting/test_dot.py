@@ -67,6 +67,7 @@ sides = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.turns(2)
 @sides
 def test_products_of_every_node(case: str, node_left: bool) -> None:
     x_shape, w_shape, *numbers = CASES[case]
@@ -81,6 +82,7 @@ def test_products_of_every_node(case: str, node_left: bool) -> None:
         )
 
 
+@pytest.mark.turns(2)
 @sides
 def test_integer_products_within_their_bound(case: str, node_left: bool) -> None:
     x_shape, w_shape, *numbers = CASES[case]
@@ -115,6 +117,7 @@ def test_the_native_product_never_forms_the_dense_tensor() -> None:
     assert "3x2x" in text
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("shape", [(4, 6), (1, 6), (6,)])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
 def test_result_dtypes_equal_those_of_the_dense_product(dtype: str, shape: tuple[int, ...]) -> None:

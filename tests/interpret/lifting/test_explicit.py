@@ -34,6 +34,7 @@ def layer(w: Any, x: jax.Array) -> jax.Array:
     return jnp.tanh(x @ w)
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("spec", [Spec(), Spec(None, "m")], ids=str)
 def test_products_have_the_type_of_the_dense_product(mesh: Any, spec: Spec) -> None:
     x = jax.device_put(samples.floats(samples.rng(), 4, 8), NamedSharding(mesh, Spec("d")))

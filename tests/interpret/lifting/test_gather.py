@@ -35,6 +35,7 @@ def take(table: np.ndarray, indices: Any, axis: int, mode: str) -> np.ndarray:
     return out
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("axis", [0, 1])
 @pytest.mark.parametrize("mode", ["fill", "clip"])
 def test_rows_of_every_node(mode: str, axis: int) -> None:
@@ -54,6 +55,7 @@ def test_rows_of_every_node(mode: str, axis: int) -> None:
         np.testing.assert_allclose(out, asked, atol=1e-5, err_msg=f"{name}, {which}")
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_tables_of_three_axes(axis: int) -> None:
     nodes = samples.zoo((4, 6, 2))
@@ -75,6 +77,7 @@ def test_embeddings_stay_compressed() -> None:
         assert "8x60xf32" not in text, name
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "uint32", "int32"])
 def test_index_dtypes(dtype: str) -> None:
     node = samples.grid(samples.rng(), (300, 4), (150, 1))

@@ -52,6 +52,7 @@ def along(p: Any, x: jax.Array) -> dict[str, jax.Array]:
     }
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("kind", list(pairs()))
 def test_products_of_joined_weights(kind: str) -> None:
     a, b = pairs()[kind]
@@ -90,6 +91,7 @@ LAYERS = {
 }
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("kind", LAYERS)
 def test_layers_that_are_stacked_for_a_scan_stay_compressed(kind: str) -> None:
     draw = samples.rng()

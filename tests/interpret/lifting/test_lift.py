@@ -44,6 +44,7 @@ def dense_reference(p: Any, x: Any) -> np.ndarray:
     return np.tanh(helpers.float64(x) @ a + helpers.float64(p["bias"])) @ b.T
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("name", IDS)
 def test_transformations_in_every_order(name: str, x: jax.Array) -> None:
     """jit, vmap over x, grad by values and by x, jvp: all equal those of the function on materialized weights."""
@@ -86,6 +87,7 @@ def test_gradients_past_integer_activations(name: str, x: jax.Array) -> None:
     samples.assert_close(got["b"].left, asked["b"].left, tolerance=0.05)
 
 
+@pytest.mark.thorough
 def test_vmap_over_stacked_nodes() -> None:
     x = samples.floats(samples.rng(), 3, 4)
     nodes = {**samples.zoo((4, 4)), **samples.active((4, 4))}
@@ -210,6 +212,7 @@ def test_descriptions_show_the_nesting() -> None:
 AUTO = AxisType.Auto
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("spec", [Spec(), Spec(None, "d"), Spec("d")], ids=str)
 def test_under_jit_with_named_sharding(spec: Spec, x: jax.Array) -> None:
     """Nodes placed as their dense kernels would be: same numbers, and no device holds more than its share."""
@@ -226,6 +229,7 @@ def test_under_jit_with_named_sharding(spec: Spec, x: jax.Array) -> None:
         samples.assert_close(got[name], dense_reference({**trees[name], "a": node}, x[:2]), name, rough)
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("check", [True, False])
 def test_inside_shard_map(check: bool, x: jax.Array) -> None:
     mesh = jax.make_mesh((2,), ("d",), axis_types=(AUTO,))
@@ -269,6 +273,7 @@ def low_rank_tree(tree: Any) -> Any:
     return core.map_values(factor, tree)
 
 
+@pytest.mark.thorough
 def test_linen_transformer() -> None:
     model, ids = Attention(), jnp.array([[1, 2, 3], [6, 0, 1]])
     dense = jax.jit(model.init)(jax.random.key(0), ids)

@@ -19,6 +19,7 @@ def layer(w: Any, x: jax.Array) -> jax.Array:
     return x @ w
 
 
+@pytest.mark.turns(2)
 @pytest.mark.usefixtures("fast_integers")
 @pytest.mark.parametrize("shape", [(6, 8), (300, 320)])
 def test_the_function_stays_the_same(shape: tuple[int, int]) -> None:
@@ -124,6 +125,7 @@ def floats4(draw: samples.Draw, dtype: Any, table: str | None) -> tensors.Quanti
     return tensors.Quantized(codes, scale.replace(codes=jnp.abs(scale.codes)), bits=4, table=table)
 
 
+@pytest.mark.thorough
 def test_the_fewest_bytes_stay_packed() -> None:
     """Bytes by hand, the same tensors bit for bit, and packed arguments in the lifted and the exported program."""
     draw = samples.rng()

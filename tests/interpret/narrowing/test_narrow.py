@@ -29,6 +29,7 @@ class Recurrent(nn.Module):
         return nn.Dense(2)(nn.RNN(self.cell(6))(x))
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize(
     ("case", "count"),
     [

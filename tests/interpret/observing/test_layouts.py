@@ -94,6 +94,7 @@ def test_weights_carried_unchanged_through_a_loop(loop):
     assert stats["w"].count == 6
 
 
+@pytest.mark.thorough
 def test_cells_of_flax():
     """Linen joins the kernels of its optimized cell; NNX carries its module through the loop."""
     xs = samples.floats(samples.rng(2), 1, 3, 4)

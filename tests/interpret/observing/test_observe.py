@@ -44,6 +44,7 @@ def test_results_are_those_of_the_function(x: jax.Array) -> None:
     assert list(stats) == ["kernel"]
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize(
     ("spec", "w_shape", "x_shape"),
     [
@@ -89,6 +90,7 @@ CONVOLUTIONS: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]]
 }  # fmt: skip
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("case", CONVOLUTIONS)
 def test_convolutions(case: str) -> None:
     """The rows of a convolution are its patches, found by convolution with one-hot kernels."""
@@ -233,6 +235,7 @@ def test_vmap_gives_records_to_merge(x: jax.Array) -> None:
     assert_statistics(inner["kernel"], np.concatenate(many))
 
 
+@pytest.mark.thorough
 def test_inside_shard_map_records_are_local(x: jax.Array) -> None:
     mesh = jax.make_mesh((2,), ("d",), axis_types=(jax.sharding.AxisType.Auto,))
     spec = jax.sharding.PartitionSpec

@@ -21,6 +21,7 @@ def test_uses_are_counted_over_nested_traces() -> None:
     assert handler.records[Key("a", (1,), ())] == 1
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("equation", ["bti,io->bto", "bti,oi->bto", "bti,hio->bhto", "ebi,eio->ebo", "bi,iho->bho"])
 def test_features_are_last(equation: str, key: jax.Array) -> None:
     """In every layout, the output has the axes of the data first, and the input the summed axis last."""

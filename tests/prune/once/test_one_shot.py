@@ -56,6 +56,7 @@ def test_global_ranking_and_training_on(params):
     assert not np.array_equal(first["a"]["kernel"], after["a"]["kernel"])
 
 
+@pytest.mark.thorough
 def test_statistics_decide_once(params):
     _, stats = observe(forward)(params, BATCH[0])
     compression = prune.one_shot(saliency.wanda(), 0.5, pattern="balanced")
@@ -97,6 +98,7 @@ def test_bad_settings():
             prune.one_shot(saliency.magnitude(), **settings)
 
 
+@pytest.mark.thorough
 def test_magnitude_takes_patterns(params):
     tree = core.compress(params, {".*kernel": prune.magnitude(pattern="1:2")})
     mask = np.asarray(tree["a"]["kernel"].mask)

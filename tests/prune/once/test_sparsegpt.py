@@ -59,6 +59,7 @@ def test_with_unrelated_inputs_it_is_magnitude(sparsity, pattern):
     np.testing.assert_array_equal(node.materialize(), want.materialize())
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("pattern", [None, "2:4"])
 def test_error_is_below_wanda_and_wanda_below_magnitude(seed, pattern):

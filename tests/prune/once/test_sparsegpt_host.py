@@ -11,6 +11,7 @@ from compressjax.interpret.observing._statistics import of_rows
 from tests import helpers
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize(("sparsity", "pattern"), [(0.6, "unstructured"), (None, "2:4")])
 def test_is_the_compiled_program(sparsity, pattern):
     """Two stacked layers stored as `[out, layer, in]`, in bfloat16, with an input that never occurs."""

@@ -34,6 +34,7 @@ def test_n_of_m_inputs_of_every_output(n, m):
             np.testing.assert_array_equal(np.flatnonzero(mask[g * m : (g + 1) * m, j]), np.sort(keep))
 
 
+@pytest.mark.thorough
 def test_convolutions_and_stacks():
     params = {"conv": helpers.array(0, (3, 3, 2, 5)), "layers": helpers.array(1, (3, 5, 5))}
 
@@ -51,6 +52,7 @@ def test_convolutions_and_stacks():
         np.testing.assert_array_equal(tree["layers"].mask[layer], scores >= np.sort(scores, axis=0)[-2][None])
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("seed", range(4))
 def test_loses_less_than_magnitude_where_inputs_differ(seed):
     x, params = correlated(seed)
@@ -72,6 +74,7 @@ def test_bad_settings():
         pruned(prune.wanda(pattern="2:7"), params, x)
 
 
+@pytest.mark.thorough
 def test_distributions():
     params = {"a": helpers.array(0, (16, 16)), "b": helpers.array(1, (16, 4))}
     _, stats = observe(lambda p, x: jnp.tanh(x @ p["a"]) @ p["b"])(params, helpers.array(2, (40, 16)))

@@ -29,6 +29,7 @@ def compressed(method_settings, x, y, w):
     return core.compress(params, {".*": prune.woodfisher(squares, [data], **method_settings)})["kernel"]
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("sparsity", [0.25, 0.5, 0.75])
 def test_kept_weights_are_the_constrained_optimum(sparsity):
     x, y, w = least_squares()
@@ -55,6 +56,7 @@ def test_one_weight_a_round_is_optimal_brain_surgeon():
     np.testing.assert_allclose(node.materialize()[:, 0], weights, rtol=1e-2, atol=1e-2)
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("seed", range(4))
 def test_loses_less_than_magnitude(seed):
     x, y, w = least_squares(seed)

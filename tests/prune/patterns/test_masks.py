@@ -17,6 +17,7 @@ def scores():
     return {"a": jnp.abs(helpers.array(0, (16, 12))), "b": jnp.abs(helpers.array(1, (3, 3, 4, 8)))}
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize(("n", "m"), [(1, 2), (2, 4), (1, 4), (4, 4)])
 def test_exactly_n_of_every_m_and_the_largest(scores, n, m):
     for x in scores.values():
@@ -55,6 +56,7 @@ def test_blocks(scores):
         assert (mask[i : i + 4, j : j + 4] == ((i, j) in keep)).all()
 
 
+@pytest.mark.thorough
 def test_balanced_keeps_equally_many_for_every_output(scores):
     for x in scores.values():
         mask = np.asarray(prune.patterns.pattern_mask(x, 0.25, "balanced")).reshape(-1, x.shape[-1])
@@ -74,6 +76,7 @@ def test_global_is_one_ranking(scores):
     np.testing.assert_array_equal(np.flatnonzero(keep), np.sort(np.argsort(-every)[:count]))
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("sparsity", [0.3, 0.7, 0.99])
 def test_global_units_fit_the_budget_and_are_the_best(scores, sparsity):
     masks = prune.patterns.masks_of(scores, sparsity, "global", "neuron")
@@ -115,6 +118,7 @@ def test_distributions(scores, distribution):
         assert abs(int(mask.sum()) - shares[path] * mask.size) <= 1
 
 
+@pytest.mark.thorough
 def test_runs_under_jit(scores):
     for pattern in ("unstructured", "balanced", "2:4", "neuron"):
         masks = jax.jit(lambda s, pattern=pattern: prune.patterns.masks_of(s, 0.5, pattern=pattern))(scores)

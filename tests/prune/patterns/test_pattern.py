@@ -51,6 +51,7 @@ def test_units_of_slices():
     assert entries(prune.patterns.unstructured(), x).shape == (1, 90, 1)
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("shape", [(8, 4), (3, 3, 4, 8), (2, 4, 4)])
 @pytest.mark.parametrize("name", ["unstructured", "balanced", "2:4", "1:2", "block 2x4", "filter", "channel", "head"])
 def test_the_best_half_of_every_group_stays(name, shape, draw):

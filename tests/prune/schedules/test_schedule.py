@@ -62,6 +62,7 @@ def test_periodic_rises_from_the_start_every_time():
     np.testing.assert_allclose(got[100:], 0.8)
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize(
     "schedule",
     [

@@ -12,6 +12,7 @@ from tests import helpers
 PARAMS = {"a": {"kernel": helpers.array(0, (6, 8)), "bias": helpers.array(1, (8,))}, "b": helpers.array(2, (8, 4))}
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize(("end", "sparse"), [(12, "0011100011101"), (8, "0011100011111"), (6, "0011101111111")])
 def test_phases(end, sparse):
     """Two dense steps, phases of three; an end within a dense phase compresses at once."""

@@ -91,6 +91,7 @@ def test_an_exchange_and_a_step_under_the_new_masks(key):
     assert exchanges == [2, 1, 0]
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("pattern", ["balanced", "neuron", "block 3x2"])
 def test_units_move_whole_and_in_every_group_equally_many(pattern, draw):
     """Against `brute` on the means of units, group by group."""
@@ -113,6 +114,7 @@ def test_units_move_whole_and_in_every_group_equally_many(pattern, draw):
         assert not (now.all(1) == before.all(1)).all()
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("method", [prune.rigl, prune.set_])
 def test_the_fan_in_stays_constant(method, key):
     """As Lasby et al. (arXiv:2305.02299) have it: every output keeps equally many inputs through all exchanges."""

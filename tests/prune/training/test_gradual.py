@@ -99,6 +99,7 @@ def test_erk_and_patterns_give_their_counts(params):
     assert {p: int(m.sum()) for p, m in state.masks.items()} == {"a/kernel": 60, "b/kernel": 150}
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize(
     "optimizer",
     [

@@ -48,6 +48,7 @@ def test_gates_are_drawn_from_the_distribution(key, keep):
     assert abs(found.mean() - mean_gate(where)) < error
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("units", [None, 0, -1])
 def test_gradients_are_exact(units, key):
     """By hand: a gate's derivative follows from its value, s(1 - s) (zeta - gamma) / beta where it is not 0 or 1."""

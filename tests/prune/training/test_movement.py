@@ -24,6 +24,7 @@ def through(mask, score):
     return mask + score - jax.lax.stop_gradient(score)
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize(
     ("method", "strength"),
     [
@@ -56,6 +57,7 @@ def test_scores_and_weights_get_the_gradients_of_the_formula(method, strength):
         np.testing.assert_allclose(scores[path] - after.scores[path], g, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("distribution", ["uniform", "global"])
 def test_masks_are_the_largest_scores_on_a_cubic_schedule(distribution):
     method = prune.movement(0.9, begin=2, end=8, every=2, initial=0.1, distribution=distribution)
@@ -115,6 +117,7 @@ def test_bad_settings(make, message):
         make()
 
 
+@pytest.mark.thorough
 def test_rounding_does_not_decide_the_first_masks() -> None:
     """Gradients that differ in their last bits, as on a mesh or under vmap, rank alike after one step."""
     params = {"kernel": jax.random.normal(jax.random.key(0), (16, 16))}

@@ -32,6 +32,7 @@ def test_drawn_masks_split_the_sparsity_and_refuse_rankings(key):
             check_distribution(bad, "mine", ranks=False)
 
 
+@pytest.mark.thorough
 def test_drawn_masks_of_patterns(key):
     flat = {"a": jnp.zeros((20, 10))}
     neurons = np.asarray(drawn_masks(key_data(key), flat, 0.7, "uniform", "neuron")["a"])

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
 
 from compressjax import prune
 from tests.prune.training.test_rigl import PARAMS, history
@@ -26,6 +27,7 @@ def test_counts_values_and_places(key):
     assert (born > 0).sum() > 40
 
 
+@pytest.mark.thorough
 def test_the_weakest_go(key):
     method = prune.set_(0.5, key, end=10, every=1, fraction=0.5, anneal=False, distribution="uniform")
     state = method.after_step(PARAMS, method.init(PARAMS))[1]

@@ -38,6 +38,7 @@ def test_gradients_are_exact():
         np.testing.assert_allclose(state.logits[path] - after.logits[path], g, rtol=1e-5)
 
 
+@pytest.mark.thorough
 def test_thresholds_rise_with_the_decay_and_differ_between_leaves():
     zeros = []
     for decay in (0.01, 3.0):

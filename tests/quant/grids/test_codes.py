@@ -17,6 +17,7 @@ X = (np.random.default_rng(0).normal(size=(64, 6)) * 10.0 ** np.arange(-3, 3)).a
 MX = [name for name in FORMATS if name.startswith("mxfp")]
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("name", MX)
 def test_microscaling(name):
     """OCP MX: the scale is `2^(floor(log2 max|x|) - emax)`; elements are cast, and stop at the largest."""
@@ -72,6 +73,7 @@ def test_nf4_takes_the_nearest_level():
     np.testing.assert_allclose(node.scale[0], np.abs(X).max(0), rtol=2**-15)
 
 
+@pytest.mark.thorough
 def test_nf4_has_less_error_than_int4_on_normal_weights(key):
     w = jax.random.normal(key, (1024, 16))
     errors = {name: float(jnp.mean((quantize("k", w, quant.grid(name, granularity=64))[0].materialize() - w) ** 2))
@@ -104,6 +106,7 @@ def test_what_is_on_the_grid_stays_there(key):
     np.testing.assert_array_equal(quantize("k", once.materialize(), grid, key=key)[0].materialize(), once.materialize())
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("name", ["nf4", "mxfp6_e3m2", "nvfp4", "ternary", "binary", "fp8_e5m2"])
 def test_the_compiler_changes_nothing(name):
     grid = quant.grid(name)

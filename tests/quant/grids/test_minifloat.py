@@ -19,6 +19,7 @@ def numbers(largest):
     return np.clip(np.concatenate([drawn, [0.0, -0.0]]), -largest, largest).astype(np.float32)
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("form", FLOATS, ids=lambda form: form.name)
 def test_casts_of_ml_dtypes(form):
     dtype = getattr(ml_dtypes, form.table or form.dtype)

@@ -38,6 +38,7 @@ def test_the_stored_order():
     assert quantize("k", jnp.ones((3, 3, 2, 4)), grid())[0].codes.shape == (3, 3, 2, 4)
 
 
+@pytest.mark.thorough
 def test_the_compiler_changes_nothing(key):
     x = jax.random.normal(key, (64, 24))
     for bits, symmetric, granularity in ((2, False, "channel"), (5, True, 8), (8, True, "channel"), (8, False, 8)):

@@ -82,6 +82,7 @@ def test_entropy_by_hand():
     assert np.any(kept("kl", 5) < np.abs(W).max(0))
 
 
+@pytest.mark.thorough
 def test_ranges_of_a_histogram():
     magnitudes, counts = np.unique(np.round(np.abs(W[:, 0]), 1), return_counts=True)
     entries = np.repeat(magnitudes, counts)

@@ -39,6 +39,7 @@ def test_powers_of_two_follow_the_rule_of_ocp(key):
         np.testing.assert_array_equal(node.scale.astype(jnp.float32)[0], want)
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize(("scale", "top", "dtype"), [("uint8", 255, np.uint8), ("e4m3", 448, ml_dtypes.float8_e4m3fn)])
 def test_scales_of_scales(scale, top, dtype, key):
     x = np.asarray(jax.random.normal(key, (64, 8))).copy()

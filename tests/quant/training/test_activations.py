@@ -47,6 +47,7 @@ def trained(c, steps=3):
     return params, state.compression
 
 
+@pytest.mark.thorough
 def test_four_bits_of_both_train_and_ship_the_same() -> None:
     c = core.partition(RULES)
     params, state = trained(c)
@@ -140,6 +141,7 @@ def test_bad_settings_are_told(settings: dict, message: str) -> None:
         quant.activations(**settings)
 
 
+@pytest.mark.thorough
 def test_masks_and_grids_around_and_inside() -> None:
     """Zeros stay, and the product of the stored nodes is that of the view, in every order that is taken."""
     mask, inputs, grid = prune.magnitude(0.5), quant.activations(4), quant.lsq(4, granularity="tensor")
@@ -157,6 +159,7 @@ def test_masks_and_grids_around_and_inside() -> None:
         core.chain(grid, inputs).init(PARAMS)
 
 
+@pytest.mark.thorough
 def test_layers_of_a_scan_share_a_range() -> None:
     stack = {"kernel": helpers.array(5, (3, 6, 6))}
 

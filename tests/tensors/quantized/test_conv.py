@@ -39,6 +39,7 @@ def window(case: str) -> tuple[np.ndarray, tuple[int, ...], dict[str, Any]]:
     return x, k_shape, params
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("stored", [False, True], ids=["as it is", "stored reversed"])
 @pytest.mark.parametrize("case", CASES)
 def test_sums_are_exact_integers(case: str, stored: bool) -> None:

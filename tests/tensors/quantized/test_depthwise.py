@@ -35,6 +35,7 @@ def function(case: str) -> tuple[Any, Any, jax.Array]:
     return fn, node, samples.floats(draw, *x_shape)
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("case", CASES)
 def test_the_sum_is_the_convolution(case: str) -> None:
     fn, node, x = function(case)

@@ -68,6 +68,7 @@ GROUPED = {
 }
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("rows", [1, 3])
 @pytest.mark.parametrize("case", GROUPED)
 def test_group_scales_run_in_integers(case: str, rows: int) -> None:
@@ -183,6 +184,7 @@ def test_huge_and_tiny_inputs_stay_within_the_bound(size: float) -> None:
     assert (np.abs(out - asked) <= 1.01 * room).all()
 
 
+@pytest.mark.thorough
 @given(
     seed=st.integers(0, 10**6),
     rows=st.integers(0, 4),

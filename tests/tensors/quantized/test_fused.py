@@ -19,6 +19,7 @@ def node(bits: int, affine: bool, groups: int = 2) -> tensors.Quantized:
     return samples.grid(samples.rng(), (512, 128), (groups, 128), bits=bits, affine=affine, order=(1, 0)).pack()
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("affine", [False, True], ids=["symmetric", "affine"])
 @pytest.mark.parametrize("bits", [8, 4, 2])
 def test_the_kernel_is_the_dense_product(bits: int, affine: bool) -> None:

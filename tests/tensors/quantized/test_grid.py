@@ -11,6 +11,7 @@ from compressjax import tensors
 from compressjax.tensors.quantized._grid import expand_blocks, storage_order
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("shape", [(4,), (4, 6), (2, 3, 4)])
 def test_expand_blocks_against_loops(shape: tuple[int, ...]) -> None:
     for blocks in itertools.product(*([d for d in range(1, n + 1) if n % d == 0] for n in shape)):
