@@ -27,7 +27,8 @@ def rebuild(make: Callable[..., Any], *parts: Any) -> Any:
 def transpose(x: Any, permutation: Sequence[int]) -> Any:
     """The axes in another order."""
     perm = tuple(permutation)
-    return x.transpose(perm) if isinstance(x, Node) else jnp.transpose(x, perm)
+    # Arrays of NumPy, from methods that run on the host, turn without a program for every shape.
+    return x.transpose(perm) if isinstance(x, Node | np.ndarray) else jnp.transpose(x, perm)
 
 
 def reshape(x: Any, sizes: Sequence[int]) -> Any:

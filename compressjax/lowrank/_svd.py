@@ -95,7 +95,7 @@ def svd(
         back = ops.transpose(found, axes.inverse) if axes.order != tuple(range(x.ndim)) else found
         if isinstance(back, Dense):
             raise UnfitError("svd", {path: f"shape {x.shape} with {axes}: {back.reason}; set inputs= and batch="})
-        return back
+        return jax.tree.map(jnp.asarray, back)
 
     def _factors(path: str, x: Any, inputs: int, batch: int) -> LowRank | None:
         axes, rows, columns = split(x.shape, inputs, batch)
@@ -109,7 +109,7 @@ def svd(
         root = s[..., :r] ** 0.5
         left = (u[..., :r] * root[..., None, :]).reshape(*x.shape[: batch + axes], r)
         right = (root[..., :, None] * vt[..., :r, :]).reshape(*x.shape[:batch], r, *x.shape[batch + axes :])
-        return LowRank(jnp.asarray(left.astype(x.dtype)), jnp.asarray(right.astype(x.dtype)), axes)
+        return LowRank(left.astype(x.dtype), right.astype(x.dtype), axes)
 
     return from_encode(f"svd({chosen})", encode, check_leaf=check)
 
