@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
@@ -48,6 +49,12 @@ def test_parts_equal_the_whole():
     np.testing.assert_allclose(scaler.inverse_transform(scaler.transform(X)), X, rtol=1e-5)
     assert scaler.get_feature_names_out().tolist() == ["x0", "x1", "x2", "x3"]
     assert repr(scaler) == "as_estimator(standard_scaler)"
+
+
+def test_sparse_rows_pass():
+    chosen = data.as_estimator(data.select_chi2(2, 3))
+    want = chosen.fit(X, NAMES).transform(X)
+    np.testing.assert_allclose(chosen.fit(sparse.csr_array(X), NAMES).transform(sparse.csr_array(X)), want, rtol=1e-6)
 
 
 def test_mistakes_are_named():

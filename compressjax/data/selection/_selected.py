@@ -5,9 +5,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental.sparse import BCOO
 
 from compressjax.core._settings import as_int
 from compressjax.data._affine import Affine
+from compressjax.data.sources._sparse import product
 from compressjax.numerics._host import on_host
 
 
@@ -23,7 +25,11 @@ class Selected(NamedTuple):
     scores: jax.Array
 
     def transform(self, x: Any) -> jax.Array:
-        """The chosen columns `[n, k]`."""
+        """The chosen columns `[n, k]`; of sparse rows they become dense."""
+        if isinstance(x, BCOO):
+            return product(x, self.affine().matrix)
+        if hasattr(x, "tocsr"):
+            return jnp.asarray(x.tocsr()[:, np.asarray(self.places)].toarray())
         return jnp.asarray(x)[:, self.places]
 
     def inverse_transform(self, z: Any) -> jax.Array:

@@ -1,7 +1,10 @@
 """Some columns, in order."""
 
 import jax.numpy as jnp
+import numpy as np
 import pytest
+from jax.experimental.sparse import BCOO
+from scipy import sparse
 
 from compressjax import data
 from compressjax.data.selection._selected import top_places
@@ -12,6 +15,13 @@ def test_columns_come_and_go():
     x = jnp.array([[1.0, 2.0, 3.0]])
     assert fitted.transform(x).tolist() == [[1.0, 3.0]]
     assert fitted.inverse_transform(fitted.transform(x)).tolist() == [[1.0, 0.0, 3.0]]
+
+
+def test_chosen_columns_of_sparse_rows():
+    fitted = data.Selected(jnp.array([0, 2]), jnp.array([3.0, 1.0, 2.0]))
+    x = np.array([[0.0, 2.0, 3.0], [4.0, 0.0, 0.0]], np.float32)
+    for rows in (sparse.csr_matrix(x), sparse.coo_array(x), BCOO.fromdense(x)):
+        assert fitted.transform(rows).tolist() == [[0.0, 3.0], [4.0, 0.0]]
 
 
 def test_the_largest_scores_win_and_ties_go_to_the_first():
