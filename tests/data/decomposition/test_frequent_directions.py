@@ -22,6 +22,15 @@ def test_the_bound_holds_for_every_k(size):
             assert gap.max() <= squares[k:].sum() / (size - k) + slack
 
 
+@pytest.mark.thorough
+@pytest.mark.parametrize(("size", "published"), [(10, 0.01889), (20, 0.00517), (30, 0.00203)])
+def test_errors_of_the_digits_are_below_those_of_the_published_algorithm(size, published):
+    rows = laws.digits()
+    fitted = data.fit(data.frequent_directions(size), [rows[i : i + size] for i in range(0, len(rows), size)])
+    gap = rows.T @ rows - fitted.sketch.T @ fitted.sketch
+    assert np.linalg.norm(gap, 2) < published * np.sum(rows**2)
+
+
 def test_directions_of_few_rows_are_exact():
     rows = laws.digits()[:5]
     fitted = data.fit(data.frequent_directions(8, 5), rows)

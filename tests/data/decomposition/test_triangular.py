@@ -42,6 +42,19 @@ def test_incremental_is_that_of_scikit_learn_for_the_same_batches():
     assert error[0] <= error[1] * (1 + 1e-5) <= error[2] * (1 + 1e-5) < 1.02 * error[0]
 
 
+# Mean squared error of a pixel by the size of batches, scikit-learn 1.9.1 on the digits; 4.9143 for PCA.
+GOLDEN = {50: 4.9366, 100: 4.9555, 200: 4.9270, 500: 4.9248}
+
+
+@pytest.mark.parametrize(
+    "size", [200, *(pytest.param(size, marks=pytest.mark.thorough) for size in GOLDEN if size != 200)]
+)
+def test_errors_of_the_digits_are_the_golden_ones(size):
+    rows = laws.digits()
+    fitted = data.fit(data.incremental_pca(10), [rows[i : i + size] for i in range(0, len(rows), size)])
+    assert float(fitted.reconstruction_error(rows)) / 64 == pytest.approx(GOLDEN[size], abs=1e-4)
+
+
 def test_merged_parts_are_near_the_whole():
     rows = laws.digits()[:400]
     reducer = data.incremental_pca(8, extra=56)  # all 64 directions: nothing is lost
