@@ -88,8 +88,8 @@ def nmf_of(
     return Factorized(codes.T, (Parts if loss == LOSSES[0] else PoissonParts)(atoms), taken)
 
 
-@functools.partial(jax.jit, static_argnums=(3, 4))
-def _coordinate(x: jax.Array, codes: jax.Array, atoms: jax.Array, steps: int, tolerance: float) -> Any:
+@jax.jit
+def _coordinate(x: jax.Array, codes: jax.Array, atoms: jax.Array, steps: Any, tolerance: Any) -> Any:
     def unfinished(state: Any) -> jax.Array:
         return (state[2] < steps) & (state[3] > tolerance * state[4])
 
@@ -105,8 +105,8 @@ def _coordinate(x: jax.Array, codes: jax.Array, atoms: jax.Array, steps: int, to
     return jax.lax.while_loop(unfinished, step, start)[:3]
 
 
-@functools.partial(jax.jit, static_argnums=(0, 4, 5))
-def _multiplicative(loss: str, x: jax.Array, codes: jax.Array, atoms: jax.Array, steps: int, tolerance: float) -> Any:
+@functools.partial(jax.jit, static_argnums=0)
+def _multiplicative(loss: str, x: jax.Array, codes: jax.Array, atoms: jax.Array, steps: Any, tolerance: Any) -> Any:
     def quadratic(_: Any, state: Any) -> Any:
         codes, atoms = state
         below = jnp.matmul(jnp.matmul(atoms, atoms.T, precision=_HIGH), codes, precision=_HIGH)

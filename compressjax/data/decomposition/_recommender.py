@@ -113,10 +113,10 @@ def _checked(users: Any, items: Any, ratings: Any, implicit: bool) -> tuple[np.n
     return u.astype(np.int32), v.astype(np.int32), r
 
 
-@functools.partial(jax.jit, static_argnums=(4, 5, 6, 7, 8))
+@functools.partial(jax.jit, static_argnums=4)
 def _solve(
-    u: jax.Array, v: jax.Array, r: jax.Array, items: jax.Array, size: tuple[int, int], mean: float, ridge: float,
-    trust: float | None, steps: int,
+    u: jax.Array, v: jax.Array, r: jax.Array, items: jax.Array, size: tuple[int, int], mean: Any, ridge: Any,
+    trust: Any, steps: Any,
 ) -> Recommender:  # fmt: skip
     wish, weights = (r - mean, jnp.ones_like(r)) if trust is None else (jnp.ones_like(r), 1 + trust * r)
 

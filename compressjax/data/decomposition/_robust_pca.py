@@ -1,6 +1,5 @@
 """A low-rank and a sparse part of one matrix."""
 
-import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -66,8 +65,8 @@ def robust_pca(x: Any, penalty: float | None = None, *, tolerance: float = 1e-6,
     return _separate(rows, 1 / max(rows.shape) ** 0.5 if weight is None else float(weight), float(limit), most)
 
 
-@functools.partial(jax.jit, static_argnums=(1, 2, 3))
-def _separate(x: jax.Array, penalty: float, tolerance: float, steps: int) -> Separated:
+@jax.jit
+def _separate(x: jax.Array, penalty: Any, tolerance: Any, steps: Any) -> Separated:
     size = jnp.maximum(jnp.linalg.norm(x), 1e-30)
     mu = x.size / (4 * jnp.maximum(jnp.sum(jnp.abs(x)), 1e-30))
 

@@ -1,6 +1,5 @@
 """Directions of few features."""
 
-import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -100,8 +99,8 @@ def sparse_pca(components: int, penalty: float = 1.0, *, ridge: float = 0.01, st
     )
 
 
-@functools.partial(jax.jit, static_argnums=(2, 3))
-def _alternate(scatter: jax.Array, first: jax.Array, alpha: float, steps: int) -> jax.Array:
+@jax.jit
+def _alternate(scatter: jax.Array, first: jax.Array, alpha: Any, steps: Any) -> jax.Array:
     """`V [k, d]`, from `M = V^T` at the start."""
 
     def coded(maps: jax.Array, codes: jax.Array) -> tuple[jax.Array, jax.Array]:

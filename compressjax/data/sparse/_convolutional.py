@@ -97,7 +97,7 @@ def _drawn(maps: jax.Array, filters: jax.Array) -> jax.Array:
     ]
 
 
-def _accelerated(at: Any, start: jax.Array, steps: int) -> jax.Array:
+def _accelerated(at: Any, start: jax.Array, steps: Any) -> jax.Array:
     """FISTA with the proximal gradient step `at`."""
 
     def step(_: Any, state: Any) -> Any:
@@ -109,8 +109,8 @@ def _accelerated(at: Any, start: jax.Array, steps: int) -> jax.Array:
     return found
 
 
-@functools.partial(jax.jit, static_argnums=3)
-def _coded(x: jax.Array, filters: jax.Array, penalty: Any, steps: int, start: jax.Array | None = None) -> jax.Array:
+@jax.jit
+def _coded(x: jax.Array, filters: jax.Array, penalty: Any, steps: Any, start: jax.Array | None = None) -> jax.Array:
     # A convolution that fits into the image is part of a circular one, whose norm is that of its transform.
     slope = jnp.max(jnp.sum(jnp.abs(jnp.fft.fft2(filters, x.shape[1:])) ** 2, axis=0))
     kept = x.shape[1] - filters.shape[1] + 1, x.shape[2] - filters.shape[2] + 1
@@ -125,8 +125,8 @@ def _coded(x: jax.Array, filters: jax.Array, penalty: Any, steps: int, start: ja
     return _accelerated(at, zero, steps)
 
 
-@functools.partial(jax.jit, static_argnums=(3, 4))
-def _learned(x: jax.Array, first: jax.Array, penalty: float, steps: int, inner: int) -> jax.Array:
+@jax.jit
+def _learned(x: jax.Array, first: jax.Array, penalty: Any, steps: Any, inner: Any) -> jax.Array:
     def step(_: Any, state: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         filters, maps = state
         maps = _coded(x, filters, penalty, inner, maps)

@@ -49,8 +49,8 @@ class _At(NamedTuple):
     most: jax.Array
 
 
-@functools.partial(jax.jit, static_argnums=(2, 3, 4, 5))
-def path(problem: Problem, penalties: jax.Array, share: float, screening: str, tolerance: float, rounds: int) -> Solved:
+@functools.partial(jax.jit, static_argnums=3)
+def path(problem: Problem, penalties: jax.Array, share: Any, screening: str, tolerance: Any, rounds: Any) -> Solved:
     """Minimizes `(v - 2 c w + w G w) / 2 + a (s |w|_1 + (1 - s) |w|^2 / 2)` for falling penalties `a`, warm-started.
 
     `s` is the share of the absolute values. All tests of screening need the products alone.

@@ -79,10 +79,8 @@ def _run(who: str, atoms: Any, x: Any, penalty: float, steps: int, positive: boo
     return _shrunk(base, rows, float(weight), most, bool(positive), momentum)
 
 
-@functools.partial(jax.jit, static_argnums=(3, 4, 5))
-def _shrunk(
-    atoms: jax.Array, x: jax.Array, penalty: jax.Array, steps: int, positive: bool, momentum: bool
-) -> jax.Array:
+@functools.partial(jax.jit, static_argnums=(4, 5))
+def _shrunk(atoms: jax.Array, x: jax.Array, penalty: Any, steps: Any, positive: bool, momentum: bool) -> jax.Array:
     gram = jnp.matmul(atoms, atoms.T, precision=_HIGH)
     targets = jnp.matmul(x, atoms.T, precision=_HIGH)
     slope = jnp.maximum(jnp.linalg.eigvalsh(gram)[-1], 1e-30)

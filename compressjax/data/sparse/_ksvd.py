@@ -80,8 +80,8 @@ def ksvd(x: Any, atoms: int, nonzeros: int, key: jax.Array, *, steps: int = 20) 
     return Pursuit(_learned(rows, key, k, most, times), jnp.zeros(most, jnp.int8))
 
 
-@functools.partial(jax.jit, static_argnums=(2, 3, 4))
-def _learned(x: jax.Array, key: jax.Array, k: int, most: int, steps: int) -> jax.Array:
+@functools.partial(jax.jit, static_argnums=(2, 3))
+def _learned(x: jax.Array, key: jax.Array, k: int, most: int, steps: Any) -> jax.Array:
     noise, pick = jax.random.split(key)
     first = x[jax.random.permutation(pick, len(x))[:k]] + 1e-3 * jax.random.normal(noise, (k, x.shape[1]))
     first = first / jnp.maximum(jnp.linalg.norm(first, axis=1, keepdims=True), 1e-12)

@@ -65,8 +65,8 @@ class _Chosen(NamedTuple):
     done: jax.Array
 
 
-@functools.partial(jax.jit, static_argnums=(2, 3))
-def pursued(atoms: jax.Array, x: jax.Array, count: int, tolerance: float) -> jax.Array:
+@functools.partial(jax.jit, static_argnums=2)
+def pursued(atoms: jax.Array, x: jax.Array, count: int, tolerance: Any) -> jax.Array:
     """The codes of `omp`."""
     gram = jnp.matmul(atoms, atoms.T, precision=_HIGH)
     targets = jnp.matmul(x, atoms.T, precision=_HIGH)

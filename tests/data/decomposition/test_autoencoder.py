@@ -22,21 +22,26 @@ def test_a_linear_one_reaches_the_error_of_pca(draw, key):
 def test_hosts_are_averaged(draw, key):
     rows = draw.normal(size=(48, 3)).astype(np.float32)
     reducer = data.autoencoder(1, key, widths=(4,), size=16, passes=3)
-    first = reducer.again(reducer.merge(*(data.gathered(reducer, part) for part in (rows[:16], rows[16:]))))[0]
+    merge = jax.jit(reducer.merge)
+    first = jax.jit(reducer.again)(merge(*(data.gathered(reducer, part) for part in (rows[:16], rows[16:]))))[0]
     laws.close(first.moments, data.gathered(reducer, rows).moments, 1e-5)
     states = [data.gathered(reducer, part, start=first) for part in (rows[:16], rows[16:])]
-    both = jax.jit(reducer.merge)(*states)
+    both = merge(*states)
     expected = jax.tree.map(lambda a, b: a / 3 + 2 * b / 3, *(s.params for s in states))
     laws.close(both.params, expected, 1e-5)
     laws.close(both.moments, first.moments, 1e-6)
 
 
-def test_bends_are_learned_and_bad_arguments_named(key):
+@pytest.mark.thorough
+def test_bends_are_learned(key):
     turn = np.linspace(-1, 1, 96)
     rows = np.stack([turn, np.abs(turn)], 1).astype(np.float32)
     fitted = data.fit(data.autoencoder(1, key, widths=(16,), size=32, passes=60, optimizer=optax.adam(0.02)), rows)
     assert fitted.transform(rows).shape == (96, 1)
     straight = data.fit(data.pca(1), rows).reconstruction_error(rows)
     assert float(fitted.reconstruction_error(rows)) < 0.5 * float(straight)
+
+
+def test_bad_arguments_are_named(key):
     with pytest.raises(ValueError, match="passes=1 at least 2"):
         data.autoencoder(1, key, passes=1)

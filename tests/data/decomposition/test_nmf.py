@@ -15,7 +15,12 @@ def divergence(x, z):
 
 
 @pytest.mark.parametrize(
-    ("loss", "solver"), [("frobenius", None), ("frobenius", "multiplicative"), ("kullback-leibler", None)]
+    ("loss", "solver"),
+    [
+        ("frobenius", None),
+        pytest.param("frobenius", "multiplicative", marks=pytest.mark.thorough),
+        ("kullback-leibler", None),
+    ],
 )
 def test_passes_reach_the_objective_of_scikit_learn(loss, solver, key):
     reducer = data.nmf(4, key, loss=loss, solver=solver, passes=30, inner=30)

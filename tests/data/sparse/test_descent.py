@@ -15,7 +15,7 @@ def problem(draw):
     return _descent.Problem(*(jnp.asarray(m, jnp.float32) for m in (x.T @ x / 60, x.T @ y / 60, y @ y / 60)))
 
 
-@pytest.mark.parametrize("share", [1.0, 0.5])
+@pytest.mark.parametrize("share", [1.0, pytest.param(0.5, marks=pytest.mark.thorough)])
 def test_screening_changes_nothing(share, problem):
     top = float(jnp.abs(problem[1]).max()) / share
     penalties = jnp.asarray(top * np.geomspace(1, 1e-2, 12), jnp.float32)
