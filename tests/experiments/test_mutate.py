@@ -27,3 +27,19 @@ def test_every_mutation_is_signed_again(tmp_path):
             reasons.append(str(error))
     assert len(reasons) > 10
     assert not any("SHA-256" in reason for reason in reasons)
+
+
+def test_a_change_that_nests_too_deep_is_drawn_again(tmp_path, monkeypatch):
+    path, calls = tmp_path / "m.cjx", []
+
+    def deep(manifest, sections, draw):
+        calls.append(draw)
+        if len(calls) == 1:
+            raise RecursionError
+
+    for name in ("_manifest", "_shape", "_array", "_payload", "_swap", "_grow"):
+        monkeypatch.setattr(mutate, name, deep)
+    artifact.save(path, {"w": [1.0]})
+    path.write_bytes(mutate.mutated(path.read_bytes(), random.Random(0)))
+    assert artifact.load(path).tree == {"w": [1.0]}
+    assert len(calls) > 1
