@@ -1,6 +1,7 @@
 """Measurements of bytes, speed and accuracy."""
 
 from compressjax.measure._accuracy import accuracy_interval, changed_predictions
+from compressjax.measure._collectives import collective_bytes, wire_bytes
 from compressjax.measure._cost import MultiplyAdds, flops, multiply_adds
 from compressjax.measure._hessian_trace import Trace, hessian_trace
 from compressjax.measure._interval import Proportion
@@ -35,6 +36,7 @@ __all__ = [
     "accuracy_interval",
     "agreement",
     "changed_predictions",
+    "collective_bytes",
     "dead_units",
     "estimated_sensitivity",
     "flops",
@@ -57,4 +59,5 @@ __all__ = [
     "summary",
     "table",
     "temp_bytes",
+    "wire_bytes",
 ]  # fmt: skip

@@ -4,8 +4,6 @@ Run by `test_collectives`, in a process of its own because the number of devices
 """
 
 import json
-import math
-import re
 import sys
 from typing import Any
 
@@ -15,23 +13,7 @@ import numpy as np
 import optax
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from compressjax import core, prune
-
-COLLECTIVE = re.compile(
-    r"= (\S+|\([^)]*\)) (all-gather|all-reduce|all-to-all|collective-permute|reduce-scatter)[-\w]*\("
-)
-BYTES = {"pred": 1, "s32": 4, "u32": 4, "f32": 4}
-
-
-def exchanged(hlo: str) -> dict[str, int]:
-    """Bytes of the results of every kind of collective in a program, loop bodies counted once."""
-    found: dict[str, int] = {}
-    for shapes, kind in COLLECTIVE.findall(hlo):
-        for dtype, dims in re.findall(r"(\w+)\[([\d,]*)\]", shapes):
-            size = BYTES[dtype] * math.prod(int(d) for d in dims.split(",") if d)
-            found[kind] = found.get(kind, 0) + size
-    return found
-
+from compressjax import core, measure, prune
 
 KEY = jax.random.key(0)
 METHODS = {
@@ -68,7 +50,7 @@ def update(name: str, scale: int, explicit: bool) -> dict[str, Any]:
     one, many = (METHODS[name].view(*result) for result in (alone, after))
     same = all(np.array_equal(a != 0, b != 0) for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(many), strict=True))
     kept = int(sum((x != 0).sum() for x in jax.tree.leaves(one)))
-    return {"bytes": exchanged(compiled.as_text()), "same": same, "kept": kept}
+    return {"bytes": measure.collective_bytes(compiled), "same": same, "kept": kept}
 
 
 if __name__ == "__main__":

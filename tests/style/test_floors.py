@@ -100,7 +100,7 @@ def test_imports_go_down():
 
 def test_every_floor_is_read_from_the_table():
     table = floors(architecture())
-    assert {"core", "coding", "tensors", "interpret", "measure", "recipe"} <= set(table)
+    assert {"core", "coding", "tensors", "interpret", "measure", "recipe", "gradients"} <= set(table)
     assert not table["coding"].jax
     assert table["core"].jax
     assert table["prune"].number == table["quant"].number
