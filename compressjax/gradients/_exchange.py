@@ -136,8 +136,8 @@ def specs(state: Any, axis_name: Any) -> Any:
     Example:
         >>> from compressjax.gradients import top_k
         >>> tx = exchange(top_k(0.5))
-        >>> print(specs(tx.init({"kernel": jnp.zeros((2, 2))}), "data").memory.tree["kernel"])
-        PartitionSpec('data',)
+        >>> tuple(specs(tx.init({"kernel": jnp.zeros((2, 2))}), "data").memory.tree["kernel"])
+        ('data',)
     """
     spread, whole = jax.sharding.PartitionSpec(axis_name), jax.sharding.PartitionSpec()
 

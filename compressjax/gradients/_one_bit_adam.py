@@ -56,7 +56,7 @@ def one_bit_adam(
     Example:
         >>> tx = optax.chain(one_bit_adam(freeze=100), optax.scale(-1e-3))
         >>> params = {"kernel": jnp.ones((2, 2))}
-        >>> print(tx.update(params, tx.init(params))[0]["kernel"][0, 0])
+        >>> round(float(tx.update(params, tx.init(params))[0]["kernel"][0, 0]), 5)
         -0.001
 
     Source: Tang et al., arXiv:2102.02888 (tang2021).
