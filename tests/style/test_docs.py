@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import pytest
@@ -98,6 +99,12 @@ def unannotated(module: Module) -> list[str]:
     return found
 
 
+def repeated(bibliography: str) -> list[str]:
+    """Keys of a bibliography that stand more than once."""
+    keys = Counter(re.findall(r"^@\w+{([^,]+),", bibliography, re.MULTILINE))
+    return [key for key, times in keys.items() if times > 1]
+
+
 def uncited(module: Module, bibliography: str) -> list[str]:
     """arXiv numbers in a module that the bibliography does not hold."""
     cited = re.findall(r"(?i)arxiv[:\s/.org]*(?:abs/)?(\d{4}\.\d{4,5})", module.text)
@@ -141,6 +148,7 @@ def test_sources_are_in_the_bibliography():
     path = ROOT / LIBRARY / "references.bib"
     bibliography = path.read_text(encoding="utf-8")
     assert [message for module in modules() for message in uncited(module, bibliography)] == []
+    assert repeated(bibliography) == []
 
 
 def test_no_module_hides_a_public_name():
@@ -226,6 +234,10 @@ def test_missing_annotations_are_found():
 def test_a_missing_source_is_found(text):
     assert uncited(sample("a/b.py", f'"""{text}"""'), "eprint = {2001.00001}")
     assert uncited(sample("a/b.py", f'"""{text}"""'), "eprint = {1506.02626}") == []
+
+
+def test_a_repeated_source_is_found():
+    assert repeated("@book{a,\n}\n@misc{b,\n}\n@book{a,\n}\n") == ["a"]
 
 
 def test_a_hiding_module_is_found():
