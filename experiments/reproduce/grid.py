@@ -12,6 +12,7 @@ from experiments.reproduce import (
     assistants,
     bits,
     data_free,
+    data_to_model,
     distill_bytes,
     distill_losses,
     distill_minilm,
@@ -53,10 +54,10 @@ class Study(Protocol):
 
 
 STUDIES: dict[str, Study] = {
-    "assistants": assistants, "bits": bits, "data_free": data_free, "distill_bytes": distill_bytes,
-    "distill_losses": distill_losses, "distill_minilm": distill_minilm, "few_labels": few_labels,
-    "generation": generation, "hinton": hinton, "lottery": lottery, "pruned": pruned, "quantized": quantized,
-    "splitting": splitting, "teacher_store": teacher_store, "transfer": transfer,
+    "assistants": assistants, "bits": bits, "data_free": data_free, "data_to_model": data_to_model,
+    "distill_bytes": distill_bytes, "distill_losses": distill_losses, "distill_minilm": distill_minilm,
+    "few_labels": few_labels, "generation": generation, "hinton": hinton, "lottery": lottery, "pruned": pruned,
+    "quantized": quantized, "splitting": splitting, "teacher_store": teacher_store, "transfer": transfer,
 }  # fmt: skip
 
 
