@@ -1,16 +1,18 @@
 """The state of a reducer in a file, from which an interrupted run goes on."""
 
 import hashlib
+import io
 import json
 import os
 import pathlib
-import tempfile
 import zipfile
 from typing import Any
 
 import jax
 import numpy as np
 
+from compressjax.coding._whole import replace_file
+from compressjax.core._digest import add_leaf
 from compressjax.data._reducer import Reducer
 
 
@@ -79,17 +81,10 @@ class Checkpoint:
         known = {"reducer": self.reducer.name, "turn": turn, "rows": rows, "features": features, "first": self.first,
                  "last": self.last, "leaves": len(arrays)}  # fmt: skip
         written = {"known": np.asarray(json.dumps(known)), **{f"leaf{i}": x for i, x in enumerate(arrays)}}
+        packed = io.BytesIO()
+        np.savez(packed, **written)  # type: ignore[arg-type]
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(dir=self.path.parent, prefix=self.path.name, suffix=".draft")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.savez(file, **written)  # type: ignore[arg-type]
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(draft, self.path)
-        except BaseException:
-            pathlib.Path(draft).unlink(missing_ok=True)
-            raise
+        replace_file(self.path, packed.getvalue())
 
     def next_pass(self) -> None:
         """The next pass starts at the first row."""
@@ -105,11 +100,8 @@ def digest(batch: Any) -> str:
     found = hashlib.sha256()
     for part in batch if isinstance(batch, tuple | list) else (batch,):
         dense = part.tocoo() if hasattr(part, "tocoo") else part
-        pieces = (dense.row, dense.col, dense.data) if dense is not part else jax.tree.leaves(part)
-        for piece in pieces:
-            x = np.ascontiguousarray(piece)
-            found.update(f"{x.shape}{x.dtype}".encode())
-            found.update(x.tobytes())
+        for piece in (dense.row, dense.col, dense.data) if dense is not part else jax.tree.leaves(part):
+            add_leaf(found, piece)
     return found.hexdigest()
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from compressjax.coding._whole import replace_file
 from compressjax.core._checks import described
 
 HEAD, ABOUT, JOURNAL = "background.cjx", "store.json", "parts.jsonl"
@@ -110,12 +111,7 @@ def append(folder: Path, batch: int, part: Part) -> None:
 
 def put(place: Path, data: bytes) -> str:
     """Writes a file as a whole; returns its SHA-256."""
-    draft = place.with_name(f".{place.name}.draft")
-    with open(draft, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(draft, place)
+    replace_file(place, data)
     return hashlib.sha256(data).hexdigest()
 
 
