@@ -1,6 +1,7 @@
 """Principal components from triangular factors, without squares of the data."""
 
 import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -45,7 +46,7 @@ def _joined(a: Factor, rows: Count, mean: jax.Array, factor: jax.Array, squares:
     return Factor(total, a.mean + delta * (n_b / n), a.factor, a.squares + squares + weight * jnp.sum(delta**2)), stack
 
 
-def _with_batch(shrink: functools.partial[jax.Array], state: Factor, x: jax.Array) -> Factor:
+def _with_batch(shrink: Callable[[jax.Array], jax.Array], state: Factor, x: jax.Array) -> Factor:
     x = x.astype(jnp.float32)
     mean = jnp.mean(x, axis=0) if len(x) else jnp.zeros(x.shape[1])
     centered = x - mean[None]
@@ -53,7 +54,7 @@ def _with_batch(shrink: functools.partial[jax.Array], state: Factor, x: jax.Arra
     return joined._replace(factor=shrink(stack))
 
 
-def _merged(shrink: functools.partial[jax.Array], a: Factor, b: Factor) -> Factor:
+def _merged(shrink: Callable[[jax.Array], jax.Array], a: Factor, b: Factor) -> Factor:
     joined, stack = _joined(a, *b)
     return joined._replace(factor=shrink(stack))
 
@@ -106,8 +107,7 @@ def svd_pca(components: int | float | str = 0.9, *, whiten: bool = False, key: j
         divisor = jnp.maximum(as_float(state.rows) - 1, 1)
         return components_of(state.mean, squares[:k], signed(rows[:k]), divisor, state.squares, whiten)
 
-    shrink = functools.partial(_triangle)
-    parts = functools.partial(_with_batch, shrink), functools.partial(_merged, shrink)
+    parts = functools.partial(_with_batch, _triangle), functools.partial(_merged, _triangle)
     return Reducer(functools.partial(_start, None), *parts, finalize, f"svd_pca({components})")
 
 

@@ -3,17 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from compressjax.core._settings import as_int
-from compressjax.data._reducer import Reads, Reducer
-from compressjax.data.selection._checks import check_class_counts
-from compressjax.data.selection._class_moments import (
-    ClassMoments,
-    between_and_within,
-    by_class,
-    merged_classes,
-    no_classes,
-)
-from compressjax.data.selection._selected import Selected, check_classes, select_by
+from compressjax.data._reducer import Reducer
+from compressjax.data.selection._class_moments import ClassMoments, between_and_within, by_class, select_by_class
 from compressjax.numerics._counts import as_float
 
 
@@ -44,17 +35,7 @@ def select_anova(k: int, classes: int) -> Reducer:
 
     Source: Fisher, Statistical Methods for Research Workers, 1925.
     """
-    k, classes = as_int("select_anova", "k", k), check_classes("select_anova", classes)
-
-    def update(state: ClassMoments, batch: tuple[jax.Array, jax.Array]) -> ClassMoments:
-        return merged_classes(state, by_class(*batch, classes))
-
-    def finalize(state: ClassMoments) -> Selected:
-        check_class_counts("select_anova", as_float(state.rows))
-        return select_by(_statistics(state), k)
-
-    return Reducer(lambda features: no_classes(features, classes), update, merged_classes, finalize,
-                   f"select_anova({k})", Reads("classes", classes))  # fmt: skip
+    return select_by_class("select_anova", k, classes, by_class, _statistics)
 
 
 @jax.jit

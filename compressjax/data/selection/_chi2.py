@@ -1,15 +1,10 @@
 """Features whose sums differ between classes."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 
-from compressjax.core._settings import as_int
-from compressjax.data._reducer import Reads, Reducer
-from compressjax.data.selection._checks import check_class_counts
-from compressjax.data.selection._class_moments import ClassMoments, means_by_class, merged_classes, no_classes
-from compressjax.data.selection._selected import Selected, check_classes, select_by
+from compressjax.data._reducer import Reducer
+from compressjax.data.selection._class_moments import ClassMoments, means_by_class, select_by_class
 from compressjax.numerics._counts import as_float
 
 
@@ -39,17 +34,7 @@ def select_chi2(k: int, classes: int) -> Reducer:
 
     Source: Pearson, 1900; Liu and Setiono, IEEE International Conference on Tools with AI, 1995.
     """
-    k, classes = as_int("select_chi2", "k", k), check_classes("select_chi2", classes)
-
-    def update(state: ClassMoments, batch: tuple[Any, jax.Array]) -> ClassMoments:
-        return merged_classes(state, means_by_class(*batch, classes))
-
-    def finalize(state: ClassMoments) -> Selected:
-        check_class_counts("select_chi2", as_float(state.rows))
-        return select_by(_statistics(state), k)
-
-    return Reducer(lambda features: no_classes(features, classes), update, merged_classes, finalize,
-                   f"select_chi2({k})", Reads("classes", classes, low=0.0, sparse=True))  # fmt: skip
+    return select_by_class("select_chi2", k, classes, means_by_class, _statistics, low=0.0, sparse=True)
 
 
 @jax.jit

@@ -1,10 +1,15 @@
 """Count, mean and scatter of the rows of every class."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from compressjax.core._settings import as_int
+from compressjax.data._reducer import Reads, Reducer
+from compressjax.data.selection._checks import check_class_counts
+from compressjax.data.selection._selected import Selected, check_classes, select_by
 from compressjax.data.sources._sparse import transposed_product
 from compressjax.numerics._counts import Count, as_float, exact, plus
 
@@ -66,3 +71,25 @@ def between_and_within(state: ClassMoments) -> tuple[jax.Array, jax.Array]:
     # Rounding of a constant feature leaves a variance of about eps^2 mean^2.
     least = total * (10 * jnp.finfo(jnp.float32).eps * middle) ** 2
     return jnp.where(between + within > least, between, 0.0), jnp.where(between + within > least, within, 0.0)
+
+
+def select_by_class(
+    who: str,
+    k: int,
+    classes: int,
+    of_batch: Callable[[Any, jax.Array, int], ClassMoments],
+    scored: Callable[[ClassMoments], jax.Array],
+    **reads: Any,
+) -> Reducer:
+    """A reducer to the `k` features with the largest scores of their statistics by class."""
+    k, classes = as_int(who, "k", k), check_classes(who, classes)
+
+    def update(state: ClassMoments, batch: tuple[Any, jax.Array]) -> ClassMoments:
+        return merged_classes(state, of_batch(*batch, classes))
+
+    def finalize(state: ClassMoments) -> Selected:
+        check_class_counts(who, as_float(state.rows))
+        return select_by(scored(state), k)
+
+    return Reducer(lambda features: no_classes(features, classes), update, merged_classes, finalize, f"{who}({k})",
+                   Reads("classes", classes, **reads))  # fmt: skip

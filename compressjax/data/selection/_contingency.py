@@ -8,6 +8,7 @@ import numpy as np
 from jax.scipy.special import xlogy
 
 from compressjax.core._settings import as_int
+from compressjax.data._reducer import Reads
 
 
 def check_bins(who: str, bins: Any, edges: Any) -> int:
@@ -22,6 +23,11 @@ def check_bins(who: str, bins: Any, edges: Any) -> int:
         raise ValueError(f"{who}: bins={bins} must be at least 2, the number of values 0, 1, ... of a feature; give "
                          "edges for other values")  # fmt: skip
     return int(bins)
+
+
+def reads_bins(classes: int, bins: int, edges: Any) -> Reads:
+    """Rows with classes; without edges, values are the bins themselves."""
+    return Reads("classes", classes) if edges is not None else Reads("classes", classes, low=0.0, high=bins - 1.0)
 
 
 def binned(x: jax.Array, edges: Any) -> jax.Array:

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core._settings import as_int
-from compressjax.data._reducer import Reads, Reducer
+from compressjax.data._reducer import Reducer
 from compressjax.data.selection._checks import check_class_counts
-from compressjax.data.selection._contingency import binned, check_bins, counted, information
+from compressjax.data.selection._contingency import binned, check_bins, counted, information, reads_bins
 from compressjax.data.selection._selected import Selected, check_classes, select_by
 
 
@@ -56,6 +56,5 @@ def select_information(
         gain, entropy = information(state)
         return select_by(gain / jnp.where(entropy > 0, entropy, 1.0) if ratio else gain, k)
 
-    reads = Reads("classes", classes) if edges is not None else Reads("classes", classes, low=0.0, high=count - 1.0)
     return Reducer(lambda features: jnp.zeros((features, count, classes), jnp.int32), update,
-                   lambda a, b: a + b, finalize, f"{who}({k})", reads)  # fmt: skip
+                   lambda a, b: a + b, finalize, f"{who}({k})", reads_bins(classes, count, edges))  # fmt: skip

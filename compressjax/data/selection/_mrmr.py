@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from compressjax.core._settings import as_int
-from compressjax.data._reducer import Reads, Reducer
+from compressjax.data._reducer import Reducer
 from compressjax.data.selection._checks import check_class_counts
-from compressjax.data.selection._contingency import binned, check_bins, information
+from compressjax.data.selection._contingency import binned, check_bins, information, reads_bins
 from compressjax.data.selection._selected import Selected, check_classes
 
 
@@ -75,8 +75,8 @@ def select_mrmr(
             raise ValueError(f"{who}: k={k} must be at least 1 and at most the {features} features")
         return jnp.zeros((features * count, features * count + classes), jnp.int32)
 
-    reads = Reads("classes", classes) if edges is not None else Reads("classes", classes, low=0.0, high=count - 1.0)
-    return Reducer(init, update, lambda a, b: a + b, finalize, f"{who}({k}, {scheme})", reads)
+    return Reducer(init, update, lambda a, b: a + b, finalize, f"{who}({k}, {scheme})",
+                   reads_bins(classes, count, edges))  # fmt: skip
 
 
 def greedy(relevance: np.ndarray, redundancy: np.ndarray, k: int, scheme: str) -> np.ndarray:
