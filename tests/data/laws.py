@@ -12,7 +12,7 @@ def digits():
     return load_digits().data.astype(np.float32)
 
 
-def close(a, b, tolerance=1e-5):
+def assert_close(a, b, tolerance=1e-5):
     """Trees of arrays, relative to the largest entry of each."""
     for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
         x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
@@ -33,15 +33,15 @@ def check(reducer, rows, tolerance=1e-5, whole=None):
     whole = data.fit(reducer, [rows]) if whole is None else whole
     draw = np.random.default_rng(0)
     uneven = np.split(rows, [1, len(rows) // 4])  # few sizes, as each compiles
-    close(data.fit(reducer, uneven), whole, tolerance)
-    close(data.fit(reducer, rows[draw.permutation(len(rows))]), whole, tolerance)
+    assert_close(data.fit(reducer, uneven), whole, tolerance)
+    assert_close(data.fit(reducer, rows[draw.permutation(len(rows))]), whole, tolerance)
     halves = np.split(rows, [len(rows) // 4])
-    close(merged_passes(reducer, halves), whole, tolerance)
-    close(merged_passes(reducer, halves, -1), whole, tolerance)
+    assert_close(merged_passes(reducer, halves), whole, tolerance)
+    assert_close(merged_passes(reducer, halves, -1), whole, tolerance)
     if reducer.again is None:
         parts = [data.gathered(reducer, part) for part in halves]
         nothing, merge = reducer.init(rows.shape[1]), jax.jit(reducer.merge)
-        close(reducer.finalize(merge(nothing, merge(*parts))), whole, tolerance)
+        assert_close(reducer.finalize(merge(nothing, merge(*parts))), whole, tolerance)
     return whole
 
 
@@ -52,14 +52,14 @@ def check_pairs(reducer, rows, labels, tolerance=1e-5):
     half = len(rows) // 2
     halves = [(rows[part], labels[part]) for part in (order[:half], order[half : 2 * half], order[2 * half :])]
     halves = [part for part in halves if len(part[0])]
-    close(data.fit(reducer, halves), whole, tolerance)
+    assert_close(data.fit(reducer, halves), whole, tolerance)
     merge = jax.jit(reducer.merge)
     states = [data.gathered(reducer, [part]) for part in halves]
     for some in (states, states[::-1]):
         total = reducer.init(rows.shape[1])
         for state in some:
             total = merge(total, state)
-        close(reducer.finalize(total), whole, tolerance)
+        assert_close(reducer.finalize(total), whole, tolerance)
     return whole
 
 

@@ -26,9 +26,9 @@ def test_a_folded_model_reads_raw_features(reducer, stored):
     folded = data.fold(fitted, params, "layer/kernel", "layer/bias", layout=stored)["layer"]
     inside = folded["kernel"] if stored == "[in, out]" else folded["kernel"].T
     assert inside.shape == (64, 3)
-    laws.close(ROWS @ inside + folded["bias"][None], z @ kernel + bias[None], 1e-4)
+    laws.assert_close(ROWS @ inside + folded["bias"][None], z @ kernel + bias[None], 1e-4)
     matrix, offset = fitted.affine()
-    laws.close(ROWS @ matrix + offset[None], z, 1e-4)
+    laws.assert_close(ROWS @ matrix + offset[None], z, 1e-4)
 
 
 def test_what_cannot_be_folded_is_named():

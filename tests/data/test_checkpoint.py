@@ -30,7 +30,7 @@ def test_a_stopped_run_goes_on(tmp_path):
     assert [path.name for path in file.parent.iterdir()] == ["pca.npz"]
     resumed = data.fit(data.pca(3), BATCHES, checkpoint=file, every=2, progress=seen.append)
     assert seen == [40]
-    laws.close(resumed, data.fit(data.pca(3), BATCHES), 0.0)
+    laws.assert_close(resumed, data.fit(data.pca(3), BATCHES), 0.0)
     assert not file.exists()
 
 
@@ -55,7 +55,7 @@ def test_a_run_of_several_passes_goes_on_in_its_pass(tmp_path):
         data.fit(passes, BATCHES, checkpoint=file, every=1, progress=progress)
     resumed = data.fit(passes, BATCHES, checkpoint=file, every=1, progress=calls.append)
     assert calls[8:] == [32, 40, 8, 16, 24, 32, 40]
-    laws.close(resumed, data.fit(passes, BATCHES), 0.0)
+    laws.assert_close(resumed, data.fit(passes, BATCHES), 0.0)
 
 
 def test_what_does_not_belong_is_refused_by_name(tmp_path):

@@ -80,8 +80,8 @@ def test_it_travels(name, tmp_path):
     back = data.from_tree(artifact.load(tmp_path / "reducer.cjx").tree)
     assert type(back) is type(fitted)
     found = jax.jit(lambda f, x: f.transform(x))(back, ROWS)
-    laws.close(found, fitted.transform(ROWS), 1e-4)
+    laws.assert_close(found, fitted.transform(ROWS), 1e-4)
     estimator = data.as_estimator(reducer).fit(ROWS, labels)
-    laws.close(estimator.transform(ROWS), found, 1e-4)
+    laws.assert_close(estimator.transform(ROWS), found, 1e-4)
     if np.ndim(found) == 2:
         assert len(estimator.get_feature_names_out()) == np.shape(found)[1]

@@ -15,14 +15,14 @@ def test_arrays_maps_batches_and_shards_agree(tmp_path):
     np.save(tmp_path / "rows.npy", ROWS)
     whole = data.fit(data.pca(2), ROWS)
     seen = []
-    laws.close(data.fit(data.pca(2), np.load(tmp_path / "rows.npy", mmap_mode="r"), progress=seen.append), whole)
+    laws.assert_close(data.fit(data.pca(2), np.load(tmp_path / "rows.npy", mmap_mode="r"), progress=seen.append), whole)
     assert seen == [100]
-    laws.close(data.fit(data.pca(2), (ROWS[i : i + 30] for i in range(0, 100, 30)), progress=seen.append), whole)
+    laws.assert_close(data.fit(data.pca(2), (ROWS[i : i + 30] for i in range(0, 100, 30)), progress=seen.append), whole)
     assert seen[1:] == [30, 60, 90, 100]
     mesh = jax.make_mesh((len(jax.devices()),), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
     rows = jax.device_put(ROWS[:96], jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data")))
-    laws.close(data.fit(data.pca(2), [rows]), data.fit(data.pca(2), ROWS[:96]))
-    laws.close(data.fit(data.standard_scaler(), (10 * ROWS).astype(np.int32)),
+    laws.assert_close(data.fit(data.pca(2), [rows]), data.fit(data.pca(2), ROWS[:96]))
+    laws.assert_close(data.fit(data.standard_scaler(), (10 * ROWS).astype(np.int32)),
                data.fit(data.standard_scaler(), (10 * ROWS).astype(np.int32).astype(np.float32)))  # fmt: skip
 
 
@@ -35,7 +35,7 @@ def test_devices_merge_along_a_named_axis():
         return data.all_merged(reducer, reducer.update(reducer.init(4), part), "data")
 
     states = jax.shard_map(learned, mesh=mesh, in_specs=spec("data"), out_specs=spec(), check_vma=False)
-    laws.close(reducer.finalize(jax.jit(states)(rows)), data.fit(reducer, rows))
+    laws.assert_close(reducer.finalize(jax.jit(states)(rows)), data.fit(reducer, rows))
 
 
 @pytest.mark.parametrize(

@@ -25,10 +25,10 @@ def test_reducer_and_model_share_a_file_and_a_program(tmp_path):
     loaded = artifact.load(file).tree
     back = data.from_tree(loaded)["reducer"]
     assert type(back) is data.Components
-    laws.close(back, reducer, 0.0)
+    laws.assert_close(back, reducer, 0.0)
     want = reducer.transform(rows) @ params["kernel"]
-    laws.close(jax.jit(predict)(loaded, rows), want)
-    laws.close(artifact.run(file, rows), want)
+    laws.assert_close(jax.jit(predict)(loaded, rows), want)
+    laws.assert_close(artifact.run(file, rows), want)
 
 
 class Mine(NamedTuple):

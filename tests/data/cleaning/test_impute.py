@@ -23,7 +23,7 @@ def test_it_is_that_of_scikit_learn(strategy, draw):
     want = SimpleImputer(strategy=strategy, fill_value=7.0).fit_transform(rows.astype(np.float64))
     np.testing.assert_allclose(fitted.transform(rows), want, rtol=1e-6)
     parts = [data.gathered(reducer, part) for part in (rows[20:], rows[:20])]
-    laws.close(reducer.finalize(reducer.merge(*parts)), fitted, 1e-6)
+    laws.assert_close(reducer.finalize(reducer.merge(*parts)), fitted, 1e-6)
 
 
 def test_bad_columns_and_arguments_are_named():

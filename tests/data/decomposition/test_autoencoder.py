@@ -16,7 +16,7 @@ def test_a_linear_one_reaches_the_error_of_pca(draw, key):
     fitted = data.fit(reducer, rows)
     best = float(data.fit(data.pca(2), rows).reconstruction_error(rows))
     assert best * (1 - 1e-4) < float(fitted.reconstruction_error(rows)) < 1.05 * best
-    laws.close(data.fit(reducer, [rows[:64], rows[64:]]), fitted, 1e-3)  # steps of 32 rows in the same order
+    laws.assert_close(data.fit(reducer, [rows[:64], rows[64:]]), fitted, 1e-3)  # steps of 32 rows in the same order
 
 
 def test_hosts_are_averaged(draw, key):
@@ -24,12 +24,12 @@ def test_hosts_are_averaged(draw, key):
     reducer = data.autoencoder(1, key, widths=(4,), size=16, passes=3)
     merge = jax.jit(reducer.merge)
     first = jax.jit(reducer.again)(merge(*(data.gathered(reducer, part) for part in (rows[:16], rows[16:]))))[0]
-    laws.close(first.moments, data.gathered(reducer, rows).moments, 1e-5)
+    laws.assert_close(first.moments, data.gathered(reducer, rows).moments, 1e-5)
     states = [data.gathered(reducer, part, start=first) for part in (rows[:16], rows[16:])]
     both = merge(*states)
     expected = jax.tree.map(lambda a, b: a / 3 + 2 * b / 3, *(s.params for s in states))
-    laws.close(both.params, expected, 1e-5)
-    laws.close(both.moments, first.moments, 1e-6)
+    laws.assert_close(both.params, expected, 1e-5)
+    laws.assert_close(both.moments, first.moments, 1e-6)
 
 
 @pytest.mark.thorough

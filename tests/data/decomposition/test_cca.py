@@ -22,7 +22,7 @@ def test_it_is_that_of_scikit_learn(draw):
     np.testing.assert_allclose(np.corrcoef(scores, rowvar=False), np.eye(4) + crossed, atol=1e-3)
     np.testing.assert_allclose(scores.var(0, ddof=1), 1, rtol=1e-3)
     matrix, offset = fitted.affine()
-    laws.close(joint @ matrix + offset[None], scores, 1e-4)
+    laws.assert_close(joint @ matrix + offset[None], scores, 1e-4)
 
 
 def test_bad_arguments_are_named():

@@ -12,6 +12,6 @@ def test_back_and_forth_is_a_projection():
         fitted = data.fit(data.pca(7, whiten=whiten), rows)
         np.testing.assert_allclose(fitted.components @ fitted.components.T, np.eye(7), atol=1e-5)
         once = fitted.inverse_transform(fitted.transform(rows))
-        laws.close(fitted.inverse_transform(fitted.transform(once)), once, 1e-5)
+        laws.assert_close(fitted.inverse_transform(fitted.transform(once)), once, 1e-5)
         if whiten:
             np.testing.assert_allclose(np.std(fitted.transform(rows), 0, ddof=1), 1, rtol=1e-3)

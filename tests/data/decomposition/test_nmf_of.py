@@ -24,15 +24,15 @@ def test_steps_are_those_of_scikit_learn(loss, solver, key, draw):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         codes = reference.fit_transform(ROWS, W=start[0].copy(), H=start[1].copy())
-    laws.close(found.codes, codes, 1e-3)
-    laws.close(found.parts.components, reference.components_, 1e-3)
+    laws.assert_close(found.codes, codes, 1e-3)
+    laws.assert_close(found.parts.components, reference.components_, 1e-3)
     assert int(found.steps) == 12
 
 
 def test_it_stops_and_names_bad_arguments(key):
     found = data.nmf_of(ROWS, 4, key, tolerance=1e-2)
     assert int(found.steps) < 200
-    laws.close(found.parts.transform(ROWS), found.codes, 0.2)
+    laws.assert_close(found.parts.transform(ROWS), found.codes, 0.2)
     with pytest.raises(ValueError, match=r"start has shapes \(2, 4\)"):
         data.nmf_of(ROWS, 4, key, start=(np.ones((2, 4)), np.ones((4, 16))))
     with pytest.raises(ValueError, match="row 1, column 0 is -1.0, not in"):

@@ -27,12 +27,12 @@ def test_it_is_that_of_scikit_learn(load, whiten):
     rows = rows / np.maximum(rows.std(0), 1e-6)
     fitted = data.fit(data.pca(5, whiten=whiten), rows)
     reference = PCA(5, whiten=whiten, svd_solver="full").fit(rows.astype(np.float64))
-    laws.close(fitted.explained_variance, reference.explained_variance_)
-    laws.close(fitted.singular_values, reference.singular_values_)
+    laws.assert_close(fitted.explained_variance, reference.explained_variance_)
+    laws.assert_close(fitted.singular_values, reference.singular_values_)
     assert float(fitted.noise_variance) == pytest.approx(reference.noise_variance_, rel=1e-4)
-    laws.close(fitted.components, reference.components_, 1e-3)
-    laws.close(fitted.transform(rows), reference.transform(rows), 1e-3)
-    laws.close(
+    laws.assert_close(fitted.components, reference.components_, 1e-3)
+    laws.assert_close(fitted.transform(rows), reference.transform(rows), 1e-3)
+    laws.assert_close(
         fitted.inverse_transform(fitted.transform(rows)), reference.inverse_transform(reference.transform(rows)), 1e-3
     )
     error = np.mean(np.sum((reference.inverse_transform(reference.transform(rows)) - rows) ** 2, 1))

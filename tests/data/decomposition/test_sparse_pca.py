@@ -27,9 +27,9 @@ def test_one_direction_is_that_of_scikit_learn():
     reference = SparsePCA(1, alpha=60.0, method="cd", tol=1e-10, max_iter=1000, random_state=0).fit(
         rows.astype(np.float64)
     )
-    laws.close(np.abs(fitted.components), np.abs(reference.components_), 5e-3)
+    laws.assert_close(np.abs(fitted.components), np.abs(reference.components_), 5e-3)
     assert 0 < (np.asarray(fitted.components) == 0).mean() < 1
-    laws.close(np.abs(fitted.transform(rows)), np.abs(reference.transform(rows)), 1e-2)
+    laws.assert_close(np.abs(fitted.transform(rows)), np.abs(reference.transform(rows)), 1e-2)
 
 
 def test_several_directions_reach_the_objective_of_scikit_learn():
@@ -42,7 +42,7 @@ def test_several_directions_reach_the_objective_of_scikit_learn():
     ours, theirs = (objective(centered, c, 30.0) for c in (fitted.components, reference.components_))
     assert ours < 1.02 * theirs
     matrix, offset = fitted.affine()
-    laws.close(rows @ matrix + offset[None], fitted.transform(rows), 1e-4)
+    laws.assert_close(rows @ matrix + offset[None], fitted.transform(rows), 1e-4)
     assert float(fitted.reconstruction_error(rows)) < np.mean(np.sum(centered**2, 1))
 
 

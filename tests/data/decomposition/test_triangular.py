@@ -21,8 +21,8 @@ def test_it_is_that_of_scikit_learn_with_large_means():
     rows = laws.digits()[:300] + 100
     fitted = data.fit(data.svd_pca(5, whiten=True), np.split(rows, 3))
     reference = PCA(5, whiten=True, svd_solver="full").fit(rows.astype(np.float64))
-    laws.close(fitted.transform(rows), reference.transform(rows), 2e-3)
-    laws.close(fitted.explained_variance_ratio, reference.explained_variance_ratio_, 1e-4)
+    laws.assert_close(fitted.transform(rows), reference.transform(rows), 2e-3)
+    laws.assert_close(fitted.explained_variance_ratio, reference.explained_variance_ratio_, 1e-4)
     assert float(fitted.noise_variance) == pytest.approx(reference.noise_variance_, rel=1e-3)
     assert len(data.fit(data.svd_pca(0.9), rows).components) == PCA(0.9).fit(rows).n_components_
 
@@ -32,10 +32,10 @@ def test_incremental_is_that_of_scikit_learn_for_the_same_batches():
     batches = [rows[i : i + 100] for i in range(0, 800, 100)]
     fitted = data.fit(data.incremental_pca(8), batches)
     reference = IncrementalPCA(8, batch_size=100).fit(rows.astype(np.float64))
-    laws.close(fitted.singular_values, reference.singular_values_, 1e-4)
-    laws.close(np.abs(fitted.components @ reference.components_.T), np.eye(8), 2e-3)
-    laws.close(fitted.explained_variance_ratio, reference.explained_variance_ratio_, 1e-3)
-    laws.close(fitted.mean, rows.mean(0), 1e-5)
+    laws.assert_close(fitted.singular_values, reference.singular_values_, 1e-4)
+    laws.assert_close(np.abs(fitted.components @ reference.components_.T), np.eye(8), 2e-3)
+    laws.assert_close(fitted.explained_variance_ratio, reference.explained_variance_ratio_, 1e-3)
+    laws.assert_close(fitted.mean, rows.mean(0), 1e-5)
     wider = data.fit(data.incremental_pca(8, extra=30), batches)
     whole = data.fit(data.pca(8), rows)
     error = [float(f.reconstruction_error(rows)) for f in (whole, wider, fitted)]
@@ -58,7 +58,7 @@ def test_errors_of_the_digits_are_the_golden_ones(size):
 def test_merged_parts_are_near_the_whole():
     rows = laws.digits()[:400]
     reducer = data.incremental_pca(8, extra=56)  # all 64 directions: nothing is lost
-    laws.close(laws.merged_passes(reducer, np.split(rows, [100])), data.fit(data.pca(8), rows), 2e-3)
+    laws.assert_close(laws.merged_passes(reducer, np.split(rows, [100])), data.fit(data.pca(8), rows), 2e-3)
 
 
 def test_bad_arguments_are_named():

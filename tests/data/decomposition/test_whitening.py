@@ -18,9 +18,11 @@ def test_both_kinds_against_closed_forms(draw):
     np.testing.assert_allclose(zca.inverse_transform(zca.transform(rows)), rows, atol=1e-3)
     assert float(zca.reconstruction_error(rows)) < 1e-6
     by_pca = data.fit(data.whitening("pca", ridge=1e-9), rows)
-    laws.close(np.abs(by_pca.transform(rows)), np.abs(PCA(whiten=True).fit_transform(rows.astype(np.float64))), 5e-3)
+    laws.assert_close(
+        np.abs(by_pca.transform(rows)), np.abs(PCA(whiten=True).fit_transform(rows.astype(np.float64))), 5e-3
+    )
     matrix, offset = by_pca.affine()
-    laws.close(rows @ matrix + offset[None], by_pca.transform(rows), 1e-4)
+    laws.assert_close(rows @ matrix + offset[None], by_pca.transform(rows), 1e-4)
 
 
 def test_constant_features_and_bad_arguments():

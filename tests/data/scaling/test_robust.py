@@ -14,7 +14,7 @@ def test_it_is_that_of_scikit_learn():
     reducer = data.robust_scaler(0.1, 0.9, size=256)
     fitted = data.fit(reducer, rows)
     halves = [data.gathered(reducer, part) for part in (rows[::2], rows[1::2])]
-    laws.close(reducer.finalize(reducer.merge(*halves)), fitted)
+    laws.assert_close(reducer.finalize(reducer.merge(*halves)), fitted)
     reference = RobustScaler(quantile_range=(10, 90)).fit(rows)
     np.testing.assert_allclose(fitted.shift, reference.center_, rtol=1e-6)
     np.testing.assert_allclose(fitted.scale, reference.scale_, rtol=1e-6)

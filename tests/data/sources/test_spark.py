@@ -21,10 +21,10 @@ LABELS = np.arange(40) % 2
 def test_states_survive_the_wire():
     reducer = data.pca(2)
     state = data.gathered(reducer, ROWS)
-    laws.close(_spark.unpacked(reducer, 3, _spark.packed(state)), state, 0.0)
+    laws.assert_close(_spark.unpacked(reducer, 3, _spark.packed(state)), state, 0.0)
     merge = _spark._merger(reducer, 3)
     halves = [_spark.packed(data.gathered(reducer, part)) for part in (ROWS[:25], ROWS[25:])]
-    laws.close(_spark.unpacked(reducer, 3, merge(*halves)), state)
+    laws.assert_close(_spark.unpacked(reducer, 3, merge(*halves)), state)
     assert merge(b"", halves[0]) == merge(halves[0], b"") == halves[0]
 
 
@@ -56,13 +56,13 @@ def frame(spark):
 @pytest.mark.filterwarnings("ignore")  # Java's process and sockets are pyspark's
 def test_partitions_give_what_one_machine_gives(spark, tmp_path):
     table, names = frame(spark), ["x0", "x1", "x2"]
-    laws.close(data.fit_spark(data.pca(2), table, names), data.fit(data.pca(2), ROWS))
+    laws.assert_close(data.fit_spark(data.pca(2), table, names), data.fit(data.pca(2), ROWS))
     table.repartition(2).write.parquet(str(tmp_path / "rows"))
     files = sorted((tmp_path / "rows").glob("*.parquet"))
     ours = data.fit(data.pca(2), data.parquet_batches(files, names))
-    laws.close(data.fit_spark(data.pca(2), spark.read.parquet(str(tmp_path / "rows")), names), ours)
+    laws.assert_close(data.fit_spark(data.pca(2), spark.read.parquet(str(tmp_path / "rows")), names), ours)
     anova = data.fit_spark(data.select_anova(1, 2), table, labels="kind")
-    laws.close(anova, data.fit(data.select_anova(1, 2), (ROWS, LABELS)), 1e-4)
+    laws.assert_close(anova, data.fit(data.select_anova(1, 2), (ROWS, LABELS)), 1e-4)
 
 
 @pytest.mark.thorough

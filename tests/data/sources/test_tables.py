@@ -38,7 +38,9 @@ def test_rows_and_labels_are_those_of_the_table(kind, tmp_path):
         np.testing.assert_allclose(np.concatenate([x for x, _ in parts]), ROWS, rtol=1e-6)
         np.testing.assert_array_equal(np.concatenate([y for _, y in parts]), KINDS)
     if kind == "parquet":
-        laws.close(data.fit(data.select_anova(1, 2), batches), data.fit(data.select_anova(1, 2), (ROWS, KINDS)), 1e-4)
+        laws.assert_close(
+            data.fit(data.select_anova(1, 2), batches), data.fit(data.select_anova(1, 2), (ROWS, KINDS)), 1e-4
+        )
         assert repr(batches).startswith("Batches(parquet ")
 
 

@@ -41,10 +41,10 @@ def test_streams_are_the_path_of_scikit_learn(load):
     fitted = data.fit(reducer, [(x[:50], y[:50]), (x[50:], y[50:])])
     penalties, weights, _ = lasso_path(x.astype(np.float64), y - y.mean(), alphas=8, eps=1e-2, tol=1e-7)
     np.testing.assert_allclose(fitted.penalties, penalties, rtol=1e-4)
-    laws.close(fitted.weights, weights.T, 5e-3)
-    laws.close(fitted.predict(x)[:, -1], x @ weights[:, -1] + y.mean(), 5e-3)
+    laws.assert_close(fitted.weights, weights.T, 5e-3)
+    laws.assert_close(fitted.predict(x)[:, -1], x @ weights[:, -1] + y.mean(), 5e-3)
     matrix, offset = fitted.affine()
-    laws.close(x @ matrix + offset[None], fitted.predict(x), 1e-5)
+    laws.assert_close(x @ matrix + offset[None], fitted.predict(x), 1e-5)
 
 
 def test_the_elastic_net_and_no_intercept(draw):
