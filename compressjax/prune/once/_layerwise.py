@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from compressjax.core import Compression
-from compressjax.core._checks import read_statistics
+from compressjax.core._checks import is_concrete, read_statistics
 from compressjax.core._own import is_lent
 from compressjax.core._unfit import each
 from compressjax.numerics import with_auto_axes
@@ -117,7 +117,7 @@ def _moved(x: jax.Array, shift: jax.Array | None, mask: jax.Array) -> jax.Array:
 
 def _made(x: jax.Array, shift: jax.Array | None, mask: jax.Array) -> Masked:
     """The node of a state that nobody needs any more: its values take the place of the shift."""
-    ours = isinstance(shift, jax.Array) and not isinstance(shift, jax.core.Tracer) and x.dtype == shift.dtype
+    ours = isinstance(shift, jax.Array) and is_concrete(shift) and x.dtype == shift.dtype
     return Masked(_moved_in_place(x, shift, mask) if ours else _moved(x, shift, mask), mask)
 
 
