@@ -343,15 +343,15 @@ _SHARE = [
 _COMBINED = [
     Method("core.chain: mask, grid", lambda: core.chain(prune.magnitude(0.5), quant.fake_quant(4)), projection=narrow),
     Method(
-        "core.sequence: mask, compensated grid",
-        lambda: core.sequence(prune.magnitude(0.5), quant.gptq(4)),
-        projection=None, stats=inputs, ready=1, devices=rounding("float32"),
-    ),
-    Method(
         "core.sequence: factors, grid",
         lambda: core.sequence(lowrank.svd(rank=2), quant.rtn(8)),
         projection=None,
         devices=1e6,
+    ),
+    Method(
+        "core.sequence: mask, compensated grid",
+        lambda: core.sequence(prune.magnitude(0.5), quant.gptq(4)),
+        projection=None, stats=inputs, ready=1, devices=rounding("float32"),
     ),
 ]  # fmt: skip
 

@@ -186,6 +186,7 @@ RUN = {
 }  # fmt: skip
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize(
     ("combine", "first", "second"),
     [

@@ -11,6 +11,7 @@ from tests.data import laws
 ROWS = laws.digits()[:300]
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize(
     "reducer",
     [data.standard_scaler(), data.min_max_scaler(-1, 1), data.pca(10), data.pca(10, whiten=True),

@@ -91,6 +91,7 @@ def test_a_student_without_a_class_never_sees_it(data_cache: str, tmp_path: Any,
     assert set(np.unique(seen[1].train_labels[:, -1])) == set(range(10)) - {3}
 
 
+@pytest.mark.thorough
 def test_assistants_lie_between_and_bad_configs_are_refused(data_cache: str, tmp_path: Any) -> None:
     ready = launch(assistants_config, tmp_path, data_cache)
     shared = assistants.prepare(ready)

@@ -90,6 +90,7 @@ def test_devices_equal_mapped_workers(mapped):
         np.testing.assert_allclose(found["kernel"], mapped[0][name]["kernel"][-1, 0], atol=1e-5, err_msg=name)
 
 
+@pytest.mark.thorough
 def test_equal_workers_equal_one():
     grads = jax.tree.map(lambda x: np.broadcast_to(x[:, :1], x.shape), gradients())
     four, _ = run(Together({name: gr.exchange(COMPRESSORS[name], AXIS) for name in EQUAL}), grads)

@@ -21,6 +21,7 @@ def shrunk(model, x, **settings):
     return small, jax.jit(small.fn)(small.params, x)
 
 
+@pytest.mark.thorough
 def test_tuples_of_widths():
     model, x = cutting.ResNet(), jnp.ones((1, 8, 8, 1))
     small, expected = shrunk(model, x, keep={"params/Block_0/Conv_0/kernel:3": 2, "params/Block_1/Conv_0/kernel:3": 3})

@@ -110,7 +110,7 @@ def _miss(params: Any, x: Any) -> Any:
     return sum((jnp.mean(w.astype(jnp.float32)) - jnp.sum(x)) ** 2 for w in params.values())
 
 
-@pytest.mark.turns(2)
+@pytest.mark.turns(3)
 @pytest.mark.parametrize(
     "make",
     [

@@ -8,24 +8,29 @@ import sys
 
 import pytest
 
+from tests import helpers
 from tests.prune import sharded_update
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-CASES = ["gradual, explicit", *(f"{name}, auto" for name in sharded_update.METHODS)]
+CASES = helpers.quick(
+    ["gradual, explicit", *(f"{name}, auto" for name in sharded_update.METHODS)], "gradual, explicit", "rigl, auto"
+)
 
 
 @pytest.fixture(scope="module")
-def told():
+def told(request):
+    cases = sorted(
+        {item.callspec.params["case"] for item in request.session.items if item.path == pathlib.Path(__file__)}
+    )
     more = "--xla_force_host_platform_device_count=8"  # the last of two counts
     flags = {"XLA_FLAGS": f"{os.environ['XLA_FLAGS']} {more}", "JAX_PLATFORMS": "cpu"}
     env = {**os.environ, **flags, "PYTHONPATH": str(ROOT)}
     script = str(ROOT / "tests" / "prune" / "sharded_update.py")
-    done = subprocess.run([sys.executable, script], capture_output=True, env=env, check=False, timeout=300)
+    done = subprocess.run([sys.executable, script, *cases], capture_output=True, env=env, check=False, timeout=300)
     assert done.returncode == 0, done.stderr.decode()[-2000:]
     return json.loads(done.stdout)
 
 
-@pytest.mark.turns(3)
 @pytest.mark.parametrize("case", CASES)
 def test_collective_bytes_do_not_grow_with_the_parameters(told, case):
     small, large = told[case]

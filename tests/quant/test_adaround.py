@@ -28,6 +28,7 @@ def test_at_3_bits_it_regains_more_than_half_of_the_loss(seed):
     assert error(node, params, x) < alone < error(plain, params, x)
 
 
+@pytest.mark.thorough
 def test_with_unrelated_inputs_it_is_round_to_nearest():
     params = {"kernel": helpers.array(0, (8, 6))}
     stats = {"kernel": of_rows(jnp.eye(8), gram=True)}

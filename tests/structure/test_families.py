@@ -33,7 +33,7 @@ QUICK = [
 ]  # fmt: skip
 
 
-@pytest.mark.turns(2)
+@pytest.mark.turns(3)
 @pytest.mark.parametrize(("family", "written"), helpers.quick(families.NETS, *QUICK))
 def test_masked_equals_shrunk(family, written):
     fn, params, x = families.NETS[family, written]()

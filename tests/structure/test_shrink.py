@@ -36,7 +36,7 @@ def shrunk(name, allow_inexact=False):
     return fn, params, x, structure.shrink(fn, params, x, keep=0.5, allow_inexact=allow_inexact)
 
 
-@pytest.mark.turns(2)
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("name", CASES)
 def test_predicted_operations_are_those_of_xla(name):
     fn, params, x, small = shrunk(name)

@@ -98,6 +98,7 @@ def test_moves_that_take_blocks_apart_say_why() -> None:
         assert out.reason
 
 
+@pytest.mark.thorough
 def test_rows() -> None:
     indices = jnp.array([5, 0, 5, 9])
     np.testing.assert_array_equal(ops.rows(drawn(), indices), helpers.brute(drawn())[[5, 0, 5, 5]])

@@ -73,6 +73,7 @@ def test_a_scale_along_both_sides_is_materialized_with_the_reason():
     assert any("inputs and outputs at once" in row.reason for row in rows)
 
 
+@pytest.mark.thorough
 def test_rows_and_slices_take_their_blocks():
     node, ids = scaled((6, 4), (3, 1)), jnp.array([0, 5, 2, 9])
     np.testing.assert_allclose(node.rows(ids), node.materialize()[jnp.clip(ids, 0, 5)], rtol=1e-6)

@@ -15,6 +15,7 @@ def holes(draw):
     return rows
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("strategy", ["mean", "median", "most_frequent", "constant"])
 def test_it_is_that_of_scikit_learn(strategy, draw):
     rows = holes(draw)

@@ -19,6 +19,7 @@ def test_a_linear_one_reaches_the_error_of_pca(draw, key):
     laws.assert_close(data.fit(reducer, [rows[:64], rows[64:]]), fitted, 1e-3)  # steps of 32 rows in the same order
 
 
+@pytest.mark.thorough
 def test_hosts_are_averaged(draw, key):
     rows = draw.normal(size=(48, 3)).astype(np.float32)
     reducer = data.autoencoder(1, key, widths=(4,), size=16, passes=3)

@@ -7,6 +7,7 @@ from compressjax import data
 from tests.data import laws
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("size", [10, 20])
 def test_the_bound_holds_for_every_k(size):
     rows = laws.digits()[:600]

@@ -14,6 +14,7 @@ def divergence(x, z):
     return float(np.sum(np.where(x > 0, x * np.log(np.maximum(x, 1e-30) / np.maximum(z, 1e-30)), 0) - x + z))
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize(
     ("loss", "solver"),
     [

@@ -19,6 +19,7 @@ def test_ratios_of_the_digits_are_the_golden_ones():
     np.testing.assert_allclose(fitted.explained_variance_ratio, GOLDEN, atol=1.5e-6)
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("load", [laws.digits, load_wine, load_breast_cancer])
 @pytest.mark.parametrize("whiten", [False, True])
 def test_it_is_that_of_scikit_learn(load, whiten):

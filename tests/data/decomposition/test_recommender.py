@@ -24,6 +24,7 @@ def one(ratings, seen, factors, ridge, mean, confidence):
     return np.linalg.solve(left, factors.T @ (weights * wish))
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("confidence", [None, 2.0])
 @pytest.mark.parametrize("block", [2**22, 24])
 def test_every_step_solves_the_normal_equations(confidence, block, draw, key, monkeypatch):

@@ -21,6 +21,7 @@ def test_all_arrays_are_mixed_by_one_matrix(key: jax.Array) -> None:
     assert ((partners > 0).sum(0) <= 1).all()  # a permutation: no example is the partner of two
 
 
+@pytest.mark.thorough
 def test_weights_are_drawn_from_the_beta_distribution(key: jax.Array) -> None:
     mixed = np.asarray(data.mixup(key, jnp.eye(600), alpha=0.4))
     own = np.diag(mixed)[np.diag(mixed) < 1]

@@ -33,6 +33,7 @@ def test_knots_of_the_path_are_those_of_least_angles():
     assert (fitted.weights != 0).sum(1).tolist() == [0, 1, 1, 2, 2, 3, 3, 4]
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("load", [load_wine, load_breast_cancer])
 def test_streams_are_the_path_of_scikit_learn(load):
     x, y = load(return_X_y=True)

@@ -49,6 +49,7 @@ def test_loss(key: jax.Array) -> None:
     np.testing.assert_allclose(got, np.mean(values), rtol=1e-4)
 
 
+@pytest.mark.thorough
 def test_certain_tokens_stay_finite() -> None:
     one, certain = jnp.zeros((1, 1), int), jnp.zeros((1, 1))
     got, slopes = jax.value_and_grad(lambda s: distill.span_loss(s, certain, one, one, chunks=1))(certain)

@@ -22,6 +22,7 @@ def test_value(key: jax.Array) -> None:
         distill.uld_loss(student, teacher[:, :2])
 
 
+@pytest.mark.thorough
 def test_gradient_is_that_of_finite_differences(key: jax.Array) -> None:
     student, teacher = (jax.random.normal(k, (n,)) for k, n in zip(jax.random.split(key), (3, 4)))
     slopes = jax.grad(distill.uld_loss)(student, teacher)

@@ -102,6 +102,7 @@ def test_tables_that_are_read_by_row_stay_packed() -> None:
     assert isinstance(interpret.prepare(tree)["rows"], jax.Array)  # nothing is known of its uses
 
 
+@pytest.mark.thorough
 def test_packed_nodes_keep_rows_and_products() -> None:
     nodes = {**samples.zoo((6, 8)), **samples.active((6, 8))}
     packed = {name: core.ops.pack(node) for name, node in nodes.items()}

@@ -75,6 +75,7 @@ def test_experts_of_a_ragged_product():
         np.testing.assert_allclose(stats["w"].largest[e], np.abs(part).max(0, initial=0), rtol=1e-6)
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("loop", ["scan", "while", "jit in scan"])
 def test_weights_carried_unchanged_through_a_loop(loop):
     def step(carry, x):

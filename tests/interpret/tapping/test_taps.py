@@ -50,6 +50,7 @@ def x(key: jax.Array) -> jax.Array:
     return jax.random.normal(jax.random.fold_in(key, 1), (5, 3))
 
 
+@pytest.mark.thorough
 def test_outputs_and_gradients(params: dict, x: jax.Array) -> None:
     select = (".*kernel", "hidden", "stack")
 

@@ -30,6 +30,7 @@ def loss(params, batch):
 BATCH = (helpers.array(3, (5, 8)), helpers.array(4, (5, 4)))
 
 
+@pytest.mark.thorough
 def test_a_loss_sees_what_is_not_selected(params):
     compression = core.only("b/kernel", prune.one_shot(saliency.snip(loss, [BATCH]), 0.5))
     masks = compression.init(params).masks

@@ -96,6 +96,7 @@ def test_grown_weights_learn(rows):
     assert loss(rows[-1][0]) < loss(rows[1][0])
 
 
+@pytest.mark.thorough
 def test_the_view_passes_the_dense_gradient(key):
     method = prune.rigl(0.75, key, end=10)
     state = method.init(PARAMS)

@@ -17,6 +17,7 @@ def grid(bits=8, granularity="channel", symmetric=True, axis=-1, order=None, act
     return make_grid("rtn", bits, granularity, symmetric, axis, order, activation, clip)
 
 
+@pytest.mark.thorough
 @given(st.integers(0, 10**6), st.integers(2, 8), st.sampled_from(["channel", "tensor", 4]))
 def test_errors_are_at_most_half_a_step(seed, bits, granularity):
     x = jnp.asarray(np.random.default_rng(seed).normal(size=(8, 3)), jnp.float32)
