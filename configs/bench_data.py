@@ -1,4 +1,4 @@
-"""Decomposition, sparse representation and coresets against scikit-learn, on one machine in one run.
+"""Decomposition, sparse representation, selection and coresets against scikit-learn, on one machine in one run.
 
     python -m experiments.bench --config=configs/bench_data.py
 
@@ -19,9 +19,9 @@ def get_config(text: str = "") -> ConfigDict:
     config.study = "data"
     config.seed = 0
     config.timing = {"warmup": 1, "rounds": 5, "inner": 1}
-    config.data = "fashion_mnist"
+    config.data = {"name": "fashion_mnist", "path": "/usr/share/datasets/fashion-mnist"}
     config.images = 60_000
-    config.methods = ("pca", "incremental_pca", "svd", "lasso", "nmf", "dictionary", "centers")
+    config.methods = ("pca", "incremental_pca", "svd", "lasso", "nmf", "dictionary", "information", "centers")
     config.pca = {"components": 64}
     config.incremental_pca = {"components": 64, "rows": 60_000, "batch": 3_920}
     config.svd = {"rows": 20_000, "columns": 2_000, "rank": 50, "power": 4}
@@ -35,6 +35,7 @@ def get_config(text: str = "") -> ConfigDict:
     }
     config.nmf = {"rows": 20_000, "size": 8, "components": 32, "steps": 50}
     config.dictionary = {"rows": 20_000, "size": 8, "atoms": 64, "penalty": 0.2, "batch": 256}
+    config.information = {"rows": 20_000, "columns": 100, "classes": 10}
     config.centers = {"rows": 60_000, "centers": 50}
     config.bars = (
         (".*", "compressjax", "ratio", ">=", 1.0),
@@ -43,7 +44,7 @@ def get_config(text: str = "") -> ConfigDict:
     )
     if smoke:
         config.timing = {"warmup": 0, "rounds": 2, "inner": 1}
-        config.data = ""
+        config.data = {"name": "", "path": ""}
         config.images = 60
         config.pca = {"components": 2}
         config.incremental_pca = {"components": 8, "rows": 60, "batch": 30}
@@ -51,6 +52,7 @@ def get_config(text: str = "") -> ConfigDict:
         config.lasso = {"rows": 40, "columns": 6, "nonzeros": 2, "penalties": 4, "least": 1e-1, "tolerance": 1e-6}
         config.nmf = {"rows": 50, "size": 3, "components": 2, "steps": 5}
         config.dictionary = {"rows": 60, "size": 3, "atoms": 4, "penalty": 0.5, "batch": 10}
+        config.information = {"rows": 60, "columns": 3, "classes": 2}
         config.centers = {"rows": 60, "centers": 3}
         config.bars = ()
     return config

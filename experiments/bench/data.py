@@ -1,4 +1,4 @@
-"""Decomposition, sparse representation and coresets against scikit-learn, on arrays in memory."""
+"""Decomposition, sparse representation, selection and coresets against scikit-learn, on arrays in memory."""
 
 import time
 import warnings
@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import ml_collections
 import numpy as np
-from sklearn import decomposition, linear_model
+from sklearn import decomposition, feature_selection, linear_model
 from sklearn.metrics import pairwise_distances
 from sklearn.utils.extmath import randomized_svd
 
@@ -23,15 +23,15 @@ def cases(config: ml_collections.ConfigDict) -> Iterator[Case]:
     """One case a method: scikit-learn is the baseline.
 
     Args:
-        config: `seed`, `data` (a name for `experiments.datasets.load`, or "" for made-up images), `images` (how many),
-            and for every method in `methods` its sizes.
+        config: `seed`, `data` (the arguments of `experiments.datasets.load`; made-up images without a name), `images`
+            (how many), and for every method in `methods` its sizes.
 
     Yields:
         Cases whose facts hold the error of both, and the seconds of our first call, compilation included.
     """
     draw = np.random.default_rng(config.seed)
-    if config.data:
-        images = load(config.data).train_images[: config.images, :, :, 0] / np.float32(255)
+    if config.data.name:
+        images = load(**config.data).train_images[: config.images, :, :, 0] / np.float32(255)
     else:
         images = draw.random((config.images, 12, 12)).astype(np.float32) ** 4
     for name in config.methods:
@@ -195,6 +195,23 @@ def dictionary(c: Any, images: np.ndarray, draw: np.random.Generator, key: jax.A
     return compared(name, theirs, lambda: data.fit(reducer, x).atoms, value)
 
 
+def information(c: Any, images: np.ndarray, draw: np.random.Generator, key: jax.Array) -> Case:
+    """Mutual information of features with a class that shifts the first ones; both should find as much."""
+    y = draw.integers(0, c.classes, c.rows)
+    x = draw.normal(size=(c.rows, c.columns))
+    x += y[:, None] * np.linspace(1, 0, c.columns)
+    reducer = data.select_mutual_information(1, classes=c.classes, rows=c.rows, key=key)
+
+    def theirs() -> Any:
+        return feature_selection.mutual_info_classif(x, y, random_state=0)
+
+    def value(found: Any) -> float:
+        return float(np.sum(found.scores if isinstance(found, data.Selected) else found))
+
+    name = f"mutual information of {c.rows}x{c.columns} with {c.classes} classes"
+    return compared(name, theirs, lambda: data.fit(reducer, (x, y)), value)
+
+
 def centers(c: Any, images: np.ndarray, draw: np.random.Generator, key: jax.Array) -> Case:
     """Greedy k-center; scikit-learn has no such method, so its distances stand in a loop."""
     x = images[: c.rows].reshape(-1, images[0].size)
@@ -221,5 +238,6 @@ METHODS: dict[str, Callable[..., Case]] = {
     "lasso": lasso,
     "nmf": nmf,
     "dictionary": dictionary,
+    "information": information,
     "centers": centers,
 }

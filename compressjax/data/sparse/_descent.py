@@ -80,22 +80,28 @@ def path(problem: Problem, penalties: jax.Array, share: Any, screening: str, tol
 
 
 def _swept(problem: Problem, p: _Penalty, at: _At) -> _At:
-    """Some sweeps over the kept features, each moved to its minimum."""
-    places = jnp.nonzero(at.kept, size=len(problem.cross), fill_value=0)[0]
-    count, curvatures = jnp.sum(at.kept), jnp.diag(problem.gram) + p.ridge
+    """One sweep over the kept features, then more over those in use; a move takes one feature to its minimum."""
+    curvatures = jnp.diag(problem.gram) + p.ridge
 
-    def move(i: jax.Array, state: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        weights, slopes = state
-        j = places[i % count]
-        old, curvature = weights[j], curvatures[j]
-        value = slopes[j] + curvature * old
-        new = jnp.sign(value) * jnp.maximum(jnp.abs(value) - p.sharp, 0) / jnp.maximum(curvature, _TINY)
-        delta = jnp.where(curvature > 0, new - old, 0)
-        slopes = (slopes - delta * problem.gram[j]).at[j].add(-p.ridge * delta)
-        return weights.at[j].add(delta), slopes
+    def sweep(times: int, wanted: jax.Array, state: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        places = jnp.nonzero(wanted, size=len(problem.cross), fill_value=0)[0]
+        count = jnp.sum(wanted)
 
-    weights, slopes = jax.lax.fori_loop(0, _SWEEPS * count, move, (at.weights, at.slopes))
-    return at._replace(weights=weights, slopes=slopes, most=jnp.maximum(at.most, count))
+        def move(i: jax.Array, state: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+            weights, slopes = state
+            j = places[i % count]
+            old, curvature = weights[j], curvatures[j]
+            value = slopes[j] + curvature * old
+            new = jnp.sign(value) * jnp.maximum(jnp.abs(value) - p.sharp, 0) / jnp.maximum(curvature, _TINY)
+            delta = jnp.where(curvature > 0, new - old, 0)
+            slopes = (slopes - delta * problem.gram[j]).at[j].add(-p.ridge * delta)
+            return weights.at[j].add(delta), slopes
+
+        return jax.lax.fori_loop(0, times * count, move, state)
+
+    first = sweep(1, at.kept, (at.weights, at.slopes))
+    weights, slopes = sweep(_SWEEPS - 1, first[0] != 0, first)
+    return at._replace(weights=weights, slopes=slopes, most=jnp.maximum(at.most, jnp.sum(at.kept)))
 
 
 def _solved(problem: Problem, p: _Penalty, at: _At) -> _At:
