@@ -3,3 +3,5 @@
 from experiments.datasets._load import Dataset as Dataset
 from experiments.datasets._load import load as load
 from experiments.datasets._order import batch_indices as batch_indices
+from experiments.datasets._tables import Table as Table
+from experiments.datasets._tables import load_table as load_table

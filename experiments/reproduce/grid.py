@@ -22,6 +22,7 @@ from experiments.reproduce import (
     lottery,
     pruned,
     quantized,
+    selected,
     splitting,
     teacher_store,
     transfer,
@@ -57,7 +58,8 @@ STUDIES: dict[str, Study] = {
     "assistants": assistants, "bits": bits, "data_free": data_free, "data_to_model": data_to_model,
     "distill_bytes": distill_bytes, "distill_losses": distill_losses, "distill_minilm": distill_minilm,
     "few_labels": few_labels, "generation": generation, "hinton": hinton, "lottery": lottery, "pruned": pruned,
-    "quantized": quantized, "splitting": splitting, "teacher_store": teacher_store, "transfer": transfer,
+    "quantized": quantized, "selected": selected, "splitting": splitting,
+    "teacher_store": teacher_store, "transfer": transfer,
 }  # fmt: skip
 
 
