@@ -162,6 +162,30 @@ def load(path: str | os.PathLike[str], *, like: Any = None, max_bytes: int | Non
     return Artifact(tree, manifest._replace(metadata=metadata), program)
 
 
+def leaves(path: str | os.PathLike[str], *, max_bytes: int | None = None) -> coding.Leaves:
+    """Opens a file for its leaves one by one, each read, checked and decoded when it is asked for.
+
+    Args:
+        path: File that `save` wrote.
+        max_bytes: Limit on the bytes of the decoded arrays of a leaf, as for `load`.
+
+    Returns:
+        Mapping of value paths to arrays and nodes, in the memory of one leaf; see `coding.Leaves`.
+
+    Raises:
+        ArtifactError: If the file cannot be read or is damaged; from a leaf, if its section is.
+        UnknownNode: From a leaf that is a node of an unregistered type.
+
+    Example:
+        >>> import os, tempfile, jax.numpy as jnp
+        >>> file = os.path.join(tempfile.mkdtemp(), "model.cjx")
+        >>> _ = save(file, {"a": jnp.arange(3), "b": jnp.zeros(2)})
+        >>> leaves(file)["a"].tolist()
+        [0, 1, 2]
+    """
+    return coding.Leaves(path, max_bytes=max_bytes, convert=from_spec)
+
+
 def _from_specs(specs: dict[str, Any]) -> dict[str, Any]:
     """Leaves of specs, which are dropped one by one; what is one spec becomes one leaf."""
     times = collections.Counter(map(id, specs.values()))

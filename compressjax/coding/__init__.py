@@ -7,16 +7,17 @@ Example:
     np.float64(3.0)
 """
 
-from compressjax.coding._array import CODECS
+from compressjax.coding._array import CODECS, codec_bytes
 from compressjax.coding._dtypes import Bits
 from compressjax.coding._errors import ArtifactError, UnknownNode
 from compressjax.coding._file import Contents, Manifest, dumps, inspect, loads, read, write
 from compressjax.coding._frame import FORMAT
+from compressjax.coding._leaves import Leaves
 from compressjax.coding._ledger import Ledger, LedgerRow
 from compressjax.coding._materialize import materialize
 from compressjax.coding._twin import register
 
 __all__ = [
-    "CODECS", "FORMAT", "ArtifactError", "Bits", "Contents", "Ledger", "LedgerRow", "Manifest", "UnknownNode", "dumps",
-    "inspect", "loads", "materialize", "read", "register", "write",
+    "CODECS", "FORMAT", "ArtifactError", "Bits", "Contents", "Leaves", "Ledger", "LedgerRow", "Manifest", "UnknownNode",
+    "codec_bytes", "dumps", "inspect", "loads", "materialize", "read", "register", "write",
 ]  # fmt: skip

@@ -95,7 +95,8 @@ def dumps(
         described.append([name, len(data)])
         sections.append(deflated if len(deflated) < len(data) else data)
     newer = first != list(range(len(first))) or _containers.is_ordered(metadata.get("tree"))
-    return _frame.build({"metadata": metadata, "leaves": entries, "extras": described}, sections, 2 if newer else 1)
+    version = 3 if any(_leaf.newer(structure) for _, structure, _ in entries) else 2 if newer else 1
+    return _frame.build({"metadata": metadata, "leaves": entries, "extras": described}, sections, version)
 
 
 def _first_places(leaves: Mapping[str, Any]) -> list[int]:
@@ -151,14 +152,14 @@ def loads(data: Buffer, *, max_bytes: int | None = None, name: str = "artifact")
     budget = Budget(max_bytes, len(data))
     frame = _frame.parse(data, name, budget)
     with translated(name):
-        manifest = _described(frame)
+        manifest = described(frame)
         extras = _extras(frame, budget)
         reader = Reader(frame.body[: sum(frame.lengths[: len(frame.lengths) - len(extras)])])
         leaves: dict[str, Any] = {}
         paths = list(manifest.structures)
         for path, structure in manifest.structures.items():
             with translated(f"leaf {shown(path)}"):
-                place = _reference(structure)
+                place = reference(structure)
                 leaves[path] = _leaf.decode(structure, reader, budget) if place is None else leaves[paths[place]]
         if len(reader.rest()):
             raise ArtifactError("bytes are left after the last leaf; the file is damaged")
@@ -240,10 +241,10 @@ def inspect(path: str | os.PathLike[str], *, max_bytes: int | None = None) -> Ma
 def _manifest_of(data: Buffer, name: str, max_bytes: int | None = None) -> Manifest:
     frame = _frame.parse(data, name, Budget(max_bytes, len(data)))
     with translated(name):
-        return _described(frame)
+        return described(frame)
 
 
-def _described(frame: _frame.Frame) -> Manifest:
+def described(frame: _frame.Frame | _frame.Head) -> Manifest:
     """Checks the manifest's tables and derives the ledger from them."""
     metadata, leaves = frame.manifest.get("metadata"), frame.manifest.get("leaves")
     if not isinstance(metadata, dict) or not isinstance(leaves, list):
@@ -270,7 +271,7 @@ def _described(frame: _frame.Frame) -> Manifest:
 
 
 def _row(path: str, structure: Any, bits: int | None, rows: list[LedgerRow]) -> LedgerRow:
-    if (place := _reference(structure)) is None:
+    if (place := reference(structure)) is None:
         _leaf.check(structure)
         return ledgers.row(path, structure, sum(array[3] for array in ledgers.arrays(structure)), bits)
     if not 0 <= place < len(rows):
@@ -279,14 +280,14 @@ def _row(path: str, structure: Any, bits: int | None, rows: list[LedgerRow]) -> 
     return rows[place]._replace(path=path, packed_bytes=packed, file_bytes=0, codecs=("shared",))
 
 
-def _reference(structure: Any) -> int | None:
+def reference(structure: Any) -> int | None:
     """Number of the earlier leaf that a structure refers to; None if it has arrays of its own."""
     if isinstance(structure, dict) and list(structure) == ["r"] and type(structure["r"]) is int:
         return structure["r"]
     return None
 
 
-def _extra_table(frame: _frame.Frame) -> list[tuple[str, int]]:
+def _extra_table(frame: _frame.Frame | _frame.Head) -> list[tuple[str, int]]:
     extras = frame.manifest.get("extras")
     if not isinstance(extras, list) or len(extras) > len(frame.lengths):
         raise ArtifactError("the manifest's table of extra sections is not a table; the file is damaged")

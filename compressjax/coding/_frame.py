@@ -21,7 +21,7 @@ from compressjax.coding._bits import Buffer
 from compressjax.coding._errors import ArtifactError, translated
 from compressjax.coding._limits import Budget, checked_count, shown
 
-FORMAT = 2  # the newest; a file has the oldest version that says what it holds
+FORMAT = 3  # the newest; a file has the oldest version that says what it holds
 MAGIC = b"\x89CJX\r\n\x1a\n"  # as in PNG, detects text-mode transfers
 _HEADER = struct.Struct("<8sHHIIIQ")
 HEADER_BYTES = _HEADER.size
@@ -79,15 +79,33 @@ def check_header(head: Buffer, length: int) -> None:
         raise ArtifactError(f"{state}: {length} bytes where its header says {total}; copy the file again")
 
 
-def _parse(data: memoryview, budget: Budget) -> Frame:
-    _, version, _, packed, plain, count, total = _HEADER.unpack_from(data)
-    start = _HEADER.size + _DIGEST * (1 + count)
-    if start + packed + _DIGEST > total:
+class Head(NamedTuple):
+    """What stands before the sections: the manifest, lengths and digests of the sections, and where they start."""
+
+    manifest: dict[str, Any]
+    lengths: list[int]
+    digests: list[bytes]
+    start: int
+    overhead: dict[str, int]
+
+
+def head_bytes(data: Buffer) -> int:
+    """Bytes before the sections, from a checked header."""
+    *_, packed, _, count, total = _HEADER.unpack_from(data)
+    size = _HEADER.size + _DIGEST * (1 + count) + packed
+    if size + _DIGEST > total:
         raise ArtifactError("damaged: its header claims more sections than it has bytes; copy the file again")
-    whole = hashlib.sha256(data[:-_DIGEST]).digest() == data[-_DIGEST:]
-    digests = data[_HEADER.size : start]
-    body = data[start : start + packed]
-    if hashlib.sha256(body).digest() != digests[:_DIGEST]:
+    return size
+
+
+def head(data: Buffer, budget: Budget) -> Head:
+    """Checks the manifest against its digest, and splits off what stands before the sections."""
+    _, version, _, packed, plain, count, total = _HEADER.unpack_from(data)
+    end = head_bytes(data)
+    start = end - packed
+    digests = [bytes(data[at : at + _DIGEST]) for at in range(_HEADER.size, start, _DIGEST)]
+    body = data[start:end]
+    if hashlib.sha256(body).digest() != digests[0]:
         raise ArtifactError("damaged: its manifest does not match its SHA-256; copy the file again")
     manifest = _manifest.decode(plain, body, budget)
     if type(manifest.get("format")) is not int or manifest["format"] != version:
@@ -98,13 +116,25 @@ def _parse(data: memoryview, budget: Budget) -> Frame:
     lengths = manifest.get("sections")
     if not isinstance(lengths, list) or len(lengths) != count:
         raise ArtifactError("damaged: its section lengths do not add up; copy the file again")
-    if sum(map(checked_count, lengths)) != total - start - packed - _DIGEST:
+    if sum(map(checked_count, lengths)) != total - end - _DIGEST:
         raise ArtifactError("damaged: its section lengths do not add up; copy the file again")
     overhead = {"header": _HEADER.size, "manifest": packed, "checksums": _DIGEST * (2 + count)}
-    frame = Frame(manifest, data[start + packed : -_DIGEST], lengths, overhead)
-    for index, section in enumerate(frame.sections, 1):
-        if hashlib.sha256(section).digest() != digests[index * _DIGEST : (index + 1) * _DIGEST]:
-            raise ArtifactError(f"damaged: section {index} of {count} does not match its SHA-256; copy the file again")
-    if not whole:
+    return Head(manifest, lengths, digests[1:], end, overhead)
+
+
+def check_section(data: Buffer, index: int, digests: list[bytes]) -> None:
+    """Raises unless a section matches its digest."""
+    if hashlib.sha256(data).digest() != digests[index]:
+        raise ArtifactError(
+            f"damaged: section {index + 1} of {len(digests)} does not match its SHA-256; copy the file again"
+        )
+
+
+def _parse(data: memoryview, budget: Budget) -> Frame:
+    found = head(data, budget)
+    frame = Frame(found.manifest, data[found.start : -_DIGEST], found.lengths, found.overhead)
+    for index, section in enumerate(frame.sections):
+        check_section(section, index, found.digests)
+    if hashlib.sha256(data[:-_DIGEST]).digest() != data[-_DIGEST:]:
         raise ArtifactError("damaged: it does not match its SHA-256; copy the file again")
     return frame

@@ -59,9 +59,7 @@ def decode(name: str, data: Buffer, dtype: np.dtype, count: int, budget: Budget)
     reader = Reader(data)
     low = unzigzag(reader.varint(2**65))
     spread = reader.varint(2**64 - 1)
-    lowest, highest = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
-    if not lowest <= low <= low + spread <= highest:
-        raise ArtifactError(f"stored integers span {low} to {low + spread}, outside {dtype.name}; the file is damaged")
+    check_span(low, spread, dtype)
     if name == "packed":
         blocks = unpack_blocks(reader.rest(), spread.bit_length(), count)
     elif spread >= ALPHABET:
@@ -71,8 +69,20 @@ def decode(name: str, data: Buffer, dtype: np.dtype, count: int, budget: Budget)
     for codes in blocks:
         if int(codes.max()) > spread:
             raise ArtifactError("a stored code is outside its alphabet; the file is damaged")
-        if dtype.kind == "b":
-            yield (codes + low).astype(bool)
-        else:  # the sum wraps exactly as two's complement does
-            wide = codes.astype(np.uint64) + np.uint64(low % 2**64)
-            yield wide.astype(np.int64).astype(dtype) if dtype.kind == "i" else wide.astype(dtype)
+        yield shifted(codes, low, dtype)
+
+
+def check_span(low: int, spread: int, dtype: np.dtype) -> None:
+    """Raises unless the integers from `low` to `low + spread` are of a type."""
+    lowest, highest = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    if not lowest <= low <= low + spread <= highest:
+        raise ArtifactError(f"stored integers span {low} to {low + spread}, outside {dtype.name}; the file is damaged")
+
+
+def shifted(codes: np.ndarray, low: int, dtype: np.dtype) -> np.ndarray:
+    """Codes plus the smallest entry, as entries of a type."""
+    if dtype.kind == "b":
+        return (codes + low).astype(bool)
+    # The sum wraps exactly as two's complement does.
+    wide = codes.astype(np.uint64) + np.uint64(low % 2**64)
+    return wide.astype(np.int64).astype(dtype) if dtype.kind == "i" else wide.astype(dtype)

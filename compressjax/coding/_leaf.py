@@ -68,6 +68,13 @@ def stored(spec: Any, gate: np.ndarray | None = None) -> Iterator[np.ndarray]:
         yield array[gate] if gate is not None and gate.shape == array.shape else array
 
 
+def newer(structure: Any) -> bool:
+    """Whether a structure has codecs that version 2 of the format lacks."""
+    if isinstance(structure, dict) and "r" in structure:
+        return False
+    return any(array[0] in _array.NEWER for array in _ledger.arrays(structure))
+
+
 def check(structure: Any, depth: int = 0) -> None:
     """Raises unless a structure is one that `decode` knows, with valid sizes; reads no payload."""
     if depth > NODES:

@@ -203,3 +203,13 @@ def test_nodes_that_do_not_fit_are_refused_by_every_reader(tmp_path, field, wron
     for reader in (artifact.load, artifact.verify, coding.read):
         with pytest.raises(ArtifactError, match=f"leaf 'w': the fields of a .* do not fit together.*{wrong}"):
             reader(path)
+
+
+def test_single_leaves_are_those_of_the_tree(tmp_path):
+    book = tensors.Codebook(jnp.array([0.5, 2.0]), jnp.array([[1, 0, 1]], jnp.uint8))
+    tree = {"layer": {"kernel": book, "bias": jnp.arange(3.0)}}
+    artifact.save(tmp_path / "m.cjx", tree)
+    found = artifact.leaves(tmp_path / "m.cjx")
+    assert list(found) == ["layer/bias", "layer/kernel"]
+    assert isinstance(found["layer/kernel"], tensors.Codebook)
+    assert not difference(found["layer/kernel"].materialize(), book.materialize())

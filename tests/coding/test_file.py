@@ -14,6 +14,7 @@ from tests.coding.samples import leaves, same, shared, weights
 from tests.coding.test_leaf import shown
 
 GOLDEN = pathlib.Path(__file__).parent / "golden.cjx"
+GOLDEN_3 = pathlib.Path(__file__).parent / "golden_3.cjx"
 
 
 def mixed(count: int, seed: int) -> np.ndarray:
@@ -60,6 +61,15 @@ def golden_leaves():
     }
 
 
+def golden_leaves_3():
+    """What the golden file of version 3 holds."""
+    scale = (1 + np.arange(60) % 9)[:, None] ** 2 * (1 + np.arange(50) % 7) ** 2
+    return {
+        "context": ((mixed(3000, 10).reshape(60, 50) - 2**15) * scale >> 22).astype(np.int8),
+        "runs": np.repeat(np.arange(40) % 2 == 0, mixed(40, 11) // 512 + 1),
+    }
+
+
 def resealed(data: bytes, change) -> bytes:
     """The file with a changed manifest and valid digests, as a malicious writer would make it."""
     frame = _frame.parse(data, "x")
@@ -102,7 +112,24 @@ def test_the_golden_file_keeps_loading():
     assert contents.manifest.metadata == {"made": "by format version 1"}
     assert all(same(contents.leaves[name], shown(spec)) for name, spec in golden_leaves().items())
     assert contents.extras == {"program": b"not a program"}
-    assert {codec for row in contents.manifest.ledger.leaves for codec in row.codecs} == set(coding.CODECS)
+    found = {codec for row in contents.manifest.ledger.leaves for codec in row.codecs}
+    assert found == set(coding.CODECS) - {"context", "runs"}
+
+
+def test_the_golden_file_of_version_3_keeps_loading():
+    expected = golden_leaves_3()
+    contents = coding.read(GOLDEN_3)
+    assert all(same(contents.leaves[name], leaf) for name, leaf in expected.items())
+    assert [row.codecs for row in contents.manifest.ledger.leaves] == [("context",), ("runs",)]
+    assert contents.manifest.format == 3
+
+
+def test_a_file_has_the_oldest_version_that_holds_it():
+    array = np.arange(6)
+    assert [coding.loads(coding.dumps(tree)).manifest.format for tree in ({"a": array}, {"a": array, "b": array})] == [
+        1,
+        2,
+    ]
 
 
 def test_it_reads_without_jax(tmp_path):
