@@ -1,4 +1,4 @@
-"""The command line: `python -m compressjax inspect|verify|run FILE`."""
+"""The command line: `python -m compressjax inspect|verify|run|certify FILE`."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ _WIDEST = 48  # columns are as wide as their longest entry up to this: one long 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns 0 on success, and 2 with one line on standard error on bad input."""
-    parser = argparse.ArgumentParser(prog="python -m compressjax", description="Inspect, check and run artifact files.")
+    parser = argparse.ArgumentParser(prog="python -m compressjax", description="Inspect, check, run and certify files.")
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (
         ("inspect", "show the ledger and the metadata"),
         ("verify", "check every byte"),
         ("run", "run the stored program on arrays; a program is code, so run only files that you trust"),
+        ("certify", "bound the error on new rows by the length of the file and its errors on the training rows"),
     ):
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument("file")
@@ -38,14 +39,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "--input", action="append", required=True, help=".npy file, once per argument; bfloat16 as uint16 or V2"
             )
             command.add_argument("--output", required=True, help=".npy file, or .npz for several results")
+        if name == "certify":
+            _add_terms(command)
     options = parser.parse_args(arguments)
     try:
-        {"inspect": _inspect, "verify": _verify, "run": _run}[options.command](options)
+        {"inspect": _inspect, "verify": _verify, "run": _run, "certify": _certify}[options.command](options)
     except (ValueError, OSError) as error:
         line = _printable(" ".join(str(error).split()))
         print(f"compressjax {options.command}: {line}", file=sys.stderr)
         return 2
     return 0
+
+
+def _add_terms(command: argparse.ArgumentParser) -> None:
+    """What a certificate needs and no file says."""
+    for name, kind, text in (
+        ("errors", int, "wrong predictions of the model in the file"),
+        ("examples", int, "training rows on which they were counted"),
+        ("trained-on", str, "name or fingerprint of the rows that the model was chosen by"),
+        ("measured-on", str, "the same of the rows of --errors"),
+    ):
+        command.add_argument(f"--{name}", type=kind, required=True, help=text)
+    command.add_argument("--iid", action="store_true", help="rows are independent draws from one distribution")
+    command.add_argument("--tried", type=int, default=1, help="settings that were compared on these rows")
+    command.add_argument("--delta", type=float, default=0.05, help="probability that the bound fails")
 
 
 def _printable(text: str) -> str:
@@ -131,6 +148,19 @@ def _run(options: argparse.Namespace) -> None:
     else:
         raise ValueError(f"the program returns {len(result)} arrays; give --output a name that ends in .npz")
     store(name, buffer.getvalue())
+
+
+def _certify(options: argparse.Namespace) -> None:
+    from compressjax import theory
+
+    wrong, rows = options.errors, options.examples
+    if not 0 <= wrong <= rows or not 0 < rows <= 2**40:
+        raise ValueError(f"--errors={wrong} of --examples={rows}; give counts, with 0 <= errors <= examples, 1 or more")
+    found = theory.certify(
+        options.file, np.arange(rows) < wrong, iid=options.iid, trained_on=options.trained_on,
+        measured_on=options.measured_on, delta=options.delta, tried=options.tried,
+    )  # fmt: skip
+    print(found)
 
 
 def _read(name: str) -> np.ndarray:

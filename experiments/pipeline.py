@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 import numpy as np
+from absl import flags
 
 from compressjax import artifact, recipe
 from experiments import report
@@ -15,6 +16,9 @@ from experiments.problem import Problem, make_problem
 from experiments.stages import build, execute
 from experiments.view import View
 from experiments.writers import Writers
+
+_IID = flags.DEFINE_boolean("iid", True, "Whether rows are independent draws from one distribution, as bounds need.")
+_TRIED = flags.DEFINE_integer("tried", 1, "How many settings were compared on the training rows; the bound pays.")
 
 
 def compress(launch: Launch) -> None:
@@ -38,7 +42,11 @@ def compress(launch: Launch) -> None:
     reloaded, predictions = reload(launch, model, f"{launch.cache}::{first.name}-{key[:16]}/final")
     methods = {stage.name: stage.settings["name"] for stage in stages}
     labels = problem.data.test_labels
-    found = report.build(facts, methods, results, manifest, reloaded, predictions, labels, about(problem, launch))
+    terms = report.Terms(_IID.value, _TRIED.value)
+    bound = report.certificate(manifest.ledger.file_bytes, reloaded["training"], problem.data.fingerprint,
+                               problem.data.classes, terms)  # fmt: skip
+    further = {"certificate": bound, **about(problem, launch)}
+    found = report.build(facts, methods, results, manifest, reloaded, predictions, labels, further)
     write_reports(found, launch.workdir)
     report.show(found, view.console)
     view.console.print(f"wrote model.cjx, report.json, report.md and report.html to {launch.workdir}")

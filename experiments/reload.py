@@ -29,7 +29,7 @@ _DENSE = flags.DEFINE_string("dense", "", "Checkpoint of the dense parameters, t
 
 
 def reload() -> None:
-    """Evaluates the artifact on its test set; with `--dense`, also times it against the dense network."""
+    """Evaluates the artifact on test and training set; with `--dense`, also times it against the dense network."""
     loaded = artifact.load(_ARTIFACT.value)
     about = loaded.manifest.metadata
     data = datasets.load(about["data"]["name"], _DATA_PATH.value, app.data_cache())
@@ -44,7 +44,10 @@ def reload() -> None:
     lifted = interpret.lift(apply, on_fallback="ignore")
     logits = predict(lifted, fast, data.test_images)
     rows = interpret.explain(apply)(loaded.tree, data.test_images[:2])
+    seen = predict(lifted, fast, data.train_images).argmax(-1)
+    training = {"errors": int((seen != data.train_labels).sum()), "examples": len(seen)}
     found = {**assess(logits, data.test_labels), "explained": [list(row) for row in rows]}
+    found["training"] = {**training, "fingerprint": data.fingerprint}
     if _DENSE.value:
         root, _, name = _DENSE.value.rpartition("::")
         held = recipe.Store(root).load(name)

@@ -160,3 +160,21 @@ def test_as_a_process_without_jax(file):
         )
         assert found.returncode == code, found.stderr
         assert "Traceback" not in found.stderr
+
+
+TERMS = ("--errors", "3", "--examples", "60000", "--trained-on", "train")
+
+
+def test_certify_prints_the_bound_with_what_it_assumes(file, capsys):
+    assert main(["certify", str(file), *TERMS, "--measured-on", "train", "--iid", "--tried", "8"]) == 0
+    text = capsys.readouterr().out
+    bits = 8 * file.stat().st_size
+    assert f"(code {bits}, end {2 * np.log2(bits):.1f}, choice 3)" in text
+    assert text.count("assumes: ") == 4
+
+
+def test_certify_names_what_has_no_theorem(file, capsys):
+    assert "no bound holds" in bad(capsys, "certify", file, *TERMS, "--measured-on", "train")
+    said = bad(capsys, "certify", file, *TERMS, "--measured-on", "test", "--iid")
+    assert "trained on 'train' and its errors were counted on 'test'" in said
+    assert "--errors=-1" in bad(capsys, "certify", file, *TERMS, "--errors=-1", "--measured-on", "train", "--iid")

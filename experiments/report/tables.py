@@ -18,7 +18,7 @@ class Sheet(NamedTuple):
 
 
 def sheets(report: dict[str, Any]) -> list[Sheet]:
-    """The report's tables: stages, leaves, summary.
+    """The report's tables: stages, leaves, summary, certificate.
 
     Args:
         report: what `build` returned.
@@ -26,7 +26,7 @@ def sheets(report: dict[str, Any]) -> list[Sheet]:
     Returns:
         The tables, in the order in which they are shown.
     """
-    return [_stages(report), _leaves(report), _summary(report)]
+    return [_stages(report), _leaves(report), _summary(report), _certificate(report["certificate"])]
 
 
 def show(report: dict[str, Any], console: Console) -> None:
@@ -199,3 +199,20 @@ def _summary(report: dict[str, Any]) -> Sheet:
         "Measured by a fresh process that read nothing but the file; its predictions are "
         f"{'the same as' if same else 'NOT the same as'} before saving.",
     )
+
+
+def _certificate(found: dict[str, Any]) -> Sheet:
+    if "refused" in found:
+        return Sheet("Certificate", ["", ""], [["none", "no theorem holds"]], f"{found['refused']}.")
+    bits, training = found["bits"], found["training"]
+    rows = [
+        ["error on new rows", f"at most {_percent(found['bound'])}"],
+        ["confidence", _percent(found["confidence"])],
+        ["says", found["says"]],
+        ["error on training rows", f"{training['errors']:,} of {training['examples']:,}"],
+        ["bits paid", f"{sum(bits.values()):,.0f}"],
+        *([f"bits of the {name}", f"{bits[key]:,.0f}"] for name, key in
+          (("file", "code"), ("end of the file", "prefix"), ("choice", "choice"))),
+        *([f"{name} bound", _percent(bound)] for name, bound in found["bounds"].items()),
+    ]  # fmt: skip
+    return Sheet("Certificate", ["", "value"], rows, f"Assumes: {'; '.join(found['assumes'])}.")

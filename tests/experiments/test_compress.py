@@ -75,6 +75,12 @@ def test_accuracy_is_that_of_the_file(report, problem, workdir):
     interval = measure.accuracy_interval(round(540 * report["accuracy"]["compressed"]), 540)
     assert (low, high) == pytest.approx((interval.low, interval.high))
     assert report["reload"]["same_predictions_as_before_saving"]
+    found = report["certificate"]
+    assert found["bits"]["code"] == 8 * os.path.getsize(workdir / "model.cjx")
+    x = (data.train_images.reshape(1257, 64) - data.mean) / data.std
+    hidden = np.maximum(x @ dense["Dense_0"]["kernel"] + dense["Dense_0"]["bias"], 0)
+    wrong = (hidden @ dense["Dense_1"]["kernel"] + dense["Dense_1"]["bias"]).argmax(1) != data.train_labels
+    assert abs(found["training"]["errors"] - int(wrong.sum())) <= 1
 
 
 def test_files_are_there_and_whole(workdir):

@@ -2,7 +2,9 @@
 
 import copy
 
+import numpy as np
 import pytest
+import scipy.stats
 from rich.console import Console
 
 from experiments import report
@@ -49,6 +51,7 @@ REPORT = {
     "stages": [STAGE, {**STAGE, "stage": "prune", "file_bytes": 12, "changed_predictions": 2}],
     "leaves": [LEAF, REST],
     "reload": {"same_predictions_as_before_saving": True},
+    "certificate": report.certificate(6, {"errors": 30, "examples": 600, "fingerprint": "a"}, "a", 10, report.Terms()),
 }
 NUMBERS = ("4.0x smaller", "90.00 %", "85.00 %", "70.00 – 90.00 %", "2.00x", "before recovery")
 
@@ -74,6 +77,27 @@ def test_a_changed_prediction_is_confessed():
     changed = copy.deepcopy(REPORT)
     changed["reload"]["same_predictions_as_before_saving"] = False
     assert "NOT the same" in report.as_markdown(changed)
+
+
+def test_the_certificate_is_that_of_the_length_and_says_what_it_assumes():
+    """The tail of SciPy, whose chance is the confidence times the prior of the file."""
+    bits = 48 + 2 * np.log2(48)
+    bound = REPORT["certificate"]["bound"]
+    assert scipy.stats.binom.logcdf(30, 600, bound) == pytest.approx(np.log(0.05) - bits * np.log(2), abs=1e-3)
+    text = report.as_markdown(REPORT)
+    assert f"at most {100 * bound:.2f} %" in text
+    assert "Assumes: the 600 rows and the new ones are independent draws" in text
+
+
+def test_no_theorem_is_named():
+    training = {"errors": 3, "examples": 600, "fingerprint": "a"}
+    for asked, said in (
+        ((training, "a", 10, report.Terms(iid=False)), "no bound holds"),
+        (({**training, "fingerprint": "b"}, "a", 10, report.Terms()), "trained on 'a' and its errors were counted"),
+    ):
+        found = report.certificate(6, *asked)
+        assert said in report.as_markdown({**REPORT, "certificate": found})
+    assert report.certificate(6000, training, "a", 10, report.Terms())["says"].startswith("nothing")
 
 
 @pytest.mark.parametrize("plot", [plot_stages, plot_leaves])
