@@ -9,12 +9,12 @@ import numpy as np
 
 from compressjax import distill
 from experiments import app, limits
-from experiments.problem import Problem, cross_entropy, make_problem
+from experiments.problem import Problem, cross_entropy, make_problem, predict
 from experiments.reproduce.loop import Data, View, check, data_of
 from experiments.reproduce.table import Claim
 from experiments.reproduce.taught import Network, Taught, network, shifted, soft_loss, teach, with_logits
 
-TEACHERS = ("teacher", "teacher, FixMatch")
+TEACHERS = ("teacher", "ensemble", "teacher, FixMatch")
 # How a student learns from each teacher.
 WAYS = ("soft", "hard", "certain", "balanced")
 
@@ -28,7 +28,7 @@ class Shared(NamedTuple):
 
 
 def settings(config: Mapping[str, Any]) -> list[str]:
-    """Two teachers, the student on the few labels, on those of both teachers in four ways, and on all true ones."""
+    """Three teachers, the student on the few labels, on those of each teacher in four ways, and on all true ones."""
     taught = [f"{way} labels of {teacher}" for teacher in TEACHERS for way in WAYS]
     return [*TEACHERS, "few labels", *taught, "all labels"]
 
@@ -38,7 +38,13 @@ def prepare(launch: app.Launch) -> Shared:
     config = launch.config
     problem = make_problem({**config, "model": config["student"], "seed": 0}, launch.data_cache, launch.mesh)
     check(config, len(problem.data.train_labels))
-    ranges = {"labels": limits.COUNT, "threshold": limits.FRACTION, "shift": limits.COUNT, "cutout": limits.COUNT}
+    ranges = {
+        "labels": limits.COUNT,
+        "ensemble": limits.COUNT,
+        "threshold": limits.FRACTION,
+        "shift": limits.COUNT,
+        "cutout": limits.COUNT,
+    }
     limits.check(config, ranges, "--config.")
     few(problem, config, 0)
     network(problem, config["teacher"], 0)  # refuses bad settings before training
@@ -87,12 +93,14 @@ def labeled(
 
 
 def _teacher(shared: Shared, config: Mapping[str, Any], name: str, seed: int) -> Taught:
-    """A teacher of a seed, from the few labels; FixMatch also reads the images without."""
+    """A teacher of a seed, from the few labels; FixMatch also reads the images without labels."""
     place = (name, seed)
     if place not in shared.teachers:
         start = network(shared.problem, config["teacher"], seed)
         if name == "teacher":
             done = _on_few(shared, config, start, seed, shifted(seed, config["shift"]), ask=True)
+        elif name == "ensemble":
+            done = _ensemble(shared, config, seed)
         else:
             done = _fix_match(shared, config, start, seed)
         shared.teachers[place] = done
@@ -111,6 +119,19 @@ def _on_few(
 def fitting(config: Mapping[str, Any], data: Data) -> dict[str, Any]:
     """The config with batches of at most all examples."""
     return {**config, "batch": min(config["batch"], len(data.train_labels))}
+
+
+def _ensemble(shared: Shared, config: Mapping[str, Any], seed: int) -> Taught:
+    """Networks that differ in their start and in the shifts they see; the logits of their mean distribution."""
+    problem, done = shared.problem, []
+    for i in range(config["ensemble"]):
+        own = seed + 1000 * i
+        start, view = network(problem, config["teacher"], own), shifted(own, config["shift"])
+        done.append(_on_few(shared, config, start, seed, view, ask=True))
+    tested = [predict(one.network.apply, one.network.params, problem.data.test_images) for one in done]
+    wrong = np.mean(np.argmax(distill.ensemble_targets(tested), -1) != problem.data.test_labels)
+    logits = distill.ensemble_targets([one.logits for one in done])
+    return done[0]._replace(error=100 * float(wrong), logits=np.asarray(logits))
 
 
 def _fix_match(shared: Shared, config: Mapping[str, Any], start: Network, seed: int) -> Taught:

@@ -1,4 +1,4 @@
-"""One trained network on many grids, without training and with a short training run after it."""
+"""One trained network on many grids, without training and with a short training run after it, taught or not."""
 
 import os
 import tempfile
@@ -11,11 +11,13 @@ import numpy as np
 import compressjax as cj
 from compressjax import artifact, core, recipe
 from experiments import app, limits
-from experiments.problem import Problem, make_problem
+from experiments.problem import Problem, make_problem, predict
 from experiments.reproduce.loop import check, data_of, train
 from experiments.reproduce.table import Claim
+from experiments.reproduce.taught import soft_loss, with_logits
 
 KERNELS = ".*kernel"
+TAUGHT = ", taught"  # ends the names of settings whose training has the dense network as its teacher
 _EVALUATION = 2000
 
 
@@ -27,8 +29,10 @@ class Shared(NamedTuple):
 
 
 def settings(config: Mapping[str, Any]) -> list[str]:
-    """`dense`, the methods without training, and those with a training run."""
-    return ["dense", *(name for name, _ in (*config["methods"], *config["trained"]))]
+    """`dense`, the methods without training, those with a training run, and these with a teacher."""
+    trained = [name for name, _ in config["trained"]]
+    taught = [name + TAUGHT for name in trained] if config.get("teacher") else []
+    return ["dense", *(name for name, _ in config["methods"]), *trained, *taught]
 
 
 def prepare(launch: app.Launch) -> Shared:
@@ -46,7 +50,7 @@ def prepare(launch: app.Launch) -> Shared:
 
 def method(config: Mapping[str, Any], name: str) -> core.Compression:
     """The method of a cell; several are a chain."""
-    found = dict((*config["methods"], *config["trained"]))[name]
+    found = dict((*config["methods"], *config["trained"]))[name.removesuffix(TAUGHT)]
     parts = [found] if isinstance(found[0], str) else found
     made = [recipe.make(part, where=f"--config: {name}") for part in parts]
     return made[0] if len(made) == 1 else core.chain(*made)
@@ -66,9 +70,14 @@ def run(shared: Shared, config: Mapping[str, Any], name: str, seed: int) -> dict
     if compression.needs:
         rows = np.random.default_rng(seed).permutation(len(data.train_labels))[: config["calibration"]]
         _, stats = jax.jit(cj.observe(problem.apply, select=KERNELS))(params, data.train[rows])
-    if name in dict(config["trained"]):
+    if name.removesuffix(TAUGHT) in dict(config["trained"]):
+        loss = None
+        if name.endswith(TAUGHT):
+            data = with_logits(data, predict(problem.apply, params, problem.data.train_images))
+            loss = soft_loss(cj.lift(problem.apply, on_fallback="ignore"), **config["teacher"])
         tuning = {**config, **config["tuning"]}
-        done = train(problem.apply, params, data, tuning, seed=seed + 1_000_000, compression=compression, stats=stats)
+        done = train(problem.apply, params, data, tuning, seed=seed + 1_000_000, compression=compression, loss=loss,
+                     stats=stats)  # fmt: skip
         return figures(problem, params, done.encoded)
     layout = cj.layouts(problem.apply)(params, data.train[:2])
     return figures(problem, params, cj.compress(params, {KERNELS: method(config, name)}, stats, layout=layout))
