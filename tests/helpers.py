@@ -91,6 +91,48 @@ def _block_diagonal(x: tensors.BlockDiagonal) -> np.ndarray:
     return out
 
 
+def _tucker(x: tensors.Tucker) -> np.ndarray:
+    left, core, right, b = brute(x.left), brute(x.core), brute(x.right), x.left.ndim - 2
+    i, o = core.ndim + x.inputs, core.ndim + x.outputs
+    out = np.zeros(x.shape)
+    for at in np.ndindex(*x.shape):
+        for r in range(left.shape[-1]):
+            for q in range(right.shape[-2]):
+                place = tuple(r if a == i else q if a == o else k for a, k in enumerate(at))
+                out[at] += left[(*at[:b], at[i], r)] * core[place] * right[(*at[:b], q, at[o])]
+    return out
+
+
+def _cp(x: tensors.CP) -> np.ndarray:
+    factors, b = [brute(f) for f in x.factors], x.factors[0].ndim - 2
+    out = np.zeros(x.shape)
+    for at in np.ndindex(*x.shape):
+        rows = [f[(*at[:b], k)] for f, k in zip(factors, at[b:])]
+        out[at] = sum(math.prod(row[r] for row in rows) for r in range(factors[0].shape[-1]))
+    return out
+
+
+def _tensor_train(x: tensors.TensorTrain) -> np.ndarray:
+    """Digits of row and column numbers choose one matrix of every core."""
+    cores, lead = [brute(c) for c in x.cores], x.cores[0].shape[:-4]
+    sides = [[c.shape[axis] for c in cores] for axis in (-3, -2)]
+    out = np.zeros((*lead, math.prod(sides[0]), math.prod(sides[1])))
+    for *at, i, o in np.ndindex(*out.shape):
+        digits = zip(np.unravel_index(i, sides[0]), np.unravel_index(o, sides[1]))
+        whole = np.ones((1, 1))
+        for part, (k, j) in zip(cores, digits):
+            whole = whole @ part[(*at, slice(None), k, j)]
+        out[(*at, i, o)] = whole[0, 0]
+    return out.reshape(x.shape)
+
+
+def _kronecker(x: tensors.Kronecker) -> np.ndarray:
+    left, right = brute(x.left), brute(x.right)
+    lead = left.shape[:-3]
+    made = [sum(map(np.kron, left[at], right[at])) for at in np.ndindex(*lead)]
+    return np.reshape(made, x.shape)
+
+
 def _scaled(x: tensors.Scaled) -> np.ndarray:
     out, scale = brute(x.inner), float64(x.scale)
     for i in np.ndindex(*out.shape):
@@ -100,6 +142,10 @@ def _scaled(x: tensors.Scaled) -> np.ndarray:
 
 _BRUTE = {
     tensors.BlockDiagonal: _block_diagonal,
+    tensors.CP: _cp,
+    tensors.Kronecker: _kronecker,
+    tensors.TensorTrain: _tensor_train,
+    tensors.Tucker: _tucker,
     tensors.Masked: _masked,
     tensors.LowRank: _low_rank,
     tensors.Quantized: _quantized,
@@ -120,8 +166,14 @@ def brute_bits(x: Any, kept: int | None = None) -> int:
         case tensors.Masked():
             ones = int(np.asarray(x.mask).astype(int).sum())
             return entries + brute_bits(x.value, ones if kept is None else min(ones, kept))
-        case tensors.LowRank():
+        case tensors.LowRank() | tensors.Kronecker():
             return brute_bits(x.left) + brute_bits(x.right)
+        case tensors.Tucker():
+            return brute_bits(x.left) + brute_bits(x.core) + brute_bits(x.right)
+        case tensors.CP():
+            return sum(map(brute_bits, x.factors))
+        case tensors.TensorTrain():
+            return sum(map(brute_bits, x.cores))
         case tensors.Quantized():
             parts = [p for p in (x.scale, x.zero_point, x.activation_scale) if p is not None]
             return entries * x.bits + sum(map(brute_bits, parts))

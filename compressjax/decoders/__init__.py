@@ -6,11 +6,15 @@
 from compressjax.decoders import (  # noqa: F401 - each registers itself
     _block_diagonal,
     _codebook,
+    _cp,
     _key,
+    _kronecker,
     _low_rank,
     _masked,
     _quantized,
     _rounded_inputs,
     _scaled,
     _sum,
+    _tensor_train,
+    _tucker,
 )

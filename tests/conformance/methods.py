@@ -224,6 +224,60 @@ _LOWRANK = [
         # The second time, a smaller rank may already hold nine tenths.
         zero=rounding, projection=None, traceable=False,
     ),
+    Method(
+        "lowrank.svd: randomized",
+        lambda: lowrank.svd(rank=2, solver="randomized", key=KEY),
+        projection=rounding, devices=rounding("float32"),
+    ),
+    # Weighted again by what is left, rows weigh otherwise.
+    Method(
+        "lowrank.fisher_svd: rank",
+        lambda: lowrank.fisher_svd(example_energy, [EXAMPLES], rank=2),
+        projection=None, devices=rounding("float32"),
+    ),
+    Method(
+        "lowrank.asvd: rank",
+        lambda: lowrank.asvd(rank=2),
+        lambda: lowrank.asvd(rank=1.0, always=True),
+        zero=rounding, projection=rounding, stats=inputs, ready=1, devices=rounding("float32"),
+    ),
+    Method(
+        "lowrank.svd_llm: rank",
+        lambda: lowrank.svd_llm(rank=2),
+        lambda: lowrank.svd_llm(rank=1.0, always=True),
+        # Divided by the root of a Gram matrix, rounding grows by its condition.
+        zero=lambda dtype: 64 * rounding(dtype), projection=lambda dtype: 64 * rounding(dtype),
+        stats=inputs, ready=1, devices=64 * rounding("float32"),
+    ),
+    Method(
+        "lowrank.tucker: ranks",
+        lambda: lowrank.tucker(ranks=(1, 2)),
+        lambda: lowrank.tucker(ranks=1.0, always=True),
+        zero=rounding, projection=rounding, devices=rounding("float32"),
+    ),
+    # Least squares in turn come close to the best factors, and closer the next time.
+    Method("lowrank.cp: rank", lambda: lowrank.cp(rank=1, rounds=5), projection=None, devices=1e5),
+    Method(
+        "lowrank.tensor_train: rank",
+        lambda: lowrank.tensor_train(rank=1, cores=2),
+        lambda: lowrank.tensor_train(rank=99, cores=2, always=True),
+        zero=rounding, projection=rounding, devices=rounding("float32"),
+    ),
+    Method(
+        "lowrank.kronecker: one term",
+        lowrank.kronecker,
+        lambda: lowrank.kronecker(terms=99, always=True),
+        zero=rounding, projection=rounding, devices=rounding("float32"),
+    ),
+    Method(
+        "lowrank.block_diagonal: two", lambda: lowrank.block_diagonal(2), lambda: lowrank.block_diagonal(1)
+    ),
+    Method(
+        "lowrank.low_rank_plus_sparse: one rank",
+        lambda: lowrank.low_rank_plus_sparse(1, 0.1, rounds=2, always=True),
+        # Fitted again, other entries may be the largest ones left.
+        projection=None, devices=rounding("float32"),
+    ),
 ]  # fmt: skip
 _QUANT = [
     Method("quant.rtn: 8 bits, channel", quant.rtn, quant.rtn, snap=on_grid, projection=narrow),

@@ -267,6 +267,52 @@ _ROUNDED = [
         lambda r, s, d: tensors.RoundedInputs(tensors.Masked(_grid(r, s[:2], d, bits=3), _mask(r, s[:2])), bits=6),
     ),
 ]
+_FACTORS = [
+    NodeRow(
+        "tucker conv",
+        lambda r, s, d: tensors.Tucker(_values(r, (s[0], 2), d), _values(r, (3, 3, 2, 3), d), _values(r, (3, s[1]), d)),
+        lambda node: 8,
+    ),
+    NodeRow(
+        "tucker batched",
+        lambda r, s, d: tensors.Tucker(
+            _values(r, (s[2], s[0], 2), d), _values(r, (s[2], 2, 3), d), _values(r, (s[2], 3, s[1]), d)
+        ),
+        lambda node: 8,
+    ),
+    NodeRow(
+        "cp conv", lambda r, s, d: tensors.CP(tuple(_values(r, (n, 3), d) for n in (3, 3, *s[:2]))), lambda node: 6
+    ),
+    NodeRow("cp", lambda r, s, d: tensors.CP(tuple(_values(r, (n, 3), d) for n in s)), lambda node: 6),
+    NodeRow(
+        "tensor train",
+        lambda r, s, d: tensors.TensorTrain(
+            (_values(r, (1, s[0], 2, 3), d), _values(r, (3, 3, s[1], 1), d)), (3 * s[0],), (2 * s[1],)
+        ),
+        lambda node: 6,
+    ),
+    NodeRow(
+        "tensor train batched",
+        lambda r, s, d: tensors.TensorTrain(
+            (_values(r, (s[2], 1, s[0] // 2, 1, 2), d), _values(r, (s[2], 2, 2, s[1], 1), d)), s[:1], s[1:2]
+        ),
+        lambda node: 6,
+    ),
+    NodeRow(
+        "kronecker",
+        lambda r, s, d: tensors.Kronecker(
+            _values(r, (2, s[0] // 2, 2), d), _values(r, (2, 2, s[1]), d), s[:1], (2, s[1])
+        ),
+        lambda node: 4,
+    ),
+    NodeRow(
+        "kronecker batched",
+        lambda r, s, d: tensors.Kronecker(
+            _values(r, (s[2], 2, s[0] // 2, 1), d), _values(r, (s[2], 2, 2, s[1]), d), s[:1], s[1:2]
+        ),
+        lambda node: 4,
+    ),
+]
 _NESTED = [
     NodeRow(
         "masked rounded inputs, a grid",
@@ -296,7 +342,18 @@ _NESTED = [
     NodeRow("masked twice", lambda r, s, d: tensors.Masked(_MASKED[0].make(r, s, d), _mask(r, s[:2]))),
 ]
 
-ROWS = [*_MASKED, *_LOW_RANK, *_QUANTIZED, *_FORMATS, *_CODEBOOK, *_BLOCK_DIAGONAL, *_SCALED, *_ROUNDED, *_NESTED]
+ROWS = [
+    *_MASKED,
+    *_LOW_RANK,
+    *_QUANTIZED,
+    *_FORMATS,
+    *_CODEBOOK,
+    *_BLOCK_DIAGONAL,
+    *_SCALED,
+    *_ROUNDED,
+    *_FACTORS,
+    *_NESTED,
+]
 DTYPES = helpers.FLOATS
 SIZES: tuple[Size, ...] = ((4, 6, 2), (2, 2, 3), (8, 4, 1))
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from compressjax.lowrank._rank import affordable, pays, rank_by_energy, split
+from compressjax.lowrank._rank import affordable, known, pays, rank_by_energy, rank_by_threshold, split, unpaid
 
 
 def test_pays_by_hand():
@@ -35,6 +35,21 @@ def test_the_affordable_rank_is_the_largest(budget):
 
 def test_rank_by_energy():
     singular = np.array([3.0, 2.0, 1.0])  # squares 9, 4, 1 of 14
-    assert [rank_by_energy(singular, e, "k") for e in (0.5, 9 / 14 + 1e-9, 13 / 14, 0.95, 1.0)] == [1, 2, 2, 3, 3]
-    assert rank_by_energy(np.stack([singular, np.array([5.0, 0.0, 0.0])]), 0.95, "k") == 3
-    assert rank_by_energy(np.zeros(3), 0.9, "k") == 1
+    assert [rank_by_energy(singular, e) for e in (0.5, 9 / 14 + 1e-9, 13 / 14, 0.95, 1.0)] == [1, 2, 2, 3, 3]
+    assert rank_by_energy(np.stack([singular, np.array([5.0, 0.0, 0.0])]), 0.95) == 3
+    assert rank_by_energy(np.zeros(3), 0.9) == 1
+
+
+def test_the_hard_threshold_finds_a_planted_rank(draw):
+    """Noise of 0.1 has singular values up to 0.1 (sqrt 30 + sqrt 50) = 1.25; the signal's are several times that."""
+    noisy = 3 * draw.normal(size=(30, 4)) @ draw.normal(size=(4, 50)) + 0.1 * draw.normal(size=(30, 50))
+    assert rank_by_threshold(np.linalg.svd(noisy, compute_uv=False), (30, 50)) == 4
+    assert rank_by_threshold(np.zeros(3), (3, 5)) == 0
+    exact = np.linalg.svd(draw.normal(size=(20, 2)) @ draw.normal(size=(2, 20)), compute_uv=False)
+    assert rank_by_threshold(exact, (20, 20)) == 2
+
+
+def test_messages_name_setting_and_remedy():
+    assert unpaid("svd", "rank=3", (8, 8), 3, 1, 0) == ""
+    assert "svd(rank=4) would not make it smaller" in unpaid("svd", "rank=4", (8, 8), 4, 1, 0)
+    assert known("svd", "rank=1", "k", np.ones(2, np.float32)).dtype == np.float64

@@ -159,3 +159,27 @@ def test_bad_settings(settings, message):
 def test_too_few_axes():
     with pytest.raises(ValueError, match=r"bias  shape \(4,\) .* both sides need an axis"):
         core.compress({"bias": jnp.ones(4)}, {"bias": lowrank.svd(rank=1)})
+
+
+def test_symmetric_kernels(draw):
+    half = draw.normal(size=(12, 12)).astype(np.float32)
+    params = {"even": jnp.asarray(half + half.T), "odd": jnp.asarray(half), "wide": jnp.ones((12, 10))}
+    with pytest.warns(core.LeftOutWarning, match=r"(?s)odd   it differs from its transpose.*wide  its matrix has the"):
+        tree = core.compress(params, lowrank.svd(rank=4, solver="evd"))
+    exact = core.compress({"even": params["even"]}, lowrank.svd(rank=4))["even"]
+    np.testing.assert_allclose(tree["even"].materialize(), exact.materialize(), atol=1e-4)
+    np.testing.assert_allclose(jnp.abs(tree["even"].left), jnp.abs(tree["even"].right.T), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"rank": 2, "solver": "lanczos"}, "solver='lanczos' is unknown"),
+        ({"rank": 2, "solver": "randomized"}, "needs a key"),
+        ({"rank": 2, "key": jax.random.key(0)}, "others take none"),
+        ({"energy": 0.5, "solver": "randomized", "key": jax.random.key(0)}, "reads all singular values"),
+    ],
+)
+def test_bad_solvers(settings, message):
+    with pytest.raises(ValueError, match=message):
+        lowrank.svd(**settings)

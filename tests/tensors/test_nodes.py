@@ -38,10 +38,12 @@ def _magnitude(x: object) -> object:
     """The node whose every value is replaced by its magnitude, so that its entries bound the sums of terms."""
     if isinstance(x, tensors.Quantized):
         return jnp.abs(x.materialize())
-    if isinstance(x, tensors.LowRank):
-        return tensors.LowRank(_magnitude(x.left), _magnitude(x.right), x.inputs)
-    if isinstance(x, tensors.Sum):
-        return tensors.Sum(tuple(_magnitude(term) for term in x.terms))
+    if isinstance(x, tuple):
+        return tuple(map(_magnitude, x))
+    if isinstance(
+        x, tensors.LowRank | tensors.Sum | tensors.Tucker | tensors.CP | tensors.TensorTrain | tensors.Kronecker
+    ):
+        return x.replace(**{name: _magnitude(getattr(x, name)) for name, role in x.roles.items() if role == "value"})
     return jnp.abs(core.dense(x))
 
 
@@ -63,6 +65,7 @@ UNSPLIT = frozenset(
         "grid, channel, transposed", "grid, group, affine, transposed", "grid, dynamic activations",
         "mxfp4, transposed", "ternary, dynamic activations", "block diagonal", "block diagonal of grids", "sum",
         "low rank of grids", "low rank of a masked and a codebook",
+        "tucker conv", "cp conv", "cp", "tensor train", "kronecker",
     )
 )  # fmt: skip
 

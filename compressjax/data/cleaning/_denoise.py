@@ -12,6 +12,7 @@ from compressjax.data._moments import Moments
 from compressjax.data._reducer import Reducer
 from compressjax.data.decomposition._pca import pca
 from compressjax.numerics._counts import known
+from compressjax.numerics._noise import middle_of_noise, threshold
 
 
 def denoising_pca(noise: float | None = None) -> Reducer:
@@ -57,22 +58,6 @@ def denoising_pca(noise: float | None = None) -> Reducer:
         return pca(max(1, int((singular > limit).sum()))).finalize(state)
 
     return Reducer(whole.init, whole.update, whole.merge, finalize, "denoising_pca")
-
-
-def threshold(beta: float) -> float:
-    """The best hard threshold for singular values, in units of the root of the longer side times the noise."""
-    return math.sqrt(2 * (beta + 1) + 8 * beta / (beta + 1 + math.sqrt(beta**2 + 14 * beta + 1)))
-
-
-def middle_of_noise(beta: float) -> float:
-    """Median of the Marchenko-Pastur distribution: of squared singular values of noise, over the longer side."""
-    low, high = (1 - math.sqrt(beta)) ** 2, (1 + math.sqrt(beta)) ** 2
-    # With x = middle + half cos(t), both square roots of the density become smooth.
-    t = (np.arange(20_000) + 0.5) / 20_000 * math.pi
-    x = (low + high) / 2 + (high - low) / 2 * np.cos(t)
-    mass = ((high - low) / 2 * np.sin(t)) ** 2 / x
-    share = np.cumsum(mass[::-1]) / mass.sum()
-    return float(np.interp(0.5, share, x[::-1]))
 
 
 def median_filter(images: Any, *, size: int = 3) -> jax.Array:

@@ -1,13 +1,14 @@
 """Depthwise convolutions on CPUs: a sum of shifted images, which XLA makes one loop."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
-from compressjax.core import Convolution
-from compressjax.tensors.quantized._grid import Grid
+from compressjax.core import Convolution, dense
 
 
-def shifts(x: jax.Array, node: Grid, c: Convolution) -> bool:
+def shifts(x: jax.Array, node: Any, c: Convolution) -> bool:
     """Whether a convolution is a depthwise one over two dimensions that is faster as a sum of shifted images.
 
     XLA's own depthwise convolutions on CPUs take 6 to 40 times as long (two cores, jaxlib 0.10 and 0.12).
@@ -22,7 +23,7 @@ def shifts(x: jax.Array, node: Grid, c: Convolution) -> bool:
     return depthwise and plain and known and floats and jax.default_backend() == "cpu"
 
 
-def shifted_conv(x: jax.Array, node: Grid, c: Convolution) -> jax.Array:
+def shifted_conv(x: jax.Array, node: Any, c: Convolution) -> jax.Array:
     r"""The convolution with the dense kernel and float inputs.
 
     .. math:: y_{ij} = \sum_{uv} x_{i s + u,\,j s + v} \odot k_{uv}
@@ -30,7 +31,7 @@ def shifted_conv(x: jax.Array, node: Grid, c: Convolution) -> jax.Array:
     numbers = c.dimension_numbers
     (batch, feature, *spatial), (out, inputs, *places) = numbers.lhs_spec, numbers.rhs_spec
     images = jnp.transpose(x, (batch, *spatial, feature)).astype(jnp.float32)
-    kernel = jnp.transpose(node.materialize().astype(jnp.float32), (*places, inputs, out))[:, :, 0]
+    kernel = jnp.transpose(dense(node).astype(jnp.float32), (*places, inputs, out))[:, :, 0]
     images = jnp.pad(images, ((0, 0), *c.padding, (0, 0)))
     sizes = [
         (images.shape[1 + a] - kernel.shape[a]) // step + 1 if images.shape[1 + a] >= kernel.shape[a] else 0

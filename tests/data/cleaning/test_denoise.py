@@ -1,17 +1,10 @@
-"""Denoising: the constants of the paper, planted ranks, and SciPy's median filter."""
+"""Denoising: planted ranks, and SciPy's median filter."""
 
 import numpy as np
 import pytest
 from scipy.ndimage import median_filter
 
 from compressjax import data
-from compressjax.data.cleaning import _denoise
-
-
-def test_thresholds_are_those_of_the_paper():
-    assert _denoise.threshold(1.0) == pytest.approx(4 / 3**0.5)
-    for beta, omega in [(1.0, 2.858), (0.5, 2.1711), (0.1, 1.6089)]:
-        assert _denoise.threshold(beta) / _denoise.middle_of_noise(beta) ** 0.5 == pytest.approx(omega, abs=2e-3)
 
 
 @pytest.mark.parametrize("noise", [None, 0.5])
