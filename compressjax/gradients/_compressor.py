@@ -84,6 +84,9 @@ def two_phases(name: str, codec: Codec, feedback: str) -> Compressor:
     return Compressor(name, stateless, exchange, feedback)
 
 
+ROUTES = {"gather": gathered, "two-phase": two_phases}
+
+
 def share_of(who: str, share: Any) -> float:
     """A share in (0, 1]."""
     try:

@@ -27,6 +27,14 @@ class Link(NamedTuple):
         """Mean over the workers of every array."""
         return tree if self.axis_name is None else jax.lax.pmean(tree, self.axis_name)
 
+    def sum(self, x: jax.Array) -> jax.Array:
+        """Sum over the workers."""
+        return x if self.axis_name is None else jax.lax.psum(x, self.axis_name)
+
+    def most(self, x: jax.Array) -> jax.Array:
+        """Largest number of all workers."""
+        return x if self.axis_name is None else jax.lax.pmax(x, self.axis_name)
+
     def gather(self, tree: Any) -> Any:
         """Arrays of all workers, along a new first axis."""
         if self.axis_name is None:

@@ -3,10 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from compressjax.gradients._compressor import Codec, Compressor, Draw, gathered, stateless, two_phases
+from compressjax.gradients._compressor import ROUTES, Codec, Compressor, Draw, stateless
 from compressjax.gradients._link import Link, as_floats
-
-ROUTES = {"gather": gathered, "two-phase": two_phases}
 
 
 def scaled_sign(route: str = "two-phase") -> Compressor:

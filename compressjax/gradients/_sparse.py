@@ -4,11 +4,11 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core._settings import as_number
-from compressjax.gradients._compressor import Codec, Compressor, Draw, count_of, gathered, share_of, stateless
+from compressjax.gradients._compressor import ROUTES, Codec, Compressor, Draw, count_of, gathered, share_of, stateless
 from compressjax.gradients._link import Link, as_floats
 
 
-def top_k(share: float) -> Compressor:
+def top_k(share: float, dtype: str = "float32", *, route: str = "gather") -> Compressor:
     """Returns a compressor that sends the entries of largest magnitude with their places.
 
     .. math:: C(x)_i = x_i \\text{ if } |x_i| \\text{ is among the } k \\text{ largest, else } 0, \\qquad
@@ -16,12 +16,16 @@ def top_k(share: float) -> Compressor:
 
     Args:
         share: Part `k/d` of the entries of every leaf, in (0, 1]; at least one entry is sent.
+        dtype: `"float32"`, or `"int8"` for values rounded to 127 levels of the largest one. Their places then take 2
+            bytes where a message is about at most 65,536 entries.
+        route: `"gather"`: all receive the messages of all; or `"two-phase"`: every worker averages a part of the
+            entries and sends the largest ones of its average, so that bytes do not grow with the workers.
 
     Returns:
-        A compressor with error feedback: `8k` bytes to every other worker.
+        A compressor with error feedback: `8k` bytes to every other worker, or twice; with int8, `3k` or `5k`.
 
     Raises:
-        ValueError: If `share` is out of range.
+        ValueError: If `share` is out of range, or a word is unknown.
 
     Example:
         >>> top_k(0.01).name
@@ -29,7 +33,10 @@ def top_k(share: float) -> Compressor:
 
     Source: Stich et al., arXiv:1809.07599 (stich2018).
     """
-    return gathered("top_k", _largest(share_of("top_k", share), 0.0), "error")
+    if dtype not in ("float32", "int8") or route not in ROUTES:
+        raise ValueError(f"top_k: {dtype=} must be 'float32' or 'int8', and {route=} one of {', '.join(ROUTES)}")
+    codec = _largest(share_of("top_k", share), 0.0)
+    return ROUTES[route]("top_k", codec if dtype == "float32" else _shortened(codec), "error")
 
 
 def threshold(least: float, share: float) -> Compressor:
@@ -96,6 +103,22 @@ def random_k(share: float, *, unbiased: bool = False) -> Compressor:
         return own, mean, state
 
     return Compressor("random_k", stateless, exchange, "none" if unbiased else "error")
+
+
+def _shortened(codec: Codec) -> Codec:
+    """The codec with values in int8, and places of 2 bytes where they fit."""
+
+    def encode(x: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        found, places = codec.encode(x, key)
+        top = jnp.max(jnp.abs(found))
+        scale = jnp.where(top > 0, top / 127, 1.0)
+        kind = jnp.uint16 if x.size <= 2**16 else jnp.int32
+        return jnp.round(found / scale).astype(jnp.int8), places.astype(kind), scale
+
+    def decode(parts: tuple[jax.Array, jax.Array, jax.Array], size: int) -> jax.Array:
+        return codec.decode((parts[0].astype(jnp.float32) * parts[2], parts[1].astype(jnp.int32)), size)
+
+    return Codec(encode, decode)
 
 
 def _largest(share: float, least: float) -> Codec:

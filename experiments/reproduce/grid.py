@@ -16,6 +16,8 @@ from experiments.reproduce import (
     distill_bytes,
     distill_losses,
     distill_minilm,
+    exchanged,
+    federated,
     few_labels,
     generation,
     hinton,
@@ -57,9 +59,9 @@ class Study(Protocol):
 STUDIES: dict[str, Study] = {
     "assistants": assistants, "bits": bits, "data_free": data_free, "data_to_model": data_to_model,
     "distill_bytes": distill_bytes, "distill_losses": distill_losses, "distill_minilm": distill_minilm,
-    "few_labels": few_labels, "generation": generation, "hinton": hinton, "lottery": lottery, "pruned": pruned,
-    "quantized": quantized, "selected": selected, "splitting": splitting,
-    "teacher_store": teacher_store, "transfer": transfer,
+    "exchanged": exchanged, "federated": federated, "few_labels": few_labels, "generation": generation,
+    "hinton": hinton, "lottery": lottery, "pruned": pruned, "quantized": quantized, "selected": selected,
+    "splitting": splitting, "teacher_store": teacher_store, "transfer": transfer,
 }  # fmt: skip
 
 

@@ -15,7 +15,7 @@ COMPRESSORS = {
     "scaled_sign": gr.scaled_sign(), "gathered_sign": gr.scaled_sign("gather"), "majority_sign": gr.majority_sign(),
     "qsgd": gr.qsgd(7, 8), "natural": gr.natural(), "power": gr.power(2), "int8": gr.rounded("int8"),
     "float8": gr.rounded("float8_e4m3fn"), "bfloat16": gr.rounded("bfloat16"),
-    "count_sketch": gr.count_sketch(3, 7, 0.2),
+    "count_sketch": gr.count_sketch(3, 7, 0.2), "short_top_k": gr.top_k(0.2, "int8", route="two-phase"),
 }  # fmt: skip
 # With equal gradients, these say the same from four workers as from one; the others draw, or cut in parts.
 EQUAL = ("top_k", "random_k", "threshold", "gathered_sign", "majority_sign", "power", "count_sketch", "bfloat16")
@@ -27,7 +27,7 @@ BYTES = {
     "qsgd": {"all-gather": 4 * (16 + 4 * 4)}, "natural": {"all-gather": 4 * (30 + 4)},
     "power": {"all-reduce": 4 * 2 * (6 + 5)}, "int8": {"all-to-all": 32 + 16, "all-gather": 32 + 16},
     "float8": {"all-to-all": 32 + 16, "all-gather": 32 + 16}, "bfloat16": {"all-to-all": 64, "all-gather": 64},
-    "count_sketch": {"all-reduce": 4 * 21},
+    "count_sketch": {"all-reduce": 4 * 21}, "short_top_k": {"all-to-all": 4 * 10, "all-gather": 4 * 10},
 }  # fmt: skip
 
 

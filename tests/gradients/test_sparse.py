@@ -19,6 +19,15 @@ def test_largest_entries_and_their_contraction():
     np.testing.assert_array_equal(once(top_k(1.0), X)[1], X)
 
 
+def test_short_entries_are_the_largest_in_127_levels():
+    own, mean = once(top_k(0.5, "int8"), X)
+    kept = np.where(np.abs(X) >= 0.5, X, 0)
+    np.testing.assert_allclose(own, np.round(kept * 127 / 3) * 3 / 127, atol=1e-6)
+    np.testing.assert_array_equal(own, mean)
+    with pytest.raises(ValueError, match="dtype='int4' must be 'float32' or 'int8', and route='gather' one of gather"):
+        top_k(0.5, "int4")
+
+
 def test_entries_above_a_threshold_as_far_as_there_is_room():
     np.testing.assert_array_equal(once(threshold(1.0, 0.5), X)[0], np.where(np.abs(X) >= 1, X, 0))
     np.testing.assert_array_equal(once(threshold(0.1, 0.25), X)[0], [[0, -3, 0, 2], [0, 0, 0, 0]])

@@ -1,0 +1,107 @@
+"""Gradients that devices exchange in few bytes: what goes over the wire, and what it costs in error."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import PartitionSpec
+
+from compressjax import gradients, measure
+from experiments import app, limits, models
+from experiments.datasets import batch_indices
+from experiments.problem import Problem, cross_entropy, make_problem
+from experiments.reproduce.loop import check, data_of, test_error
+from experiments.reproduce.table import Claim
+
+AXIS = "data"
+
+
+def settings(config: Mapping[str, Any]) -> list[str]:
+    """`dense`, then every method."""
+    return ["dense", *(name for name, _ in config["methods"])]
+
+
+def prepare(launch: app.Launch) -> Problem:
+    """Data and network; refuses one device, and batches that devices do not share alike."""
+    config, devices = launch.config, launch.mesh.size
+    problem = make_problem({**config, "seed": 0}, launch.data_cache, launch.mesh)
+    check(config, len(problem.data.train_labels))
+    limits.check(config, {"learning_rate": limits.POSITIVE}, "--config.")
+    if devices < 2:
+        raise ValueError("there is 1 device, and nothing to exchange; on a CPU set "
+                         "XLA_FLAGS=--xla_force_host_platform_device_count=4")  # fmt: skip
+    if config["batch"] % devices:
+        raise ValueError(f"--config.batch={config['batch']} must be a multiple of the {devices} devices")
+    for name in settings(config):
+        _exchange(config, name)
+    return problem
+
+
+def run(shared: Problem, config: Mapping[str, Any], name: str, seed: int) -> dict[str, float]:
+    """Trains one network on all devices; the figures are its error and the bytes of the measured networks."""
+    problem = shared._replace(seed=seed)
+    tx = optax.chain(_exchange(config, name), optax.sgd(config["learning_rate"], config["momentum"]))
+    data, params, mesh = data_of(problem), problem.initial_params(), problem.mesh
+    state, step = _parallel(cross_entropy(problem.apply), tx, mesh, params)
+    wrong = jax.jit(lambda params, held: test_error(problem.apply, params, held))
+    errors = []
+    for first in range(0, config["steps"], config["chunk"]):
+        rows = batch_indices(seed, "train", first, config["chunk"], config["batch"], len(data.train_labels))
+        for row in rows:
+            params, state = step(params, state, (data.train[row], data.train_labels[row]))
+        errors.append(float(wrong(params, data)))
+    if not np.isfinite(jax.tree.leaves(params)[0]).all():
+        raise ValueError(f"the weights are no numbers after {config['steps']} steps; lower --config.learning_rate")
+    return {"error": errors[-1], **sent(config, name, mesh)}
+
+
+def claims(config: Mapping[str, Any]) -> list[Claim]:
+    """The config's targets for the settings of the grid."""
+    names = {*settings(config), ""}
+    return [claim for claim in (Claim(*row) for row in config["asked"]) if {claim.name, claim.against} <= names]
+
+
+def sent(config: Mapping[str, Any], name: str, mesh: jax.sharding.Mesh) -> dict[str, float]:
+    """Bytes that one device sends a step for every measured network, and their percent of the dense all-reduce."""
+    found = {}
+    for label, kind, chosen, shape in config["measured"]:
+        model = models.create(kind, chosen)
+        params = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, *shape)))["params"]
+        ours, dense = (_wire_bytes(_exchange(config, which), params, mesh) for which in (name, "dense"))
+        found |= {f"{label} kB": ours / 1000, f"{label} %": 100 * ours / dense}
+    return found
+
+
+def _exchange(config: Mapping[str, Any], name: str) -> optax.GradientTransformation:
+    if name == "dense":
+        return optax.stateless(lambda grads, _: jax.lax.pmean(grads, AXIS))
+    kind, chosen, feedback = dict(config["methods"])[name]
+    if not hasattr(gradients, kind):
+        raise ValueError(f"--config.methods: {name} names {kind!r}, which is no compressor of compressjax.gradients")
+    return gradients.exchange(getattr(gradients, kind)(**chosen), AXIS, feedback=feedback)
+
+
+def _parallel(loss: Any, tx: Any, mesh: jax.sharding.Mesh, params: Any) -> tuple[Any, Any]:
+    """The state of an optimizer on all devices, and the step `(params, state, batch) -> (params, state)`."""
+    spec, whole = gradients.specs(jax.eval_shape(tx.init, params), AXIS), PartitionSpec()
+    shared = {"mesh": mesh, "check_vma": False}
+
+    def step(params: Any, state: Any, batch: Any) -> tuple[Any, Any]:
+        updates, state = tx.update(jax.grad(loss)(params, batch), state, params)
+        return optax.apply_updates(params, updates), state
+
+    init = jax.jit(jax.shard_map(tx.init, in_specs=whole, out_specs=spec, **shared))
+    mapped = jax.shard_map(step, in_specs=(whole, spec, PartitionSpec(AXIS)), out_specs=(whole, spec), **shared)
+    return init(params), jax.jit(mapped)
+
+
+def _wire_bytes(tx: Any, params: Any, mesh: jax.sharding.Mesh) -> int:
+    """Bytes that one device sends in one exchange, from its compiled program."""
+    spec, whole = gradients.specs(jax.eval_shape(tx.init, params), AXIS), PartitionSpec()
+    shared = {"mesh": mesh, "check_vma": False}
+    state = jax.eval_shape(jax.shard_map(tx.init, in_specs=whole, out_specs=spec, **shared), params)
+    update = jax.shard_map(tx.update, in_specs=(whole, spec), out_specs=(whole, spec), **shared)
+    return measure.wire_bytes(jax.jit(update).lower(params, state).compile())
