@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compressjax.calibration._line import Line, inputs_of
 from compressjax.calibration._segment import Programs, needed, segment
 from compressjax.calibration._survey import Survey, Traced
 from compressjax.core._digest import digest_of
+from compressjax.interpret.jaxpr._line import Line, inputs_of
 from compressjax.interpret.jaxpr._records import Records
 
 

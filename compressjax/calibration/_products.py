@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 import jax
 
-from compressjax.calibration._line import Equation, Line
 from compressjax.calibration._segment import interpret
 from compressjax.calibration._watch import Taken, Watch
+from compressjax.interpret.jaxpr._line import Equation, Line
 from compressjax.interpret.jaxpr._records import Records, named
 
 # Operations after which an array holds the same numbers.

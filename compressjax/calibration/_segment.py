@@ -7,10 +7,10 @@ import jax
 import numpy as np
 from jax.extend import core as jex
 
-from compressjax.calibration._line import Equation, Known, Line
 from compressjax.calibration._watch import Taken, Watch
 from compressjax.interpret.jaxpr._bind import Context, bind
 from compressjax.interpret.jaxpr._evaluate import RULES, evaluate
+from compressjax.interpret.jaxpr._line import Equation, Known, Line
 from compressjax.interpret.jaxpr._records import Records, joined
 from compressjax.interpret.jaxpr._weight import Weight
 from compressjax.interpret.lifting._explicit import materialize

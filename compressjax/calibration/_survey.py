@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from compressjax.calibration._line import Line, inputs_of, line_of
 from compressjax.calibration._products import Products, products
 from compressjax.calibration._watch import Taken
 from compressjax.core import is_node, nodes
 from compressjax.core._checks import described
 from compressjax.core._digest import digest_of, digest_of_text
+from compressjax.interpret.jaxpr._line import Line, inputs_of, line_of
 from compressjax.interpret.jaxpr._trace import is_array
 
 

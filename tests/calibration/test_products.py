@@ -4,10 +4,10 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from compressjax.calibration._line import inputs_of, line_of
 from compressjax.calibration._products import products
 from compressjax.calibration._watch import Taken
 from compressjax.interpret import observe
+from compressjax.interpret.jaxpr._line import inputs_of, line_of
 from tests.calibration import toys
 
 

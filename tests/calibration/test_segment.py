@@ -3,8 +3,8 @@
 import jax.numpy as jnp
 import numpy as np
 
-from compressjax.calibration._line import inputs_of, line_of
 from compressjax.calibration._segment import Programs, needed, segment
+from compressjax.interpret.jaxpr._line import inputs_of, line_of
 from tests.calibration import toys
 
 

@@ -4,10 +4,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from compressjax import quant
-from compressjax.calibration._line import inputs_of, line_of
 from compressjax.calibration._segment import interpret
 from compressjax.calibration._watch import Watch
 from compressjax.core import compress
+from compressjax.interpret.jaxpr._line import inputs_of, line_of
 
 
 def records(fn, params, x, wanted):

@@ -82,6 +82,20 @@ def _total(cutter: Cutter, jaxpr: Any, place: Place, loops: bool) -> int:
     return total
 
 
+def equation_flops(eqn: Any) -> int:
+    """Operations of one equation of a jaxpr at its own sizes, bodies of calls and loops included."""
+    name = eqn.primitive.name
+    if name in PLAIN_CALLS:
+        return sum(map(equation_flops, body_of(eqn)[0].eqns))
+    if name == "scan":
+        return eqn.params["length"] * sum(map(equation_flops, eqn.params["jaxpr"].jaxpr.eqns))
+    if name == "while":
+        return sum(map(equation_flops, eqn.params["body_jaxpr"].jaxpr.eqns))
+    if name == "cond":
+        return max(sum(map(equation_flops, closed.jaxpr.eqns)) for closed in eqn.params["branches"])
+    return _equation(eqn, [getattr(x.aval, "shape", ()) for x in eqn.invars], [x.aval.shape for x in eqn.outvars])
+
+
 def predict_flops(
     fn: Callable[..., Any], like: Any, kept: Mapping[str, Sequence[int]] | None = None, *, loops: bool = True
 ) -> Callable[..., int]:

@@ -48,6 +48,7 @@ class Line(NamedTuple):
         data: Values that depend on other arguments than the first.
         origins: The leaves on which a value that does not depend on data depends.
         text: What the function computes, as text.
+        results: Numbers of what the function returns, or literals.
     """
 
     equations: list[Equation]
@@ -58,24 +59,25 @@ class Line(NamedTuple):
     data: set[int]
     origins: dict[int, frozenset[str]]
     text: str
+    results: list[Any]
 
 
-def line_of(fn: Callable[..., Any], params: Any, args: Sequence[Any]) -> Line:
-    """Traces a call on dense arrays and writes its calls out."""
+def line_of(fn: Callable[..., Any], params: Any, args: Sequence[Any], calls: Sequence[str] = PLAIN_CALLS) -> Line:
+    """Traces a call on dense arrays and writes its calls out, as far as `calls` names them."""
     flat, structure = flatten_with_path(((params, *args), {}), is_leaf=is_node)
     held = len(flatten_with_path(params, is_leaf=is_node)[0])
     paths = [path_string(path[2:]) for path, _ in flat]
     leaves = [Weight(x, path) if is_node(x) else x for path, (_, x) in zip(paths, flat, strict=True)]
     closed = trace(fn, leaves, structure).closed
     dynamic = [i for i, x in enumerate(leaves) if isinstance(x, Weight) or is_array(x)]
-    line = _Writer()
+    line = _Writer(calls)
     numbers = [line.fresh() for _ in dynamic]
-    line.inline(closed.jaxpr, closed.consts, numbers)
+    results = line.inline(closed.jaxpr, closed.consts, numbers)
     own = {paths[i]: n for i, n in zip(dynamic, numbers, strict=True) if i < held}
     inputs = [n for i, n in zip(dynamic, numbers, strict=True) if i >= held]
     data, origins = _flow(line.equations, own, inputs)
     maker = {n: at for at, eq in enumerate(line.equations) for n in eq.writes}
-    return Line(line.equations, own, inputs, line.consts, maker, data, origins, str(closed.jaxpr))
+    return Line(line.equations, own, inputs, line.consts, maker, data, origins, str(closed.jaxpr), results)
 
 
 def inputs_of(args: Sequence[Any]) -> list[Any]:
@@ -84,7 +86,8 @@ def inputs_of(args: Sequence[Any]) -> list[Any]:
 
 
 class _Writer:
-    def __init__(self) -> None:
+    def __init__(self, calls: Sequence[str]) -> None:
+        self._calls = calls
         self.equations: list[Equation] = []
         self.consts: dict[int, Any] = {}
         self._count = 0
@@ -100,7 +103,7 @@ class _Writer:
             self.consts[env[var]] = value
         for eqn in jaxpr.eqns:
             reads = [_read(env, atom) for atom in eqn.invars]
-            if eqn.primitive.name in PLAIN_CALLS:
+            if eqn.primitive.name in self._calls:
                 env.update(zip(eqn.outvars, self.inline(*body_of(eqn), reads), strict=True))
                 continue
             writes = [self.fresh() for _ in eqn.outvars]

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from compressjax.calibration._line import Known, inputs_of, line_of
+from compressjax.interpret.jaxpr._line import Known, inputs_of, line_of
 
 
 def fn(p, x):
@@ -31,6 +31,7 @@ def test_calls_are_written_out_and_values_have_their_origins():
     # Every call has values of its own.
     writes = [n for eq in line.equations for n in eq.writes]
     assert len(writes) == len(set(writes))
+    assert line.results == [line.equations[-1].writes[0]]
     assert all(line.equations[line.maker[n]].typed(n).shape is not None for n in writes)
 
 
