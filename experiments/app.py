@@ -22,10 +22,13 @@ from absl import logging as absl_logging
 from ml_collections import config_flags
 
 from compressjax import recipe
-from experiments import stopping
+from experiments import cluster, hosts, stopping, trackers
+from experiments import parallel as parallel_
+from experiments.cluster import BAD_INPUT
 from experiments.complaints import one_line
+from experiments.meshes import make_mesh
 
-BAD_INPUT = 2
+LOST = 1
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Config file, with an argument after a colon.", lock_config=True
@@ -42,6 +45,11 @@ _CACHE = flags.DEFINE_string(
 _DATA_CACHE = flags.DEFINE_string("data_cache", "", "Folder for data records (default: ~/.cache/compressjax).")
 _HELD: dict[str, recipe.Lock] = {}  # until the process ends
 _DEVICES = flags.DEFINE_integer("devices", 0, "Number of devices to split batches over; all of them when 0.")
+_PARALLEL = flags.DEFINE_enum("parallel", "jit", parallel_.WAYS, "How training steps run on several devices.")
+_MESH = flags.DEFINE_string("mesh", "", "Axes of the devices: --mesh=data:4,model:2; one axis, data, if empty.")
+_PROFILE = flags.DEFINE_string("profile", "", "Folder for a profiler trace of one chunk of steps of every stage.")
+_TRACKERS = flags.DEFINE_list("trackers", ["jsonl", "tensorboard"], f"Where metrics go: {', '.join(trackers.KINDS)}.")
+_PREEMPTIBLE = flags.DEFINE_bool("preemptible", False, "After SIGTERM, exit with 0 once the state is saved, not 143.")
 
 
 class Launch(NamedTuple):
@@ -53,6 +61,9 @@ class Launch(NamedTuple):
         cache: Folder of the checkpoints.
         data_cache: Folder of data records, or empty.
         mesh: Devices, with the axis `data`.
+        parallel: How training steps run on them, one of `parallel.WAYS`.
+        trackers: Where metrics go.
+        profile: Folder of profiler traces, or empty.
     """
 
     config: dict[str, Any]
@@ -60,15 +71,26 @@ class Launch(NamedTuple):
     cache: str
     data_cache: str
     mesh: jax.sharding.Mesh
+    parallel: str = "jit"
+    trackers: tuple[str, ...] = ("jsonl",)
+    profile: str = ""
 
 
-def launch(main: Callable[[Launch], None]) -> None:
-    """Parses flags, runs `main` with the parsed launch, and ends the process."""
-    simple(lambda: main(launched()))
+def launch(main: Callable[[Launch], None], spreads: bool = False) -> None:
+    """Parses flags, runs `main` with the parsed launch, and ends the process.
+
+    Args:
+        main: The job.
+        spreads: Whether it follows the flags for several devices and processes; otherwise it refuses them.
+    """
+    simple(lambda: main(launched(spreads)))
 
 
 def simple(main: Callable[[], None]) -> None:
-    """Parses flags, runs `main`, and ends the process: 0 for success, 2 for bad input, 130 and 143 for a stop."""
+    """Parses flags, runs `main`, and ends the process: 0 for success, 2 for bad input, 130 and 143 for a stop.
+
+    With `--preemptible`, a stop by SIGTERM that saved ends with 0 as well.
+    """
 
     def run(argv: Sequence[str]) -> int:
         try:
@@ -76,9 +98,18 @@ def simple(main: Callable[[], None]) -> None:
                 raise ValueError(f"argument {argv[1]!r} is not a flag; see --help")
             main()
         except (ValueError, OSError) as error:
-            return _complain(error)
+            return hosts.end(_complain(error))
+        except jax.errors.JaxRuntimeError as error:
+            if not hosts.several():
+                raise
+            reason = str(error).strip().splitlines()[0][:200]
+            print(f"error: another process of the run was lost ({reason}). To resume: start all of them again",
+                  file=sys.stderr)  # fmt: skip
+            return hosts.end(LOST)
         except KeyboardInterrupt as stop:
-            stopping.leave(f"{stop or 'stopped; what was written stays'}. To resume: {command()}")
+            text = f"{stop or 'stopped; what was written stays'}. To resume: {command()}"
+            hosts.part()
+            stopping.leave(text, saved=_PREEMPTIBLE.value)
         return 0
 
     stopping.install()
@@ -103,6 +134,10 @@ def claim(launch: Launch) -> None:
     Raises:
         ValueError: If the folder has another config.
     """
+    hosts.told(lambda: _claim(launch))
+
+
+def _claim(launch: Launch) -> None:
     recipe.claim(launch.workdir, launch.config)
     lock = _HELD.setdefault(launch.workdir, recipe.Lock(os.path.join(launch.workdir, ".lock")))
     said = False
@@ -121,16 +156,15 @@ def data_cache() -> str:
     return _DATA_CACHE.value
 
 
-def make_mesh(devices: int = 0) -> jax.sharding.Mesh:
-    """A mesh with one axis, `data`, of `devices` devices (all if 0); raises `ValueError` if there are fewer."""
-    present = jax.devices()
-    if not 0 <= devices <= len(present):
+def make_way(devices: int = 0, mesh: str = "", parallel: str = "jit") -> parallel_.Way:
+    """How training code runs, on a mesh of `devices` devices (all if 0); raises `ValueError` for what does not fit."""
+    way = parallel_.Way(parallel, make_mesh(devices, mesh))
+    if parallel == "pmap" and way.parts != way.mesh.size:
         raise ValueError(
-            f"--devices={devices}, but there are {len(present)}; lower it, or on a CPU set "
-            f"XLA_FLAGS=--xla_force_host_platform_device_count={devices}"
+            f"--parallel=pmap with --mesh={mesh}: pmap has one axis, data; write --mesh=data:{way.mesh.size}, "
+            "or choose --parallel=jit"
         )
-    chosen = present[: devices or len(present)]
-    return jax.make_mesh((len(chosen),), ("data",), axis_types=(jax.sharding.AxisType.Auto,), devices=chosen)
+    return way
 
 
 def has_config() -> bool:
@@ -151,8 +185,11 @@ def workdir() -> str:
     return os.path.abspath(_WORKDIR.value)
 
 
-def launched() -> Launch:
+def launched(spreads: bool = False) -> Launch:
     """The launch that the flags describe.
+
+    Args:
+        spreads: As for `launch`.
 
     Raises:
         ValueError: If a flag or a setting is wrong.
@@ -171,7 +208,14 @@ def launched() -> Launch:
     for text in _SET.value:
         override(config, text)
     cache = os.path.abspath(_CACHE.value) if _CACHE.value else os.path.join(folder, "checkpoints")
-    return Launch(config, folder, cache, _DATA_CACHE.value, make_mesh(_DEVICES.value))
+    chosen = trackers.check(_TRACKERS.value)
+    if not spreads and (cluster.asked() or _MESH.value or _PARALLEL.value != "jit" or _PROFILE.value):
+        raise ValueError(
+            "--parallel, --mesh, --coordinator and --profile are flags of experiments.compress; remove them here"
+        )
+    cluster.join()
+    way = make_way(_DEVICES.value, _MESH.value, _PARALLEL.value)
+    return Launch(config, folder, cache, _DATA_CACHE.value, way.mesh, way.name, chosen, _PROFILE.value)
 
 
 def override(config: dict[str, Any], text: str) -> None:
@@ -236,7 +280,12 @@ def _folders() -> dict[str, str]:
     """The folders that flags name, as typed; none before the flags are parsed."""
     if not flags.FLAGS.is_parsed():
         return {}
-    return {"--workdir": _WORKDIR.value or "", "--cache": _CACHE.value, "--data_cache": _DATA_CACHE.value}
+    return {
+        "--workdir": _WORKDIR.value or "",
+        "--cache": _CACHE.value,
+        "--data_cache": _DATA_CACHE.value,
+        "--profile": _PROFILE.value,
+    }
 
 
 def command() -> str:

@@ -2,8 +2,10 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,6 +39,31 @@ def start(*flags: str, **options: Any) -> subprocess.Popen:
 def again(workdir: str, *more: str, own: Sequence[str]) -> subprocess.Popen:
     """Starts the main job in a work directory, silently, with the flags of this process but `own`, and with `more`."""
     return start(*passed("workdir", "cache", *own), f"--workdir={workdir}", *more, stdout=subprocess.DEVNULL)
+
+
+def together(workdir: str, count: int, *more: str, own: Sequence[str]) -> list[subprocess.Popen]:
+    """As `again`, as one run of several processes on this machine; one that is alone needs no coordinator."""
+    if count == 1:
+        return [again(workdir, *more, own=own)]
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        address = f"localhost:{free.getsockname()[1]}"
+    shared = (f"--coordinator={address}", f"--processes={count}", *more)
+    return [again(workdir, *shared, f"--process={k}", own=own) for k in range(count)]
+
+
+def end(processes: Sequence[subprocess.Popen], patience: float) -> int:
+    """Waits for the processes of a run that lost one, and kills those that stay; gives the number of these."""
+    until = time.monotonic() + patience
+    stayed = 0
+    for process in processes:
+        try:
+            process.wait(max(until - time.monotonic(), 0))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            stayed += 1
+    return stayed
 
 
 def wait(*processes: subprocess.Popen) -> int:

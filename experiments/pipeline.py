@@ -1,5 +1,7 @@
 """The main job: stages in order, the file, its evaluation in a new process, and the report."""
 
+import contextlib
+import io
 import json
 import os
 import subprocess
@@ -8,10 +10,12 @@ from typing import Any
 
 import numpy as np
 from absl import flags
+from rich.console import Console
 
 from compressjax import artifact, recipe
-from experiments import report
+from experiments import hosts, report
 from experiments.app import BAD_INPUT, Launch, claim, command, describe_machine, write
+from experiments.logs import Log
 from experiments.problem import Problem, make_problem
 from experiments.stages import build, execute
 from experiments.view import View
@@ -22,17 +26,21 @@ _TRIED = flags.DEFINE_integer("tried", 1, "How many settings were compared on th
 
 
 def compress(launch: Launch) -> None:
-    """Runs the main job.
+    """Runs the main job; of several processes, the first one alone writes.
 
     Args:
         launch: config, folders and devices.
     """
-    problem = make_problem(launch.config, launch.data_cache, launch.mesh)
-    stages, view = build(problem, launch.config), View()
+    problem = make_problem(launch.config, launch.data_cache, launch.mesh, launch.parallel)
+    stages, view = build(problem, launch.config), View(None if hosts.first() else Console(file=io.StringIO()))
     # After all checks, so that a wrong command does not claim the folder.
     claim(launch)
-    with Writers(launch.workdir) as writers:
-        facts, results = execute(stages, launch.cache, problem, view, writers)
+    with contextlib.ExitStack() as opened:
+        writers = opened.enter_context(Writers(launch.workdir, launch.trackers)) if hosts.first() else None
+        log = Log(launch.workdir) if hosts.several() else None
+        facts, results = execute(stages, launch.cache, problem, view, writers, log=log, profile=launch.profile)
+    if not hosts.first():
+        return
     model, last = os.path.join(launch.workdir, "model.cjx"), stages[-1].name
     about_file = metadata(problem, launch.config, stages, facts[last]["network"])
     manifest = artifact.save(model, results[last].tree["params"], metadata=about_file)

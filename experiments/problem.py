@@ -10,6 +10,7 @@ import numpy as np
 import optax
 
 from experiments import datasets, limits, models
+from experiments.parallel import Way
 
 EVALUATION_BATCH = 500
 SEEDS = limits.Limit(0, 2**31 - 1, whole=True)
@@ -24,7 +25,8 @@ class Problem(NamedTuple):
         images: Training images on the device, uint8.
         labels: Training labels on the device.
         seed: Seed of the run.
-        mesh: Devices; batches are sharded along its axis `data`.
+        mesh: Devices; batches are split along its axis `data`.
+        parallel: How training steps run on them, one of `parallel.WAYS`.
     """
 
     model: nn.Module
@@ -33,6 +35,12 @@ class Problem(NamedTuple):
     labels: jax.Array
     seed: int
     mesh: jax.sharding.Mesh
+    parallel: str = "jit"
+
+    @property
+    def way(self) -> Way:
+        """How training steps run on the devices."""
+        return Way(self.parallel, self.mesh)
 
     def key(self, stage: str) -> jax.Array:
         """A PRNG key from the run's seed and a stage's name."""
@@ -62,13 +70,14 @@ class Problem(NamedTuple):
         return self.model.apply(params, self.standardized(images), True, mutable=["batch_stats"])
 
 
-def make_problem(config: Mapping[str, Any], cache: str, mesh: jax.sharding.Mesh) -> Problem:
+def make_problem(config: Mapping[str, Any], cache: str, mesh: jax.sharding.Mesh, parallel: str = "jit") -> Problem:
     """Loads the data and builds the network that a config names.
 
     Args:
         config: with fields `data`, `model` and `seed`.
         cache: folder for data records.
         mesh: devices, with an axis `data`.
+        parallel: how training steps run on them, one of `parallel.WAYS`.
 
     Returns:
         The problem.
@@ -79,9 +88,11 @@ def make_problem(config: Mapping[str, Any], cache: str, mesh: jax.sharding.Mesh)
     limits.check(config, {"seed": SEEDS}, "--config.")
     model = models.create(config["model"]["name"], config["model"]["settings"])
     data = datasets.load(config["data"]["name"], config["data"]["path"], cache)
-    everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+    # Of several processes, each feeds its devices with its part of every batch, see `Way.feed`.
+    shared = Way(parallel, mesh).shared
+    everywhere = None if shared else jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
     images, labels = jax.device_put((data.train_images, data.train_labels), everywhere)
-    return Problem(model, data, images, labels, config["seed"], mesh)
+    return Problem(model, data, images, labels, config["seed"], mesh, parallel)
 
 
 def standardized_apply(model: nn.Module, mean: float, std: float) -> Any:

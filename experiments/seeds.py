@@ -83,4 +83,4 @@ def table(reports: list[dict[str, Any]], seeds: list[str]) -> str:
 
 
 if __name__ == "__main__":
-    app.launch(run_seeds)
+    app.launch(run_seeds, spreads=True)

@@ -71,14 +71,19 @@ def unhurried() -> None:
     _ASKED.hurried = False
 
 
-def leave(text: str) -> None:
-    """Ends the process with one line, without the interpreter's shutdown, in which XLA's threads would crash."""
+def leave(text: str, saved: bool = False) -> None:
+    """Ends the process with one line, without the interpreter's shutdown, in which XLA's threads would crash.
+
+    Args:
+        text: The line.
+        saved: Whether a SIGTERM ends it well, because the launcher is to start what is saved again.
+    """
     # Not `print`, which the signal may have interrupted.
     with contextlib.suppress(OSError, RuntimeError, ValueError):
         sys.stdout.flush()
         sys.stderr.flush()
     _say(text)
-    os._exit(status())
+    os._exit(0 if saved and _ASKED.signal == signal.SIGTERM else status())
 
 
 def _receive(number: int, frame: FrameType | None) -> None:

@@ -1,31 +1,23 @@
-"""Metrics on disk: JSON lines and TensorBoard."""
+"""The metrics of stages, for every tracker that is asked for."""
 
-import json
-import os
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
-import tensorboardX
-
-from compressjax import recipe
+from experiments import trackers
 
 
 class Writers:
-    """Writes the metrics of stages.
-
-    `metrics.jsonl` depends only on the recipe: checkpoints hold the history, so a resumed run writes the same lines as
-    an uninterrupted one. TensorBoard holds the wall time.
+    """Passes the metrics of stages on to trackers.
 
     Args:
         workdir: Folder.
+        names: Trackers, see `trackers.KINDS`.
     """
 
-    def __init__(self, workdir: str) -> None:
-        self._path = os.path.join(workdir, "metrics.jsonl")
-        self._board = tensorboardX.SummaryWriter(os.path.join(workdir, "tensorboard"))
-        self._lines: list[str] = []
+    def __init__(self, workdir: str, names: Sequence[str] = ("jsonl", "tensorboard")) -> None:
+        self._trackers = [trackers.KINDS[name](workdir) for name in names]
         self._before = 0
-        recipe.write_file(self._path, "")
 
     def __enter__(self) -> "Writers":
         return self
@@ -33,38 +25,26 @@ class Writers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._board.close()
+        for tracker in self._trackers:
+            tracker.close()
 
     def begin(self, stage: str, history: list[dict[str, float]]) -> None:
-        """Writes the history of a stage that starts, resumes or comes from the cache."""
-        self._lines += [_line(stage, record) for record in history]
-        recipe.write_file(self._path, "".join(self._lines))
+        """The history of a stage that starts, resumes or comes from the cache."""
+        for tracker in self._trackers:
+            tracker.begin(stage, history)
 
     def add(self, stage: str, step: int, metrics: dict[str, float]) -> None:
-        """Writes the metrics of a chunk of steps."""
-        self._lines.append(_line(stage, {"step": step, **metrics}))
-        try:
-            with open(self._path, "a", encoding="utf-8") as file:
-                file.write(self._lines[-1])
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, self._path) from error
-        for name, value in metrics.items():
-            self._board.add_scalar(f"train/{name}", value, self._before + step)
+        """The metrics of a chunk of steps."""
+        for tracker in self._trackers:
+            tracker.add(stage, step, self._before + step, metrics)
 
     def end(self, stage: str, steps: int, facts: dict[str, Any]) -> None:
-        """Writes the facts of a finished stage."""
+        """The facts of a finished stage."""
         self._before += steps
-        self._lines.append(_line(stage, {"event": "end", **{k: v for k, v in facts.items() if _plain(v)}}))
-        recipe.write_file(self._path, "".join(self._lines))
-        for name, value in facts.items():
-            if _plain(value) and not isinstance(value, str):
-                self._board.add_scalar(f"test/{name}", value, self._before)
-        self._board.flush()
+        plain = {name: value for name, value in facts.items() if _plain(value)}
+        for tracker in self._trackers:
+            tracker.end(stage, self._before, plain)
 
 
 def _plain(value: Any) -> bool:
     return isinstance(value, (str, int, float)) and not isinstance(value, bool)
-
-
-def _line(stage: str, record: dict[str, Any]) -> str:
-    return json.dumps({"stage": stage, **record}) + "\n"

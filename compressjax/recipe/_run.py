@@ -4,13 +4,10 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple
 
-import jax
-import numpy as np
-
-from compressjax.coding._lock import Lock
 from compressjax.recipe._digests import DamagedError
 from compressjax.recipe._identity import chain_keys
-from compressjax.recipe._stage import Metrics, Stage, check_stage
+from compressjax.recipe._saver import Saver, restore
+from compressjax.recipe._stage import DivergedError, Metrics, Stage, check_stage
 from compressjax.recipe._store import Store, Stored
 
 _POLL_SECONDS = 0.25
@@ -25,7 +22,7 @@ class Began(NamedTuple):
 
 
 class Advanced(NamedTuple):
-    """`step` steps of the stage are done; `saved` tells whether a checkpoint of this step is on disk."""
+    """`step` steps of the stage are done; `saved` tells whether a checkpoint of this step is on disk or on its way."""
 
     stage: Stage
     step: int
@@ -73,8 +70,9 @@ def run(
     """Runs a recipe as a generator of events; the caller decides what to show and when to stop.
 
     Skips finished stages whose key is in the store. An interrupted stage resumes after its last checkpoint. Chunks have
-    fixed boundaries, so its result has the same bits as that of an uninterrupted run. A damaged checkpoint is refused
-    and computed again from the ones before it. Of several runs that share a store, one computes a stage while the
+    fixed boundaries, so its result has the same bits as that of an uninterrupted run. Checkpoints inside a stage are
+    written while the next steps run; the last two stay, so that a damaged one is refused and computed again from the
+    one before it. Of several runs that share a store, one computes a stage while the
     others wait; where the file system has no locks, all compute it, with equal results.
 
     Args:
@@ -90,6 +88,7 @@ def run(
     Raises:
         ValueError: If two stages share a name, a name cannot be a folder's, or a stage that advances has no steps.
         OSError: If the store cannot be written; before the first stage that would have to be.
+        DivergedError: If a stage did, with the last state that is on disk.
 
     Example:
         >>> import tempfile
@@ -109,7 +108,7 @@ def run(
         store.probe(max(folders, key=len))
     results: dict[str, Stored] = {}
     for stage, folder in zip(stages, folders):
-        lock = Lock(store.place(folder) / ".lock")
+        lock = store.lock(folder)
         try:
             while not lock.acquire():
                 yield Waiting(stage, lock.owner())
@@ -139,25 +138,29 @@ def _run_stage(
         return False
     context, fresh = stage.start(results)
     state, step, history = yield from _resume(stage, store, folder, fresh)
-    saved = step
+    saver = Saver(store, folder, step)
     yield Began(stage, step, list(history))
     if step < stage.steps and stop():
         yield Stopped(stage, step)
         return False
-    for first, count in stage.chunks(step):
-        state, metrics = stage.advance(context, state, first, count)  # type: ignore[misc]  # set if there are steps
-        step = first + count
-        history.append({"step": step, **metrics})
-        stopping = stop()
-        if stopping or stage.saves_after(step):
-            store.save(_name(folder, step), jax.tree.leaves(state), {"step": step, "history": history})
-            if saved:
-                store.remove(_name(folder, saved))
-            saved = step
-        yield Advanced(stage, step, metrics, saved == step)
-        if stopping:
-            yield Stopped(stage, step)
-            return False
+    try:
+        for first, count in stage.chunks(step):
+            state, metrics = _advance(stage, context, state, first, count, saver)
+            step = first + count
+            history.append({"step": step, **metrics})
+            stopping = stop()
+            saves = stopping or stage.saves_after(step)
+            if saves:
+                saver.begin(step, state, list(history))
+            if stopping:
+                saver.wait()
+            yield Advanced(stage, step, metrics, saves)
+            if stopping:
+                yield Stopped(stage, step)
+                return False
+        saver.wait()
+    finally:
+        saver.abandon()
     result = stage.finish(context, state)
     stored = Stored(result.tree, {"facts": result.facts, "history": history})
     # Later stages get the result from disk, as in a resumed run.
@@ -170,8 +173,12 @@ def _run_stage(
     return True
 
 
-def _name(folder: str, step: int) -> str:
-    return f"{folder}/step-{step:09d}"
+def _advance(stage: Stage, context: Any, state: Any, first: int, count: int, saver: Saver) -> tuple[Any, Metrics]:
+    try:
+        return stage.advance(context, state, first, count)  # type: ignore[misc]  # set if there are steps
+    except DivergedError as error:
+        saver.wait()
+        raise DivergedError(f"{error}; {saver.last_good()}") from error
 
 
 def _recall(stage: Stage, store: Store, name: str) -> Generator[Event, None, Stored | None]:
@@ -206,21 +213,9 @@ def _resume(
         held = yield from _recall(stage, store, name)
         if held is None or "step" not in held.facts:
             continue
-        state = _restore(fresh, held.tree)
-        if state is not None:
+        state, reason = restore(fresh, held.tree, held.facts.get("leaves"))
+        if not reason:
             return state, held.facts["step"], held.facts["history"]
-        yield Refused(stage, name, f"{store.place(name)} was written by other code: its arrays are not the stage's")
+        yield Refused(stage, name, f"{store.place(name)} was written by other code: {reason}")
         store.remove(name)
     return fresh, 0, []
-
-
-def _restore(like: Any, leaves: list[Any]) -> Any:
-    """Puts stored leaves into the structure and placement of a fresh state; None if they do not fit."""
-    fresh, structure = jax.tree.flatten(like)
-    if [np.shape(leaf) for leaf in fresh] != [np.shape(leaf) for leaf in leaves]:
-        return None
-    placed = [
-        jax.device_put(leaf, new.sharding) if isinstance(new, jax.Array) else leaf
-        for leaf, new in zip(leaves, fresh, strict=True)
-    ]
-    return jax.tree.unflatten(structure, placed)

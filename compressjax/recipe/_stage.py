@@ -14,6 +14,13 @@ _NAME = re.compile(r"\w[\w.+=,-]*")
 _LONGEST = 100
 
 
+class DivergedError(ValueError):
+    """A training run whose numbers are no longer finite; the message says at which step, and where.
+
+    `Stage.advance` raises it before the state is saved, and `run` adds the last state that is on disk.
+    """
+
+
 def check_name(name: str, where: str) -> None:
     """Raises `ValueError` if a stage's name cannot be a folder's."""
     if not _NAME.fullmatch(name) or len(name.encode()) > _LONGEST:
@@ -36,7 +43,7 @@ class Stage(NamedTuple):
         start: `previous -> (context, state)`, deterministic; `previous` maps names of earlier stages to their results.
         finish: `(context, state) -> result`, deterministic.
         advance: `(context, state, first, count) -> (state, metrics)`, steps `first .. first + count - 1`; `None` for a
-            stage without steps.
+            stage without steps. It raises `DivergedError` rather than return a state that is not finite.
         steps: Number of steps, at least 0.
         chunk: Steps per call of `advance`, at least 1.
         save_every: Steps between checkpoints inside the stage; rounded up to whole chunks.

@@ -1,29 +1,25 @@
 """Checkpoints on disk, written to a draft and then renamed, so that readers never find a partial one."""
 
 import contextlib
-import errno
 import json
 import os
-import re
 import shutil
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import orbax.checkpoint as ocp
 
+from compressjax.coding._lock import Lock
 from compressjax.coding._whole import draft_of, flush_folder
 from compressjax.recipe._digests import check, seal
 from compressjax.recipe._files import refuse_url, write_file
+from compressjax.recipe._pending import ARRAYS, META, Pending, read
 from compressjax.recipe._structure import pack, unpack
 
-_META = "meta.json"
-_ARRAYS = "arrays"
 _STALE_SECONDS = 3600
-_BLOCK = 4096  # of the disk; an array is two files
 
 
 class Stored(NamedTuple):
@@ -56,7 +52,7 @@ class Store(NamedTuple):
 
     def has(self, name: str) -> bool:
         """Whether a complete checkpoint of that name exists; whether it is whole is for `load` to say."""
-        return (self.place(name) / _META).exists()
+        return (self.place(name) / META).exists()
 
     def save(self, name: str, tree: Any, facts: Mapping[str, Any]) -> None:
         """Writes a checkpoint; keeps an existing one of that name.
@@ -69,24 +65,38 @@ class Store(NamedTuple):
         Raises:
             OSError: If it cannot be written; `filename` is its folder.
         """
+        self.begin(name, tree, facts).wait()
+
+    def begin(self, name: str, tree: Any, facts: Mapping[str, Any]) -> Pending:
+        """As `save`, but returns once the arrays are copied; Orbax writes them while the caller goes on.
+
+        The checkpoint stands as soon as its last byte is on disk, whether or not `wait` is called then.
+
+        Args:
+            name: As for `save`.
+            tree: As for `save`.
+            facts: As for `save`.
+
+        Returns:
+            The checkpoint under way; its `wait` raises what `save` would have raised.
+        """
         place = self.place(name)
         if self.has(name):
-            return
+            return Pending(place)
         draft = draft_of(place)
         structure, arrays = pack(tree)
-        meta = {"count": len(arrays), "structure": structure, "facts": dict(facts)}
-        try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            _check_free(place.parent, arrays)
-            # Orbax refuses empty arrays; the structure restores them.
-            _write(draft, {str(i): a for i, a in enumerate(arrays) if a.size}, json.dumps(meta))
+        meta = json.dumps({"count": len(arrays), "structure": structure, "facts": dict(facts)})
+
+        def commit() -> None:
+            draft.mkdir(exist_ok=True)
+            write_file(draft / META, meta)
+            seal(draft)
+            flush_folder(draft)
             os.replace(draft, place)
-        except OSError as error:
-            if not self.has(name):
-                raise OSError(error.errno, error.strerror or str(error), str(place)) from error
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
-        flush_folder(place.parent)
+            flush_folder(place.parent)
+
+        # Orbax refuses empty arrays; the structure restores them.
+        return Pending(place, draft, {str(i): a for i, a in enumerate(arrays) if a.size}, commit)
 
     def load(self, name: str) -> Stored:
         """Reads a checkpoint after a check of all its bytes.
@@ -105,13 +115,16 @@ class Store(NamedTuple):
         if not self.has(name):
             raise ValueError(f"no checkpoint {name!r} under {self.root}; run the stage that writes it first")
         check(place)
-        meta = json.loads((place / _META).read_text())
+        meta = json.loads((place / META).read_text())
         arrays: list[np.ndarray] = [np.zeros(0)] * meta["count"]
-        if (place / _ARRAYS).exists():
-            loaded = ocp.PyTreeCheckpointer(use_ocdbt=False).restore(os.path.abspath(place / _ARRAYS))
-            for index, array in loaded.items():
+        if (place / ARRAYS).exists():
+            for index, array in read(place / ARRAYS).items():
                 arrays[int(index)] = np.asarray(array)
         return Stored(unpack(meta["structure"], arrays), meta["facts"])
+
+    def lock(self, folder: str) -> Lock:
+        """The lock of a folder of checkpoints, between the runs that share the store."""
+        return Lock(self.place(folder) / ".lock")
 
     def names(self, folder: str) -> list[str]:
         """The complete checkpoints directly under `folder`, sorted."""
@@ -137,7 +150,7 @@ class Store(NamedTuple):
             # A young draft may belong to another process that shares the store, and which may just have renamed it.
             with contextlib.suppress(FileNotFoundError):
                 young = hidden and time.time() - place.stat().st_mtime < _STALE_SECONDS
-                if place.is_dir() and not young and (hidden or not (place / _META).exists()):
+                if place.is_dir() and not young and (hidden or not (place / META).exists()):
                     shutil.rmtree(place, ignore_errors=True)
 
     def probe(self, folder: str) -> None:
@@ -157,25 +170,3 @@ class Store(NamedTuple):
             raise OSError(error.errno, error.strerror, str(self.place(folder))) from error
         finally:
             shutil.rmtree(self.place(name), ignore_errors=True)
-
-
-def _write(draft: Path, arrays: Mapping[str, np.ndarray], meta: str) -> None:
-    if arrays:
-        try:
-            ocp.PyTreeCheckpointer(use_ocdbt=False).save(os.path.abspath(draft / _ARRAYS), arrays)
-        except ValueError as error:
-            # So does the library below Orbax report a full disk.
-            if code := re.search(r"os_error_code='(\d+)'", str(error)):
-                raise OSError(int(code[1]), os.strerror(int(code[1])), str(draft)) from error
-            raise
-    draft.mkdir(exist_ok=True)
-    write_file(draft / _META, meta)
-    seal(draft)
-    flush_folder(draft)
-
-
-def _check_free(folder: Path, arrays: Sequence[np.ndarray]) -> None:
-    """Raises `OSError` before Orbax starts its threads, as each of them would print what is said once."""
-    needed = sum(array.nbytes + 2 * _BLOCK for array in arrays)
-    if shutil.disk_usage(folder).free < needed:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))

@@ -37,7 +37,7 @@ def build(problem: Problem, config: Mapping[str, Any]) -> list[Stage]:
             labels of stages to leave out.
 
     Returns:
-        The stages. Their settings, and so their cache keys, include the model, the seed and the devices.
+        The stages. Their settings, and so their cache keys, include the model and the seed.
 
     Raises:
         ValueError: when a name, a setting, a selector or the order is wrong.
@@ -59,7 +59,8 @@ def build(problem: Problem, config: Mapping[str, Any]) -> list[Stage]:
         given=makers(problem),
         seen=functools.partial(traced, problem),
     )
-    shared = {"model": config["model"], "seed": config["seed"], "devices": problem.mesh.size}
+    # Not the devices: what they change is rounding, and a run may go on elsewhere.
+    shared = {"model": config["model"], "seed": config["seed"]}
     made = []
     for place, stage in enumerate(planned):
         _check(stage, examples)

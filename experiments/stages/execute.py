@@ -3,13 +3,16 @@
 import contextlib
 import shutil
 import time
+from collections.abc import Callable, Generator
 from typing import Any
 
 import jax
 
 from compressjax import recipe
-from experiments import stopping
+from experiments import hosts, stopping
+from experiments.logs import Log
 from experiments.problem import Problem
+from experiments.traces import Tracer
 from experiments.view import View
 from experiments.writers import Writers
 
@@ -18,9 +21,16 @@ COPIES = 4
 
 
 def execute(
-    stages: list[recipe.Stage], cache: str, problem: Problem, view: View, writers: Writers | None = None
+    stages: list[recipe.Stage],
+    cache: str,
+    problem: Problem,
+    view: View,
+    writers: Writers | None = None,
+    *,
+    log: Log | None = None,
+    profile: str = "",
 ) -> tuple[dict[str, dict[str, Any]], dict[str, recipe.Stored]]:
-    """Runs stages from the last valid checkpoint.
+    """Runs stages from the last valid checkpoint; of several processes, all must call it together.
 
     Args:
         stages: in order.
@@ -28,6 +38,8 @@ def execute(
         problem: network and data.
         view: for the user; closed at the end.
         writers: for the files.
+        log: of this process.
+        profile: folder of profiler traces; none if empty.
 
     Returns:
         Facts and results by stage.
@@ -39,11 +51,15 @@ def execute(
     facts: dict[str, dict[str, Any]] = {}
     began = time.monotonic()
     with (
-        stopping.listening() as stop,
+        stopping.listening() as signaled,
         contextlib.closing(view),
-        contextlib.closing(recipe.run(stages, recipe.Store(cache), problem.data.fingerprint, stop=stop)) as events,
+        contextlib.closing(Tracer(profile)) as tracer,
+        contextlib.closing(_events(stages, cache, problem, signaled)) as events,
     ):
         for event in events:
+            tracer.see(event)
+            if log:
+                log.see(event)
             name = event.stage.name
             if isinstance(event, recipe.Stopped):
                 at = f"at step {event.step} of" if event.step else "before"
@@ -55,16 +71,24 @@ def execute(
                 facts[name] = {**event.result.facts, "changed_predictions": changed}
                 event = event._replace(result=event.result._replace(facts=facts[name]))
             if isinstance(event, recipe.Began) and event.stage.steps:
-                check_space(cache, problem)
+                hosts.told(lambda: check_space(cache, problem))
             if writers:
                 _write(writers, event)
             if isinstance(event, recipe.Finished):
                 facts[name] = {**facts[name], "seconds": round(time.monotonic() - began, 2), "cached": event.cached}
                 began = time.monotonic()
             view.show(event)
-        if stop():
+        if hosts.agreed(signaled()):
             raise KeyboardInterrupt(f"stopped after the last stage; all stages are in {cache}")
     return facts, results
+
+
+def _events(
+    stages: list[recipe.Stage], cache: str, problem: Problem, signaled: Callable[[], bool]
+) -> Generator[recipe.Event, None, None]:
+    """The events of the run; all processes stop where one was told to."""
+    stop = lambda: hosts.agreed(signaled())  # noqa: E731
+    return recipe.run(stages, hosts.store(cache), problem.data.fingerprint, stop=stop)
 
 
 def check_space(cache: str, problem: Problem) -> None:

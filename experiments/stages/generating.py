@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from compressjax import generate as quality
+from compressjax import recipe
 from compressjax.recipe import Previous, Stage, Stored
 from experiments import limits
 from experiments.datasets import batch_indices
@@ -100,8 +101,10 @@ def generate(
             history.append(metrics)
         means = {name: float(np.mean([metrics[name] for metrics in history])) for name in history[0]}
         if not all(map(math.isfinite, means.values())):
-            raise ValueError(f"{where}the loss became {means['loss']} between steps {first} and {first + count_}; "
-                             f"lower its learning_rate={learning_rate} and choose another --workdir")  # fmt: skip
+            raise recipe.DivergedError(
+                f"{where}the loss became {means['loss']} between steps {first} and {first + count_}; "
+                f"lower its learning_rate={learning_rate} and choose another --workdir"
+            )
         return state, means
 
     def finish(context: Context, state: Any) -> Stored:

@@ -1,7 +1,6 @@
 """A training stage: chunks of steps under a compression, each in one compiled scan where that is fast."""
 
 import functools
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -16,7 +15,9 @@ from compressjax.interpret import lift
 from compressjax.recipe import Previous, Stage, Stored
 from experiments import limits
 from experiments.datasets import batch_indices
+from experiments.parallel import Way, local
 from experiments.problem import Problem
+from experiments.stages.diverging import fault, unfinished
 from experiments.stages.facts import conclude, last_tree, observed, problem_at, traced
 from experiments.stages.generating import generated_before
 
@@ -57,6 +58,9 @@ OPTIMIZER_LIMITS = {
 }
 
 
+Seen = tuple[dict[str, jax.Array], jax.Array]  # metrics, and where numbers stop being finite
+
+
 class Frozen(NamedTuple):
     """Arrays that a training run reads but never changes.
 
@@ -74,12 +78,13 @@ class Frozen(NamedTuple):
 
 
 class Context(NamedTuple):
-    """A training run: the stage on its tree, the frozen arrays, and the compiled chunk of steps."""
+    """A training run: the stage on its tree, the frozen arrays, the compiled chunk of steps, and generated images."""
 
     problem: Problem
     work: recipe.Work
     frozen: Frozen
-    run: Callable[..., tuple["State", dict[str, jax.Array]]]
+    run: Callable[..., tuple["State", "Seen"]]
+    extra: int
 
 
 class State(NamedTuple):
@@ -108,6 +113,8 @@ def fit(problem: Problem, stage: recipe.Planned) -> Stage:
     count = count_steps(settings, len(problem.data.train_labels))
     make_optimizer(settings, count)  # refuses bad settings before training
     _check_distillation(settings, problem.data.classes)
+    way = problem.way
+    check_split(name, settings["batch"], way)
 
     def start(previous: Previous) -> tuple[Context, State]:
         now = problem_at(problem, previous)
@@ -118,40 +125,51 @@ def fit(problem: Problem, stage: recipe.Planned) -> Stage:
         optimizer = core.as_optax(work.compression, make_optimizer(settings, count))
         images, share = (generated_before(previous) if stage.name == "distill" else None) or (None, 0.0)
         extra = round(share * settings["batch"])
+        check_split(name, extra, way, "its generated share of ")
         learn = functools.partial(
-            _step, problem, now, work._replace(tree=None), settings, optimizer, problem.key(name), extra
-        )
-        run = jax.jit(functools.partial(_scan, learn), donate_argnums=1)
-        everywhere = jax.sharding.NamedSharding(problem.mesh, jax.sharding.PartitionSpec())
+            _step, problem, now, work._replace(tree=None), settings, optimizer, problem.key(name),
+            extra // (way.parts if way.mapped else 1),
+        )  # fmt: skip
         frozen = Frozen(work.tree, teacher, observed(now, stage.stats, tree), images if extra else None)
         # Copies: a chunk donates its state's memory, but the tree is read at every step.
         params = jax.tree.map(jnp.copy, work.params)
-        frozen, state = jax.device_put((frozen, State(params, optimizer.init(params))), everywhere)
-        return Context(now, work, frozen, run), state
+        frozen, state = way.place((frozen, State(params, optimizer.init(params))))
+        run = way.compile(functools.partial(_scan, learn), state)
+        return Context(now, work, frozen, run, extra), state
 
     def advance(context: Context, state: State, first: int, count: int) -> tuple[State, dict[str, float]]:
         rows = batch_indices(problem.seed, name, first, count, settings["batch"], len(problem.data.train_labels))
+        rows = rows[:, : settings["batch"] - context.extra]
         # On a CPU, XLA runs convolutions inside loops ten times slower than outside, so run such networks per step.
         steps = np.arange(first, first + count, dtype=np.int32)
         parts = [slice(None)] if settings["scan"] else [slice(i, i + 1) for i in range(count)]
-        history = []
+        data = () if way.shared else (problem.images, problem.labels)
+        history, faults = [], []
         for part in parts:
-            batches = (steps[part], rows[part])
-            state, metrics = context.run(context.frozen, state, batches, problem.images, problem.labels)
+            fed = way.feed(rows[part], problem.data.train_images, problem.data.train_labels)
+            state, (metrics, found) = context.run(context.frozen, state, (steps[part], fed), *(data or (None, None)))
             history.append(metrics)
-        means = {key: float(np.mean([np.mean(metrics[key]) for metrics in history])) for key in history[0]}
-        if not math.isfinite(means["loss"]):
-            raise ValueError(
-                f"stage {name}: the loss became {means['loss']} between steps {first} and {first + count}; "
-                f"lower its learning_rate={settings['learning_rate']} and choose another --workdir"
-            )
-        return state, means
+            faults.append(found)
+        refuse = functools.partial(unfinished, name, first, settings["learning_rate"], state.params)
+        refuse(history, faults)
+        return state, {key: float(np.mean([np.mean(metrics[key]) for metrics in history])) for key in history[0]}
 
     def finish(context: Context, state: State) -> Stored:
+        state = local(state)
         tree = context.work.encode(state.params, state.optimizer.compression)
         return conclude(context.problem, tree, notes=list(context.work.notes))
 
     return Stage(name, {}, start, finish, advance, count, settings["chunk"], settings["save_every"])
+
+
+def check_split(name: str, batch: int, way: Way, what: str = "") -> None:
+    """Raises `ValueError` if a batch does not divide over the devices."""
+    if batch % way.parts:
+        fitting = -(-batch // way.parts) * way.parts
+        raise ValueError(
+            f"stage {name}: {what}batch={batch} does not divide over the {way.parts} devices of the axis `data`; "
+            f"train {fitting} at once, --set={name}.batch={fitting}, or choose another --mesh or --devices"
+        )
 
 
 def count_steps(settings: Mapping[str, Any], examples: int) -> int:
@@ -191,14 +209,14 @@ def make_optimizer(settings: Mapping[str, Any], steps: int) -> optax.GradientTra
 
 
 def _scan(
-    step: Callable[..., tuple[State, dict[str, jax.Array]]],
+    step: Callable[..., tuple[State, Seen]],
     frozen: Frozen,
     state: State,
-    batches: tuple[jax.Array, jax.Array],
+    batches: tuple[jax.Array, Any],
     images: jax.Array,
     labels: jax.Array,
-) -> tuple[State, dict[str, jax.Array]]:
-    def body(state: State, batch: tuple[jax.Array, jax.Array]) -> tuple[State, dict[str, jax.Array]]:
+) -> tuple[State, Seen]:
+    def body(state: State, batch: tuple[jax.Array, Any]) -> tuple[State, Seen]:
         return step(frozen, state, *batch, images, labels)
 
     if len(batches[0]) == 1:
@@ -217,24 +235,22 @@ def _step(
     frozen: Frozen,
     state: State,
     number: jax.Array,
-    rows: jax.Array,
+    fed: Any,
     images: jax.Array,
     labels: jax.Array,
-) -> tuple[State, dict[str, jax.Array]]:
-    split = jax.sharding.NamedSharding(problem.mesh, jax.sharding.PartitionSpec("data"))
-    rows = jax.lax.with_sharding_constraint(rows, split)
-    rows = rows[: len(rows) - extra]
-    x, y = images[rows], labels[rows]
-    if settings["mixup"] and len(rows):
-        x, y = mix(jax.random.fold_in(key, number), x, jax.nn.one_hot(y, problem.data.classes), settings["mixup"])
+) -> tuple[State, Seen]:
+    way = problem.way
+    x, y = _examples(way, fed, images, labels)
+    if settings["mixup"] and len(x):
+        x, y = mix(jax.random.fold_in(key, number), x, jax.nn.one_hot(y, problem.data.classes), settings["mixup"], way)
     if extra:
         own_key = jax.random.fold_in(jax.random.fold_in(key, number), 1)  # the first one mixes
-        chosen = jax.random.randint(own_key, (extra,), 0, len(frozen.generated))
+        chosen = way.own(jax.random.randint(own_key, (way.whole(extra),), 0, len(frozen.generated)))
         x = jnp.concatenate([x, frozen.generated[chosen].astype(x.dtype)])
     target = None if frozen.teacher is None else problem.apply(frozen.teacher, x)
     work = work._replace(tree=frozen.tree)
 
-    apply = lift(now.train_apply, on_fallback="ignore")
+    apply = lift(way.synchronized(now.train_apply), on_fallback="ignore")
 
     def loss(params: Any, own: Any) -> tuple[jax.Array, tuple[jax.Array, Any]]:
         logits, moved = apply(work.view(params, own), x)
@@ -245,15 +261,25 @@ def _step(
     ranges = has_nodes(jax.eval_shape(work.view, state.params, own))
     found = jax.value_and_grad(loss, (0, 1) if ranges else (0,), has_aux=True, allow_int=ranges)(state.params, own)
     (value, (logits, moved)), (grads, *slopes) = found
-    slopes = slopes[0] if slopes else None
+    value, grads, slopes = way.mean((value, grads, slopes[0] if slopes else None))
     updates, new = optimizer.update(grads, state.optimizer, state.params, stats=frozen.stats, slopes=slopes)
     params = core.with_values(optax.apply_updates(state.params, updates), core.values(moved))
-    known = y if len(rows) or target is None else target  # without labels, what the teacher says
+    known = y if y.shape[0] or target is None else target  # without labels, what the teacher says
     right = logits[: len(known)].argmax(-1) == (known.argmax(-1) if known.ndim == 2 else known)
-    return State(params, new), {"loss": value, "accuracy": right.mean()}
+    return State(params, new), ({"loss": value, "accuracy": way.mean(right.mean())}, fault(value, state.params, grads))
 
 
-def mix(key: jax.Array, images: jax.Array, labels: jax.Array, limit: float) -> tuple[jax.Array, jax.Array]:
+def _examples(way: Way, fed: Any, images: jax.Array, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The body's examples: those that the process was fed, or rows of the data on the device."""
+    if isinstance(fed, tuple):
+        return fed
+    rows = fed if way.mapped else way.own(fed)
+    return images[rows], labels[rows]
+
+
+def mix(
+    key: jax.Array, images: jax.Array, labels: jax.Array, limit: float, way: Way | None = None
+) -> tuple[jax.Array, jax.Array]:
     """Blends each example with its neighbor in the batch, so that distillation also covers inputs between the data.
 
     .. math:: x = (1 - \\lambda) x_i + \\lambda x_{i+1}, \\quad \\lambda \\sim U(0, limit)
@@ -263,6 +289,7 @@ def mix(key: jax.Array, images: jax.Array, labels: jax.Array, limit: float) -> t
         images: `[batch, height, width, channels]`.
         labels: `[batch, classes]`, probabilities.
         limit: Largest weight of the neighbor, in (0, 1].
+        way: How a larger batch is split, of which these are a part; None if they are the batch.
 
     Returns:
         Blended images, float32, and labels.
@@ -274,10 +301,13 @@ def mix(key: jax.Array, images: jax.Array, labels: jax.Array, limit: float) -> t
 
     Source: mixup, Zhang et al., arXiv:1710.09412; with a teacher, Beyer et al., arXiv:2106.05237.
     """
-    weight = jax.random.uniform(key, (len(images), 1, 1, 1), maxval=limit)
-    blended = (1 - weight) * images.astype(jnp.float32) + weight * jnp.roll(images, 1, axis=0).astype(jnp.float32)
+    count = len(images) if way is None else way.whole(len(images))
+    weight = jax.random.uniform(key, (count, 1, 1, 1), maxval=limit)
+    weight = way.own(weight) if way is not None and way.mapped else weight
+    roll = functools.partial(jnp.roll, shift=1, axis=0) if way is None else way.roll
+    blended = (1 - weight) * images.astype(jnp.float32) + weight * roll(images).astype(jnp.float32)
     flat = weight.reshape(-1, 1)
-    return blended, (1 - flat) * labels + flat * jnp.roll(labels, 1, axis=0)
+    return blended, (1 - flat) * labels + flat * roll(labels)
 
 
 def objective(logits: jax.Array, labels: jax.Array, target: jax.Array | None, settings: Mapping[str, Any]) -> jax.Array:

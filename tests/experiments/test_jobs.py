@@ -1,5 +1,6 @@
 """Children get the flags that are not their parent's own, and a chance to save."""
 
+import random
 import signal
 import subprocess
 import sys
@@ -7,7 +8,7 @@ import textwrap
 
 import pytest
 
-from experiments import jobs
+from experiments import jobs, kill
 from tests.experiments.test_stopping import ROOT
 
 PARENT = """
@@ -73,3 +74,29 @@ def test_differing_files_are_named(tmp_path):
     assert jobs.differing(str(tmp_path / "a"), str(tmp_path / "b")) == []
     (tmp_path / "b" / "metrics.jsonl").write_text("y")
     assert jobs.differing(str(tmp_path / "a"), str(tmp_path / "b")) == ["metrics.jsonl"]
+
+
+def test_a_run_of_several_processes_shares_an_address(monkeypatch):
+    started = []
+    monkeypatch.setattr(jobs, "start", lambda *flags, **options: started.append(flags))
+    monkeypatch.setattr(sys, "argv", ["program", "--config=a", "--kills=3"])
+    jobs.together("d", 1, own=("kills",))
+    jobs.together("d", 2, own=("kills",))
+    assert started[0] == ("--config=a", "--workdir=d")
+    addresses = {flag for flags in started[1:] for flag in flags if flag.startswith("--coordinator=localhost:")}
+    assert len(addresses) == 1
+    assert [flags[-2:] for flags in started[1:]] == [("--processes=2", f"--process={k}") for k in (0, 1)]
+
+
+def test_those_that_stay_are_ended():
+    quick = subprocess.Popen([sys.executable, "-S", "-c", ""])
+    slow = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(60)"])
+    quick.wait()
+    assert jobs.end([quick, slow], 0.1) == 1
+    assert slow.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize(("which", "numbers"), [("any", {0, 1, 2}), ("coordinator", {0}), ("worker", {1, 2})])
+def test_the_victim(which, numbers):
+    draw = random.Random(0)
+    assert {kill.victim(draw, which, 3) for _ in range(40)} == numbers

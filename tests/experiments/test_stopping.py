@@ -146,3 +146,10 @@ def test_a_signal_after_the_last_question_of_a_loop_is_not_lost():
     done = run(MAIN.replace("    stopping.install()", LATE + "\n    stopping.install()"))
     assert done.returncode == 143
     assert done.stderr.strip().endswith("stopped in its own way")
+
+
+def test_what_is_saved_may_end_well_after_sigterm_alone():
+    """The launcher of a job that it pre-empted starts it again."""
+    saved = MAIN.replace('way")', 'way", saved=True)')
+    done = run(saved.replace("    stopping.install()", LATE + "\n    stopping.install()"))
+    assert (done.returncode, done.stderr.strip()[-22:]) == (0, "stopped in its own way")

@@ -8,6 +8,8 @@ import pytest
 
 from compressjax import core, distill, recipe
 from compressjax.interpret import observe
+from experiments.app import make_mesh
+from experiments.problem import make_problem
 from experiments.stages import build
 from experiments.stages.training import DEFAULTS, count_steps, make_optimizer, mix, objective
 from tests.experiments import tiny
@@ -57,6 +59,28 @@ def test_rates_inside_an_optimizer_are_checked():
     with pytest.raises(ValueError, match=r"optimizer\.learning_rate=-1\.0 must be"):
         make_optimizer({**SETTINGS, "optimizer": ("optax:sgd", {"learning_rate": -1.0})}, 10)
     make_optimizer({**SETTINGS, "optimizer": ("optax:sgd", {"momentum": 0.9})}, 10)
+
+
+def test_a_batch_divides_over_the_devices(problem):
+    stages = (("train", {"label": "teacher", **SETTINGS, "batch": 50}),)
+    with pytest.raises(ValueError, match="stage teacher: batch=50 does not divide over the 4 devices .*batch=52"):
+        build(problem._replace(mesh=make_mesh(4)), {**tiny.get_config().to_dict(), "stages": stages})
+
+
+def test_a_state_of_four_devices_goes_on_on_two(problem, data_cache, tmp_path):
+    """Saved by `jit` on 2 x 2 devices, finished by `shard_map` on two: the losses are those of one device."""
+    stages = (("train", {"label": "teacher", **SETTINGS}),)
+    config = {**tiny.get_config().to_dict(), "stages": stages}
+    alone = params_of(problem, tmp_path / "one")
+    store, steps = recipe.Store(str(tmp_path / "two")), []
+    places = (make_mesh(4, "data:2,model:2"), "jit"), (make_mesh(2), "shard_map")
+    four, two = (build(make_problem(config, data_cache, *place), config) for place in places)
+    for event in recipe.run(four, store, "data", stop=steps.__len__):
+        steps.extend([event.step] if isinstance(event, recipe.Advanced) else [])
+    events = list(recipe.run(two, store, "data"))
+    assert events[0].step == steps[-1] > 0
+    for path, x in core.values(events[-1].result.tree["params"]).items():
+        np.testing.assert_allclose(x, alone[path], atol=1e-5)
 
 
 def test_scan_and_loop_agree(problem, tmp_path):
@@ -145,7 +169,8 @@ def test_a_bad_loss_is_refused_before_training(problem, loss, said):
 
 
 def test_a_loss_that_is_no_number_names_the_remedy(problem, tmp_path):
-    with pytest.raises(ValueError, match=r"stage teacher: the loss became nan .* lower its learning_rate"):
+    said = r"stage teacher: the loss became nan at step \d+; the first .* is Dense_\d/\w+; lower its learning_rate"
+    with pytest.raises(recipe.DivergedError, match=said + ".*no earlier state"):
         params_of(problem, tmp_path, learning_rate=1e30)
 
 

@@ -3,10 +3,12 @@
 import itertools
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import jax
@@ -170,12 +172,14 @@ def test_a_damaged_checkpoint_is_computed_again(tmp_path, where, damage):
         stopped(store, ("two", 9))
     else:
         list(recipe.run(recipe_of_two(), store, "data"))
-    (folder,) = tmp_path.glob(f"damaged/{where}")
+    *_, folder = sorted(tmp_path.glob(f"damaged/{where}"))
     damage(folder)
     events = list(recipe.run(recipe_of_two(), store, "data"))
     (refused,) = [e for e in events if isinstance(e, Refused)]
     assert refused.name == str(folder.relative_to(tmp_path / "damaged"))
     assert str(folder) in refused.reason
+    if "step" in where:  # the last of two; the one before it is whole
+        assert [e.step for e in events if isinstance(e, Began)] == [6]
     assert results(events) == whole
     assert not any(isinstance(e, Refused) for e in recipe.run(recipe_of_two(), store, "data"))
 
@@ -186,8 +190,49 @@ def test_a_state_of_another_code_is_refused(tmp_path):
     longer = wander("one", 2.5)
     start = lambda previous: (jnp.float32(2.5), State(jnp.linspace(0, 1, 7), jnp.int32(0)))  # noqa: E731
     events = list(recipe.run([longer._replace(start=start)], store, "data"))
-    assert "written by other code" in events[0].reason
-    assert (type(events[1]), events[1].step) == (Began, 0)
+    assert [type(e) for e in events[:3]] == [Refused, Refused, Began]
+    assert "its first leaf that differs is x float32[5], where the stage has x float32[7]" in events[0].reason
+    assert events[2].step == 0
+
+
+def broken(name, at, error):
+    """The walk, which fails in the chunk that starts at a step."""
+    stage = wander(name, 2.5)
+
+    def advance(context, state, first, count):
+        if first == at:
+            raise error
+        return stage.advance(context, state, first, count)
+
+    return stage._replace(advance=advance)
+
+
+@pytest.mark.parametrize(
+    ("at", "said"), [(9, "the last good state, of step 6, is .*step-000000006"), (3, "no earlier state")]
+)
+def test_a_run_that_diverges_says_where_its_last_state_is(tmp_path, at, said):
+    store = recipe.Store(str(tmp_path))
+    with pytest.raises(recipe.DivergedError, match=f"nan at step {at}; {said}"):
+        list(recipe.run([broken("one", at, recipe.DivergedError(f"nan at step {at}"))], store, "data"))
+    assert next(recipe.run([wander("one", 2.5)], store, "data")).step == (6 if at > 6 else 0)
+
+
+def test_a_full_disk_is_said_and_leaves_the_last_state(tmp_path, monkeypatch):
+    whole = results(recipe.run([wander("one", 2.5)], recipe.Store(str(tmp_path / "whole")), "data"))
+    store = recipe.Store(str(tmp_path / "full"))
+    events = recipe.run([wander("one", 2.5)], store, "data")
+    for event in events:
+        if isinstance(event, Advanced) and event.step == 9:
+            break
+    free = shutil.disk_usage
+    monkeypatch.setattr("shutil.disk_usage", lambda place: SimpleNamespace(free=1000))
+    with pytest.raises(OSError, match="No space left") as error:
+        list(events)
+    assert "step-000000012" in error.value.filename
+    monkeypatch.setattr("shutil.disk_usage", free)
+    resumed = list(recipe.run([wander("one", 2.5)], store, "data"))
+    assert resumed[0].step == 6
+    assert results(resumed) == whole
 
 
 def test_one_run_computes_a_stage_while_the_other_waits(tmp_path):
