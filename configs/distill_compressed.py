@@ -21,7 +21,7 @@ def get_config(text: str = "") -> ConfigDict:
     config.study = "quantized"
     config.calibration = 64 if smoke else 1024
     config.teacher = {"temperature": 4.0, "alpha": 0.5}
-    config.steps, config.tuning = 40 if smoke else 1404, {"steps": 40 if smoke else 936, "learning_rate": 3e-4}
+    config.steps, config.tuning = 40 if smoke else 1404, {"steps": 40 if smoke else 936, "learning_rate": 1e-3}
     if "mlp" not in words and not smoke:
         config.model = {"name": "vgg", "settings": {"groups": ((8,), (16,), (32,)), "width": 64}}
         config.scan = False  # slow for convolutions on a CPU
@@ -30,7 +30,13 @@ def get_config(text: str = "") -> ConfigDict:
     config.trained = (
         ("int8", ("quant.fake_quant", {"bits": 8})),
         ("int3", ("quant.fake_quant", {"bits": 3})),
-        ("95 % zeros", ("prune.gradual", {"sparsity": 0.95, "begin": 0, "end": end, "every": max(1, end // 20)})),
+        (
+            "95 % zeros",
+            (
+                "prune.gradual",
+                {"sparsity": 0.95, "distribution": "global", "begin": 0, "end": end, "every": max(1, end // 20)},
+            ),
+        ),
     )
     config.asked = tuple((f"{name}, taught", name, None, 0.0) for name, _ in config.trained[1:])
     return config

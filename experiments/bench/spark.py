@@ -116,7 +116,7 @@ def measured(rows: int, columns: int, master: str) -> Iterator[str]:
             frame = spark.read.parquet(str(path)).repartition(_PARTITIONS)
             runs = {
                 "Spark": reducer,
-                "Spark, one executor killed": killing(reducer, master.startswith("local-cluster")),
+                "Spark, one executor killed": killing(reducer, master.startswith("local-cluster"), marks),
             }
             for name, one in runs.items():
                 found, spent = _timed(lambda one=one: data.fit_spark(one, frame))
