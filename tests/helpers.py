@@ -133,6 +133,15 @@ def _kronecker(x: tensors.Kronecker) -> np.ndarray:
     return np.reshape(made, x.shape)
 
 
+def _weight_norm(x: tensors.WeightNorm) -> np.ndarray:
+    inner, lengths = brute(x.inner), brute(x.magnitude)
+    out = np.zeros(x.shape)
+    for at in np.ndindex(*lengths.shape):
+        own = tuple(slice(None) if n == 1 else slice(k, k + 1) for k, n in zip(at, lengths.shape))
+        out[own] = lengths[at] * inner[own] / (math.sqrt(np.sum(inner[own] ** 2)) or 1.0)
+    return out
+
+
 def _scaled(x: tensors.Scaled) -> np.ndarray:
     out, scale = brute(x.inner), float64(x.scale)
     for i in np.ndindex(*out.shape):
@@ -146,6 +155,7 @@ _BRUTE = {
     tensors.Kronecker: _kronecker,
     tensors.TensorTrain: _tensor_train,
     tensors.Tucker: _tucker,
+    tensors.WeightNorm: _weight_norm,
     tensors.Masked: _masked,
     tensors.LowRank: _low_rank,
     tensors.Quantized: _quantized,
@@ -170,6 +180,8 @@ def brute_bits(x: Any, kept: int | None = None) -> int:
             return brute_bits(x.left) + brute_bits(x.right)
         case tensors.Tucker():
             return brute_bits(x.left) + brute_bits(x.core) + brute_bits(x.right)
+        case tensors.WeightNorm():
+            return brute_bits(x.inner) + brute_bits(x.magnitude)
         case tensors.CP():
             return sum(map(brute_bits, x.factors))
         case tensors.TensorTrain():

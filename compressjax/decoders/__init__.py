@@ -17,4 +17,5 @@ from compressjax.decoders import (  # noqa: F401 - each registers itself
     _sum,
     _tensor_train,
     _tucker,
+    _weight_norm,
 )

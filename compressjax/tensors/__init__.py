@@ -11,6 +11,7 @@ from compressjax.tensors._scaled import Scaled
 from compressjax.tensors._sum import Sum
 from compressjax.tensors._tensor_train import TensorTrain
 from compressjax.tensors._tucker import Tucker
+from compressjax.tensors._weight_norm import WeightNorm
 from compressjax.tensors.quantized import Quantized
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "Sum",
     "TensorTrain",
     "Tucker",
+    "WeightNorm",
 ]

@@ -1,5 +1,6 @@
 """CP factorization: a sum of outer products of vectors, one for every axis."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -167,8 +168,8 @@ class CP(Node):
         return _channels(moved, numbers.out_spec[1], self.factors[out], 1, c)
 
     def prepare(self) -> Any:
-        """Prepares the factors; the node stays, since its products are cheaper than dense ones."""
-        return self._each(ops.prepare)
+        """Prepares the factors, or multiplies them once if that makes products cheaper."""
+        return self._each(ops.prepare) if self.multiply_adds() < self.size else self.materialize()
 
     def pack(self) -> Any:
         """Packs the factors."""
@@ -176,7 +177,10 @@ class CP(Node):
 
     def multiply_adds(self) -> int:
         """Multiply-adds of all factors, those of positions multiplied with one another."""
-        return self.rank * (int(np.prod(self.shape[self.batch : -2])) + sum(self.shape[-2:]))
+        lead, window = self.shape[: self.batch], self.shape[self.batch : -2]
+        return (
+            math.prod(lead) * self.rank * (math.prod(window) * (len(window) > 0) + sum(self.shape[self.batch :][-2:]))
+        )
 
     def stacked(self) -> "CP | None":
         """With a batch axis, all factors already have axis 0."""

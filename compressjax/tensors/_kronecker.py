@@ -81,6 +81,6 @@ class Kronecker(MatrixNode):
         return out.reshape(*x.shape[:-1], b * d)
 
     def multiply_adds(self) -> int:
-        """Multiply-adds of one row, in the cheaper order."""
+        """Multiply-adds of one row of every matrix, in the cheaper order."""
         k, (a, b), (c, d) = self.left.shape[-3], self.left.shape[-2:], self.right.shape[-2:]
-        return int(k * min(a * b * c + b * c * d, a * c * d + a * b * d))
+        return math.prod(self._lead()) * int(k * min(a * b * c + b * c * d, a * c * d + a * b * d))

@@ -129,8 +129,8 @@ class MatrixNode(Node):
         return found.astype(p.dtype or jnp.result_type(x.dtype, self.dtype))
 
     def prepare(self) -> Any:
-        """Prepares the fields; the node stays, since its products are cheaper than dense ones."""
-        return self._each(ops.prepare)
+        """Prepares the fields, or multiplies them once if that makes products cheaper."""
+        return self._each(ops.prepare) if self.multiply_adds() < self.size else self.materialize()
 
     def pack(self) -> Any:
         """Packs all fields."""

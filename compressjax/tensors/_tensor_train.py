@@ -83,8 +83,8 @@ class TensorTrain(MatrixNode):
         return state[..., 0, 0]
 
     def multiply_adds(self) -> int:
-        """Multiply-adds of one row through all cores."""
-        total, left, done = 0, math.prod(self.inputs), 1
+        """Multiply-adds of one row of every matrix through all cores."""
+        total, left, done = 0, math.prod(self.inputs), math.prod(self._lead())
         for core in self.cores:
             r, i, o, p = core.shape[-4:]
             left //= max(i, 1)

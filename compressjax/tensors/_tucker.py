@@ -193,8 +193,8 @@ class Tucker(Node):
         return _along(thin, c.dimension_numbers.out_spec[1], (), last, side, one)
 
     def prepare(self) -> Any:
-        """Prepares the fields; the node stays, since its products are cheaper than dense ones."""
-        return self._each(ops.prepare)
+        """Prepares the fields, or multiplies them once if that makes products cheaper."""
+        return self._each(ops.prepare) if self.multiply_adds() < self.size else self.materialize()
 
     def pack(self) -> Any:
         """Packs kernel and factors."""

@@ -312,6 +312,11 @@ _FACTORS = [
         ),
         lambda node: 4,
     ),
+    NodeRow(
+        "weight norm",
+        lambda r, s, d: tensors.WeightNorm(_values(r, s[:2], d), _values(r, (1, s[1]), d)),
+        lambda node: node.size,
+    ),
 ]
 _NESTED = [
     NodeRow(

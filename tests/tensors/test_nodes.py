@@ -65,7 +65,7 @@ UNSPLIT = frozenset(
         "grid, channel, transposed", "grid, group, affine, transposed", "grid, dynamic activations",
         "mxfp4, transposed", "ternary, dynamic activations", "block diagonal", "block diagonal of grids", "sum",
         "low rank of grids", "low rank of a masked and a codebook",
-        "tucker conv", "cp conv", "cp", "tensor train", "kronecker",
+        "tucker conv", "cp conv", "cp", "tensor train", "kronecker", "weight norm",
     )
 )  # fmt: skip
 
