@@ -45,11 +45,15 @@ def together(workdir: str, count: int, *more: str, own: Sequence[str]) -> list[s
     """As `again`, as one run of several processes on this machine; one that is alone needs no coordinator."""
     if count == 1:
         return [again(workdir, *more, own=own)]
+    shared = (f"--coordinator={free_address()}", f"--processes={count}", *more)
+    return [again(workdir, *shared, f"--process={k}", own=own) for k in range(count)]
+
+
+def free_address() -> str:
+    """An address on this machine at which nobody listens."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
-        address = f"localhost:{free.getsockname()[1]}"
-    shared = (f"--coordinator={address}", f"--processes={count}", *more)
-    return [again(workdir, *shared, f"--process={k}", own=own) for k in range(count)]
+        return f"localhost:{free.getsockname()[1]}"
 
 
 def end(processes: Sequence[subprocess.Popen], patience: float) -> int:

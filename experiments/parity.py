@@ -5,31 +5,27 @@ under `jit`, `shard_map` and `pmap`, and in two processes of four devices each. 
 losses to those of one device under `jit`, and writes `parity.json` and `parity.md`.
 """
 
+import functools
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-# Read by XLA at its first use; the two processes are told of four devices each.
-if "PARITY_DEVICES" not in os.environ:
-    os.environ["PARITY_DEVICES"] = "8"
-os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={os.environ['PARITY_DEVICES']}"
-os.environ["JAX_PLATFORMS"] = "cpu"
-
 import jax
 import numpy as np
 from absl import flags
 
 from compressjax import recipe
-from experiments import app, cluster, hosts, limits
+from experiments import app, cluster, hosts, jobs, limits
 from experiments.parallel import WAYS
 from experiments.problem import Problem, make_problem
-from experiments.stages import build
+from experiments.stages import build, makers
+from experiments.stages.facts import traced
 from experiments.stages.trained import METHODS
+from experiments.stages.training import DEFAULTS, count_steps, fit
 from experiments.view import make_console
 
 _STEPS = flags.DEFINE_integer("steps", 100, "Training steps of every run.")
@@ -37,10 +33,10 @@ _METHODS = flags.DEFINE_list("methods", [], "Names of methods; all if empty.")
 _BOUND = flags.DEFINE_float("bound", 1e-5, "Largest difference of losses.")
 COUNTS = (1, 2, 8)
 MODEL_AXIS = ("jit", "shard_map")  # pmap has one axis
-PROCESSES = 2
+DEVICES, PROCESSES = 8, 2
 Column = tuple[str, int, str]  # way, devices, mesh
 Losses = dict[str, dict[str, list[float]]]  # by column and method
-CHUNK = 10
+CHUNK, BATCH, WIDTHS = 10, 64, (16,)
 
 
 def columns(processes: int) -> list[Column]:
@@ -71,22 +67,40 @@ def losses(problem: Problem, name: str, steps: int, before: Problem | None = Non
     Returns:
         The losses.
     """
-    method, settings = METHODS[name]
-    batch = 64
-    train = {"batch": batch, "chunk": CHUNK, "epochs": steps / (len(problem.data.train_labels) // batch)}
-    first = {**train, "label": "dense"}
-    stages: tuple[Any, ...] = (("train", first),)
-    if method != "train":
-        short = {**first, "epochs": CHUNK / (len(problem.data.train_labels) // batch)}
-        own = train if method == "distill" else {"train": train}
-        stages = (("train", short), (method, {**settings, **own, "label": "method"}))
-    config = {"stages": stages, "model": {"name": "mlp", "settings": {"widths": (16,)}}, "seed": problem.seed}
     with tempfile.TemporaryDirectory() as folder:
         if before is not None:
-            halfway(build(before, config), hosts.store(folder), problem.data.fingerprint)
-        events = recipe.run(build(problem, config), hosts.store(folder), problem.data.fingerprint)
+            halfway(stages_of(before, name, steps), hosts.store(folder), problem.data.fingerprint)
+        events = recipe.run(stages_of(problem, name, steps), hosts.store(folder), problem.data.fingerprint)
         *_, last = (event for event in events if isinstance(event, recipe.Finished))
     return [record["loss"] for record in last.history]
+
+
+def stages_of(problem: Problem, name: str, steps: int) -> list[recipe.Stage]:
+    """The training run of a method from the initial parameters, whose result is not looked at."""
+    (method, settings), count = METHODS[name], len(problem.data.train_labels)
+    train = {"batch": BATCH, "chunk": CHUNK, "epochs": steps / (count // BATCH)}
+    if method == "distill":  # a teacher comes first
+        stages: tuple[Any, ...] = (
+            ("train", {**train, "epochs": CHUNK / (count // BATCH)}),
+            (method, {**settings, **train}),
+        )
+        model = {"name": "mlp", "settings": {"widths": WIDTHS}}
+        *first, last = build(problem, {"stages": stages, "model": model, "seed": problem.seed})
+        return [*first, last._replace(finish=_nothing)]
+    own = train if method == "train" else {**settings, "train": train}
+    planned = recipe.plan(
+        [(method, {**own, "label": "method"})],
+        jax.eval_shape(problem.initial_params),
+        train=DEFAULTS,
+        steps=lambda settings: count_steps(settings, count),
+        given=makers(problem),
+        seen=functools.partial(traced, problem),
+    )
+    return [fit(problem, planned[0])._replace(finish=_nothing)]
+
+
+def _nothing(context: Any, state: Any) -> recipe.Stored:
+    return recipe.Stored({}, {})
 
 
 def halfway(stages: list[recipe.Stage], store: recipe.Store, data: str) -> None:
@@ -102,7 +116,7 @@ def measured(names: Sequence[str], steps: int, data_cache: str) -> Losses:
     processes = jax.process_count()
     config = {
         "data": {"name": "digits", "path": ""},
-        "model": {"name": "mlp", "settings": {"widths": (16,)}},
+        "model": {"name": "mlp", "settings": {"widths": WIDTHS}},
         "seed": 0,
     }
     found: Losses = {}
@@ -118,16 +132,13 @@ def measured(names: Sequence[str], steps: int, data_cache: str) -> Losses:
 
 def elsewhere(names: Sequence[str], steps: int, folder: str, data_cache: str) -> Losses:
     """As `measured`, by processes of four devices each."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        address = f"localhost:{free.getsockname()[1]}"
+    address = jobs.free_address()
     own = [f"--steps={steps}", f"--methods={','.join(names)}", f"--workdir={folder}", f"--data_cache={data_cache}"]
     children = [
         subprocess.Popen(
             [sys.executable, "-m", "experiments.parity", *own,
              f"--coordinator={address}", f"--processes={PROCESSES}", f"--process={k}"],
             stdout=subprocess.DEVNULL,
-            env={**os.environ, "PARITY_DEVICES": str(8 // PROCESSES)},
         )
         for k in range(PROCESSES)
     ]  # fmt: skip
@@ -172,10 +183,19 @@ def chosen(names: Sequence[str], known: Mapping[str, Any]) -> list[str]:
     return list(names or known)
 
 
+def fake_devices(count: int) -> None:
+    """Lets JAX make this many devices of the processor; before it is used."""
+    words = os.environ.get("XLA_FLAGS", "").split()
+    os.environ["XLA_FLAGS"] = " ".join(word for word in words if "host_platform_device_count" not in word)
+    jax.config.update("jax_platforms", "cpu")
+    jax.config.update("jax_num_cpu_devices", count)
+
+
 def main() -> None:
     """Measures, prints the table, and fails if a difference is beyond the bound."""
     folder, names, steps = app.workdir(), chosen(_METHODS.value, METHODS), _STEPS.value
     limits.check({"steps": steps}, {"steps": limits.COUNT}, "--")
+    fake_devices(DEVICES // PROCESSES if cluster.asked() else DEVICES)
     if cluster.asked():
         cluster.join()
         found = measured(names, steps, app.data_cache())

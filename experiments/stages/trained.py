@@ -37,5 +37,14 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "activations, lsq": ("quant.activations", {"bits": 4, "method": "lsq", "stats": {"examples": 64}, **LAYER}),
     "activations, pact": ("quant.activations", {"bits": 4, "method": "pact", "limit": 4.0, **LAYER}),
+    "gradual, lsq": (
+        "prune.gradual",
+        {
+            "rules": (
+                ("Dense_0/kernel", {"sparsity": 0.5, "end": 0.6, "every": 10}),
+                ("Dense_1/kernel", ("quant.lsq", {"bits": 4})),
+            )
+        },
+    ),
     "distill": ("distill", {"soft": 0.5}),
 }
