@@ -1,7 +1,7 @@
 """Measurements of bytes, speed and accuracy."""
 
 from compressjax.measure._accuracy import accuracy_interval, changed_predictions
-from compressjax.measure._collectives import collective_bytes, wire_bytes
+from compressjax.measure._collectives import Collective, collective_bytes, collectives, wire_bytes
 from compressjax.measure._cost import MultiplyAdds, flops, multiply_adds
 from compressjax.measure._hessian_trace import Trace, hessian_trace
 from compressjax.measure._interval import Proportion
@@ -20,6 +20,7 @@ from compressjax.measure._table import html, jsonable, markdown, table
 
 __all__ = [
     "Agreement",
+    "Collective",
     "DeadUnits",
     "LeafLosses",
     "LeafRow",
@@ -37,6 +38,7 @@ __all__ = [
     "agreement",
     "changed_predictions",
     "collective_bytes",
+    "collectives",
     "dead_units",
     "estimated_sensitivity",
     "flops",

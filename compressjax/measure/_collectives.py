@@ -2,7 +2,7 @@
 
 import math
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 _COLLECTIVE = re.compile(
     r"= (\S+|\((?:[^()]|\([^()]*\))*\)) "
@@ -11,6 +11,39 @@ _COLLECTIVE = re.compile(
 _SHAPE = re.compile(r"\b([a-z]+\d*\w*)\[([\d,]*)\]")
 # A start of these has its arguments in its result, before the results.
 _PAIRED = ("all-gather", "collective-permute")
+
+
+class Collective(NamedTuple):
+    """One exchange between devices in a compiled program.
+
+    Attributes:
+        kind: `"all-gather"`, `"all-reduce"`, `"all-to-all"`, `"collective-permute"`, `"reduce-scatter"` or
+            `"ragged-all-to-all"`.
+        result_bytes: Bytes of its results on one device.
+    """
+
+    kind: str
+    result_bytes: int
+
+
+def collectives(compiled: Any) -> tuple[Collective, ...]:
+    """Returns every collective of a compiled program, the largest first.
+
+    Args:
+        compiled: As for `collective_bytes`.
+
+    Returns:
+        Kinds and sizes; empty if nothing is exchanged.
+
+    Raises:
+        ValueError: If the program has a type of unknown size.
+
+    Example:
+        >>> collectives("%y = f32[8]{0} all-reduce(%x), channel_id=1")
+        (Collective(kind='all-reduce', result_bytes=32),)
+    """
+    found = [Collective(kind, size) for kind, size, _ in _collectives(compiled)]
+    return tuple(sorted(found, key=lambda one: one.result_bytes, reverse=True))
 
 
 def collective_bytes(compiled: Any) -> dict[str, int]:

@@ -1,5 +1,6 @@
 """Explicit mesh axes, where shardings are part of array types, for code that needs automatic sharding."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,24 @@ def with_whole_results(fn: Callable[..., Any], of: Any) -> Callable[..., Any]:
     if mesh is None:
         return fn
     return jax.sharding.auto_axes(fn, out_sharding=jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec()))
+
+
+def block_sharding(x: Any, blocks: tuple[int, ...]) -> Any:
+    """The sharding of one entry a block of a leaf: split as the leaf is, where blocks divide; None as `explicit`."""
+    sharding = explicit(jax.typeof(x))
+    if sharding is None:
+        return None
+    spec = [e if e and count % _devices(sharding.mesh, e) == 0 else None for e, count in zip(sharding.spec, blocks)]
+    return sharding.update(spec=jax.sharding.PartitionSpec(*spec))
+
+
+def _devices(mesh: Any, entry: Any) -> int:
+    return math.prod(mesh.shape[name] for name in (entry if isinstance(entry, tuple) else (entry,)))
+
+
+def with_shardings(fn: Callable[..., Any], shardings: Any) -> Callable[..., Any]:
+    """As `with_auto_axes`, for results of these shardings, a tree; `fn` itself if it has none."""
+    return jax.sharding.auto_axes(fn, out_sharding=shardings) if jax.tree.leaves(shardings) else fn
 
 
 def with_auto_axes(fn: Callable[..., Any], like: Any) -> Callable[..., Any]:

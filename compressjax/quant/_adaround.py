@@ -10,8 +10,9 @@ from compressjax.core import Compression, from_encode
 from compressjax.core._checks import check_finite
 from compressjax.core._layout import Layout
 from compressjax.core._settings import as_int, as_number
-from compressjax.numerics import with_auto_axes
+from compressjax.numerics._explicit import block_sharding, explicit, with_shardings
 from compressjax.numerics._numerics import wide
+from compressjax.numerics._placement import alike, split
 from compressjax.quant._grid import Grid, best_ratio, block_shape, check_range, fit, make_grid, place
 from compressjax.quant._soften import Schedule, adam, descend, harden, neighbor, regularizer, soften, start
 from compressjax.saliency._layout import layout
@@ -97,10 +98,10 @@ def adaround(
         absmax = jnp.max(stats.absmax) if grid.activation == "static" else None
         check_range("adaround", path, absmax)
         ratio = best_ratio(path, x, grid)
-        one = jnp.zeros(())
-        weights, scale, zero_point = with_auto_axes(
+        by_block = block_sharding(x, blocks)
+        weights, scale, zero_point = with_shardings(
             lambda x, gram, ratio: _solve(x, gram, ratio, shaped, blocks, grid, rule),
-            (x, one, None if grid.symmetric else one),
+            (explicit(jax.typeof(x)), by_block, None if grid.symmetric else by_block),
         )(x, stats.gram, ratio)
         check_finite("adaround", path, scale, "scales", "its range overflows float32: scale the weights down")
         return place(path, weights, grid, scale, zero_point, absmax)[0].convert(x.dtype)
@@ -114,7 +115,8 @@ def _solve(
     x: jax.Array, gram: jax.Array, ratio: Any, shaped: Layout, blocks: tuple[int, ...], grid: Grid, rule: Schedule
 ) -> tuple[jax.Array, jax.Array, jax.Array | None]:
     """Rounded weights of the leaf's shape, scales and zero points."""
-    weights = wide(x).astype(jnp.float32)
+    # Outputs are solved on their own: every device has some of them, and all of their inputs.
+    weights = shaped.leaf(split(shaped.matrices(wide(x).astype(jnp.float32)), 2), x.shape)
     scale, zero_point = fit(weights, blocks, grid, ratio)
     room = start(weights, scale, zero_point, grid)
     kernel = shaped.matrices(weights)
@@ -137,4 +139,4 @@ def _solve(
     parts = (shaped.matrices(harden(v)), kernel, moments, shaped.matrices(lower), shaped.matrices(upper))
     found = shaped.leaf(jax.lax.map(lambda x: descend(x[0], x[1], x[2], x[3], x[4], rule.passes), parts), x.shape)
     better = shaped.leaf(jnp.broadcast_to((losses(found) < plain)[:, None, None], kernel.shape), x.shape)
-    return jnp.where(better, found, nearest), scale, zero_point
+    return alike(jnp.where(better, found, nearest), x), scale, zero_point

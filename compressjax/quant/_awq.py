@@ -11,6 +11,7 @@ from compressjax.core import Compression
 from compressjax.core._layout import Layout
 from compressjax.numerics._explicit import with_whole_results
 from compressjax.numerics._numerics import wide
+from compressjax.numerics._placement import split
 from compressjax.quant._equivalent import Reader, safe, scaled_inputs
 from compressjax.quant._grid import Grid, block_shape, fit, make_grid, nearest
 
@@ -125,7 +126,7 @@ def _losses(
     x: jax.Array, moments: jax.Array, size: jax.Array, shaped: Layout, blocks: tuple[int, ...], grid: Grid
 ) -> jax.Array:
     """Output errors `[exponents, layers]`."""
-    kernel = shaped.matrices(wide(x))
+    kernel = split(shaped.matrices(wide(x)), 2)
 
     def loss(exponent: jax.Array) -> jax.Array:
         scale = _scales(size, exponent)[..., None]
@@ -141,7 +142,7 @@ def _ratio(
     x: jax.Array, moments: jax.Array, scale: jax.Array, shaped: Layout, blocks: tuple[int, ...], grid: Grid
 ) -> jax.Array:
     """The clipping ratio of every block; inputs of other blocks count as exact."""
-    kernel = shaped.matrices(wide(x))
+    kernel = split(shaped.matrices(wide(x)), 2)
     scaled = shaped.leaf(kernel * scale[..., None], x.shape)
     if moments.ndim == kernel.ndim:
         ids = _block_of_inputs(x.shape, shaped, blocks)

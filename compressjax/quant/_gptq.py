@@ -14,9 +14,10 @@ from compressjax.core._checks import check_finite, is_concrete
 from compressjax.core._layout import Layout
 from compressjax.core._settings import as_int, as_number
 from compressjax.core._unfit import LeftOutWarning
-from compressjax.numerics import with_auto_axes
+from compressjax.numerics._explicit import block_sharding, explicit, with_shardings
 from compressjax.numerics._host import on_host
 from compressjax.numerics._numerics import wide
+from compressjax.numerics._placement import alike, split
 from compressjax.quant._compensate import Rule, Scales, compensate
 from compressjax.quant._compensate_host import solve_on_host
 from compressjax.quant._grid import Grid, best_ratio, block_shape, check_range, fit, make_grid, place
@@ -152,7 +153,7 @@ def _tell(path: str, damping: jax.Array, failed: jax.Array, damp: float) -> None
 
 
 def _whole(x: jax.Array, gram: jax.Array, ratio: Any, shaped: Layout, blocks: tuple[int, ...], rule: Rule) -> Any:
-    """`_solve` under automatic sharding, or in NumPy; what is not of the leaf's shape is whole on every device."""
+    """`_solve` under automatic sharding, or in NumPy; scales lie as their blocks do."""
     host, grams = on_host(x), on_host(gram)
     if host is not None and grams is not None and takes(rule.grid, rule.group):
         scale, zero_point = _fit(x, blocks, rule.grid, ratio)
@@ -160,10 +161,11 @@ def _whole(x: jax.Array, gram: jax.Array, ratio: Any, shaped: Layout, blocks: tu
         weights, found, damping, failed = solve_on_host(host, grams, known, shaped, blocks, rule)
         zeros = None if found.zero_point is None else jnp.asarray(found.zero_point)
         return jnp.asarray(weights), Scales(jnp.asarray(found.scale), zeros), damping, failed
-    one = jnp.zeros(())
-    zero_point = None if rule.grid.symmetric else one
-    return with_auto_axes(
-        lambda x, gram, ratio: _solve(x, gram, ratio, shaped, blocks, rule), (x, Scales(one, zero_point), one, one)
+    by_block, leaf = block_sharding(x, blocks), explicit(jax.typeof(x))
+    whole = None if leaf is None else leaf.update(spec=jax.sharding.PartitionSpec())
+    scales = Scales(by_block, None if rule.grid.symmetric else by_block)
+    return with_shardings(
+        lambda x, gram, ratio: _solve(x, gram, ratio, shaped, blocks, rule), (leaf, scales, whole, whole)
     )(x, gram, ratio)
 
 
@@ -184,9 +186,10 @@ def _solve(
     scale, zero_point = fit(x, blocks, rule.grid, ratio)
 
     def spread(s: jax.Array) -> jax.Array:
-        return shaped.matrices(jnp.broadcast_to(expand_blocks(s, x.shape), x.shape))
+        return split(shaped.matrices(jnp.broadcast_to(expand_blocks(s, x.shape), x.shape)), 2)
 
-    weights = shaped.matrices(wide(x))
+    # Outputs are solved on their own: every device has some of them, and all of their inputs.
+    weights = split(shaped.matrices(wide(x)), 2)
     known = Scales(spread(scale), None if zero_point is None else spread(zero_point))
     layers, inputs, outputs = weights.shape
     found = jax.lax.map(
@@ -195,7 +198,7 @@ def _solve(
         batch_size=max(1, min(layers, _TOGETHER // (inputs * (inputs + outputs)))),
     )
     scales = jax.tree.map(lambda s: shaped.leaf(s, x.shape)[_firsts(x.shape, blocks)], found.scales)
-    return shaped.leaf(found.weights, x.shape).astype(jnp.float32), scales, found.damping, found.failed
+    return alike(shaped.leaf(found.weights, x.shape).astype(jnp.float32), x), scales, found.damping, found.failed
 
 
 def _firsts(shape: tuple[int, ...], blocks: tuple[int, ...]) -> tuple[slice, ...]:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from compressjax.core import Compression, from_encode
 from compressjax.core._settings import as_int, as_number
-from compressjax.numerics import with_auto_axes
+from compressjax.numerics._explicit import block_sharding, explicit, with_shardings
 from compressjax.numerics._numerics import wide
 from compressjax.quant._grid import Grid, block_shape, fit, make_grid, place
 from compressjax.tensors import Quantized
@@ -82,8 +82,10 @@ def hqq(
     def encode(path: str, x: jax.Array, stats: Any) -> Quantized:
         del stats
         blocks = block_shape(path, x.shape, grid)
-        one = jnp.zeros(())
-        codes, scale, zero = with_auto_axes(lambda x: _solve(x, blocks, grid, rule), (x, one, one))(x)
+        by_block = block_sharding(x, blocks)
+        codes, scale, zero = with_shardings(
+            lambda x: _solve(x, blocks, grid, rule), (explicit(jax.typeof(x)), by_block, by_block)
+        )(x)
         # On a grid of its own codes: the zero point goes in as it is, because codes are final.
         node = place(path, codes * jnp.broadcast_to(expand_blocks(scale, x.shape), x.shape), grid, scale,
                      jnp.zeros(scale.shape, jnp.int32))[0]  # fmt: skip

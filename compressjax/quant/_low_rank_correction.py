@@ -12,6 +12,8 @@ from compressjax.core._settings import as_int
 from compressjax.core._unfit import UnfitError
 from compressjax.numerics import with_auto_axes
 from compressjax.numerics._numerics import wide
+from compressjax.numerics._placement import mesh_of
+from compressjax.numerics._subspace import truncated
 from compressjax.quant._grid import Grid, best_ratio, make_grid, quantize
 from compressjax.saliency._layout import layout
 from compressjax.tensors import LowRank, Sum
@@ -106,6 +108,7 @@ def _factors(wrong: jax.Array, size: jax.Array | None, shaped: Layout, rank: int
     weight = jnp.ones(matrix.shape[:2]) if size is None else jnp.sqrt(size)
     # Inputs that are always zero would divide by zero; their share of the factors has no effect.
     weight = jnp.where(weight > 0, weight, 1.0)[..., None]
-    u, s, vt = jnp.linalg.svd(matrix * weight, full_matrices=False)
+    one = mesh_of(matrix) is None
+    u, s, vt = jnp.linalg.svd(matrix * weight, full_matrices=False) if one else truncated(matrix * weight, rank)
     root = jnp.sqrt(s[:, :rank])
     return u[:, :, :rank] * root[:, None] / weight, root[:, :, None] * vt[:, :rank]

@@ -10,7 +10,7 @@ import numpy as np
 from compressjax.numerics import with_auto_axes
 from compressjax.numerics._explicit import with_whole_results
 from compressjax.numerics._host import on_host
-from compressjax.share._start import start
+from compressjax.share._start import start, totals
 
 
 def lloyd(
@@ -33,7 +33,8 @@ def lloyd(
 
 
 def _lloyd(x: jax.Array, clusters: int, init: str, iterations: int, ignore_zeros: bool) -> tuple[jax.Array, jax.Array]:
-    flat = x.astype(jnp.float32).ravel()
+    # Not flattened: that would gather what is split along its last axis.
+    flat = x.astype(jnp.float32)
     counted = flat != 0 if ignore_zeros else jnp.ones(flat.shape, bool)
     begin = start(flat, counted, clusters, init)
 
@@ -46,7 +47,7 @@ def _lloyd(x: jax.Array, clusters: int, init: str, iterations: int, ignore_zeros
         return carry[1] & (carry[2] < iterations)
 
     centroids, _, _ = jax.lax.while_loop(moving, step, (begin, jnp.array(True), jnp.zeros((), jnp.int32)))
-    return centroids, assign(flat, centroids).reshape(x.shape)
+    return centroids, assign(flat, centroids)
 
 
 def _on_host(x: np.ndarray, clusters: int, iterations: int, ignore_zeros: bool) -> tuple[jax.Array, jax.Array]:
@@ -100,8 +101,6 @@ def cluster_means(x: jax.Array, codes: jax.Array, centroids: jax.Array, counted:
 
 def _cluster_means(x: jax.Array, codes: jax.Array, centroids: jax.Array, counted: jax.Array) -> jax.Array:
     k = centroids.shape[0]
-    members = codes.astype(jnp.int32).ravel()
     away = jnp.where(counted, x - jnp.take(centroids, codes, mode="clip"), 0.0)
-    sums = jax.ops.segment_sum(away.ravel(), members, k)
-    counts = jax.ops.segment_sum(counted.astype(jnp.float32).ravel(), members, k)
+    sums, counts = totals(away, codes, k), totals(counted, codes, k)
     return centroids + sums / jnp.maximum(counts, 1.0)

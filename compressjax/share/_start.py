@@ -25,6 +25,11 @@ def start(flat: jax.Array, counted: jax.Array, clusters: int, init: str) -> jax.
     return jnp.clip(found(flat, counted, clusters, low, high), low, high)
 
 
+def totals(x: jax.Array, places: jax.Array, count: int) -> jax.Array:
+    """Sums of the entries at each of `count` places, in float32; arrays of any shape stay as they are."""
+    return jnp.zeros(count, jnp.float32).at[places.astype(jnp.int32)].add(x.astype(jnp.float32))
+
+
 def _bins(flat: jax.Array, low: jax.Array, high: jax.Array, bins: int) -> tuple[jax.Array, jax.Array]:
     """Index of the bin of every entry, and the width of a bin."""
     width = jnp.where(high > low, (high - low) / bins, 1.0)
@@ -34,7 +39,7 @@ def _bins(flat: jax.Array, low: jax.Array, high: jax.Array, bins: int) -> tuple[
 def _quantiles(flat: jax.Array, counted: jax.Array, k: int, low: jax.Array, high: jax.Array) -> jax.Array:
     """Quantiles from a fine histogram, because sorting a million values takes longer than all iterations."""
     index, width = _bins(flat, low, high, _FINE)
-    below = _prefix(jax.ops.segment_sum(counted.astype(jnp.float32), index, _FINE))
+    below = _prefix(totals(counted, index, _FINE))
     wanted = (jnp.arange(k, dtype=jnp.float32) + 0.5) / k * below[-1]
     return jnp.interp(wanted, below, low + width * jnp.arange(_FINE + 1, dtype=jnp.float32))
 
@@ -45,9 +50,7 @@ def _segments(flat: jax.Array, counted: jax.Array, k: int, low: jax.Array, high:
     # Scale to half the range around its middle, so that sums of squares are accurate in float32.
     middle, half = (low + high) / 2, jnp.where(high > low, (high - low) / 2, 1.0)
     x = jnp.where(counted, (flat - middle) / half, 0.0)
-    count, first, second = (
-        _prefix(jax.ops.segment_sum(y, index, _COARSE)) for y in (counted.astype(jnp.float32), x, jnp.square(x))
-    )
+    count, first, second = (_prefix(totals(y, index, _COARSE)) for y in (counted, x, jnp.square(x)))
     members = count[None, :] - count[:, None]
     sums = first[None, :] - first[:, None]
     cost = second[None, :] - second[:, None] - jnp.square(sums) / jnp.maximum(members, 1.0)

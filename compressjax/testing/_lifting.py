@@ -96,18 +96,50 @@ def _gradient_errors(node: core.Node, flat: Any, errors: jax.Array) -> dict[str,
     return {path: 1.01 * np.abs(float64(x)) for path, x in pulled.items()}
 
 
-def assert_sharded(node: core.Node, seed: int, lift: Lift = native, devices: int = 2) -> None:
-    """Law 5 with the rows of `x` on several devices."""
+WAYS = ("jit", "shard_map", "pmap")
+
+
+def assert_sharded(
+    node: core.Node, seed: int, lift: Lift = native, devices: int = 2, ways: tuple[str, ...] = WAYS
+) -> None:
+    """Law 5 with the rows of `x` on several devices, under `jit`, `shard_map` and `pmap`.
+
+    Where every output belongs to one row; a function that sums over rows runs under `jit` alone.
+    """
     shape = tuple(node.shape)
     table, x_shape = functions(shape)
     x = array(seed, x_shape, str(jnp.dtype(node.dtype)))
-    mesh = jax.sharding.Mesh(np.array(jax.devices()[:devices]), ("rows",))
-    placed = jax.device_put(x, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("rows")))
-    outputs = jax.jit(lambda node, x: {name: lift(f)(node, x) for name, f in table.items()})(node, placed)
     expected, _, _ = _dense_program(shape)(node.materialize(), x)
     bounds = _bounds(node, x)
-    for name, reference in expected.items():
-        _within(f"{name} on {devices} devices", outputs[name], reference, bounds[name])
+    by_row = {name: f for name, f in table.items() if expected[name].shape[:1] == x.shape[:1] and name not in _MIXED}
+    for way in ways:
+        chosen = table if way == "jit" else by_row
+        outputs = _spread(way, lambda node, x, fs=chosen: {n: lift(f)(node, x) for n, f in fs.items()}, devices)(
+            node, x
+        )
+        for name in chosen:
+            _within(f"{name} on {devices} devices under {way}", outputs[name], expected[name], bounds[name])
+
+
+# What reads the first row only, or reads as many rows as there are.
+_MIXED = ("one row", "rows read", "batched")
+
+
+def _spread(way: str, fn: Callable[..., Any], devices: int) -> Callable[..., Any]:
+    """The function of a node and of rows that lie on several devices."""
+    mesh = jax.sharding.Mesh(np.array(jax.devices()[:devices]), ("rows",))
+    rows, whole = jax.sharding.PartitionSpec("rows"), jax.sharding.PartitionSpec()
+    if way == "jit":
+        return lambda node, x: jax.jit(fn)(node, jax.device_put(x, jax.sharding.NamedSharding(mesh, rows)))
+    if way == "shard_map":
+        return jax.jit(jax.shard_map(fn, mesh=mesh, in_specs=(whole, rows), out_specs=rows, check_vma=False))
+
+    def mapped(node: core.Node, x: jax.Array) -> Any:
+        parts = jnp.reshape(x, (devices, -1, *x.shape[1:]))
+        found = jax.pmap(fn, in_axes=(None, 0), devices=jax.devices()[:devices])(node, parts)
+        return jax.tree.map(lambda y: jnp.reshape(y, (-1, *y.shape[2:])), found)
+
+    return mapped
 
 
 def _within(what: str, got: jax.Array, expected: jax.Array, bound: np.ndarray) -> None:

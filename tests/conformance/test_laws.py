@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compressjax import core, tensors, testing
-from compressjax.testing._lifting import assert_lifted, assert_sharded
+from compressjax.testing._lifting import WAYS, assert_lifted, assert_sharded
 from compressjax.testing._methods import (
     assert_donation,
     assert_projection,
@@ -111,12 +111,19 @@ def assert_stored(row: testing.Method, spec: testing.Example, folder: pathlib.Pa
         assert_size(run.tree, folder, bits=helpers.brute_bits)
 
 
+@pytest.mark.thorough
+@every_node
+def test_node_on_devices(turn: int, row: nodes.NodeRow) -> None:
+    """Law 5 with rows on two devices, under `jit`, `shard_map` and `pmap`."""
+    assert_sharded(drawn(row, turn, nodes.DTYPES[0], 0), turn)
+
+
 @every_node
 def test_node(turn: int, row: nodes.NodeRow, tmp_path: pathlib.Path) -> None:
     """Laws 1, 5, 7 and 8 of one node; those that compile nothing, of another size and dtype as well."""
     node = drawn(row, turn, nodes.DTYPES[turn % 3], turn % 2)
     assert_lifted(node, turn)
-    assert_sharded(node, turn)
+    assert_sharded(node, turn, ways=WAYS[turn % 3 : turn % 3 + 1])
     for each in (node, drawn(row, turn + 1, nodes.DTYPES[(turn + 1) % 3], (turn + 1) % len(nodes.SIZES))):
         assert_node_shape(each)
         tree = {"w": each, "b": helpers.array(turn, (3,), each.dtype.name), "n": jax.numpy.arange(3)}

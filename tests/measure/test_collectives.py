@@ -2,7 +2,7 @@
 
 import pytest
 
-from compressjax.measure import collective_bytes, wire_bytes
+from compressjax.measure import Collective, collective_bytes, collectives, wire_bytes
 
 
 def test_kinds_types_and_tuples():
@@ -10,6 +10,11 @@ def test_kinds_types_and_tuples():
     assert collective_bytes(hlo) == {"all-gather": 4096, "all-reduce": 12}
     assert collective_bytes("%a = f8e4m3fn[3]{0} all-to-all(%x)\n%b = s4[3]{0} all-to-all(%y)") == {"all-to-all": 5}
     assert collective_bytes("%a = bf16[2]{0} add(%all-reduce, %b)") == {}
+
+
+def test_the_largest_comes_first():
+    hlo = "%a = f32[2]{0} all-reduce(%x)\n%b = s8[9,9]{1,0} all-gather(%y)\n%c = f32[2]{0} add(%a, %a)"
+    assert collectives(hlo) == (Collective("all-gather", 81), Collective("all-reduce", 8))
 
 
 def test_starts_hold_their_arguments_and_ends_nothing_new():

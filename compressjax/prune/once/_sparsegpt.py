@@ -11,6 +11,7 @@ from compressjax.core import Compression
 from compressjax.core._layout import Layout, using
 from compressjax.numerics._host import on_host
 from compressjax.numerics._numerics import wide
+from compressjax.numerics._placement import alike, split
 from compressjax.numerics._second_order import inverse_root
 from compressjax.numerics._top import top_along, top_mask
 from compressjax.prune.once._layerwise import HessianInfo, layerwise
@@ -115,9 +116,10 @@ def _prune(x: jax.Array, grams: jax.Array, shaped: Layout, rule: _Rule) -> tuple
         info = HessianInfo(found.condition.astype(jnp.float32), found.fallback)
         return *prune_matrix(kernel, root, scale, rule), info
 
-    new, mask, info = jax.lax.map(layer, (shaped.matrices(weights), grams))
+    new, mask, info = jax.lax.map(layer, (split(shaped.matrices(weights), 2), grams))
     worst = HessianInfo(jnp.max(info.condition), jnp.any(info.fallback))
-    return shaped.leaf(mask, x.shape), (shaped.leaf(new, x.shape) - weights).astype(jnp.float32), worst
+    moved = alike(shaped.leaf(new, x.shape), x) - weights
+    return alike(shaped.leaf(mask, x.shape), x), moved.astype(jnp.float32), worst
 
 
 def prune_matrix(kernel: jax.Array, root: jax.Array, scale: jax.Array, rule: _Rule) -> tuple[jax.Array, jax.Array]:

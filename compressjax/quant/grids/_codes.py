@@ -7,7 +7,7 @@ import numpy as np
 from compressjax.quant.grids._grid import Grid
 from compressjax.quant.grids._means import threshold
 from compressjax.quant.grids._minifloat import float_bits, round_float
-from compressjax.quant.grids._scales import by_block, largest_code
+from compressjax.quant.grids._scales import largest_code, mean_of_blocks
 from compressjax.tensors import Quantized
 from compressjax.tensors.quantized._grid import expand_blocks
 from compressjax.tensors.quantized._tables import TABLES
@@ -64,7 +64,7 @@ def _signs(x: jax.Array, scale: jax.Array, grid: Grid) -> jax.Array:
     if fraction is None:
         limit = 0.5 * expand_blocks(scale, x.shape, x)
     else:
-        mean = jnp.mean(jnp.abs(by_block(x, scale.shape)), axis=-1)
+        mean = mean_of_blocks(jnp.abs(x), scale.shape)
         limit = fraction * expand_blocks(mean, x.shape, x)
     return jnp.where(jnp.abs(x) > limit, jnp.sign(x), 0).astype(jnp.int8)
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from compressjax.core._checks import check_finite
-from compressjax.numerics._explicit import with_whole_results
+from compressjax.numerics._explicit import block_sharding, with_shardings
 from compressjax.quant.grids._activations import activation_scale
 from compressjax.quant.grids._blocks import block_shape, own_axes
 from compressjax.quant.grids._codes import round_codes
@@ -51,7 +51,7 @@ def quantize(
     def fitted(x: jax.Array, ratio: jax.Array | None) -> tuple[jax.Array, jax.Array | None]:
         return _fit(x, blocks, grid, ratio)
 
-    scale, zero_point = (with_whole_results(fitted, x) if whole else fitted)(x, ratio)
+    scale, zero_point = (with_shardings(fitted, block_sharding(x, blocks)) if whole else fitted)(x, ratio)
     check_finite("quantize", path, scale, "scales", "its range overflows float32: scale the weights down")
     return place(path, x, grid, scale, zero_point, absmax, key)
 

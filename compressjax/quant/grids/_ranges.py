@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from compressjax.core._checks import is_concrete
-from compressjax.numerics._explicit import with_whole_results
+from compressjax.numerics._explicit import block_sharding, with_shardings
 from compressjax.quant.grids._blocks import block_shape
 from compressjax.quant.grids._codes import nearest
 from compressjax.quant.grids._grid import Clip, Grid
@@ -21,8 +21,9 @@ def best_ratio(path: str, x: jax.Array, grid: Grid) -> jax.Array | None:
     """The part of the range of every block that is kept, as `clip` says; None if that is all of it."""
     if grid.form.averages or grid.clip == "absmax":
         return None
-    found = partial(_search if grid.clip == "mse" else _ratio, blocks=block_shape(path, x.shape, grid), grid=grid)
-    return with_whole_results(found, x)(x)
+    blocks = block_shape(path, x.shape, grid)
+    found = partial(_search if grid.clip == "mse" else _ratio, blocks=blocks, grid=grid)
+    return with_shardings(found, block_sharding(x, blocks))(x)
 
 
 @partial(jax.jit, static_argnames=("blocks", "grid"))
@@ -72,11 +73,19 @@ def clipped_range(magnitudes: jax.Array, counts: jax.Array, clip: Clip, bits: in
 
 def _percentile(magnitudes: jax.Array, counts: jax.Array, percent: float) -> jax.Array:
     """The smallest magnitude at or below which `percent` of all lie."""
-    order = jnp.argsort(magnitudes, axis=-1)
-    total = jnp.cumsum(jnp.take_along_axis(counts.astype(jnp.float32), order, axis=-1), axis=-1)
-    wanted = total[..., -1:] * np.float32(percent / 100) * np.float32(1 - 1e-6)
-    place = jnp.argmax(total >= wanted, axis=-1, keepdims=True)
-    return jnp.squeeze(jnp.take_along_axis(jnp.take_along_axis(magnitudes, order, axis=-1), place, axis=-1), -1)
+    magnitudes, counts = magnitudes.astype(jnp.float32), counts.astype(jnp.float32)
+    wanted = jnp.sum(counts, axis=-1) * np.float32(percent / 100) * np.float32(1 - 1e-6)
+    # The bits of magnitudes are in their order. A search bit by bit needs only counts; a sort would gather the entries
+    # of arrays that lie on several devices.
+    keys = jax.lax.bitcast_convert_type(magnitudes, jnp.int32)
+
+    def bit(i: jax.Array, low: jax.Array) -> jax.Array:
+        middle = low + (jnp.int32(1) << (30 - i))
+        below = jnp.sum(jnp.where(keys < middle[..., None], counts, 0.0), axis=-1)
+        return jnp.where(below < wanted, middle, low)
+
+    found = jax.lax.fori_loop(0, 31, bit, jnp.zeros(magnitudes.shape[:-1], jnp.int32))
+    return jax.lax.bitcast_convert_type(found, jnp.float32)
 
 
 def _octav(magnitudes: jax.Array, counts: jax.Array, bits: int, steps: int = 20) -> jax.Array:

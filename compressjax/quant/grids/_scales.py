@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from compressjax.numerics._explicit import block_sharding, with_shardings
 from compressjax.quant.grids._grid import Grid
 from compressjax.quant.grids._means import mean_scale
 from compressjax.quant.grids._minifloat import exponent, power
@@ -27,6 +28,16 @@ def by_block(x: jax.Array, blocks: tuple[int, ...]) -> jax.Array:
     return ordered.reshape(*blocks, math.prod(sizes[1::2]))
 
 
+def mean_of_blocks(x: jax.Array, blocks: tuple[int, ...]) -> jax.Array:
+    """The mean of every block, in float32; nothing is transposed, so that what is sharded stays where it is."""
+    sizes = tiles(x.shape, blocks)
+
+    def mean(x: jax.Array) -> jax.Array:
+        return jnp.mean(x.astype(jnp.float32).reshape(sizes), axis=tuple(range(1, len(sizes), 2)))
+
+    return with_shardings(mean, block_sharding(x, blocks))(x)
+
+
 def fit(
     x: jax.Array, blocks: tuple[int, ...], grid: Grid, ratio: jax.Array | None = None
 ) -> tuple[jax.Array, jax.Array | None]:
@@ -40,7 +51,7 @@ def fit(
     may lose its last code the second time.)
     """
     if grid.form.averages:
-        mean = mean_scale(jnp.abs(by_block(x, blocks)), grid)
+        mean = mean_scale(jnp.abs(x.astype(jnp.float32)).reshape(tiles(x.shape, blocks)), grid)
         # Signs of a block of zeros need the scale 0; ternary codes are 0 there.
         empty = 0.0 if grid.form.kind == "binary" else 1.0
         return jax.lax.stop_gradient(jnp.where(mean > SMALLEST, _rounded(mean, grid), empty)), None

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compressjax.numerics._explicit import with_whole_results
+from compressjax.numerics._explicit import block_sharding, with_shardings
 from compressjax.quant.grids._formats import SCALES
 from compressjax.quant.grids._grid import Grid
 from compressjax.quant.grids._minifloat import round_float
@@ -26,7 +26,8 @@ def stored_scale(scale: jax.Array, grid: Grid) -> Any:
     """The scales of a node: an array, or a node of their codes if they are quantized themselves."""
     if grid.second is None:
         return scale if grid.scale == "float32" else scale.astype(_TYPES[grid.scale])
-    codes, second = with_whole_results(partial(_nested, grid=grid), scale)(scale)
+    shardings = block_sharding(scale, scale.shape), block_sharding(scale, (1,) * scale.ndim)
+    codes, second = with_shardings(partial(_nested, grid=grid), shardings)(scale)
     return Quantized(codes, second, bits=8)
 
 

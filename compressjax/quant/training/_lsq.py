@@ -11,7 +11,7 @@ from compressjax.core import Compression
 from compressjax.quant.grids._blocks import block_shape
 from compressjax.quant.grids._grid import Grid, make_grid
 from compressjax.quant.grids._quantize import place
-from compressjax.quant.grids._scales import by_block
+from compressjax.quant.grids._scales import mean_of_blocks
 from compressjax.quant.grids._stored import SMALLEST, shorten
 from compressjax.quant.training._learned import Rounding, learned_grid
 from compressjax.tensors import Quantized
@@ -71,8 +71,7 @@ def lsq(
 
     def start(path: str, x: jax.Array) -> jax.Array:
         blocks = block_shape(path, x.shape, grid)
-        mean = jnp.mean(by_block(jnp.abs(x), blocks), axis=-1)
-        return settle(mean * np.float32(2 / math.sqrt(high)))
+        return settle(mean_of_blocks(jnp.abs(x), blocks) * np.float32(2 / math.sqrt(high)))
 
     def settle(step: jax.Array) -> jax.Array:
         # Few digits make products with codes exact; a step of zero or less has no grid.
@@ -88,8 +87,8 @@ def lsq(
         inside = (v > low) & (v < high)
         slope = g * jnp.where(inside, jnp.round(v) - v, jnp.clip(v, low, high))
         count = math.prod(x.shape) / max(math.prod(step.shape), 1)
-        total = jnp.sum(by_block(slope, step.shape), axis=-1)
-        return jnp.where(inside, g, 0.0), total * np.float32(1 / math.sqrt(max(count, 1) * high))
+        total = mean_of_blocks(slope, step.shape) * np.float32(math.sqrt(max(count, 1) / high))
+        return jnp.where(inside, g, 0.0), total
 
     moves = optax.adam(1e-4) if optimizer is None else optimizer
     return learned_grid("lsq", f"lsq({grid})", Rounding(start, node, pull, settle), moves)

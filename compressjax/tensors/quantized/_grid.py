@@ -18,9 +18,11 @@ def expand_blocks(x: jax.Array, shape: tuple[int, ...], like: Any = None) -> jax
     grouped = [axis for axis, blocks in enumerate(x.shape) if blocks not in (1, shape[axis])]
 
     def repeat(x: jax.Array) -> jax.Array:
-        for axis in grouped:
-            x = jnp.repeat(x, shape[axis] // x.shape[axis], axis=axis, total_repeat_length=shape[axis])
-        return jnp.broadcast_to(x, shape)
+        # Not `jnp.repeat`: that gathers, also what lies on other devices.
+        tiled = [
+            n for axis, b in enumerate(x.shape) for n in ((b, shape[axis] // b) if axis in grouped else (shape[axis],))
+        ]
+        return jnp.broadcast_to(jnp.expand_dims(x, [a + 1 + i for i, a in enumerate(grouped)]), tiled).reshape(shape)
 
     return with_auto_axes(repeat, like)(x) if grouped else x
 
