@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import collections
+import functools
 import importlib.metadata
 import os
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -15,6 +16,7 @@ import numpy as np
 
 from compressjax import coding, core
 from compressjax.artifact._like import filled
+from compressjax.artifact._placing import Shardings, placed
 from compressjax.artifact._spec import from_spec, is_key, nonfinite, to_spec
 from compressjax.artifact._tree import flatten, unflatten
 from compressjax.coding import ArtifactError, Ledger, Manifest
@@ -67,6 +69,10 @@ def save(
     tuple load as dicts unless `load` has `like`, and Python numbers as arrays. A file that is replaced keeps its mode,
     and a symbolic link its target.
 
+    Leaves are read from their devices, coded and written one by one, at most eight at a time, so that no host holds the
+    tree. Arrays on several devices give the bytes that they give on one. If they lie on several hosts, all hosts call
+    `save`, and the first one writes.
+
     .. math:: \\mathrm{bytes} = \\sum_{leaf} \\min_{codec} |codec(leaf)| + \\mathrm{overhead}
 
     Args:
@@ -97,12 +103,14 @@ def save(
     specs, bits = _specs(leaves, allow_nonfinite)
     described = metadata | {"tree": containers, "versions": versions() | dict(metadata.get("versions", {}))}
     extras = {} if program is None else {"program": bytes(program)}
-    return coding.write(path, specs, metadata=described, extras=extras, packed_bits=bits)
+    spread = any(isinstance(x, jax.Array) and not x.is_fully_addressable for x in jax.tree.leaves(tree))
+    alone = not spread or jax.process_index() == 0
+    return coding.write(path, specs, store=alone, metadata=described, extras=extras, packed_bits=bits)
 
 
-def _specs(leaves: Mapping[str, Any], allow_nonfinite: bool) -> tuple[dict[str, Any], dict[str, int]]:
-    """Specs and packed bits of all leaves; one array or node at several paths gives one spec."""
-    specs: dict[str, Any] = {}
+def _specs(leaves: Mapping[str, Any], allow_nonfinite: bool) -> tuple[dict[str, Callable[[], Any]], dict[str, int]]:
+    """What makes the specs, and packed bits of all leaves; one array or node at several paths gives one spec."""
+    specs: dict[str, Callable[[], Any]] = {}
     bits: dict[str, int] = {}
     known: dict[int, str] = {}
     for name, leaf in leaves.items():
@@ -110,21 +118,39 @@ def _specs(leaves: Mapping[str, Any], allow_nonfinite: bool) -> tuple[dict[str, 
         if same in specs:
             specs[name], bits[name] = specs[same], bits[same]
             continue
-        try:
-            specs[name] = to_spec(leaf)
-        except ArtifactError as error:
-            raise ArtifactError(f"leaf {shown(name)}: {error}") from error
-        dense = specs[name]["fields"]["data"] if is_key(leaf) else specs[name]
-        bits[name] = core.entry_bits(leaf if core.is_node(leaf) else dense)
-        if not allow_nonfinite and (count := nonfinite(specs[name])):
-            raise ArtifactError(
-                f"leaf {shown(name)} has {count} entries that are infinite or NaN; fix the training, or "
-                "pass allow_nonfinite=True to store them"
-            )
+        specs[name] = functools.partial(_checked_spec, name, leaf, allow_nonfinite)
+        bits[name] = _packed_bits(name, leaf)
     return specs, bits
 
 
-def load(path: str | os.PathLike[str], *, like: Any = None, max_bytes: int | None = None) -> Artifact:
+def _packed_bits(name: str, leaf: Any) -> int:
+    if is_key(leaf):
+        return core.entry_bits(jax.eval_shape(jax.random.key_data, leaf))
+    known = isinstance(leaf, core.Node | jax.Array | np.ndarray | np.generic)
+    return core.entry_bits(leaf if known else _spec(name, leaf))
+
+
+def _spec(name: str, leaf: Any) -> Any:
+    try:
+        return to_spec(leaf)
+    except ArtifactError as error:
+        raise ArtifactError(f"leaf {shown(name)}: {error}") from error
+
+
+def _checked_spec(name: str, leaf: Any, allow_nonfinite: bool) -> Any:
+    """The spec of a leaf, whose arrays are read from their devices."""
+    spec = _spec(name, leaf)
+    if not allow_nonfinite and (count := nonfinite(spec)):
+        raise ArtifactError(
+            f"leaf {shown(name)} has {count} entries that are infinite or NaN; fix the training, or "
+            "pass allow_nonfinite=True to store them"
+        )
+    return spec
+
+
+def load(
+    path: str | os.PathLike[str], *, like: Any = None, max_bytes: int | None = None, sharding: Shardings | None = None
+) -> Artifact:
     """Reads a file that `save` wrote, without executing or unpickling anything.
 
     Args:
@@ -134,6 +160,10 @@ def load(path: str | os.PathLike[str], *, like: Any = None, max_bytes: int | Non
             are kept. Without it, containers other than dict, list and tuple load as dicts.
         max_bytes: Limit on the bytes of decoded arrays; by default 1 GiB plus 256 times the length of the file. Reading
             takes at most twice that memory, besides the file.
+        sharding: Where the dense tensors would lie: a `NamedSharding` for all, a mapping from paths, or a function
+            `(path, leaf) -> NamedSharding`. Leaves are then read one by one, and a device gets its shards alone, those
+            of the fields of nodes included; what its devices do not divide is whole on each. The limit is one of a
+            leaf, and sections are checked against their digests, not the file as a whole.
 
     Returns:
         Tree, manifest and program.
@@ -150,11 +180,17 @@ def load(path: str | os.PathLike[str], *, like: Any = None, max_bytes: int | Non
         >>> load(file).tree["bias"].tolist()
         [0, 1, 2]
     """
-    contents = coding.read(path, max_bytes=max_bytes)
-    manifest, specs, program = contents.manifest, dict(contents.leaves), contents.extras.get("program")
-    del contents
+    if sharding is None:
+        contents = coding.read(path, max_bytes=max_bytes)
+        manifest, specs, program = contents.manifest, dict(contents.leaves), contents.extras.get("program")
+        del contents
+        with translated(str(path)):
+            leaves = _from_specs(specs)
+    else:
+        opened = coding.Leaves(path, max_bytes=max_bytes, convert=functools.partial(from_spec, array=np.asarray))
+        manifest, program = opened.manifest, opened.extras().get("program")
+        leaves = placed(opened, sharding)
     with translated(str(path)):
-        leaves = _from_specs(specs)
         metadata = dict(manifest.metadata)
         tree = unflatten(metadata.pop("tree", None), leaves)
         if like is not None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental import multihost_utils
 
 import compressjax.tensors  # noqa: F401 - registers the nodes of compressjax
 from compressjax import core
@@ -47,11 +49,27 @@ def to_spec(leaf: Any) -> Any:
         return {"node": KEY, "meta": meta, "fields": {"data": np.asarray(jax.random.key_data(leaf))}}
     if not isinstance(leaf, jax.Array | np.ndarray | np.generic | bool | int | float | complex):
         raise ArtifactError(f"a {type(leaf).__name__} cannot be stored; give arrays, nodes or numbers")
-    return np.asarray(leaf)
+    return fetched(leaf) if isinstance(leaf, jax.Array) else np.asarray(leaf)
 
 
-def from_spec(spec: Any) -> Any:
-    """Inverse of `to_spec`: JAX arrays, or NumPy arrays if JAX would change the dtype (float64 without x64)."""
+def fetched(x: jax.Array) -> np.ndarray:
+    """An array of NumPy, from one copy of every shard; of an array on several hosts, on all of them."""
+    if not x.is_fully_addressable:
+        return np.asarray(multihost_utils.process_allgather(x, tiled=True))
+    if len(x.devices()) == 1:
+        return np.asarray(x)
+    whole = np.empty(x.shape, x.dtype)  # unlike `np.asarray`, this leaves no copy with the array
+    for shard in x.addressable_shards:
+        if shard.replica_id == 0:
+            whole[shard.index] = np.asarray(shard.data)
+    return whole
+
+
+def from_spec(spec: Any, array: Callable[[np.ndarray], Any] = jnp.asarray) -> Any:
+    """Inverse of `to_spec`: JAX arrays, or NumPy arrays if JAX would change the dtype (float64 without x64).
+
+    `array` makes what stands for an array that JAX can hold.
+    """
     if isinstance(spec, dict) and spec["node"] == KEY:
         return _key(spec)
     if isinstance(spec, dict):
@@ -68,16 +86,16 @@ def from_spec(spec: Any) -> Any:
                 "wrote the file"
             )
         try:
-            return cls(**{key: from_spec(item) for key, item in spec["fields"].items()}, **spec["meta"])
+            return cls(**{key: from_spec(item, array) for key, item in spec["fields"].items()}, **spec["meta"])
         except TypeError as error:
             raise ArtifactError(f"a {spec['node']} cannot be built from the file: {error}") from error
     if isinstance(spec, tuple | list) and not isinstance(spec, Bits):
-        return type(spec)(from_spec(part) for part in spec)
+        return type(spec)(from_spec(part, array) for part in spec)
     if spec is None:
         return None
-    array = spec.data.view(jnp.dtype(spec.dtype)) if isinstance(spec, Bits) else spec
-    kept = jax.dtypes.canonicalize_dtype(array.dtype) == array.dtype
-    return jnp.asarray(array) if kept else array
+    held = spec.data.view(jnp.dtype(spec.dtype)) if isinstance(spec, Bits) else spec
+    kept = jax.dtypes.canonicalize_dtype(held.dtype) == held.dtype
+    return array(held) if kept else held
 
 
 def _key(spec: dict[str, Any]) -> Any:

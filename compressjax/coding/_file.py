@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import collections
+import itertools
 import os
 import zlib
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,7 +63,8 @@ def dumps(
     """Encodes an artifact as bytes.
 
     Args:
-        leaves: `{path: spec}`; a spec is a NumPy array, `Bits`, or `{"node", "meta", "fields"}` of specs.
+        leaves: `{path: spec}`; a spec is a NumPy array, `Bits`, or `{"node", "meta", "fields"}` of specs. Or a function
+            that makes one, called when its turn comes, so that not all are in memory.
         metadata: JSON-able.
         extras: Named byte strings, such as a program.
         packed_bits: `{path: size_bits()}` for the ledger.
@@ -77,26 +80,39 @@ def dumps(
         >>> loads(dumps({"w": np.arange(3)})).leaves["w"].tolist()
         [0, 1, 2]
     """
+    sections: list[bytes] = []
+    manifest, version = _packed(leaves, sections.append, metadata, extras, packed_bits)
+    return _frame.build(manifest, sections, version)
+
+
+def _packed(
+    leaves: Mapping[str, Any],
+    put: Callable[[bytes], None],
+    metadata: Mapping[str, Any] | None = None,
+    extras: Mapping[str, bytes] | None = None,
+    packed_bits: Mapping[str, int] | None = None,
+) -> tuple[dict[str, Any], int]:
+    """Hands on the sections in order; the manifest, and the format version that says what it holds."""
     metadata, first = dict(metadata or {}), _first_places(leaves)
-    entries, sections, current, held = [], [], [], 0
+    entries, current, held = [], [], 0
     for path, (structure, payload) in zip(leaves, _encoded(leaves, first), strict=True):
         entries.append([path, structure, (packed_bits or {}).get(path)])
         current.append(payload)
         held += len(payload)
         if held >= _SECTION:
-            sections.append(b"".join(current))
+            put(b"".join(current))
             current, held = [], 0
     if held:
-        sections.append(b"".join(current))
+        put(b"".join(current))
     described = []
     for name, data in (extras or {}).items():
         deflater = zlib.compressobj(9, wbits=-15)
         deflated = deflater.compress(data) + deflater.flush()
         described.append([name, len(data)])
-        sections.append(deflated if len(deflated) < len(data) else data)
+        put(deflated if len(deflated) < len(data) else data)
     newer = first != list(range(len(first))) or _containers.is_ordered(metadata.get("tree"))
     version = 3 if any(_leaf.newer(structure) for _, structure, _ in entries) else 2 if newer else 1
-    return _frame.build({"metadata": metadata, "leaves": entries, "extras": described}, sections, version)
+    return {"metadata": metadata, "leaves": entries, "extras": described}, version
 
 
 def _first_places(leaves: Mapping[str, Any]) -> list[int]:
@@ -104,7 +120,7 @@ def _first_places(leaves: Mapping[str, Any]) -> list[int]:
     places: dict[int, int] = {}
     shareable = dict | np.ndarray | Bits
     return [
-        places.setdefault(id(spec), index) if isinstance(spec, shareable) else index
+        places.setdefault(id(spec), index) if isinstance(spec, shareable) or callable(spec) else index
         for index, spec in enumerate(leaves.values())
     ]
 
@@ -113,8 +129,6 @@ def _encoded(leaves: Mapping[str, Any], first: list[int]) -> Iterator[tuple[Any,
     """Structure and payload of every leaf; what stands at several paths is stored at the first of them."""
 
     def encode(index: int, path: str, spec: Any) -> tuple[Any, bytes]:
-        if len(path) > PATH:
-            raise ArtifactError(f"the path {shown(path)} is longer than {PATH} characters, which no file may hold")
         if first[index] != index:
             return {"r": first[index]}, b""
         try:
@@ -122,12 +136,21 @@ def _encoded(leaves: Mapping[str, Any], first: list[int]) -> Iterator[tuple[Any,
         except ArtifactError as error:
             raise ArtifactError(f"leaf {path!r}: {error}") from error
 
-    if len(leaves) < 2:
-        yield from map(encode, range(len(first)), leaves, leaves.values())
-        return
-    # The coders, zlib and most of NumPy let other threads run meanwhile.
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        yield from pool.map(encode, range(len(first)), leaves, leaves.values())
+    def given(index: int, path: str, spec: Any) -> Any:
+        if len(path) > PATH:
+            raise ArtifactError(f"the path {shown(path)} is longer than {PATH} characters, which no file may hold")
+        return spec() if callable(spec) and first[index] == index else spec
+
+    # The coders, zlib and most of NumPy let other threads run meanwhile. There are no more leaves than threads.
+    threads = min(8, os.cpu_count() or 1) if len(leaves) > 1 else 1
+    waiting: collections.deque[Future[tuple[Any, bytes]]] = collections.deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for index, (path, spec) in enumerate(leaves.items()):
+            if len(waiting) == threads:
+                yield waiting.popleft().result()
+            waiting.append(pool.submit(encode, index, path, given(index, path, spec)))
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def loads(data: Buffer, *, max_bytes: int | None = None, name: str = "artifact") -> Contents:
@@ -166,12 +189,13 @@ def loads(data: Buffer, *, max_bytes: int | None = None, name: str = "artifact")
     return Contents(manifest, leaves, extras)
 
 
-def write(path: str | os.PathLike[str], leaves: Mapping[str, Any], **options: Any) -> Manifest:
-    """Writes an artifact atomically.
+def write(path: str | os.PathLike[str], leaves: Mapping[str, Any], *, store: bool = True, **options: Any) -> Manifest:
+    """Writes an artifact atomically, leaf by leaf: what is written is not in memory.
 
     Args:
         path: File to write or replace.
         leaves: As for `dumps`.
+        store: Whether to write; False for processes that take part in making the leaves.
         **options: `metadata`, `extras`, `packed_bits`, as for `dumps`.
 
     Returns:
@@ -186,9 +210,13 @@ def write(path: str | os.PathLike[str], leaves: Mapping[str, Any], **options: An
         >>> write(path, {"w": np.zeros(8)}).ledger.file_bytes == os.path.getsize(path)
         True
     """
-    data = dumps(leaves, **options)
-    manifest = _manifest_of(data, str(path))  # before anything is written: what readers refuse is not
-    _store.store(path, data)
+    with _store.Sections(path) as sections:
+        start = _frame.opening(*_packed(leaves, sections.append, **options), sections.lengths, sections.digests)
+        length = len(start) + sum(sections.lengths) + _frame.DIGEST_BYTES
+        with translated(str(path)):  # before anything is written: what readers refuse is not
+            manifest = described(_frame.head(memoryview(start), Budget(None, length)))
+        if store:
+            _store.store(path, _frame.sealed(itertools.chain([start], sections)))
     return manifest
 
 
@@ -260,7 +288,7 @@ def described(frame: _frame.Frame | _frame.Head) -> Manifest:
         with translated(f"the description of leaf {shown(path)}"):
             rows.append(_row(path, structure, None if bits is None else checked_count(bits), rows))
         structures[path] = structure
-    names = _extra_table(frame)
+    names = extra_table(frame)
     rest = dict(frame.overhead)
     for (name, _), length in zip(names, frame.lengths[len(frame.lengths) - len(names) :], strict=True):
         rest[name] = rest.get(name, 0) + length
@@ -287,7 +315,8 @@ def reference(structure: Any) -> int | None:
     return None
 
 
-def _extra_table(frame: _frame.Frame | _frame.Head) -> list[tuple[str, int]]:
+def extra_table(frame: _frame.Frame | _frame.Head) -> list[tuple[str, int]]:
+    """Names and sizes of the extra sections, which are the last ones."""
     extras = frame.manifest.get("extras")
     if not isinstance(extras, list) or len(extras) > len(frame.lengths):
         raise ArtifactError("the manifest's table of extra sections is not a table; the file is damaged")
@@ -298,7 +327,7 @@ def _extra_table(frame: _frame.Frame | _frame.Head) -> list[tuple[str, int]]:
 
 
 def _extras(frame: _frame.Frame, budget: _leaf.Budget) -> dict[str, bytes]:
-    out, table = {}, _extra_table(frame)
+    out, table = {}, extra_table(frame)
     for (name, size), section in zip(table, frame.sections[len(frame.sections) - len(table) :], strict=True):
         budget.spend(size, f"extra section {shown(name)}")
         out[name] = bytes(section) if len(section) == size else _table.inflate(section, size)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import struct
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from compressjax.coding import _manifest
@@ -25,7 +26,7 @@ FORMAT = 3  # the newest; a file has the oldest version that says what it holds
 MAGIC = b"\x89CJX\r\n\x1a\n"  # as in PNG, detects text-mode transfers
 _HEADER = struct.Struct("<8sHHIIIQ")
 HEADER_BYTES = _HEADER.size
-_DIGEST = 32
+_DIGEST = DIGEST_BYTES = 32
 
 
 class Frame(NamedTuple):
@@ -45,14 +46,25 @@ class Frame(NamedTuple):
 
 def build(manifest: dict[str, Any], sections: list[bytes], version: int = 1) -> bytes:
     """Bytes of a file; adds the format version and the section lengths to the manifest."""
-    plain, packed = _manifest.encode({"format": version, **manifest, "sections": [len(s) for s in sections]})
-    digests = b"".join(hashlib.sha256(part).digest() for part in (packed, *sections))
-    total = _HEADER.size + len(digests) + len(packed) + sum(map(len, sections)) + _DIGEST
+    start = opening(manifest, version, [len(s) for s in sections], [hashlib.sha256(s).digest() for s in sections])
+    return b"".join(sealed([start, *sections]))
+
+
+def opening(manifest: dict[str, Any], version: int, lengths: list[int], digests: list[bytes]) -> bytes:
+    """What stands before sections of these lengths and digests."""
+    plain, packed = _manifest.encode({"format": version, **manifest, "sections": lengths})
+    total = _HEADER.size + _DIGEST * (2 + len(digests)) + len(packed) + sum(lengths)
+    header = _HEADER.pack(MAGIC, version, 0, len(packed), plain, len(lengths), total)
+    return b"".join((header, hashlib.sha256(packed).digest(), *digests, packed))
+
+
+def sealed(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """The parts of a file, and the digest of all of them."""
     whole = hashlib.sha256()
-    parts = (_HEADER.pack(MAGIC, version, 0, len(packed), plain, len(sections), total), digests, packed, *sections)
     for part in parts:
         whole.update(part)
-    return b"".join((*parts, whole.digest()))
+        yield part
+    yield whole.digest()
 
 
 def parse(data: Buffer, name: str, budget: Budget | None = None) -> Frame:

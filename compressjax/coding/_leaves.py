@@ -8,10 +8,10 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from compressjax.coding import _frame, _leaf
+from compressjax.coding import _frame, _leaf, _table
 from compressjax.coding._bits import Reader
 from compressjax.coding._errors import ArtifactError, translated
-from compressjax.coding._file import described, reference
+from compressjax.coding._file import described, extra_table, reference
 from compressjax.coding._limits import Budget, shown
 
 
@@ -84,6 +84,18 @@ class Leaves(Mapping[str, Any]):
     def __len__(self) -> int:
         """Number of leaves."""
         return len(self._index)
+
+    def extras(self) -> dict[str, bytes]:
+        """Extra sections, such as a program, each checked."""
+        found, first = {}, len(self._head.lengths) - len(table := extra_table(self._head))
+        for index, (name, size) in enumerate(table, first):
+            with translated(f"{self._path}: extra section {shown(name)}"):
+                Budget(self._max_bytes, self._length).spend(size, "it")
+                begin, end = self._sections[index : index + 2]
+                section = memoryview(self._read(self._head.start + begin, end - begin))
+                _frame.check_section(section, index, self._head.digests)
+                found[name] = bytes(section) if len(section) == size else _table.inflate(section, size)
+        return found
 
     def _payload(self, start: int, stop: int) -> memoryview:
         """Bytes of a leaf, from its section, which is checked."""

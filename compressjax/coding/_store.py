@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
 import stat
+import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import IO
 
 from compressjax.coding._errors import ArtifactError
 from compressjax.coding._frame import HEADER_BYTES, check_header
 from compressjax.coding._whole import flush_folder, replace_file
+
+_SPOOLED = 1 << 24  # bytes of sections that are held in memory
 
 
 def load(path: str | os.PathLike[str]) -> memoryview:
@@ -39,23 +46,68 @@ def _check(path: str | os.PathLike[str], head: bytes, length: int) -> None:
         raise ArtifactError(f"{path}: {error}") from error
 
 
-def store(path: str | os.PathLike[str], data: bytes) -> None:
+def store(path: str | os.PathLike[str], data: bytes | Iterable[bytes]) -> None:
     """Writes a file atomically: to a temporary file in its directory, flushed and renamed.
 
     A symbolic link stays, and its target is written. A file that is replaced passes its mode on. If the directory
     cannot be flushed, as on some network file systems, the file is whole all the same.
     """
     target = Path(os.path.realpath(path))
-    try:
+    with writing(path):
         replace_file(target, data, _existing_mode(path, target))
+    flush_folder(target.parent)
+
+
+@contextlib.contextmanager
+def writing(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Names the file that an error of the system keeps from being written."""
+    try:
+        yield
     except (OSError, ValueError) as error:
         if isinstance(error, ArtifactError):
             raise
         reason = getattr(error, "strerror", None) or error
+        folder = Path(os.path.realpath(path)).parent
         raise ArtifactError(
-            f"{path} cannot be written: {reason}; check that {target.parent} exists, is writable and has space"
+            f"{path} cannot be written: {reason}; check that {folder} exists, is writable and has space"
         ) from error
-    flush_folder(target.parent)
+
+
+class Sections:
+    """Sections of a file that is being written, in a file of no name beside it while they are large.
+
+    Attributes:
+        lengths: Bytes of each.
+        digests: SHA-256 of each.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = path
+        folder = Path(os.path.realpath(path)).parent
+        self._held: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=_SPOOLED, dir=str(folder))  # noqa: SIM115 - see exit
+        self.lengths: list[int] = []
+        self.digests: list[bytes] = []
+
+    def __enter__(self) -> Sections:
+        """The sections; what is held is gone after the block."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Removes what is held."""
+        self._held.close()
+
+    def append(self, section: bytes) -> None:
+        """Adds a section."""
+        with writing(self._path):
+            self._held.write(section)
+        self.lengths.append(len(section))
+        self.digests.append(hashlib.sha256(section).digest())
+
+    def __iter__(self) -> Iterator[bytes]:
+        """All sections, one by one."""
+        self._held.seek(0)
+        for length in self.lengths:
+            yield self._held.read(length)
 
 
 def _existing_mode(path: str | os.PathLike[str], target: Path) -> int | None:

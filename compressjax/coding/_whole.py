@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 
 # Some systems (CIFS, FUSE, some of NFS) cannot flush; what was written there is not lost for that.
@@ -17,15 +18,15 @@ def draft_of(place: Path) -> Path:
     return place.with_name(f".draft-{uuid.uuid4().hex[:16]}")
 
 
-def replace_file(target: Path, data: bytes, mode: int | None = None) -> None:
+def replace_file(target: Path, data: bytes | Iterable[bytes], mode: int | None = None) -> None:
     """Writes a draft beside the target, flushes it, and renames it; a failure leaves the target as it was.
 
-    `mode` are permissions to set; None for those of new files.
+    `data` are the bytes, or parts of them. `mode` are permissions to set; None for those of new files.
     """
     draft = draft_of(target)
     try:
         with open(draft, "xb") as file:
-            file.write(data)
+            file.writelines([data] if isinstance(data, bytes) else data)
             file.flush()
             _flush(file.fileno())
         if mode is not None:

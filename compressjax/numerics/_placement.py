@@ -1,5 +1,6 @@
 """Where arrays lie: the mesh that the compiler splits them over, and requests that it can follow."""
 
+import math
 from typing import Any
 
 import jax
@@ -23,17 +24,30 @@ def split(x: jax.Array, axis: int) -> jax.Array:
     Columns of a kernel that are solved on their own need no exchange then. Outside of `jit`, and without a mesh,
     nothing happens.
     """
-    mesh = mesh_of(x) if isinstance(x, jax.core.Tracer) else None
-    names, count = [], 1
-    for name, size in ({} if mesh is None else _sizes(mesh, _AUTO)).items():
-        if x.shape[axis] % (count * size) == 0:
-            names.append(name)
-            count *= size
-    if not names:
+    mesh, names = mesh_of(x), _dividing(x, axis)
+    if mesh is None or not names:
         return x
     spec: list[Any] = [None] * x.ndim
     spec[axis] = tuple(names)
     return jax.lax.with_sharding_constraint(x, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(*spec)))
+
+
+def everywhere(x: jax.Array, axis: int) -> bool:
+    """Whether `split` gives every device of a mesh a part of an axis."""
+    mesh = mesh_of(x)
+    return mesh is not None and math.prod(mesh.shape[name] for name in _dividing(x, axis)) == mesh.size
+
+
+def _dividing(x: jax.Array, axis: int) -> list[str]:
+    """The automatic mesh axes over which an axis can be split; none outside of `jit`."""
+    mesh, names, count = mesh_of(x), [], 1
+    if mesh is None or not isinstance(x, jax.core.Tracer):
+        return []
+    for name, size in _sizes(mesh, _AUTO).items():
+        if x.shape[axis] % (count * size) == 0:
+            names.append(name)
+            count *= size
+    return names
 
 
 def alike(x: jax.Array, like: jax.Array) -> jax.Array:

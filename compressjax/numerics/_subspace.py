@@ -1,7 +1,7 @@
 """Truncated singular value decompositions of matrices on several devices, by products and small Gram matrices alone."""
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -42,13 +42,13 @@ def truncated(x: jax.Array, rank: int) -> Truncated:
     begin = orthonormal(_product(x, jnp.broadcast_to(draw, (*x.shape[:-2], columns, size))))
     other = jnp.swapaxes(x, -1, -2)
 
-    def step(carry: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+    def step(carry: Any) -> Any:
         count, basis, projected, energy, _ = carry
         basis = orthonormal(_product(x, orthonormal(projected)))
         projected = _product(other, basis)
         return count + 1, basis, projected, jnp.sum(jnp.square(projected)), energy
 
-    def growing(carry: tuple[jax.Array, ...]) -> jax.Array:
+    def growing(carry: Any) -> jax.Array:
         count, _, _, energy, before = carry
         return (count < STEPS) & (energy > before * (1 + GAIN))
 

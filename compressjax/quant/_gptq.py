@@ -17,7 +17,7 @@ from compressjax.core._unfit import LeftOutWarning
 from compressjax.numerics._explicit import block_sharding, explicit, with_shardings
 from compressjax.numerics._host import on_host
 from compressjax.numerics._numerics import wide
-from compressjax.numerics._placement import alike, split
+from compressjax.numerics._placement import alike, everywhere, split
 from compressjax.quant._compensate import Rule, Scales, compensate
 from compressjax.quant._compensate_host import solve_on_host
 from compressjax.quant._grid import Grid, best_ratio, block_shape, check_range, fit, make_grid, place
@@ -185,17 +185,23 @@ def _solve(
     grams = wide(gram).reshape(-1, *gram.shape[-2:])[:, places][:, :, places]
     scale, zero_point = fit(x, blocks, rule.grid, ratio)
 
-    def spread(s: jax.Array) -> jax.Array:
-        return split(shaped.matrices(jnp.broadcast_to(expand_blocks(s, x.shape), x.shape)), 2)
+    weights = shaped.matrices(wide(x))
+    # Layers and outputs are solved on their own: every device has some of them, and all of their inputs.
+    by_layer = everywhere(weights, 0)
+    part = functools.partial(split, axis=0 if by_layer else 2)
 
-    # Outputs are solved on their own: every device has some of them, and all of their inputs.
-    weights = split(shaped.matrices(wide(x)), 2)
+    def spread(s: jax.Array) -> jax.Array:
+        return part(shaped.matrices(jnp.broadcast_to(expand_blocks(s, x.shape), x.shape)))
+
+    weights, grams = part(weights), split(grams, 0) if by_layer else grams
     known = Scales(spread(scale), None if zero_point is None else spread(zero_point))
     layers, inputs, outputs = weights.shape
-    found = jax.lax.map(
-        lambda layer: compensate(layer[0], layer[1], layer[2], rule),
-        (weights, grams, known),
-        batch_size=max(1, min(layers, _TOGETHER // (inputs * (inputs + outputs)))),
+    solve = functools.partial(compensate, rule=rule)
+    together = max(1, min(layers, _TOGETHER // (inputs * (inputs + outputs))))
+    found = (
+        jax.vmap(solve)(weights, grams, known)
+        if by_layer
+        else jax.lax.map(lambda layer: solve(*layer), (weights, grams, known), batch_size=together)
     )
     scales = jax.tree.map(lambda s: shaped.leaf(s, x.shape)[_firsts(x.shape, blocks)], found.scales)
     return alike(shaped.leaf(found.weights, x.shape).astype(jnp.float32), x), scales, found.damping, found.failed

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from compressjax import core, quant, tensors
+from compressjax import core, measure, prune, quant, tensors
 from compressjax.interpret.observing._statistics import of_rows
 from tests import helpers
 from tests.prune.layers import correlated
@@ -51,3 +51,23 @@ def test_a_sharded_leaf_is_rounded_as_on_one_device(name, kind):
     for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
         np.testing.assert_allclose(np.asarray(a, np.float32), np.asarray(b, np.float32), rtol=1e-5, atol=1e-6)
     assert float(jnp.max(jnp.abs(core.materialize(want) - PARAMS["kernel"]))) > 0
+
+
+@pytest.mark.parametrize("make", [lambda: quant.gptq(4), lambda: prune.sparsegpt(0.5)], ids=["gptq", "sparsegpt"])
+def test_layers_of_a_stack_are_solved_each_on_its_device(make):
+    """Nothing but masks' counts and flags is exchanged: Gram matrices stay with their layers, too."""
+    stack = {"kernel": helpers.array(0, (4, 16, 8))}
+    stats = {"kernel": of_rows(helpers.array(1, (4, 40, 16)), gram=True)}
+    want = core.materialize(core.compress(stack, {".*": make()}, stats))["kernel"]
+    mesh, method = jax.make_mesh((4,), ("data",), axis_types=(AxisType.Auto,)), make()
+    spread = jax.tree.map(lambda x: jax.device_put(x, NamedSharding(mesh, PartitionSpec("data"))), (stack, stats))
+
+    def encode(params, stats):
+        _, state = method.after_step(params, method.init(params), stats)
+        return method.encode(params, state)["kernel"]
+
+    program = jax.jit(encode).lower(*spread).compile()
+    got = program(*spread)
+    np.testing.assert_allclose(got.materialize(), want, rtol=1e-4, atol=1e-5)
+    assert sum(measure.collective_bytes(program).values()) < 4 * 16 * 8
+    assert {len(x.sharding.device_set) for x in jax.tree.leaves(got)} == {4}

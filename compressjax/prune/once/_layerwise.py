@@ -14,6 +14,7 @@ from compressjax.core._own import is_lent
 from compressjax.core._unfit import each
 from compressjax.numerics import with_auto_axes
 from compressjax.numerics._host import branch, on_host
+from compressjax.numerics._placement import alike
 from compressjax.prune.distributions._densities import densities
 from compressjax.prune.patterns._checks import Distribution
 from compressjax.prune.training._masking import Arrays, masking, shapes_of, whole_masks
@@ -105,7 +106,7 @@ def _zeros(x: jax.Array) -> jax.Array:
     """No shift yet; it takes no memory where the state lives no longer than the call that decides."""
     if is_lent() and on_host(x) is not None:
         return np.broadcast_to(np.zeros((), np.float32), x.shape)  # type: ignore[return-value]
-    return jnp.zeros_like(x, jnp.float32)
+    return alike(jnp.zeros_like(x, jnp.float32), x)
 
 
 # Outside of jit, one program for all leaves of a shape, and no array between the two.

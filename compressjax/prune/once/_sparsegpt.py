@@ -11,7 +11,7 @@ from compressjax.core import Compression
 from compressjax.core._layout import Layout, using
 from compressjax.numerics._host import on_host
 from compressjax.numerics._numerics import wide
-from compressjax.numerics._placement import alike, split
+from compressjax.numerics._placement import alike, everywhere, split
 from compressjax.numerics._second_order import inverse_root
 from compressjax.numerics._top import top_along, top_mask
 from compressjax.prune.once._layerwise import HessianInfo, layerwise
@@ -116,7 +116,11 @@ def _prune(x: jax.Array, grams: jax.Array, shaped: Layout, rule: _Rule) -> tuple
         info = HessianInfo(found.condition.astype(jnp.float32), found.fallback)
         return *prune_matrix(kernel, root, scale, rule), info
 
-    new, mask, info = jax.lax.map(layer, (split(shaped.matrices(weights), 2), grams))
+    matrices = shaped.matrices(weights)
+    if everywhere(matrices, 0):  # every device has some layers, or some outputs of all
+        new, mask, info = jax.vmap(lambda *pair: layer(pair))(split(matrices, 0), split(grams, 0))
+    else:
+        new, mask, info = jax.lax.map(layer, (split(matrices, 2), grams))
     worst = HessianInfo(jnp.max(info.condition), jnp.any(info.fallback))
     moved = alike(shaped.leaf(new, x.shape), x) - weights
     return alike(shaped.leaf(mask, x.shape), x), moved.astype(jnp.float32), worst

@@ -9,6 +9,7 @@ import numpy as np
 
 from compressjax.core import Compression, Masks, on_values, zero_masked
 from compressjax.numerics._host import on_host
+from compressjax.numerics._placement import alike
 from compressjax.tensors import Masked
 
 Arrays = dict[str, jax.Array]
@@ -38,7 +39,7 @@ def masked_nodes(flat: Arrays, masks: Mapping[str, jax.Array]) -> dict[str, Mask
 def whole_masks(flat: Arrays) -> Arrays:
     """Masks that keep everything."""
     return {
-        path: jnp.ones_like(x, bool) if on_host(x) is None else jnp.asarray(np.ones(x.shape, bool))
+        path: alike(jnp.ones_like(x, bool), x) if on_host(x) is None else jnp.asarray(np.ones(x.shape, bool))
         for path, x in flat.items()
     }
 
