@@ -43,8 +43,10 @@ def place(path: str, leaf: Any, shardings: Shardings) -> Any:
     if isinstance(found, Dense):
         found = jax.tree.map(lambda x: jax.sharding.PartitionSpec(), leaf)
 
-    def put(x: Any, spec: Any) -> jax.Array:
+    def put(x: Any, spec: Any) -> Any:
         whole = np.asarray(x)
+        if jax.dtypes.canonicalize_dtype(whole.dtype) != whole.dtype:
+            return whole  # JAX would narrow it, so it stays with NumPy as in every other load
         return jax.make_array_from_callback(whole.shape, Sharding(mesh, spec), lambda index: whole[index])
 
     return jax.tree.map(put, leaf, found)

@@ -13,6 +13,9 @@ from compressjax.lowrank._factorize import Axes, Parts, decomposed, factorizatio
 from compressjax.lowrank._randomized import randomized
 from compressjax.lowrank._rule import Rank, Rule, make_rule
 from compressjax.lowrank._svd_host import svd_on_host
+from compressjax.numerics._explicit import explicit, with_shardings
+from compressjax.numerics._placement import mesh_of
+from compressjax.numerics._subspace import truncated
 
 SOLVERS = ("exact", "randomized", "evd")
 
@@ -50,7 +53,8 @@ def svd(
         batch: Number of leading axes (stacked layers) to factorize separately; None follows the layout.
         always: Whether to factorize even if the factors have more entries than the dense kernel.
         solver: `"exact"`; `"randomized"`, products with a few random vectors, for large kernels; `"evd"`, eigenvectors
-            of symmetric kernels, which come in half of the time.
+            of symmetric kernels, which come in half of the time. A kernel on several devices is not gathered for a
+            rank that no value decides: `"exact"` then iterates until a step gains less than 1e-7 of the norm.
         key: Random key of `"randomized"`.
 
     Returns:
@@ -80,9 +84,24 @@ def svd(
         if solver == "evd":
             _check_symmetric(path, x, shape)
             return decomposed(_evd, x, shape)
-        return exact(x, shape)
+        return exact(x, shape) if r is None or mesh_of(x) is None else spread(x, shape, r)
 
     return factorization(rule, decompose, Axes(inputs, batch), always=always)
+
+
+def spread(x: jax.Array, shape: tuple[int, ...], rank: int) -> Parts:
+    """The leading part of the decomposition of a kernel on several devices, each vector on those of its axis."""
+
+    def run(x: jax.Array) -> Any:
+        return tuple(truncated(x.astype(jnp.float32).reshape(shape), rank))
+
+    shardings: Any = None
+    if (leaf := explicit(jax.typeof(x))) is not None:
+        spec = (*leaf.spec, *[None] * (x.ndim - len(leaf.spec)))
+        lead, rows, columns = spec[: len(shape) - 2], *(spec[-2:] if x.ndim == len(shape) else (None, None))
+        parts = (*lead, rows, None), (*lead, None), (*lead, None, columns)
+        shardings = tuple(leaf.update(spec=jax.sharding.PartitionSpec(*part)) for part in parts)
+    return Parts(*with_shardings(run, shardings)(jax.lax.stop_gradient(x)))
 
 
 def exact(x: Any, shape: tuple[int, ...]) -> Parts:

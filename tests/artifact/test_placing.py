@@ -47,6 +47,7 @@ def test_shards_go_where_they_belong_and_back_into_the_same_bytes(tmp_path, monk
     assert (specs["factors"].left, specs["factors"].right) == (("data", None), (None, "model"))
     assert (specs["masked"].mask, specs["bias"]) == (("data", "model"), (None,))
     assert {s.data.shape for s in found.tree["dense"].addressable_shards} == {(4, 6)}
+    assert found.tree["step"].dtype == np.int64
     artifact.save(two, found.tree, metadata={"seed": 1}, program=b"code")
     assert two.read_bytes() == one.read_bytes()
     assert len(taken) == len(tree())

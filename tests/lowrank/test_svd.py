@@ -5,9 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from compressjax import core, lowrank, quant
+from compressjax import core, lowrank, measure, quant
 from compressjax.lowrank._rank import pays
 from compressjax.tensors import LowRank, Quantized
+from tests import helpers
 
 
 def encode(compression, kernel):
@@ -183,3 +184,23 @@ def test_symmetric_kernels(draw):
 def test_bad_solvers(settings, message):
     with pytest.raises(ValueError, match=message):
         lowrank.svd(**settings)
+
+
+@pytest.mark.parametrize("kind", helpers.quick(["Explicit", "Auto"], "Explicit"))
+def test_a_kernel_on_several_devices_is_not_gathered(kind):
+    """The best rank by NumPy; factors lie as their axes do, and the largest exchange is as large as a factor."""
+    x = helpers.array(0, (64, 40))
+    mesh = jax.make_mesh((2, 2), ("data", "model"), axis_types=(jax.sharding.AxisType[kind],) * 2)
+    spread = jax.device_put(x, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data", "model")))
+    method = lowrank.svd(rank=2)
+    with jax.set_mesh(mesh):
+        program = jax.jit(lambda p: method.encode(p, method.init(p))).lower({"kernel": spread}).compile()
+        node = program({"kernel": spread})["kernel"]
+    u, s, vt = np.linalg.svd(np.asarray(x, np.float64))
+    got = np.asarray(node.left) @ np.asarray(node.right)
+    best = np.linalg.norm(x - (u[:, :2] * s[:2]) @ vt[:2])
+    assert np.linalg.norm(x - got) <= 1.0001 * best
+    assert measure.collectives(program)[0].result_bytes <= 4 * 64 * (2 + 8)
+    assert [tuple(part.sharding.spec)[:2] for part in (node.left, node.right)] in (
+        [("data", None), (None, "model")], [("data",), (None, "model")]
+    )  # fmt: skip
