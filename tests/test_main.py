@@ -146,8 +146,8 @@ def test_verify_refuses_what_load_refuses(tmp_path, capsys):
         assert "m.cjx: " in bad(capsys, "verify", path)
         with pytest.raises(artifact.ArtifactError):
             artifact.verify(path)
-    coding.write(path, {"a": {"node": "Tucker", "fields": {}}}, metadata={"tree": {"d": [["a", 1]]}})
-    assert "unknown node type 'Tucker'" in bad(capsys, "verify", path)
+    coding.write(path, {"a": {"node": "Fractal", "fields": {}}}, metadata={"tree": {"d": [["a", 1]]}})
+    assert "unknown node type 'Fractal'" in bad(capsys, "verify", path)
 
 
 def test_as_a_process_without_jax(file):

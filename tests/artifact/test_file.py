@@ -117,8 +117,8 @@ def test_files_without_a_tree_or_of_unknown_nodes_are_refused(tmp_path):
     coding.write(path, {"w": np.ones(2)})
     with pytest.raises(ArtifactError, match="fewer places"):
         artifact.load(path)
-    coding.write(path, {"w": {"node": "Tucker", "meta": {}, "fields": {}}}, metadata={"tree": {"d": [["w", 1]]}})
-    with pytest.raises(artifact.UnknownNode, match=r"model\.cjx: leaf 'w': unknown node type 'Tucker'"):
+    coding.write(path, {"w": {"node": "Fractal", "meta": {}, "fields": {}}}, metadata={"tree": {"d": [["w", 1]]}})
+    with pytest.raises(artifact.UnknownNode, match=r"model\.cjx: leaf 'w': unknown node type 'Fractal'"):
         artifact.load(path)
 
 

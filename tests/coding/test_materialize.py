@@ -23,10 +23,10 @@ def test_small_types_widen_exactly():
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(UnknownNode, match="unknown node type 'Tucker'.*install the compressjax that wrote the file"):
-        materialize(spec("Tucker", {}))
-    with pytest.raises(UnknownNode, match="'lab:Tucker': NumPy has no decoder.*import the module that registers one"):
-        materialize(spec("lab:Tucker", {}))
+    with pytest.raises(UnknownNode, match="unknown node type 'Fractal'.*install the compressjax that wrote the file"):
+        materialize(spec("Fractal", {}))
+    with pytest.raises(UnknownNode, match="'lab:Fractal': NumPy has no decoder.*import the module that registers one"):
+        materialize(spec("lab:Fractal", {}))
     with pytest.raises(ArtifactError, match=r"decoder of Masked gives shape \(2, 2\).*fields say \(2,\)"):
         materialize(spec("Masked", {"value": weights(0, 2, 2), "mask": np.ones(2, bool)}))
     with pytest.raises(ArtifactError, match="fields of a Codebook do not fit"):
