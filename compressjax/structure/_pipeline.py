@@ -26,10 +26,6 @@ class Pipeline(NamedTuple):
     pack: Callable[[Any], Vectors]
     run: Callable[..., Any]
 
-    def __call__(self, params: Any, *args: Any) -> Any:
-        """The result for weights that are not packed."""
-        return self.run(self.pack(params), *args)
-
 
 def pipeline(stages: Stages, mesh: jax.sharding.Mesh, axis_name: str, microbatches: int) -> Pipeline:
     """Returns a function that runs its stages on the devices of a mesh axis, several microbatches at a time.
@@ -58,7 +54,8 @@ def pipeline(stages: Stages, mesh: jax.sharding.Mesh, axis_name: str, microbatch
         >>> from compressjax.structure import cut_stages
         >>> found = cut_stages(lambda p, x: x @ p, jnp.eye(2), jnp.ones((1, 2)), count=1)
         >>> mesh = jax.make_mesh((1,), ("stage",), axis_types=(jax.sharding.AxisType.Auto,))
-        >>> jax.jit(pipeline(found, mesh, "stage", 2))(jnp.eye(2), jnp.ones((2, 2))).tolist()
+        >>> piped = pipeline(found, mesh, "stage", 2)
+        >>> jax.jit(piped.run)(jax.jit(piped.pack)(jnp.eye(2)), jnp.ones((2, 2))).tolist()
         [[1.0, 1.0], [1.0, 1.0]]
 
     Source: Huang et al., GPipe, arXiv:1811.06965 (huang2019).

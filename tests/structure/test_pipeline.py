@@ -26,7 +26,7 @@ def test_results_and_gradients_are_those_of_the_function():
     piped = pipeline(found, mesh_of(STAGES), "stage", MICROBATCHES)
     packed = jax.jit(piped.pack)(tree)
     assert packed["float32"].addressable_shards[0].data.nbytes == max(s.weight_bytes for s in found.stages)
-    run = jax.jit(jax.value_and_grad(lambda p, *x: (loss(out := piped(p, *x)), out), has_aux=True))
+    run = jax.jit(jax.value_and_grad(lambda p, *x: (loss(out := piped.run(piped.pack(p), *x)), out), has_aux=True))
     (_, out), grads = run(tree, *data)
     (_, wanted), slopes = jax.jit(jax.value_and_grad(lambda p, *x: (loss(out := fn(p, *x)), out), has_aux=True))(
         tree, *data
@@ -48,7 +48,7 @@ def test_bad_arguments_are_named():
     with pytest.raises(ValueError, match="microbatches=0 must be at least 1"):
         pipeline(one, mesh_of(1), "stage", 0)
     with pytest.raises(ValueError, match=r"an argument has shape \(3, 2\); its first axis must be 4, 2 microbatches"):
-        pipeline(one, mesh_of(1), "stage", 2)(jnp.eye(2), jnp.ones((3, 2)))
+        pipeline(one, mesh_of(1), "stage", 2).run({}, jnp.ones((3, 2)))
     mean = cut_stages(lambda p, x: (x @ p).mean(), jnp.eye(2), jnp.ones((2, 2)), count=1)
     with pytest.raises(ValueError, match="axis 0 of all arguments and results must be the rows of a microbatch"):
         pipeline(mean, mesh_of(1), "stage", 2)
