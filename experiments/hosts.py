@@ -27,11 +27,11 @@ def first() -> bool:
     return not several() or jax.process_index() == 0
 
 
-def agreed(flag: bool) -> bool:
-    """Whether any process says so; all must ask together."""
+def largest(number: int) -> int:
+    """The largest of the numbers of all processes; all must ask together."""
     if not several():
-        return flag
-    return bool(np.any(multihost_utils.process_allgather(np.asarray(flag))))
+        return number
+    return int(np.max(multihost_utils.process_allgather(np.asarray(number))))
 
 
 def told(work: Callable[[], Any]) -> Any:

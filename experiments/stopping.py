@@ -61,6 +61,11 @@ def signaled() -> int:
     return _ASKED.signal
 
 
+def follow(number: int) -> None:
+    """Stops as if the signal of that number had come here, because it came to another process of the run; 0 is none."""
+    _ASKED.signal = _ASKED.signal or number
+
+
 def status() -> int:
     """Exit status of a process that stops: 143 after SIGTERM, 130 otherwise."""
     return STATUS.get(_ASKED.signal, STATUS[signal.SIGINT])

@@ -3,7 +3,6 @@
 import contextlib
 import shutil
 import time
-from collections.abc import Callable, Generator
 from typing import Any
 
 import jax
@@ -51,10 +50,10 @@ def execute(
     facts: dict[str, dict[str, Any]] = {}
     began = time.monotonic()
     with (
-        stopping.listening() as signaled,
+        stopping.listening(),
         contextlib.closing(view),
         contextlib.closing(Tracer(profile)) as tracer,
-        contextlib.closing(_events(stages, cache, problem, signaled)) as events,
+        contextlib.closing(recipe.run(stages, hosts.store(cache), problem.data.fingerprint, stop=_stops)) as events,
     ):
         for event in events:
             tracer.see(event)
@@ -78,17 +77,15 @@ def execute(
                 facts[name] = {**facts[name], "seconds": round(time.monotonic() - began, 2), "cached": event.cached}
                 began = time.monotonic()
             view.show(event)
-        if hosts.agreed(signaled()):
+        if _stops():
             raise KeyboardInterrupt(f"stopped after the last stage; all stages are in {cache}")
     return facts, results
 
 
-def _events(
-    stages: list[recipe.Stage], cache: str, problem: Problem, signaled: Callable[[], bool]
-) -> Generator[recipe.Event, None, None]:
-    """The events of the run; all processes stop where one was told to."""
-    stop = lambda: hosts.agreed(signaled())  # noqa: E731
-    return recipe.run(stages, hosts.store(cache), problem.data.fingerprint, stop=stop)
+def _stops() -> bool:
+    """Whether a signal came to any process; then it counts as having come to all, which stop together."""
+    stopping.follow(hosts.largest(stopping.signaled()))
+    return stopping.signaled() != 0
 
 
 def check_space(cache: str, problem: Problem) -> None:

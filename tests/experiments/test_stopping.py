@@ -153,3 +153,17 @@ def test_what_is_saved_may_end_well_after_sigterm_alone():
     saved = MAIN.replace('way")', 'way", saved=True)')
     done = run(saved.replace("    stopping.install()", LATE + "\n    stopping.install()"))
     assert (done.returncode, done.stderr.strip()[-22:]) == (0, "stopped in its own way")
+
+
+FOLLOWING = """
+    def main():
+        with stopping.listening():
+            stopping.follow(0)
+            assert not stopping.signaled()
+            stopping.follow(signal.SIGTERM)
+"""
+
+
+def test_a_signal_to_another_process_of_the_run_counts_here():
+    done = run(MAIN.replace("    stopping.install()", FOLLOWING + "\n    stopping.install()"))
+    assert (done.returncode, done.stderr.strip()) == (143, "stopped in its own way")
