@@ -131,6 +131,7 @@ def _solve(xp: Any, x: Any, factors: list[Any], axis: int) -> Any:
         if k != axis:
             others += [f, [k, n]]
             system = system * (f.T @ f)
-    wanted = xp.einsum(x, list(range(n)), *others, [axis, n], optimize="greedy")
+    how = {} if xp is np else {"precision": jax.lax.Precision.HIGHEST}
+    wanted = xp.einsum(x, list(range(n)), *others, [axis, n], optimize="greedy", **how)
     damped = system + (1e-6 * xp.trace(system) / rank + 1e-30) * xp.eye(rank, dtype=np.float32)
     return xp.linalg.solve(damped, wanted.T).T

@@ -48,6 +48,11 @@ def decomposed(f: Callable[..., Any], x: Any, shape: tuple[int, ...], *more: Any
     return Parts(*with_whole_results(run, x)(*jax.lax.stop_gradient((x, *more))))
 
 
+def matmul(xp: Any, a: Any, b: Any) -> Any:
+    """A product in full precision, on accelerators as well."""
+    return a @ b if xp is np else jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)
+
+
 class Axes(NamedTuple):
     """Settings of the axes: as set, or as the layout says."""
 

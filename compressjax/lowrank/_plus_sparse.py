@@ -9,6 +9,7 @@ import numpy as np
 from compressjax.core import Compression
 from compressjax.core._settings import as_int, as_number
 from compressjax.core._unfit import UnfitError
+from compressjax.lowrank._factorize import matmul
 from compressjax.lowrank._rank import known
 from compressjax.lowrank._restructure import Form, Sizes, decompose, restructured
 from compressjax.lowrank._svd_host import svd_on_host
@@ -97,7 +98,7 @@ def _in_turn(xp: Any, x: Any, r: int, kept: int, rounds: int) -> tuple[Any, ...]
         return left[..., :r] * root[..., None, :], root[..., :, None] * right[..., :r, :]
 
     def single(left: Any, right: Any) -> tuple[Any, Any]:
-        rest = x - left @ right
+        rest = x - matmul(xp, left, right)
         flat = xp.abs(rest).reshape(*x.shape[:-2], -1)
         # Ranks of ranks: exactly `kept` entries, also among equals.
         places = xp.argsort(xp.argsort(-flat, axis=-1), axis=-1).reshape(x.shape)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compressjax.lowrank._factorize import Parts, decomposed
+from compressjax.lowrank._factorize import Parts, decomposed, matmul
 from compressjax.lowrank._svd_host import svd_on_host
 
 # Directions beside the rank, and products with the matrix and its transpose before the last: within 1 % of the best
@@ -31,10 +31,10 @@ def randomized(x: Any, shape: tuple[int, ...], rank: int, key: Any) -> Parts:
 
 def _within(xp: Any, a: Any, start: Any) -> Any:
     back = xp.swapaxes(a, -1, -2)
-    basis = a @ start
+    basis = matmul(xp, a, start)
     for _ in range(POWER):
-        basis = a @ xp.linalg.qr(back @ xp.linalg.qr(basis)[0])[0]
+        basis = matmul(xp, a, xp.linalg.qr(matmul(xp, back, xp.linalg.qr(basis)[0]))[0])
     basis = xp.linalg.qr(basis)[0]
-    inside = xp.swapaxes(basis, -1, -2) @ a
+    inside = matmul(xp, xp.swapaxes(basis, -1, -2), a)
     left, values, right = svd_on_host(inside) if xp is np else jnp.linalg.svd(inside, full_matrices=False)
-    return basis @ left, values, right
+    return matmul(xp, basis, left), values, right

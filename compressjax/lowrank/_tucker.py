@@ -9,6 +9,7 @@ from compressjax.core import Compression
 from compressjax.core._settings import as_int, as_number
 from compressjax.core._unfit import UnfitError
 from compressjax.lowrank._evbmf import evbmf
+from compressjax.lowrank._factorize import matmul
 from compressjax.lowrank._rank import known
 from compressjax.lowrank._restructure import Form, Sizes, decompose, leading, restructured
 from compressjax.tensors import LowRank, Tucker
@@ -107,15 +108,27 @@ def _above_noise(x: np.ndarray) -> tuple[int, int]:
 
 def _hooi(xp: Any, x: Any, shape: Sizes, ranks: tuple[int, int], rounds: int, core: Sizes) -> tuple[Any, Any, Any]:
     x = x.reshape(shape)
-    left = leading(xp, xp.einsum("...kio,...kjo->...ij", x, x), ranks[0])
-    right = leading(xp, xp.einsum("...kio,...kip->...op", x, x), ranks[1])
+    left, right = leading(xp, _gram(xp, x, -2), ranks[0]), leading(xp, _gram(xp, x, -1), ranks[1])
     for _ in range(rounds):
-        half = xp.einsum("...kio,...oq->...kiq", x, right)
-        left = leading(xp, xp.einsum("...kiq,...kjq->...ij", half, half), ranks[0])
-        half = xp.einsum("...kio,...ir->...kro", x, left)
-        right = leading(xp, xp.einsum("...kro,...krp->...op", half, half), ranks[1])
-    inside = xp.einsum("...kro,...oq->...krq", xp.einsum("...kio,...ir->...kro", x, left), right)
+        left = leading(xp, _gram(xp, _from_right(xp, x, right), -2), ranks[0])
+        right = leading(xp, _gram(xp, _from_left(xp, x, left), -1), ranks[1])
+    inside = _from_right(xp, _from_left(xp, x, left), right)
     return left, inside.reshape(core), xp.swapaxes(right, -1, -2)
+
+
+def _gram(xp: Any, x: Any, axis: int) -> Any:
+    """Products of the slices of `[*batch, k, i, o]` along inputs (-2) or outputs (-1) with one another."""
+    moved = x if axis == -1 else xp.swapaxes(x, -1, -2)
+    flat = moved.reshape(*x.shape[:-3], -1, moved.shape[-1])
+    return matmul(xp, xp.swapaxes(flat, -1, -2), flat)
+
+
+def _from_left(xp: Any, x: Any, left: Any) -> Any:
+    return matmul(xp, xp.swapaxes(left, -1, -2)[..., None, :, :], x)
+
+
+def _from_right(xp: Any, x: Any, right: Any) -> Any:
+    return matmul(xp, x, right[..., None, :, :])
 
 
 def _halves(xp: Any, x: Any, batch: Sizes, ins: Sizes, outs: Sizes, rank: int) -> tuple[Any, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from compressjax.lowrank._factorize import Parts, decomposed
+from compressjax.lowrank._factorize import Parts, decomposed, matmul
 from compressjax.lowrank._svd_host import svd_on_host
 
 # Directions of the inputs below this share of the largest are rounding; at zero, `C` would have no inverse.
@@ -35,8 +35,8 @@ def _whitened(xp: Any, matrices: Any, gram: Any) -> Any:
     squares, vectors = xp.linalg.eigh((gram + xp.swapaxes(gram, -1, -2)) / 2)
     largest = xp.maximum(squares[..., -1:], 1e-30)
     root = xp.sqrt(xp.maximum(squares, LEAST * largest))
-    left, values, right = _svd(xp, root[..., None] * (xp.swapaxes(vectors, -1, -2) @ matrices))
-    return (vectors / root[..., None, :]) @ left, values, right
+    left, values, right = _svd(xp, root[..., None] * matmul(xp, xp.swapaxes(vectors, -1, -2), matrices))
+    return matmul(xp, vectors / root[..., None, :], left), values, right
 
 
 def _svd(xp: Any, matrices: Any) -> Any:

@@ -24,6 +24,7 @@ def test_eckart_young(key, rank):
     np.testing.assert_allclose(node.materialize(), (u[:, :rank] * s[:rank]) @ vt[:rank], atol=1e-5)
     error = np.sum((np.asarray(node.materialize(), np.float64) - w) ** 2)
     assert error == pytest.approx(np.sum(s[rank:] ** 2), rel=1e-4)
+    assert abs(error - np.sum(s[rank:] ** 2)) <= 1e-6 * np.sum(s**2)
     # No other product of that rank is nearer: here, fifty random ones, each with the best second factor.
     for i in range(50):
         left = np.random.default_rng(i).normal(size=(20, rank))
