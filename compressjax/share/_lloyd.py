@@ -83,9 +83,13 @@ def assign(x: jax.Array, centroids: jax.Array) -> jax.Array:
     .. math:: a_i = |\\{k : x_i > (c_k + c_{k+1}) / 2\\}|
     """
     edges = _edges(centroids)
-    # A comparison with all edges is faster for few edges; the plain binary search does not vectorize.
-    method = "compare_all" if edges.size <= 16 else "scan_unrolled"
-    return jnp.searchsorted(edges, x, method=method).astype(jnp.int32)
+    if edges.size > 16:  # the plain binary search does not vectorize
+        return jnp.searchsorted(edges, x, method="scan_unrolled").astype(jnp.int32)
+    codes = jnp.zeros(x.shape, jnp.int32)
+    # Faster for few edges, in one pass; `compare_all` of JAX stores the comparisons.
+    for i in range(edges.size):
+        codes += x > edges[i]
+    return codes
 
 
 def cluster_means(x: jax.Array, codes: jax.Array, centroids: jax.Array, counted: jax.Array) -> jax.Array:
