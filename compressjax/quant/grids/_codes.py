@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from compressjax.numerics._minifloat import float_bits, round_float
 from compressjax.quant.grids._grid import Grid
 from compressjax.quant.grids._means import threshold
-from compressjax.quant.grids._minifloat import float_bits, round_float
 from compressjax.quant.grids._scales import largest_code, mean_of_blocks
 from compressjax.tensors import Quantized
 from compressjax.tensors.quantized._grid import expand_blocks

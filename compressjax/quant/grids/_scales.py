@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from compressjax.numerics._explicit import block_sharding, with_shardings
+from compressjax.numerics._minifloat import exponent, power
 from compressjax.quant.grids._grid import Grid
 from compressjax.quant.grids._means import mean_scale
-from compressjax.quant.grids._minifloat import exponent, power
 from compressjax.quant.grids._stored import SMALLEST, nested, shorten
 
 _HALF = {"float16": (5, 10, 2.0**-14), "bfloat16": (8, 7, 2.0**-126)}

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from compressjax.numerics._explicit import block_sharding, with_shardings
+from compressjax.numerics._minifloat import round_float
 from compressjax.quant.grids._formats import SCALES
 from compressjax.quant.grids._grid import Grid
-from compressjax.quant.grids._minifloat import round_float
 from compressjax.tensors import Quantized
 from compressjax.tensors.quantized._grid import expand_blocks
 

@@ -5,8 +5,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+from compressjax.numerics._minifloat import exponent, float_bits, power, round_float
 from compressjax.quant.grids._formats import FORMATS
-from compressjax.quant.grids._minifloat import exponent, float_bits, power, round_float
 from compressjax.tensors.quantized._tables import TABLES
 
 FLOATS = [FORMATS[name] for name in ("mxfp4", "mxfp6_e2m3", "mxfp6_e3m2", "fp8_e4m3", "fp8_e5m2")]
