@@ -10,6 +10,7 @@ import optax
 from compressjax.core._checks import described
 from compressjax.core._compression import Compression
 from compressjax.core._masks import ByPath, zero_masked
+from compressjax.core._paths import path_string
 from compressjax.core._steps import accumulator, check_steps, stepped
 from compressjax.core._tree import values
 
@@ -198,7 +199,17 @@ def _mask_moments(inner: Any, params: Any, moving: ByPath) -> Any:
         leaves = jax.tree_util.tree_flatten_with_path(x)[0]
         return bool(leaves) and all(getattr(leaf, "shape", None) == shapes[path] for path, leaf in leaves)
 
-    return jax.tree.map(lambda x: zero_masked(x, moving) if mirrors(x) else x, inner, is_leaf=mirrors)
+    return jax.tree.map(lambda x: _coded(zero_masked(x, moving), moving) if mirrors(x) else x, inner, is_leaf=mirrors)
+
+
+def _coded(moments: Any, moving: ByPath) -> Any:
+    """Masks moments that are kept as integer codes, whose 0 is 0."""
+
+    def leaf(path: Any, x: jax.Array) -> jax.Array:
+        mask = moving.get(path_string(path)) if jnp.issubdtype(x.dtype, jnp.integer) else None
+        return x if mask is None else jnp.where(mask, x, jnp.zeros((), x.dtype))
+
+    return jax.tree_util.tree_map_with_path(leaf, moments)
 
 
 def _is_masked(x: Any) -> bool:
