@@ -20,9 +20,9 @@ _VERBS = {
     "summary": "compressjax.measure",
 }  # fmt: skip
 _FOLDERS = frozenset(
-    ("artifact", "calibration", "coding", "core", "data", "distill", "federated", "generate", "gradients", "interpret",
-     "lowrank", "measure", "modules", "numerics", "prune", "quant", "recipe", "saliency", "search", "share",
-     "structure", "tensors", "testing", "theory")
+    ("artifact", "calibration", "coding", "core", "data", "distill", "federated", "generate", "gradients",
+     "interpret", "lowrank", "measure", "modules", "numerics", "precision", "prune", "quant", "recipe", "saliency",
+     "search", "share", "structure", "tensors", "testing", "theory")
 )  # fmt: skip
 
 __all__ = sorted([*_VERBS, *_FOLDERS, "__version__"])

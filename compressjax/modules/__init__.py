@@ -1,12 +1,14 @@
 """Flax wrappers: modules that run on a compressed view of their parameters, with its state in variables."""
 
 from compressjax.modules._linen import Compressed
+from compressjax.modules._mixed import Mixed
+from compressjax.modules._mixed_nnx import NNXMixed
 from compressjax.modules._nnx import CompressionState, NNXCompressed, functional
 from compressjax.modules._resize import resize
 from compressjax.modules._resize_nnx import resize_nnx
 from compressjax.modules._variables import COLLECTION, attach, encode, state_of, with_state
 
 __all__ = [
-    "COLLECTION", "Compressed", "CompressionState", "NNXCompressed", "attach", "encode", "functional", "resize",
-    "resize_nnx", "state_of", "with_state",
+    "COLLECTION", "Compressed", "CompressionState", "Mixed", "NNXCompressed", "NNXMixed", "attach", "encode",
+    "functional", "resize", "resize_nnx", "state_of", "with_state",
 ]  # fmt: skip
