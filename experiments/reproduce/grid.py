@@ -22,6 +22,7 @@ from experiments.reproduce import (
     generation,
     hinton,
     lottery,
+    narrow,
     pruned,
     quantized,
     selected,
@@ -60,8 +61,8 @@ STUDIES: dict[str, Study] = {
     "assistants": assistants, "bits": bits, "data_free": data_free, "data_to_model": data_to_model,
     "distill_bytes": distill_bytes, "distill_losses": distill_losses, "distill_minilm": distill_minilm,
     "exchanged": exchanged, "federated": federated, "few_labels": few_labels, "generation": generation,
-    "hinton": hinton, "lottery": lottery, "pruned": pruned, "quantized": quantized, "selected": selected,
-    "splitting": splitting, "teacher_store": teacher_store, "transfer": transfer,
+    "hinton": hinton, "lottery": lottery, "precision": narrow, "pruned": pruned, "quantized": quantized,
+    "selected": selected, "splitting": splitting, "teacher_store": teacher_store, "transfer": transfer,
 }  # fmt: skip
 
 

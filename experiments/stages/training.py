@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from compressjax import core, distill, recipe
+from compressjax import core, distill, precision, recipe
 from compressjax.core._node import has_nodes
 from compressjax.interpret import lift
 from compressjax.recipe import Previous, Stage, Stored
@@ -36,6 +36,7 @@ DEFAULTS: dict[str, Any] = {
     "distillation": None,  # another loss on logits: ("distill.dkd_loss", {"beta": 4.0})
     "mixup": 0.0,  # largest weight of another image blended into each; 0 for none
     "soft": 0.0,  # weight of the teacher's loss; 0 trains on labels only
+    "precision": None,  # format of products: "bfloat16", "float16" (with dynamic loss scaling), "fp8"; None is float32
 }
 
 
@@ -113,6 +114,8 @@ def fit(problem: Problem, stage: recipe.Planned) -> Stage:
     count = count_steps(settings, len(problem.data.train_labels))
     make_optimizer(settings, count)  # refuses bad settings before training
     _check_distillation(settings, problem.data.classes)
+    if settings["precision"]:
+        precision.policy(settings["precision"])
     way = problem.way
     check_split(name, settings["batch"], way)
 
@@ -122,7 +125,8 @@ def fit(problem: Problem, stage: recipe.Planned) -> Stage:
         tree = jax.tree.map(jnp.asarray, tree)
         work = stage.start(tree, traced(now, tree) if stage.parts else None)
         teacher = next(iter(previous.values())).tree["params"] if previous and settings["soft"] else None
-        optimizer = core.as_optax(work.compression, make_optimizer(settings, count))
+        inner = make_optimizer(settings, count)
+        optimizer = core.as_optax(work.compression, precision.loss_scaled(inner) if scales(settings) else inner)
         images, share = (generated_before(previous) if stage.name == "distill" else None) or (None, 0.0)
         extra = round(share * settings["batch"])
         check_split(name, extra, way, "its generated share of ")
@@ -156,8 +160,11 @@ def fit(problem: Problem, stage: recipe.Planned) -> Stage:
 
     def finish(context: Context, state: State) -> Stored:
         state = local(state)
-        tree = context.work.encode(state.params, state.optimizer.compression)
-        return conclude(context.problem, tree, notes=list(context.work.notes))
+        tree, notes = context.work.encode(state.params, state.optimizer.compression), list(context.work.notes)
+        if scales(settings):
+            skipped = int(precision.loss_scale_state(state.optimizer).skipped)
+            notes.append(f"{skipped} of {count} steps overflowed in {settings['precision']} and were skipped")
+        return conclude(context.problem, tree, notes=notes)
 
     return Stage(name, {}, start, finish, advance, count, settings["chunk"], settings["save_every"])
 
@@ -170,6 +177,11 @@ def check_split(name: str, batch: int, way: Way, what: str = "") -> None:
             f"stage {name}: {what}batch={batch} does not divide over the {way.parts} devices of the axis `data`; "
             f"train {fitting} at once, --set={name}.batch={fitting}, or choose another --mesh or --devices"
         )
+
+
+def scales(settings: Mapping[str, Any]) -> bool:
+    """Whether the loss of a training run is scaled: in float16 alone, whose small gradients would be zero."""
+    return bool(settings["precision"]) and precision.policy(settings["precision"]).compute.name == "float16"
 
 
 def count_steps(settings: Mapping[str, Any], examples: int) -> int:
@@ -251,6 +263,8 @@ def _step(
     work = work._replace(tree=frozen.tree)
 
     apply = lift(way.synchronized(now.train_apply), on_fallback="ignore")
+    if settings["precision"]:
+        apply = precision.mixed(apply, settings["precision"])
 
     def loss(params: Any, own: Any) -> tuple[jax.Array, tuple[jax.Array, Any]]:
         logits, moved = apply(work.view(params, own), x)
@@ -259,7 +273,12 @@ def _step(
     own = state.optimizer.compression
     # Nodes in a view round activations, in ranges that may learn from the gradients of the state.
     ranges = has_nodes(jax.eval_shape(work.view, state.params, own))
-    found = jax.value_and_grad(loss, (0, 1) if ranges else (0,), has_aux=True, allow_int=ranges)(state.params, own)
+    places = (0, 1) if ranges else (0,)
+    if scales(settings):
+        gradient = precision.scaled_value_and_grad(loss, places, has_aux=True, allow_int=ranges)
+        found = gradient(precision.scale_of(state.optimizer), state.params, own)
+    else:
+        found = jax.value_and_grad(loss, places, has_aux=True, allow_int=ranges)(state.params, own)
     (value, (logits, moved)), (grads, *slopes) = found
     value, grads, slopes = way.mean((value, grads, slopes[0] if slopes else None))
     updates, new = optimizer.update(grads, state.optimizer, state.params, stats=frozen.stats, slopes=slopes)
