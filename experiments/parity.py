@@ -195,6 +195,7 @@ def main() -> None:
     """Measures, prints the table, and fails if a difference is beyond the bound."""
     folder, names, steps = app.workdir(), chosen(_METHODS.value, METHODS), _STEPS.value
     limits.check({"steps": steps}, {"steps": limits.COUNT}, "--")
+    os.makedirs(folder, exist_ok=True)
     fake_devices(DEVICES // PROCESSES if cluster.asked() else DEVICES)
     if cluster.asked():
         cluster.join()
