@@ -11,6 +11,8 @@ from collections.abc import Iterator
 import jax
 from absl import flags
 
+from experiments import stopping
+
 BAD_INPUT = 2
 CLUSTER = "cluster"
 _COORDINATOR = flags.DEFINE_string(
@@ -57,6 +59,7 @@ def join() -> None:
                 f"--coordinator={address}: the processes did not meet ({reason}); start process 0 on that host first, "
                 "on a free port, or name the address with --coordinator=HOST:PORT --processes=N --process=K"
             ) from error
+    stopping.handle()  # JAX has its own use for SIGTERM, which ends nothing
 
 
 def check(address: str, count: int, mine: int, timeout: int) -> None:

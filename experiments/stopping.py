@@ -30,13 +30,18 @@ _ASKED = _Asked()
 
 def install() -> None:
     """Handles SIGINT and SIGTERM from now on."""
-    for number in STATUS:
-        signal.signal(number, _receive)
+    handle()
     # Handlers wait until the main thread leaves compiled code, which may take minutes; a thread sees signals at once.
     read, write = os.pipe()
     os.set_blocking(write, False)
     signal.set_wakeup_fd(write, warn_on_full_buffer=False)
     threading.Thread(target=_watch, args=(read,), daemon=True).start()
+
+
+def handle() -> None:
+    """Takes the signals, also back from a library that took them after `install`."""
+    for number in STATUS:
+        signal.signal(number, _receive)
 
 
 @contextlib.contextmanager

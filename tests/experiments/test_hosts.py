@@ -1,9 +1,12 @@
 """One process is alone; of two, the first reads and writes, and both know what came of it."""
 
+import json
 import os
+import signal
 import subprocess
 import sys
 import textwrap
+import time
 
 import numpy as np
 import pytest
@@ -77,3 +80,23 @@ def test_two_processes_agree(tmp_path):
         out, wrong = process.communicate(timeout=300)
         assert "equal" in out, wrong
     assert np.all([process.returncode == 0 for process in processes])
+
+
+@pytest.mark.thorough
+def test_a_signal_to_one_process_ends_both_well_and_one_alone_goes_on(tmp_path, data_cache):
+    flags = [
+        "--config=tests/experiments/tiny.py", "--set=teacher.epochs=30.0", f"--workdir={tmp_path}",
+        f"--data_cache={data_cache}",
+        "--config.skip=('prune','factorize','qat','kmeans','share','distill','encode')",
+    ]  # fmt: skip
+    shared = [*flags, "--preemptible", f"--coordinator={jobs.free_address()}", "--processes=2"]
+    processes = [jobs.start(*shared, f"--process={k}", cwd=ROOT, stdout=subprocess.DEVNULL) for k in (0, 1)]
+    log = tmp_path / "logs" / "process-1.log"
+    while processes[1].poll() is None and not (log.exists() and "step 20: advanced" in log.read_text()):
+        time.sleep(0.02)
+    processes[1].send_signal(signal.SIGTERM)
+    assert [process.wait(300) for process in processes] == [0, 0]
+    assert not (tmp_path / "model.cjx").exists()
+    assert jobs.start(*flags, "--devices=1", cwd=ROOT, stdout=subprocess.DEVNULL).wait(300) == 0
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "step" in line] == list(range(10, 571, 10))
