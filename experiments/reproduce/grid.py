@@ -17,6 +17,7 @@ from experiments.reproduce import (
     distill_losses,
     distill_minilm,
     exchanged,
+    factorized,
     federated,
     few_labels,
     generation,
@@ -60,8 +61,9 @@ class Study(Protocol):
 STUDIES: dict[str, Study] = {
     "assistants": assistants, "bits": bits, "data_free": data_free, "data_to_model": data_to_model,
     "distill_bytes": distill_bytes, "distill_losses": distill_losses, "distill_minilm": distill_minilm,
-    "exchanged": exchanged, "federated": federated, "few_labels": few_labels, "generation": generation,
-    "hinton": hinton, "lottery": lottery, "precision": narrow, "pruned": pruned, "quantized": quantized,
+    "exchanged": exchanged, "factorized": factorized, "federated": federated, "few_labels": few_labels,
+    "generation": generation, "hinton": hinton, "lottery": lottery, "precision": narrow, "pruned": pruned,
+    "quantized": quantized,
     "selected": selected, "splitting": splitting, "teacher_store": teacher_store, "transfer": transfer,
 }  # fmt: skip
 
