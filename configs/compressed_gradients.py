@@ -38,16 +38,16 @@ def get_config(text: str = "") -> ConfigDict:
         for label, name, settings in kinds
         for feedback in ("error", "none")
     )
-    config.asked = (
-        ("power 2", "dense", None, 0.5), ("top-k", "dense", None, 0.5, "-0.08 (DGC), +1.00 (dropping)"),
-        ("short top-k", "dense", None, 0.5), ("short top-k, no feedback", "dense"),
-        *((label, "", None, FIFTIETH, "", f"{network} %") for label in ("power 2", "short top-k")
-          for network in ("LeNet-5", "ResNet-20")),
-    )  # fmt: skip
     if smoke:
         config.data = {"name": "digits", "path": ""}
         config.model = {"name": "mlp", "settings": {"widths": (16,)}}
         config.measured = (("LeNet-5", "mlp", {"widths": (16,)}, (8, 8, 1)),)
         config.seeds, config.steps, config.batch, config.chunk = (0,), 4, 16, 4
         config.methods = config.methods[:2] + config.methods[-1:]
+    config.asked = (
+        ("power 2", "dense", None, 0.5), ("top-k", "dense", None, 0.5, "-0.08 (DGC), +1.00 (dropping)"),
+        ("short top-k", "dense", None, 0.5), ("short top-k, no feedback", "dense"),
+        *((label, "", None, FIFTIETH, "", f"{network} %") for label in ("power 2", "short top-k")
+          for network, *_ in config.measured),
+    )  # fmt: skip
     return config
