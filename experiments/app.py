@@ -76,14 +76,15 @@ class Launch(NamedTuple):
     profile: str = ""
 
 
-def launch(main: Callable[[Launch], None], spreads: bool = False) -> None:
+def launch(main: Callable[[Launch], None], *, spreads: bool = False, joins: bool = False) -> None:
     """Parses flags, runs `main` with the parsed launch, and ends the process.
 
     Args:
         main: The job.
-        spreads: Whether it follows the flags for several devices and processes; otherwise it refuses them.
+        spreads: Whether it, or the jobs that it starts, follow the flags for several devices; else they are refused.
+        joins: Whether it may be one of several processes.
     """
-    simple(lambda: main(launched(spreads)))
+    simple(lambda: main(launched(spreads, joins)))
 
 
 def simple(main: Callable[[], None]) -> None:
@@ -185,11 +186,12 @@ def workdir() -> str:
     return os.path.abspath(_WORKDIR.value)
 
 
-def launched(spreads: bool = False) -> Launch:
+def launched(spreads: bool = False, joins: bool = False) -> Launch:
     """The launch that the flags describe.
 
     Args:
         spreads: As for `launch`.
+        joins: As for `launch`.
 
     Raises:
         ValueError: If a flag or a setting is wrong.
@@ -209,10 +211,10 @@ def launched(spreads: bool = False) -> Launch:
         override(config, text)
     cache = os.path.abspath(_CACHE.value) if _CACHE.value else os.path.join(folder, "checkpoints")
     chosen = trackers.check(_TRACKERS.value)
-    if not spreads and (cluster.asked() or _MESH.value or _PARALLEL.value != "jit" or _PROFILE.value):
-        raise ValueError(
-            "--parallel, --mesh, --coordinator and --profile are flags of experiments.compress; remove them here"
-        )
+    if cluster.asked() and not joins:
+        raise ValueError("--coordinator, --processes and --process are flags of experiments.compress; remove them here")
+    if not spreads and (_MESH.value or _PARALLEL.value != "jit" or _PROFILE.value):
+        raise ValueError("--parallel, --mesh and --profile are flags of experiments.compress; remove them here")
     cluster.join()
     way = make_way(_DEVICES.value, _MESH.value, _PARALLEL.value)
     return Launch(config, folder, cache, _DATA_CACHE.value, way.mesh, way.name, chosen, _PROFILE.value)

@@ -39,9 +39,9 @@ def join() -> None:
     Raises:
         ValueError: If the flags do not fit together, or the cluster's environment says nothing.
     """
-    address, count, mine = _COORDINATOR.value, _PROCESSES.value, _PROCESS.value
     if not asked() or jax.distributed.is_initialized():
         return
+    address, count, mine = _COORDINATOR.value, _PROCESSES.value, _PROCESS.value
     check(address, count, mine, _TIMEOUT.value)
     settings = (
         {} if address == CLUSTER else {"coordinator_address": address, "num_processes": count, "process_id": mine}

@@ -3,4 +3,4 @@
 from experiments import app, pipeline
 
 if __name__ == "__main__":
-    app.launch(pipeline.compress, spreads=True)
+    app.launch(pipeline.compress, spreads=True, joins=True)

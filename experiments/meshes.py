@@ -59,9 +59,9 @@ def make_mesh(devices: int = 0, text: str = "") -> jax.sharding.Mesh:
     chosen = present[: devices or len(present)]
     sizes = parse(text) if text else {DATA: len(chosen)}
     if math.prod(sizes.values()) != len(chosen):
-        product = " x ".join(map(str, sizes.values()))
+        product = " x ".join(map(str, sizes.values())) + " = " if len(sizes) > 1 else ""
         raise ValueError(
-            f"--mesh={text} has {product} = {math.prod(sizes.values())} devices, but there are {len(chosen)}; change "
+            f"--mesh={text} has {product}{math.prod(sizes.values())} devices, but there are {len(chosen)}; change "
             f"a size, name fewer with --devices, or on a CPU set XLA_FLAGS=--xla_force_host_platform_device_count="
             f"{math.prod(sizes.values())}"
         )

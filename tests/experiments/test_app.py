@@ -75,3 +75,23 @@ def test_one_setting_is_changed_by_the_label_of_its_stage(text, get, value):
 def test_a_setting_that_has_no_place_is_refused(text, said):
     with pytest.raises(ValueError, match=said):
         app.override(copy.deepcopy(CONFIG), text)
+
+
+FLAGS = {
+    "_CONFIG": SimpleNamespace(to_dict=dict), "_WORKDIR": "w", "_SET": [], "_CACHE": "", "_DATA_CACHE": "",
+    "_TRACKERS": ["jsonl"], "_DEVICES": 2, "_MESH": "", "_PARALLEL": "jit", "_PROFILE": "",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("flag", "value"), [("_MESH", "data:2"), ("_PARALLEL", "pmap"), ("_PROFILE", "traces")])
+def test_flags_that_a_command_does_not_follow_are_refused(monkeypatch, flag, value):
+    for name, default in {**FLAGS, flag: value}.items():
+        monkeypatch.setattr(app, name, SimpleNamespace(value=default))
+    monkeypatch.setattr(app.cluster, "asked", lambda: False)
+    launch = app.launched(spreads=True)
+    assert launch.mesh.size == 2
+    with pytest.raises(ValueError, match="flags of experiments.compress; remove them here"):
+        app.launched()
+    monkeypatch.setattr(app.cluster, "asked", lambda: True)
+    with pytest.raises(ValueError, match="--coordinator, --processes and --process are flags of experiments.compress"):
+        app.launched(spreads=True)

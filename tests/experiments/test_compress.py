@@ -168,6 +168,9 @@ WRONG = [
     (["--config=configs/digits.py:smok"], "smoke"),
     (["--config=configs/nowhere.py"], "configs/digits.py"),
     (["--workdir="], "--workdir is missing"),
+    (["--mesh=data:3"], "--mesh=data:3 has 3 devices, but there are 4"),
+    (["--trackers=jsonl,mlflow"], "there is no 'mlflow'"),
+    (["--processes=2"], "--coordinator=HOST:PORT"),
 ]
 
 
