@@ -1,7 +1,7 @@
 """Gradients that devices exchange in few bytes: what goes over the wire, and what it costs in error."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,8 +24,15 @@ def settings(config: Mapping[str, Any]) -> list[str]:
     return ["dense", *(name for name, _ in config["methods"])]
 
 
-def prepare(launch: app.Launch) -> Problem:
-    """Data and network; refuses one device, and batches that devices do not share alike."""
+class Shared(NamedTuple):
+    """Data and network, and the bytes of every setting, whose programs are compiled once."""
+
+    problem: Problem
+    sent: Mapping[str, Mapping[str, float]]
+
+
+def prepare(launch: app.Launch) -> Shared:
+    """Data, network and bytes; refuses one device, and batches that devices do not share alike."""
     config, devices = launch.config, launch.mesh.size
     problem = make_problem({**config, "seed": 0}, launch.data_cache, launch.mesh)
     check(config, len(problem.data.train_labels))
@@ -35,14 +42,12 @@ def prepare(launch: app.Launch) -> Problem:
                          "XLA_FLAGS=--xla_force_host_platform_device_count=4")  # fmt: skip
     if config["batch"] % devices:
         raise ValueError(f"--config.batch={config['batch']} must be a multiple of the {devices} devices")
-    for name in settings(config):
-        _exchange(config, name)
-    return problem
+    return Shared(problem, sent(config, launch.mesh))
 
 
-def run(shared: Problem, config: Mapping[str, Any], name: str, seed: int) -> dict[str, float]:
+def run(shared: Shared, config: Mapping[str, Any], name: str, seed: int) -> dict[str, float]:
     """Trains one network on all devices; the figures are its error and the bytes of the measured networks."""
-    problem = shared._replace(seed=seed)
+    problem = shared.problem._replace(seed=seed)
     tx = optax.chain(_exchange(config, name), optax.sgd(config["learning_rate"], config["momentum"]))
     data, params, mesh = data_of(problem), problem.initial_params(), problem.mesh
     state, step = _parallel(cross_entropy(problem.apply), tx, mesh, params)
@@ -55,7 +60,7 @@ def run(shared: Problem, config: Mapping[str, Any], name: str, seed: int) -> dic
         errors.append(float(wrong(params, data)))
     if not np.isfinite(jax.tree.leaves(params)[0]).all():
         raise ValueError(f"the weights are no numbers after {config['steps']} steps; lower --config.learning_rate")
-    return {"error": errors[-1], **sent(config, name, mesh)}
+    return {"error": errors[-1], **shared.sent[name]}
 
 
 def claims(config: Mapping[str, Any]) -> list[Claim]:
@@ -64,14 +69,15 @@ def claims(config: Mapping[str, Any]) -> list[Claim]:
     return [claim for claim in (Claim(*row) for row in config["asked"]) if {claim.name, claim.against} <= names]
 
 
-def sent(config: Mapping[str, Any], name: str, mesh: jax.sharding.Mesh) -> dict[str, float]:
-    """Bytes that one device sends a step for every measured network, and their percent of the dense all-reduce."""
-    found = {}
+def sent(config: Mapping[str, Any], mesh: jax.sharding.Mesh) -> dict[str, dict[str, float]]:
+    """For every setting, bytes that one device sends a step in every measured network, and percent of the dense."""
+    found: dict[str, dict[str, float]] = {name: {} for name in settings(config)}
     for label, kind, chosen, shape in config["measured"]:
         model = models.create(kind, chosen)
         params = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, *shape)))["params"]
-        ours, dense = (_wire_bytes(_exchange(config, which), params, mesh) for which in (name, "dense"))
-        found |= {f"{label} kB": ours / 1000, f"{label} %": 100 * ours / dense}
+        each = {name: _wire_bytes(_exchange(config, name), params, mesh) for name in found}
+        for name, number in each.items():
+            found[name] |= {f"{label} kB": number / 1000, f"{label} %": 100 * number / each["dense"]}
     return found
 
 
