@@ -55,7 +55,10 @@ def asvd(
         raise ValueError(f"asvd: alpha={alpha} must be between 0 and 1; 0.5 is usual")
 
     def decompose(path: str, x: Any, shape: tuple[int, ...], stats: Any, rank: int | None) -> Parts:
-        del path, rank
+        del rank
+        if getattr(stats, "squares", None) is None:
+            raise ValueError(f"asvd reads the squares of the inputs of {path!r}; run observe and pass its statistics as "
+                             "stats=")  # fmt: skip
         size = stats.squares / jnp.maximum(stats.count, 1)[..., None]
         return by_rows(x, shape, size ** (alpha / 2))
 

@@ -39,6 +39,8 @@ def test_what_is_missing_is_named():
     x, params = correlated(0)
     with pytest.raises(ValueError, match=r"asvd\(rank=2\) reads statistics"):
         core.compress(params, lowrank.asvd(rank=2))
+    with pytest.raises(ValueError, match="asvd reads the squares of the inputs of 'kernel'"):
+        lowrank.asvd(rank=2).encode(params, ())
     _, stats = observe(apply, gram=False)(params, x)
     with pytest.raises(ValueError, match="svd_llm reads the Gram matrix of the inputs of 'kernel'"):
         core.compress(params, lowrank.svd_llm(rank=2), stats)
