@@ -57,8 +57,9 @@ def asvd(
     def decompose(path: str, x: Any, shape: tuple[int, ...], stats: Any, rank: int | None) -> Parts:
         del rank
         if getattr(stats, "squares", None) is None:
-            raise ValueError(f"asvd reads the squares of the inputs of {path!r}; run observe and pass its statistics as "
-                             "stats=")  # fmt: skip
+            raise ValueError(
+                f"asvd reads the squares of the inputs of {path!r}; run observe and pass its statistics as stats="
+            )
         size = stats.squares / jnp.maximum(stats.count, 1)[..., None]
         return by_rows(x, shape, size ** (alpha / 2))
 
