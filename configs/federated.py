@@ -5,7 +5,7 @@
 A network 784-64-10; ten clients a round, ten local steps of SGD each; three seeds, each with a split of its own. The
 error is the mean over the last evaluations, because at 0.1 it swings from round to round. Targets: federated averaging
 with 8-bit messages, and with 8-bit top-k messages of at most a tenth of the bytes, loses at most half a point. FedProx,
-SCAFFOLD and FedAdam stand beside it, without targets. Not yet timed; a cell is about 1,200 local steps of 10 clients.
+SCAFFOLD and FedAdam stand beside it, without targets. Expected: about half a minute of one core a cell.
 """
 
 from ml_collections import ConfigDict
@@ -24,10 +24,10 @@ def get_config(text: str = "") -> ConfigDict:
     config.model = {"name": "mlp", "settings": {"widths": (64,)}}
     config.seeds = (0, 1, 2)
     config.clients, config.chosen, config.alpha, config.least = 50, 10, 0.1, 32
-    config.rounds, config.steps, config.batch = 120, 10, 32
+    config.rounds, config.steps, config.batch = 160, 10, 32
     config.every, config.tail = 5, 6
     average = ("fed_avg", {"local": 0.1})
-    short = {"up": ("top_k", {"share": 0.05, "dtype": "int8"}), "down": ("top_k", {"share": 0.1, "dtype": "int8"})}
+    short = {"up": ("top_k", {"share": 0.05, "dtype": "int8"}), "down": ("top_k", {"share": 0.2, "dtype": "int8"})}
     config.methods = (
         ("dense", {"algorithm": average}),
         ("int8", {"algorithm": average, "up": EIGHT, "down": EIGHT}),
@@ -36,7 +36,6 @@ def get_config(text: str = "") -> ConfigDict:
         ("fed_prox", {"algorithm": ("fed_prox", {"local": 0.1, "proximal": 0.1})}),
         ("scaffold", {"algorithm": ("scaffold", {"rate": 0.1})}),
         ("fed_adam", {"algorithm": ("fed_adam", {"local": 0.1, "rate": 0.01})}),
-        ("fed_prox top-k int8", {"algorithm": ("fed_prox", {"local": 0.1, "proximal": 0.1}), **short}),
     )
     config.asked = (
         ("int8", "dense", None, 0.5), ("integer sum", "dense", None, 0.5), ("top-k int8", "dense", None, 0.5),
