@@ -10,7 +10,7 @@ import optax
 from compressjax.core import values, with_values
 from compressjax.numerics._keys import key_data, stream
 from compressjax.precision._formats import FLOATS, as_format, round_to
-from compressjax.precision._policy import is_float
+from compressjax.precision._policy import cast, is_float
 
 
 class RoundedState(NamedTuple):
@@ -30,8 +30,8 @@ def stochastic_params(
         \\mathbb E\\, \\hat\\theta = \\theta + u
 
     Updates that are far smaller than the distance of two numbers of the format then still add up, where rounding to the
-    nearest would drop each of them. No float32 copy of the parameters is kept. `optax.apply_updates` arrives at the
-    rounded numbers exactly.
+    nearest would drop each of them. No float32 copy of the parameters is kept; the optimizer sees them, gradients and
+    its moments in float32. `optax.apply_updates` arrives at the rounded numbers exactly.
 
     Args:
         optimizer: Any optax transformation.
@@ -59,12 +59,12 @@ def stochastic_params(
     inner_update = optax.with_extra_args_support(optimizer).update
 
     def init(params: Any) -> RoundedState:
-        return _start(optimizer, params, key)
+        return _start(optimizer, cast(params, "float32"), key)
 
     def update(grads: Any, state: RoundedState, params: Any = None, **extra: Any) -> tuple[Any, RoundedState]:
         if params is None:
             raise ValueError("stochastic_params: update needs params=, because it rounds what they become")
-        updates, inner = inner_update(grads, state.inner, params, **extra)
+        updates, inner = inner_update(cast(grads, "float32"), state.inner, cast(params, "float32"), **extra)
         moves, own, new = values(updates), values(params), {}
         for path, u in moves.items():
             to = FLOATS.get(own[path].dtype.name) if form is None else form

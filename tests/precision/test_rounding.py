@@ -60,6 +60,16 @@ def test_a_state_in_half_the_bytes_decays_on_average():
     assert updates["w"].dtype == jnp.float32
 
 
+def test_moments_of_short_parameters_are_float32():
+    params = {"w": jnp.ones(2, jnp.bfloat16)}
+    tx = precision.stochastic_params(optax.adam(0.1))
+    state = tx.init(params)
+    after = jax.eval_shape(tx.update, params, state, params)[1]
+    kinds = [jax.tree.map(lambda x: x.dtype, s) for s in (state, after)]
+    assert kinds[0] == kinds[1]
+    assert state.inner[0].nu["w"].dtype == jnp.float32
+
+
 def test_masked_and_skipped_parameters_stay():
     tx = core.as_optax(toys.mask(0.5), precision.loss_scaled(precision.stochastic_params(optax.sgd(0.1))))
     params = {"kernel": jnp.array([[1.0, 2.0], [3.0, 4.0]], jnp.bfloat16)}
