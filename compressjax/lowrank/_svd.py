@@ -134,8 +134,8 @@ def _check_symmetric(path: str, x: Any, shape: tuple[int, ...]) -> None:
 def _check(rule: Rule, solver: str, key: Any) -> None:
     if solver not in SOLVERS:
         raise ValueError(f"svd: solver={solver!r} is unknown; use one of {SOLVERS}")
-    if (solver == "randomized") != (key is not None):
-        raise ValueError(f"svd: solver={solver!r} with key={key}; solver='randomized' needs a key, others take none")
+    if solver == "randomized" and key is None:  # the others read none: recipes give every method one
+        raise ValueError("svd: solver='randomized' needs a key, such as key=jax.random.key(0)")
     if solver == "randomized" and not rule.static:
         raise ValueError(f"svd: {rule.shown} reads all singular values, which solver='randomized' does not compute; "
                          "give rank= or budget=, or solver='exact'")  # fmt: skip

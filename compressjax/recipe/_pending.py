@@ -52,7 +52,7 @@ class Pending:
             self._end = thread.submit(_finish, writer, commit)
             thread.shutdown(wait=False)
         except (OSError, ValueError) as error:
-            self._fail(error)
+            self._fail(error, begun=False)
 
     def wait(self) -> None:
         """Returns once the checkpoint stands.
@@ -70,7 +70,7 @@ class Pending:
             if self._draft is not None:
                 shutil.rmtree(self._draft, ignore_errors=True)
 
-    def _fail(self, error: OSError | ValueError) -> None:
+    def _fail(self, error: OSError | ValueError, begun: bool = True) -> None:
         """Raises the error with the checkpoint's folder, unless another run has written it meanwhile."""
         if self._draft is not None:
             shutil.rmtree(self._draft, ignore_errors=True)
@@ -80,7 +80,7 @@ class Pending:
             if code is None:
                 raise error
             raise OSError(int(code[1]), os.strerror(int(code[1])), str(self._place)) from error
-        written = error.errno in _WRITTEN or (self._place / META).exists()
+        written = (begun and error.errno in _WRITTEN) or (self._place / META).exists()
         if not written:
             raise OSError(error.errno, error.strerror or str(error), str(self._place)) from error
 
