@@ -3,11 +3,12 @@
     python -m experiments.bench.spark 2000000 50
     python -m experiments.bench.spark 2000000 50 'local-cluster[2,1,1024]'
 
-Rows, columns and the master may be given. One Python process of an executor is killed by SIGKILL in its first attempt
-at a partition; on `local-cluster`, the whole executor. Prints seconds, bytes of statistics, and the largest differences
-of the components.
+Needs `pip install "compressjax[spark]"` and Java. Rows, columns and the master may be given. One Python process of an
+executor is killed by SIGKILL in its first attempt at a partition; on `local-cluster`, the whole executor. Prints
+seconds, bytes of statistics, and the largest differences of the components.
 """
 
+import importlib
 import os
 import signal
 import sys
@@ -31,28 +32,25 @@ Settings = dict[str, str]
 
 def write(path: Path, rows: int, columns: int) -> None:
     """Writes rows of falling variance in directions that are not the axes, a row group at a time."""
-    import pyarrow
-    import pyarrow.parquet
-
+    arrow, parquet = importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
     draw = np.random.default_rng(0)
     turn = np.linalg.qr(draw.normal(size=(columns, columns)))[0].astype(np.float32)
     scales = (0.8 ** np.arange(columns)).astype(np.float32)
     names = [f"x{i}" for i in range(columns)]
-    schema = pyarrow.schema([(name, pyarrow.float32()) for name in names])
-    with pyarrow.parquet.ParquetWriter(path, schema) as file:
+    schema = arrow.schema([(name, arrow.float32()) for name in names])
+    with parquet.ParquetWriter(path, schema) as file:
         for start in range(0, rows, _PART):
             x = (draw.normal(size=(min(_PART, rows - start), columns)).astype(np.float32) * scales) @ turn
-            file.write_table(pyarrow.table({name: x[:, i] for i, name in enumerate(names)}))
+            file.write_table(arrow.table({name: x[:, i] for i, name in enumerate(names)}))
 
 
 def session(master: str) -> Any:
     """Spark on this machine, with executors that find this package."""
-    from pyspark.sql import SparkSession
-
     root = str(Path(__file__).parents[2])
     os.environ.update(PYSPARK_PYTHON=sys.executable, PYTHONPATH=root, JAX_PLATFORMS="cpu", SPARK_LOCAL_IP="127.0.0.1")
     made = (
-        SparkSession.builder.master(master)
+        importlib.import_module("pyspark.sql")
+        .SparkSession.builder.master(master)
         .config("spark.ui.enabled", "false")
         .config("spark.executorEnv.PYTHONPATH", root)
         .config("spark.executorEnv.JAX_PLATFORMS", "cpu")
@@ -72,9 +70,7 @@ def killing(reducer: data.Reducer, whole: bool, marks: str) -> data.Reducer:
     inner = reducer.update
 
     def update(state: Any, batch: Any) -> Any:
-        from pyspark import TaskContext
-
-        task = TaskContext.get()
+        task = importlib.import_module("pyspark").TaskContext.get()
         if task is not None and task.partitionId() == 1 and not os.listdir(marks):
             victim = _executor() if whole else os.getpid()
             Path(marks, str(victim)).touch()
