@@ -16,12 +16,12 @@ LEAF, SIDES = 4 * 128 * 192, 4 * (128 + 10 * 192) + 4 * 3 * 1040
 @pytest.mark.turns(4)
 @pytest.mark.parametrize(("name", "layout"), helpers.quick(CASES, *QUICK))
 def test_no_kernel_is_made_whole(name, layout):
-    """Devices send each shard at most twice, and gather or sum nothing that grows with the entries."""
+    """Devices send shards to and fro at most, and gather or sum nothing that grows with the entries."""
     found = sharding.measured(name, layout, 1, devices=4)
     assert found.leaf == LEAF
     moved = sum(size for kind, size in found.exchanged.items() if kind in ("all-to-all", "collective-permute"))
     assert found.gathered <= SIDES
-    assert moved <= 4 * LEAF / 4
+    assert moved <= 5 * LEAF / 4  # to and fro, in two moves on two axes, and scales
     assert found.held < LEAF or "gptq" in name or "sparsegpt" in name or "awq" in name  # those hold Gram matrices
 
 
