@@ -1,0 +1,6 @@
+"""Lossless coding with models that learn while they code."""
+
+from compressjax.theory.lossless._bits_back import BitsBack, decode_rows, encode_rows
+from compressjax.theory.lossless._bytes import decode_bytes, encode_bytes
+
+__all__ = ["BitsBack", "decode_bytes", "decode_rows", "encode_bytes", "encode_rows"]
