@@ -11,11 +11,13 @@ from compressjax.decoders import (  # noqa: F401 - each registers itself
     _kronecker,
     _low_rank,
     _masked,
+    _patterned,
     _quantized,
     _rounded_inputs,
     _scaled,
     _sum,
     _tensor_train,
     _tucker,
+    _vector_codebook,
     _weight_norm,
 )

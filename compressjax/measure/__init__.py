@@ -12,7 +12,9 @@ from compressjax.measure._ledger import LeafRow, ledger
 from compressjax.measure._masks import DeadUnits, MaskStatistics, dead_units, mask_statistics
 from compressjax.measure._memory import memory_bytes, peak_memory, temp_bytes
 from compressjax.measure._paired import PairedDifference, paired_difference
+from compressjax.measure._rate import RateGap, code_contexts, rate_gaps
 from compressjax.measure._sensitivity import Agreement, Sensitivity, agreement, estimated_sensitivity, sensitivity
+from compressjax.measure._sizes import SizeRow, sizes
 from compressjax.measure._sparsity import Sparsity, sparsity
 from compressjax.measure._sqnr import sqnr
 from compressjax.measure._summary import Summary, summary
@@ -28,8 +30,10 @@ __all__ = [
     "MultiplyAdds",
     "PairedDifference",
     "Proportion",
+    "RateGap",
     "Ratio",
     "Sensitivity",
+    "SizeRow",
     "Sparsity",
     "Summary",
     "Timings",
@@ -37,6 +41,7 @@ __all__ = [
     "accuracy_interval",
     "agreement",
     "changed_predictions",
+    "code_contexts",
     "collective_bytes",
     "collectives",
     "dead_units",
@@ -55,7 +60,9 @@ __all__ = [
     "multiply_adds",
     "paired_difference",
     "peak_memory",
+    "rate_gaps",
     "sensitivity",
+    "sizes",
     "sparsity",
     "sqnr",
     "summary",

@@ -1,26 +1,32 @@
 """K-means weight sharing with trainable centroids."""
 
 import functools
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from compressjax.core import Compression, on_values
+from compressjax.core import Compression, Node, on_values
+from compressjax.core._layout import layout_of
 from compressjax.core._settings import as_int
+from compressjax.core._unfit import UnfitError, each
 from compressjax.numerics._host import on_host
 from compressjax.share._lloyd import cluster_means, lloyd
 from compressjax.share._start import INITS
-from compressjax.tensors import Codebook
+from compressjax.tensors import Codebook, VectorCodebook
 
 Arrays = dict[str, jax.Array]
+_ALL = "all leaves"
 
 
 class KmeansState(NamedTuple):
     """State of `kmeans`.
 
     Attributes:
-        centroids: `{path: [k] float32}` from `init`; clusters without members keep these.
+        centroids: `{path: [k] float32}` from `init`, `[groups, k]` for groups, and one table for all leaves of a global
+            one; clusters without members keep these.
         codes: `{path: unsigned integers of the leaf's shape}`, fixed by `init`.
     """
 
@@ -28,10 +34,20 @@ class KmeansState(NamedTuple):
     codes: Arrays
 
 
-def kmeans(clusters: int = 16, *, init: str = "linear", iterations: int = 50, ignore_zeros: bool = True) -> Compression:
+def kmeans(
+    clusters: int = 16,
+    *,
+    init: str = "linear",
+    iterations: int = 50,
+    ignore_zeros: bool = True,
+    scope: str = "leaf",
+    groups: int = 1,
+    importance: Mapping[str, Any] | None = None,
+    key: jax.Array | None = None,
+) -> Compression:
     """Replaces the weights of each leaf by the centroids of a small codebook.
 
-    .. math:: \\hat W_i = \\bar c_{a_i}, \\qquad \\bar c_k = \\mathrm{mean}\\{W_i : a_i = k\\}
+    .. math:: \\hat W_i = \\bar c_{a_i}, \\qquad \\bar c_k = \\frac{\\sum_{a_i = k} h_i W_i}{\\sum_{a_i = k} h_i}
 
     `init` clusters each leaf and fixes the codes `a`. Train the centroids in one of two ways:
 
@@ -44,18 +60,26 @@ def kmeans(clusters: int = 16, *, init: str = "linear", iterations: int = 50, ig
     first.
 
     Args:
-        clusters: k, 2 to 65536.
+        clusters: k, 2 to 65536. A leaf with fewer entries is stored with some centroids that no entry uses.
         init: `"linear"`, equal steps, as in the paper: good for large weights and entropy coding; `"optimal"`, the
-            least squared error up to the resolution of a histogram; or `"quantile"`, equal counts.
+            least squared error up to the resolution of a histogram; `"density"` or `"quantile"`, equal counts; or
+            `"random"`, drawn entries. The paper finds the last two worse.
         iterations: Maximum number of Lloyd steps.
         ignore_zeros: Whether centroids ignore exact zeros (masked weights). The method then moves zeros to the nearest
             centroid; to keep them, `chain` it after `prune.gradual`, `prune.magnitude` or `prune.nonzero`.
+        scope: `"leaf"`, a codebook a leaf, or `"global"`, one for all leaves; its table is then stored with each leaf.
+        groups: Codebooks per leaf, one for each of so many equal groups of output channels; the nodes are then
+            `VectorCodebook`.
+        importance: `{path: h}` with an array at least 0 of the leaf's shape, such as the Fisher information
+            `2 fisher(...).score(params)[path] / w**2`; None for 1. Starts do not depend on it.
+        key: PRNG key for `init="random"`.
 
     Returns:
         Compression whose nodes are `Codebook`.
 
     Raises:
-        ValueError: If a setting is out of range; from `init`, if a leaf is not finite.
+        ValueError: If a setting is out of range; from `init`, if a leaf is not finite, or its importance is missing or
+            of another shape; `UnfitError` for leaves that `groups` does not divide.
 
     Example:
         >>> from compressjax.core import compress
@@ -63,31 +87,59 @@ def kmeans(clusters: int = 16, *, init: str = "linear", iterations: int = 50, ig
         >>> compress({"kernel": kernel}, {".*": kmeans(2)})["kernel"].codes.tolist()
         [[1, 1], [0, 0]]
 
-    Source: Han et al., arXiv:1510.00149 (han2016).
+    Source: Han et al., arXiv:1510.00149 (han2016); weighted: Choi et al., arXiv:1612.01543 (choi2017).
     """
     clusters, iterations = as_int("kmeans", "clusters", clusters), as_int("kmeans", "iterations", iterations)
-    if not 2 <= clusters <= 65536:
-        raise ValueError(f"kmeans: clusters={clusters} must be between 2 and 65536")
-    if init not in INITS:
-        raise ValueError(f"kmeans: init={init!r} must be one of {INITS}")
-    if iterations < 0:
-        raise ValueError(f"kmeans: iterations={iterations} must be at least 0")
+    groups = as_int("kmeans", "groups", groups)
+    _check(clusters, iterations, groups, init, scope, key)
     code = jnp.uint8 if clusters <= 256 else jnp.uint16
+    fit = functools.partial(lloyd, clusters=clusters, init=init, iterations=iterations, ignore_zeros=ignore_zeros)
 
     def start(flat: Arrays) -> KmeansState:
-        found = {}
-        for path, x in flat.items():
-            found[path] = lloyd(x, clusters, init=init, iterations=iterations, ignore_zeros=ignore_zeros)
-        return KmeansState(
-            {path: centroids for path, (centroids, _) in found.items()},
-            {path: _narrow(codes, code) for path, (_, codes) in found.items()},
-        )
+        centroids, codes = {}, {}
+        weights = None if importance is None else {path: _importance(importance, path, x) for path, x in flat.items()}
+        if scope == "global":
+            whole = jnp.concatenate([x.astype(jnp.float32).ravel() for x in flat.values()])
+            h = None if weights is None else jnp.concatenate([h.ravel() for h in weights.values()])
+            centroids[_ALL], found = fit(whole, weights=h, key=key)
+            ends = np.cumsum([x.size for x in flat.values()])[:-1]
+            for (path, x), part in zip(flat.items(), jnp.split(found, ends), strict=True):
+                codes[path] = _narrow(part.reshape(x.shape), code)
+            return KmeansState(centroids, codes)
+        axes = each("kmeans", flat, lambda path: _axis(path, flat[path], groups))
+        for number, (path, x) in enumerate(flat.items()):
+            h = None if weights is None else weights[path]
+            own = None if key is None else jax.random.fold_in(key, number)
+            if groups == 1:
+                centroids[path], found = fit(x, weights=h, key=own)
+            else:
+                centroids[path], found = _by_group(fit, x, h, own, axes[path], groups)
+            codes[path] = _narrow(found, code)
+        return KmeansState(centroids, codes)
 
-    def encode(flat: Arrays, state: KmeansState) -> dict[str, Codebook]:
-        nodes = {}
+    def encode(flat: Arrays, state: KmeansState) -> dict[str, Node]:
+        weights: dict[str, Any] = {}
         for path, x in flat.items():
-            means = _means(x, state.codes[path], state.centroids[path], ignore_zeros)
-            nodes[path] = Codebook(means, state.codes[path])
+            weights[path] = None if importance is None else _importance(importance, path, x)
+        if scope == "global":
+            parts = [jnp.concatenate([x.ravel() for x in xs]) for xs in (
+                [x.astype(jnp.float32) for x in flat.values()],
+                [state.codes[path] for path in flat],
+                [jnp.ones(x.size) if weights[path] is None else weights[path] for path, x in flat.items()],
+            )]  # fmt: skip
+            means = _means(parts[0], parts[1], state.centroids[_ALL], parts[2], ignore_zeros)
+            return {path: Codebook(means.astype(x.dtype), state.codes[path]) for path, x in flat.items()}
+        nodes: dict[str, Node] = {}
+        for path, x in flat.items():
+            codes, table, axis = state.codes[path], state.centroids[path], _axis(path, x, groups)
+            if groups == 1:
+                means = _means(x, codes, table, weights[path], ignore_zeros)
+                nodes[path] = Codebook(means.astype(x.dtype), codes)
+                continue
+            offset = jnp.arange(x.shape[axis]) // (x.shape[axis] // groups) * clusters
+            places = codes.astype(jnp.int32) + offset.reshape(*(1,) * axis, -1, *(1,) * (x.ndim - 1 - axis))
+            means = _means(x, places, table.reshape(-1), weights[path], ignore_zeros)
+            nodes[path] = VectorCodebook(means.astype(x.dtype).reshape(groups, clusters, 1), codes, axis - x.ndim)
         return nodes
 
     def view(flat: Arrays, state: KmeansState) -> Arrays:
@@ -96,10 +148,53 @@ def kmeans(clusters: int = 16, *, init: str = "linear", iterations: int = 50, ig
     return on_values(f"kmeans(clusters={clusters})", init=start, view=view, encode=encode)
 
 
+def _check(clusters: int, iterations: int, groups: int, init: str, scope: str, key: jax.Array | None) -> None:
+    if not 2 <= clusters <= 65536:
+        raise ValueError(f"kmeans: clusters={clusters} must be between 2 and 65536")
+    if init not in INITS:
+        raise ValueError(f"kmeans: init={init!r} must be one of {INITS}")
+    if iterations < 0:
+        raise ValueError(f"kmeans: iterations={iterations} must be at least 0")
+    if scope not in ("leaf", "global"):
+        raise ValueError(f"kmeans: scope={scope!r} must be 'leaf' or 'global'")
+    if groups < 1 or (groups > 1 and scope == "global"):
+        raise ValueError(f"kmeans: groups={groups} must be at least 1, and 1 with scope='global'")
+    if (init == "random") != (key is not None):
+        raise ValueError(f"kmeans: init={init!r} with key={key}: init='random' draws with a key, the others have none")
+
+
+def _axis(path: str, x: jax.Array, groups: int) -> int:
+    """The axis of the output channels."""
+    if groups == 1:
+        return 0
+    axis = layout_of(path, x.shape).outputs[-1]
+    if x.shape[axis] % groups or not x.size:
+        raise UnfitError("kmeans", {path: f"its {x.shape[axis]} output channels do not form {groups} equal groups"})
+    return axis
+
+
+def _importance(importance: Mapping[str, Any], path: str, x: jax.Array) -> jax.Array:
+    if path not in importance or tuple(importance[path].shape) != tuple(x.shape):
+        found = tuple(importance[path].shape) if path in importance else "none"
+        raise ValueError(f"kmeans: importance of {path!r} is {found}; give an array of its shape {tuple(x.shape)}")
+    return jnp.asarray(importance[path], jnp.float32)
+
+
+def _by_group(fit: Any, x: jax.Array, h: Any, key: Any, axis: int, groups: int) -> tuple[jax.Array, jax.Array]:
+    """Tables `[groups, k]` and codes of the leaf's shape."""
+    parts = jnp.split(x, groups, axis)
+    weights = [None] * groups if h is None else jnp.split(h, groups, axis)
+    keys = [None] * groups if key is None else list(jax.random.split(key, groups))
+    found = [fit(part, weights=w, key=k) for part, w, k in zip(parts, weights, keys, strict=True)]
+    return jnp.stack([table for table, _ in found]), jnp.concatenate([codes for _, codes in found], axis)
+
+
 # Outside of jit, one program for all leaves of a shape.
-@functools.partial(jax.jit, static_argnums=3, inline=True)
-def _means(x: jax.Array, codes: jax.Array, centroids: jax.Array, ignore_zeros: bool) -> jax.Array:
+@functools.partial(jax.jit, static_argnums=4, inline=True)
+def _means(x: jax.Array, codes: jax.Array, centroids: jax.Array, weights: Any, ignore_zeros: bool) -> jax.Array:
     counted = x != 0 if ignore_zeros else jnp.ones(x.shape, bool)
+    if weights is not None:
+        counted = jnp.where(counted, weights.reshape(x.shape), 0.0)
     return cluster_means(x.astype(jnp.float32), codes, centroids, counted).astype(x.dtype)
 
 

@@ -14,29 +14,40 @@ from compressjax.share._start import start, totals
 
 
 def lloyd(
-    x: jax.Array, clusters: int, *, init: str = "linear", iterations: int = 50, ignore_zeros: bool = True
+    x: jax.Array,
+    clusters: int,
+    *,
+    init: str = "linear",
+    iterations: int = 50,
+    ignore_zeros: bool = True,
+    weights: jax.Array | None = None,
+    key: jax.Array | None = None,
 ) -> tuple[jax.Array, jax.Array]:
     """Clusters values by alternating assignments and means until no centroid moves.
 
-    .. math:: a_i = \\arg\\min_k |x_i - c_k|, \\qquad c_k = \\frac{1}{|\\{i : a_i = k\\}|} \\sum_{i : a_i = k} x_i
+    .. math:: a_i = \\arg\\min_k |x_i - c_k|, \\qquad c_k = \\frac{\\sum_{a_i = k} h_i x_i}{\\sum_{a_i = k} h_i}
 
     Centroids stay sorted, so that each assignment is a binary search without a distance matrix. Outside of `jit` on one
     CPU, NumPy sorts the values once; a step then only reads prefix sums at the edges of the clusters.
 
     Source: linear start: Han et al., arXiv:1510.00149 (han2016).
     """
-    host = on_host(x)
-    if host is not None and init == "linear":
-        return _on_host(host, clusters, iterations, ignore_zeros)
+    host, h = on_host(x), None if weights is None else on_host(weights)
+    if host is not None and init == "linear" and (weights is None or h is not None):
+        return _on_host(host, clusters, iterations, ignore_zeros, h)
     fit = functools.partial(_lloyd, clusters=clusters, init=init, iterations=iterations, ignore_zeros=ignore_zeros)
-    return with_auto_axes(fit, (jnp.zeros(clusters), x))(x)
+    return with_auto_axes(fit, (jnp.zeros(clusters), x))(x, weights, key)
 
 
-def _lloyd(x: jax.Array, clusters: int, init: str, iterations: int, ignore_zeros: bool) -> tuple[jax.Array, jax.Array]:
+def _lloyd(
+    x: jax.Array, weights: Any, key: Any, clusters: int, init: str, iterations: int, ignore_zeros: bool
+) -> tuple[jax.Array, jax.Array]:
     # Not flattened: that would gather what is split along its last axis.
     flat = x.astype(jnp.float32)
     counted = flat != 0 if ignore_zeros else jnp.ones(flat.shape, bool)
-    begin = start(flat, counted, clusters, init)
+    begin = start(flat, counted, clusters, init, key)
+    if weights is not None:
+        counted = jnp.where(counted, weights.reshape(x.shape), 0.0)
 
     def step(carry: Any) -> Any:
         centroids, _, count = carry
@@ -50,16 +61,25 @@ def _lloyd(x: jax.Array, clusters: int, init: str, iterations: int, ignore_zeros
     return centroids, assign(flat, centroids)
 
 
-def _on_host(x: np.ndarray, clusters: int, iterations: int, ignore_zeros: bool) -> tuple[jax.Array, jax.Array]:
+def _on_host(
+    x: np.ndarray, clusters: int, iterations: int, ignore_zeros: bool, weights: np.ndarray | None = None
+) -> tuple[jax.Array, jax.Array]:
     flat = x.astype(np.float32).ravel()
-    ordered = np.sort(flat[flat != 0] if ignore_zeros else flat)
-    sums = np.concatenate([[0.0], np.cumsum(ordered, dtype=np.float64)])
+    counted = flat != 0 if ignore_zeros else slice(None)
+    if weights is None:
+        ordered = np.sort(flat[counted])
+        masses, sums = np.arange(ordered.size + 1), _sums(ordered)
+    else:
+        order = np.argsort(flat[counted], kind="stable")
+        ordered, h = flat[counted][order], weights.ravel()[counted][order].astype(np.float64)
+        masses, sums = _sums(h), _sums(h * ordered)
     low, high = (ordered[0], ordered[-1]) if ordered.size else (np.float32(0), np.float32(0))
     centroids = low + (high - low) * np.linspace(0.0, 1.0, clusters, dtype=np.float32)
     for _ in range(iterations):
         cuts = np.concatenate([[0], np.searchsorted(ordered, _edges(centroids), side="right"), [ordered.size]])
-        members = np.diff(cuts)
-        means = np.where(members > 0, np.diff(sums[cuts]) / np.maximum(members, 1), centroids).astype(np.float32)
+        members = np.diff(masses[cuts])
+        means = np.where(members > 0, np.diff(sums[cuts]) / np.where(members > 0, members, 1), centroids)
+        means = means.astype(np.float32)
         if np.array_equal(means, centroids):
             break
         centroids = means
@@ -71,6 +91,10 @@ def _on_host(x: np.ndarray, clusters: int, iterations: int, ignore_zeros: bool) 
     else:
         codes = np.searchsorted(edges, flat).astype(np.int32)
     return jnp.asarray(centroids), jnp.asarray(codes.reshape(x.shape))
+
+
+def _sums(x: np.ndarray) -> np.ndarray:
+    return np.concatenate([[0.0], np.cumsum(x, dtype=np.float64)])
 
 
 def _edges(centroids: Any) -> Any:
@@ -98,13 +122,14 @@ def cluster_means(x: jax.Array, codes: jax.Array, centroids: jax.Array, counted:
     .. math:: m_k = c_k + \\frac{\\sum_{a_i = k} (x_i - c_k)}{|\\{i : a_i = k\\}|}
 
     Sums differences from `centroids`, which is accurate in float32 for millions of members. Clusters without members
-    keep their centroids.
+    keep their centroids. `counted` are Booleans, or weights of at least 0.
     """
     return with_whole_results(_cluster_means, (x, codes))(x, codes, centroids, counted)
 
 
 def _cluster_means(x: jax.Array, codes: jax.Array, centroids: jax.Array, counted: jax.Array) -> jax.Array:
     k = centroids.shape[0]
-    away = jnp.where(counted, x - jnp.take(centroids, codes, mode="clip"), 0.0)
-    sums, counts = totals(away, codes, k), totals(counted, codes, k)
-    return centroids + sums / jnp.maximum(counts, 1.0)
+    weights = counted.astype(jnp.float32)
+    away = weights * (x - jnp.take(centroids, codes, mode="clip"))
+    sums, counts = totals(away, codes, k), totals(weights, codes, k)
+    return centroids + sums / jnp.where(counts > 0, counts, 1.0)

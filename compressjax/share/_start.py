@@ -5,13 +5,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-INITS = ("linear", "quantile", "optimal")
+INITS = ("linear", "quantile", "density", "random", "optimal")
 _FINE = 4096
 _COARSE = 1024
 
 
-def start(flat: jax.Array, counted: jax.Array, clusters: int, init: str) -> jax.Array:
-    """Initial centroids, ascending: equal steps, equal counts, or the least squared error over 1024 bins.
+def start(flat: jax.Array, counted: jax.Array, clusters: int, init: str, key: jax.Array | None = None) -> jax.Array:
+    """Initial centroids, ascending: equal steps, equal counts, draws, or the least squared error over 1024 bins.
 
     Source: `"linear"`: Han et al., arXiv:1510.00149 (han2016); `"optimal"`, a dynamic program: Groenlund et al.,
     arXiv:1701.07204 (gronlund2017).
@@ -21,7 +21,9 @@ def start(flat: jax.Array, counted: jax.Array, clusters: int, init: str) -> jax.
     low, high = jnp.where(low > high, 0.0, low), jnp.where(low > high, 0.0, high)
     if init == "linear":
         return low + (high - low) * jnp.linspace(0.0, 1.0, clusters, dtype=jnp.float32)
-    found = _quantiles if init == "quantile" else _segments
+    if init == "random":
+        return jnp.clip(_drawn(flat, counted, clusters, key), low, high)
+    found = _segments if init == "optimal" else _quantiles
     return jnp.clip(found(flat, counted, clusters, low, high), low, high)
 
 
@@ -34,6 +36,13 @@ def _bins(flat: jax.Array, low: jax.Array, high: jax.Array, bins: int) -> tuple[
     """Index of the bin of every entry, and the width of a bin."""
     width = jnp.where(high > low, (high - low) / bins, 1.0)
     return jnp.clip(jnp.floor((flat - low) / width), 0, bins - 1).astype(jnp.int32), width
+
+
+def _drawn(flat: jax.Array, counted: jax.Array, k: int, key: jax.Array | None) -> jax.Array:
+    """Entries drawn without replacement; where there are too few, the last ones are those that do not count."""
+    ranks = jnp.where(counted, jax.random.uniform(jnp.asarray(key), flat.shape), 2.0)
+    flat, chosen = flat.ravel(), jnp.argsort(ranks.ravel())[:k]
+    return jnp.sort(jnp.pad(flat[chosen], (0, k - chosen.shape[0]), mode="edge" if chosen.shape[0] else "constant"))
 
 
 def _quantiles(flat: jax.Array, counted: jax.Array, k: int, low: jax.Array, high: jax.Array) -> jax.Array:

@@ -18,6 +18,7 @@ from tests import toys
 
 PACKAGES: tuple[ModuleType, ...] = (prune, lowrank, quant, share)
 KEY = jax.random.key(0)
+MIXTURE = share.Mixture(jnp.array([-1.0, -0.4, 0.4, 1.0]), jnp.full(5, -1.0), jnp.zeros(4), jnp.float32(0.5))
 
 
 class Seen(NamedTuple):
@@ -29,6 +30,11 @@ class Seen(NamedTuple):
 def narrow(dtype: str) -> float:
     """Exact in float32; in 16 bits, the dense tensor has fewer digits than its codes and scales."""
     return 0.0 if dtype == "float32" else 4.0
+
+
+def matrices(path: str, x: Any) -> bool:
+    """Kernels of two axes, which can be circulant."""
+    return core.kernels(path, x) and len(x.shape) == 2
 
 
 def on_grid(params: Any) -> Any:
@@ -369,6 +375,7 @@ _QUANT = [
         stats=inputs,
         ready=1,
     ),
+    Method("quant.rdo: 3 bits, tensor", lambda: quant.rdo(3, granularity="tensor"), projection=None),
     Method("quant.bitnet: 1.58 bits", quant.bitnet, projection=None, devices=4.0),
     Method("quant.lsq: 3 bits, channel", lambda: quant.lsq(3), projection=None),
     Method("quant.lsq: 8 bits, groups", lambda: quant.lsq(8, granularity=2), projection=None),
@@ -393,6 +400,24 @@ _SHARE = [
         projection=None,
     ),
     Method("share.kmeans: quantile", lambda: share.kmeans(3, init="quantile"), projection=None),
+    Method("share.kmeans: groups", lambda: share.kmeans(3, groups=2), projection=None),
+    Method("share.kmeans: global", lambda: share.kmeans(3, scope="global"), projection=None, devices=4.0),
+    Method("share.dkm: soft", lambda: share.dkm(3), projection=None, devices=64.0),
+    Method("share.pq: weighted", lambda: share.pq(4, 2), projection=None, stats=inputs, ready=1, devices=64.0),
+    Method("share.from_mixture: five means", lambda: share.from_mixture(MIXTURE), projection=None),
+    Method("share.hashed: half", lambda: share.hashed(0.5), projection=4.0, devices=4.0),
+    Method(
+        "share.circulant: 2",
+        lambda: core.only(matrices, share.circulant(2)),
+        lambda: core.only(matrices, share.circulant(1)),
+        select=matrices, projection=4.0, devices=4.0,
+    ),
+    Method(
+        "share.toeplitz: matrices",
+        lambda: core.only(matrices, share.toeplitz()),
+        select=matrices, projection=8.0, devices=8.0,
+    ),
+    Method("share.tied: by shape", share.tied, share.tied, projection=4.0),
 ]  # fmt: skip
 _COMBINED = [
     Method("core.chain: mask, grid", lambda: core.chain(prune.magnitude(0.5), quant.fake_quant(4)), projection=narrow),

@@ -190,6 +190,18 @@ _CODEBOOK = [
         "codebook batched", lambda r, s, d: tensors.Codebook(_values(r, (s[2], 4), d), _codes(r, (s[2], *s[:2]), 4))
     ),
     NodeRow("codebook on a grid", lambda r, s, d: tensors.Codebook(_grid(r, (6,), d), _codes(r, s[:2], 6))),
+    NodeRow(
+        "vector codebook",
+        lambda r, s, d: tensors.VectorCodebook(_values(r, (1, 5, 2), d), _codes(r, (s[0] // 2, s[1]), 5), -2),
+    ),
+]
+_PATTERNED = [
+    NodeRow(
+        "circulant",
+        lambda r, s, d: tensors.Patterned(_values(r, (s[0] // 2, s[1] // 2, 2), d), s[:2], "circulant"),
+        lambda node: 2,
+    ),
+    NodeRow("hashed", lambda r, s, d: tensors.Patterned(_values(r, (5,), d), s[:2], "hashed", 7)),
 ]
 _BLOCK_DIAGONAL = [
     NodeRow("block diagonal", lambda r, s, d: _blocks(r, s, _values(r, (2, s[0] // 2, s[1] // 2), d))),
@@ -353,6 +365,7 @@ ROWS = [
     *_QUANTIZED,
     *_FORMATS,
     *_CODEBOOK,
+    *_PATTERNED,
     *_BLOCK_DIAGONAL,
     *_SCALED,
     *_ROUNDED,

@@ -5,9 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from sklearn.cluster import KMeans
 
 from compressjax import core, prune, quant, share
-from compressjax.tensors import Codebook, Masked, Quantized
+from compressjax.tensors import Codebook, Masked, Quantized, VectorCodebook
 
 
 @pytest.fixture
@@ -162,3 +163,61 @@ def test_bad_settings(params):
             share.kmeans(**settings)
     with pytest.raises(ValueError, match="'kernel' has 1 non-finite weights of 120"):
         share.kmeans(4).init({"kernel": params["kernel"].at[0, 0].set(jnp.inf)})
+
+
+def test_one_table_for_all_leaves_is_scikit_learns_of_all_weights(key):
+    params = {"a": jax.random.normal(key, (30, 8)), "b": 3 * jax.random.normal(key, (10, 9))}
+    whole = np.concatenate([np.ravel(x) for x in params.values()])
+    tree = core.compress(params, {".*": share.kmeans(8, scope="global")})
+    np.testing.assert_array_equal(tree["a"].centroids, tree["b"].centroids)
+    start = np.linspace(whole.min(), whole.max(), 8)[:, None]
+    fitted = KMeans(8, init=start, n_init=1, tol=0).fit(whole[:, None])
+    ours = sum(float(jnp.sum((tree[name].materialize() - x) ** 2)) for name, x in params.items())
+    assert ours == pytest.approx(fitted.inertia_, rel=1e-3)
+
+
+def test_groups_of_channels_have_their_own_tables(params):
+    node = core.compress(params, {"kernel": share.kmeans(3, groups=2)})["kernel"]
+    assert isinstance(node, VectorCodebook)
+    halves = [
+        core.compress({"w": params["kernel"][:, part]}, {"w": share.kmeans(3)})["w"]
+        for part in (slice(5), slice(5, 10))
+    ]
+    expected = np.concatenate([half.materialize() for half in halves], 1)
+    np.testing.assert_allclose(node.materialize(), expected, rtol=1e-6)
+    with pytest.raises(ValueError, match="do not form 3 equal groups"):
+        share.kmeans(3, groups=3).init(params)
+
+
+def test_importance_moves_centroids_to_what_matters(params):
+    weights = np.random.default_rng(0).uniform(0, 1, (12, 10)) ** 4
+    node = core.compress(params, {"kernel": share.kmeans(4, importance={"kernel": jnp.asarray(weights)})})["kernel"]
+    x = np.ravel(params["kernel"])[:, None]
+    start = np.linspace(x.min(), x.max(), 4)[:, None]
+    fitted = KMeans(4, init=start, n_init=1, tol=0).fit(x, sample_weight=weights.ravel())
+    np.testing.assert_allclose(node.centroids, np.sort(fitted.cluster_centers_.ravel()), rtol=1e-4)
+    with pytest.raises(ValueError, match="importance of 'kernel' is none"):
+        share.kmeans(4, importance={}).init(params)
+
+
+def test_random_starts_draw_entries(params, key):
+    start = share.kmeans(4, init="random", key=key, iterations=0).init(params).centroids["kernel"]
+    assert set(np.asarray(start).tolist()) <= set(np.ravel(params["kernel"]).tolist())
+    assert len(set(np.asarray(start).tolist())) == 4
+
+
+@pytest.mark.parametrize(
+    "leaf", [jnp.zeros((3, 4)), jnp.full((1, 1), 2.5), jnp.zeros((0, 3)), jnp.arange(3.0)[:, None]]
+)
+def test_small_and_empty_leaves_come_back(leaf):
+    method = share.kmeans(16, ignore_zeros=False)
+    node = method.encode({"w": leaf}, method.init({"w": leaf}))["w"]
+    np.testing.assert_array_equal(node.materialize(), leaf)
+
+
+@pytest.mark.parametrize(
+    "setting", [{"scope": "mine"}, {"groups": 0}, {"groups": 2, "scope": "global"}, {"init": "random"}]
+)
+def test_new_settings_out_of_range_are_refused(setting):
+    with pytest.raises(ValueError, match="kmeans:"):
+        share.kmeans(4, **setting)
