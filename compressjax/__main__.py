@@ -1,4 +1,4 @@
-"""The command line: `python -m compressjax inspect|verify|run|certify FILE`."""
+"""The command line: `python -m compressjax inspect|verify|run|certify FILE`, and `diff A B`."""
 
 from __future__ import annotations
 
@@ -27,11 +27,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, text in (
         ("inspect", "show the ledger and the metadata"),
         ("verify", "check every byte"),
+        ("diff", "compare two files: bytes and dense values of every leaf"),
         ("run", "run the stored program on arrays; a program is code, so run only files that you trust"),
         ("certify", "bound the error on new rows by the length of the file and its errors on the training rows"),
     ):
         command = commands.add_parser(name, help=text, description=text)
-        command.add_argument("file")
+        command.add_argument("file", metavar="A" if name == "diff" else "FILE")
+        if name == "diff":
+            command.add_argument("other", metavar="B")
         if name == "inspect":
             command.add_argument("--json", action="store_true", help="print JSON")
         if name == "run":
@@ -43,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _add_terms(command)
     options = parser.parse_args(arguments)
     try:
-        {"inspect": _inspect, "verify": _verify, "run": _run, "certify": _certify}[options.command](options)
+        actions = {"inspect": _inspect, "verify": _verify, "diff": _diff, "run": _run, "certify": _certify}
+        actions[options.command](options)
     except (ValueError, OSError) as error:
         line = _printable(" ".join(str(error).split()))
         print(f"compressjax {options.command}: {line}", file=sys.stderr)
@@ -86,14 +90,45 @@ def _inspect(options: argparse.Namespace) -> None:
             )
         )
         return
-    widths = [min(_WIDEST, max(map(len, column))) for column in zip(*_rows(manifest.ledger), strict=True)]
-    for row in _rows(manifest.ledger):
-        cells = (
-            cell.rjust(w) if 3 <= i <= 5 else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        )
-        print("  ".join(cells).rstrip())
+    _print(list(_rows(manifest.ledger)), (3, 4, 5))
     for key, value in metadata.items():
         print(_printable(f"{key}: {json.dumps(value, ensure_ascii=False)}"))
+
+
+def _print(rows: Sequence[tuple[str, ...]], numbers: tuple[int, ...]) -> None:
+    """Prints aligned columns, those of numbers to the right."""
+    widths = [min(_WIDEST, max(map(len, column))) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (
+            cell.rjust(w) if i in numbers else cell.ljust(w)
+            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
+        print("  ".join(cells).rstrip())
+
+
+def _diff(options: argparse.Namespace) -> None:
+    rows = coding.diff(options.file, options.other)
+    table = [("leaf", "nodes", "A", "B", "change", "values")]
+    for row in rows:
+        one, two = row.nodes
+        nodes = (
+            "" if one == two is None else one or "absent" if one == two else f"{one or 'absent'} -> {two or 'absent'}"
+        )
+        table.append((_printable(row.path), _printable(nodes), *_both(*row.file_bytes), _values(row)))
+    total = [sum(row.file_bytes[side] for row in rows) for side in (0, 1)]
+    changed = sum(row.change is not None and row.change > 0 for row in rows)
+    _print([*table, ("total", "", *_both(*total), f"{changed} leaves changed")], (2, 3, 4))
+
+
+def _both(one: int, two: int) -> tuple[str, str, str]:
+    return str(one), str(two), f"{(two - one) / one:+.1%}" if one else "new"
+
+
+def _values(row: coding.DiffRow) -> str:
+    if row.change is not None:
+        return "equal" if row.change == 0 else f"off by {row.change:.2g} of the largest"
+    one, two = row.shapes
+    return f"{one} -> {two}" if one and two and one != two else ""
 
 
 def _rows(ledger: coding.Ledger) -> Iterator[tuple[str, ...]]:

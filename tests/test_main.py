@@ -178,3 +178,17 @@ def test_certify_names_what_has_no_theorem(file, capsys):
     said = bad(capsys, "certify", file, *TERMS, "--measured-on", "test", "--iid")
     assert "trained on 'train' and its errors were counted on 'test'" in said
     assert "--errors=-1" in bad(capsys, "certify", file, *TERMS, "--errors=-1", "--measured-on", "train", "--iid")
+
+
+def test_diff_prints_both_sizes_and_what_changed(file, tmp_path, capsys):
+    other = tmp_path / "other.cjx"
+    artifact.save(other, {"kernel": jnp.ones((3, 2)) * 2, "bias": jnp.zeros(2)})
+    assert main(["diff", str(file), str(other)]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == ["leaf", "nodes", "A", "B", "change", "values"]
+    rows = {line[0]: line for line in lines}
+    assert rows["kernel"][-6:] == ["off", "by", "1", "of", "the", "largest"]
+    assert rows["bias"][-1] == "equal"
+    assert rows["total"][1:3] == [str(file.stat().st_size), str(other.stat().st_size)]
+    assert "1 leaves changed" in " ".join(rows["total"])
+    assert "cannot be read" in bad(capsys, "diff", file, tmp_path / "absent.cjx")

@@ -98,7 +98,8 @@ def run(path: str | os.PathLike[str], *inputs: Any) -> Any:
     """Runs the stored program on the stored tree; run only files you trust.
 
     The checks of `load` do not reach into a program: it is code, which XLA compiles and runs as it is. Programs age:
-    JAX reads those of the last six months.
+    JAX reads those of the last six months. A file whose program cannot be read any more still gives its weights: `load`
+    does not look at the program, and the error says how to export it again.
 
     Args:
         path: File with a program.
@@ -125,7 +126,10 @@ def run(path: str | os.PathLike[str], *inputs: Any) -> Any:
     if artifact.program is None:
         raise ArtifactError(f"{path} has no program; save it with program=export(fn, tree, example)")
     writer = str(artifact.manifest.metadata.get("versions", {}).get("jax", "an unknown version"))[:80]
-    remedy = f"it was saved with JAX {writer}, this is JAX {jax.__version__}; install that JAX, or export it again"
+    remedy = (
+        f"it was saved with JAX {writer}, this is JAX {jax.__version__}; install that JAX, or export it again: the "
+        f"weights are whole: save(file, tree, program=export(fn, tree, example)) with tree = load({str(path)!r}).tree"
+    )
     with _named(f"the program in {path} cannot be read", remedy):
         program = jax_export.deserialize(bytearray(artifact.program))
         expected = list(program.in_avals)

@@ -2,6 +2,7 @@
 
 from compressjax.saliency._activation import activation
 from compressjax.saliency._batch_norm import batch_norm
+from compressjax.saliency._bit_cost import bit_cost
 from compressjax.saliency._contract import Saliency, on_inputs, on_leaves
 from compressjax.saliency._fisher import fisher
 from compressjax.saliency._fpgm import fpgm
@@ -21,6 +22,7 @@ from compressjax.saliency._units import unit_scores
 from compressjax.saliency._wanda import wanda
 
 __all__ = [
-    "Saliency", "activation", "batch_norm", "fisher", "fpgm", "gradient", "grasp", "group_taylor", "lamp", "magnitude",
-    "movement", "obd", "obs", "on_inputs", "on_leaves", "random", "snip", "synflow", "taylor", "unit_scores", "wanda",
+    "Saliency", "activation", "batch_norm", "bit_cost", "fisher", "fpgm", "gradient", "grasp", "group_taylor", "lamp",
+    "magnitude", "movement", "obd", "obs", "on_inputs", "on_leaves", "random", "snip", "synflow", "taylor",
+    "unit_scores", "wanda",
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 from compressjax.theory._bounds import catoni_bound, mcallester_bound, occam_bound, quad_bound
 from compressjax.theory._certificate import Certificate, certify
 from compressjax.theory._deep_compression import DeepCompressionSize, deep_compression_size
+from compressjax.theory._deep_compression_measured import deep_compression_measured
 from compressjax.theory._description import DescriptionLength, description_length
 from compressjax.theory._disagreement import disagreement_bound
 from compressjax.theory._entropy import binary_entropy, empirical_entropy
@@ -16,7 +17,7 @@ from compressjax.theory.lossless import BitsBack, decode_bytes, decode_rows, enc
 __all__ = [
     "PROJECTIONS", "BitsBack", "Certificate", "DeepCompressionSize", "DescriptionLength", "Message", "Prequential",
     "Subspace", "as_codebook", "binary_entropy", "binomial_tail_bound", "catoni_bound", "certify", "decode_bytes",
-    "decode_rows", "deep_compression_size", "description_length", "disagreement_bound", "empirical_entropy",
-    "encode_bytes", "encode_rows", "kl_bound", "mcallester_bound", "occam_bound", "prequential_length",
+    "decode_rows", "deep_compression_measured", "deep_compression_size", "description_length", "disagreement_bound",
+    "empirical_entropy", "encode_bytes", "encode_rows", "kl_bound", "mcallester_bound", "occam_bound", "prequential_length",
     "quad_bound", "read_message", "round_to_codebook", "start_codebook", "subspace", "write_message",
 ]  # fmt: skip

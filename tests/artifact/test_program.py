@@ -184,6 +184,19 @@ def test_errors_of_the_users_function_are_heard():
         artifact.export(lambda v, x: x @ v["w"], {"w": jnp.ones((7, 2))}, batch(4))
 
 
+def test_weights_outlive_a_program_and_are_exported_again(path, tmp_path):
+    old = tmp_path / "old.cjx"
+    artifact.save(old, tree(), program=b"of a JAX that no one has")
+    with pytest.raises(
+        ArtifactError, match=r"save\(file, tree, program=export\(fn, tree, example\)\) with tree = load"
+    ):
+        artifact.run(old, batch(2))
+    weights = artifact.load(old).tree
+    np.testing.assert_array_equal(artifact.leaves(old)["params/b"], jnp.ones(5))
+    artifact.save(old, weights, program=artifact.export(model, weights, batch(4)))
+    np.testing.assert_allclose(artifact.run(old, batch(2))["logits"], artifact.run(path, batch(2))["logits"], rtol=1e-6)
+
+
 def test_what_does_not_fit_is_refused(path, tmp_path):
     with pytest.raises(ArtifactError, match=r"inputs do not fit the program in .*takes float32\[batch,3\]"):
         artifact.run(path, jnp.ones((2, 4)))

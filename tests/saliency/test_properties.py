@@ -21,6 +21,7 @@ EVERY = KERNELS | {"a/scale"}
 # What each method has something to say of, in a tree with two kernels, a scale and a counter.
 SCORED = {
     "magnitude": EVERY, "random": EVERY, "lamp": EVERY, "gradient": EVERY, "snip": EVERY, "grasp": EVERY,
+    "bit_cost": EVERY,
     "taylor": EVERY, "group_taylor": EVERY, "movement": EVERY, "fisher": EVERY, "obd": EVERY, "obs": EVERY,
     "fpgm": KERNELS, "synflow": KERNELS, "wanda": KERNELS, "activation": KERNELS, "batch_norm": {"a/scale", "a/kernel"},
 }  # fmt: skip
@@ -55,6 +56,7 @@ def made(name, names=NAMES, seed=0):
     key, batches = jax.random.key(seed), [(X, Y), (Y[:, :1] * X, Y)]
     makers = {
         "magnitude": saliency.magnitude,
+        "bit_cost": saliency.bit_cost,
         "random": lambda: saliency.random(key),
         "lamp": saliency.lamp,
         "fpgm": saliency.fpgm,
