@@ -34,7 +34,7 @@ def test_files_shrink_and_no_single_code_can_be_bettered(tmp_path):
 
 def test_what_matters_is_rounded_to_nearest():
     importance = np.where(np.arange(60) < 6, 1e4, 1.0) * np.ones((40, 1))
-    node = rounded(slope=0.5, importance={"w": jnp.asarray(importance, jnp.float32)})
+    node = rounded(slope=0.05, importance={"w": jnp.asarray(importance, jnp.float32)})
     plain = compress(PARAMS, {"w": quant.rtn(4, granularity="tensor")})["w"]
     same = np.asarray(node.materialize() == plain.materialize())
     assert same[:, :6].mean() > 0.99

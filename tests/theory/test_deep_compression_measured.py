@@ -24,7 +24,8 @@ def test_bits_are_those_of_written_symbols():
     draw = np.random.default_rng(0)
     mask, codes = draw.random((30, 40)) < 0.1, draw.choice(16, (30, 40), p=np.arange(1, 17) / 136)
     weights, gaps, since = [], [], 0
-    for keep, code in zip(mask.ravel(), codes.ravel(), strict=True):
+    end = np.flatnonzero(mask)[-1] + 1  # nothing is written after the last weight
+    for keep, code in zip(mask.ravel()[:end], codes.ravel()[:end], strict=True):
         if keep:
             weights.append(code)
             gaps.append(since)
