@@ -149,7 +149,38 @@ def _scaled(x: tensors.Scaled) -> np.ndarray:
     return out
 
 
+def _vector_codebook(x: tensors.VectorCodebook) -> np.ndarray:
+    table, codes, d = brute(x.centroids), np.asarray(x.codes), x.centroids.shape[-1]
+    out = np.zeros(x.shape)
+    for at in np.ndindex(*out.shape):
+        place = list(at)
+        place[x.axis] //= d
+        lead, group = at[: table.ndim - 3], place[x.axis] * table.shape[-3] // codes.shape[x.axis]
+        out[at] = table[(*lead, group, codes[tuple(place)], at[x.axis] % d)]
+    return out
+
+
+def _patterned(x: tensors.Patterned) -> np.ndarray:
+    values, out = brute(x.values), np.zeros(x.shape)
+    for at in np.ndindex(*out.shape):
+        if x.pattern == "circulant":
+            b, (i, j) = values.shape[-1], at[-2:]
+            out[at] = values[(*at[:-2], i // b, j // b, (j - i) % b)]
+        elif x.pattern == "toeplitz":
+            out[at] = values[(*at[:-2], at[-1] - at[-2] + x.sizes[0] - 1)]
+        else:
+            lead = len(at) - len(x.sizes)
+            h = int(np.ravel_multi_index(at[lead:], x.sizes)) ^ x.seed
+            h = (h ^ h >> 16) * 0x85EBCA6B % 2**32
+            h = (h ^ h >> 13) * 0xC2B2AE35 % 2**32
+            h ^= h >> 16
+            out[at] = values[(*at[:lead], (h >> 1) % values.shape[-1])] * (-1) ** (h & 1)
+    return out
+
+
 _BRUTE = {
+    tensors.VectorCodebook: _vector_codebook,
+    tensors.Patterned: _patterned,
     tensors.BlockDiagonal: _block_diagonal,
     tensors.CP: _cp,
     tensors.Kronecker: _kronecker,
@@ -192,6 +223,11 @@ def brute_bits(x: Any, kept: int | None = None) -> int:
         case tensors.Codebook():
             width = math.ceil(math.log2(x.centroids.shape[-1]))
             return entries * width + brute_bits(x.centroids)
+        case tensors.VectorCodebook():
+            width = math.ceil(math.log2(x.centroids.shape[-2]))
+            return np.asarray(x.codes).size * width + brute_bits(x.centroids)
+        case tensors.Patterned():
+            return brute_bits(x.values)
         case tensors.BlockDiagonal():
             sides = ((x.inputs, x.shape[-2]), (x.outputs, x.shape[-1]))
             return brute_bits(x.blocks) + sum(np.asarray(p).size * math.ceil(math.log2(n)) for p, n in sides)

@@ -60,7 +60,7 @@ def kmeans(
     first.
 
     Args:
-        clusters: k, 2 to 65536. A leaf with fewer entries is stored with some centroids that no entry uses.
+        clusters: k, 2 to 65536; a leaf with fewer entries leaves some unused.
         init: `"linear"`, equal steps, as in the paper: good for large weights and entropy coding; `"optimal"`, the
             least squared error up to the resolution of a histogram; `"density"` or `"quantile"`, equal counts; or
             `"random"`, drawn entries. The paper finds the last two worse.
@@ -110,42 +110,50 @@ def kmeans(
         for number, (path, x) in enumerate(flat.items()):
             h = None if weights is None else weights[path]
             own = None if key is None else jax.random.fold_in(key, number)
-            if groups == 1:
-                centroids[path], found = fit(x, weights=h, key=own)
-            else:
-                centroids[path], found = _by_group(fit, x, h, own, axes[path], groups)
+            run = fit if groups == 1 else functools.partial(_by_group, fit, axis=axes[path], groups=groups)
+            centroids[path], found = run(x, weights=h, key=own)
             codes[path] = _narrow(found, code)
         return KmeansState(centroids, codes)
 
     def encode(flat: Arrays, state: KmeansState) -> dict[str, Node]:
-        weights: dict[str, Any] = {}
-        for path, x in flat.items():
-            weights[path] = None if importance is None else _importance(importance, path, x)
+        weights: dict[str, Any] = dict.fromkeys(flat)
+        if importance is not None:
+            weights = {path: _importance(importance, path, x) for path, x in flat.items()}
         if scope == "global":
-            parts = [jnp.concatenate([x.ravel() for x in xs]) for xs in (
-                [x.astype(jnp.float32) for x in flat.values()],
-                [state.codes[path] for path in flat],
-                [jnp.ones(x.size) if weights[path] is None else weights[path] for path, x in flat.items()],
-            )]  # fmt: skip
-            means = _means(parts[0], parts[1], state.centroids[_ALL], parts[2], ignore_zeros)
+            means = _shared(flat, state, weights, ignore_zeros)
             return {path: Codebook(means.astype(x.dtype), state.codes[path]) for path, x in flat.items()}
-        nodes: dict[str, Node] = {}
-        for path, x in flat.items():
-            codes, table, axis = state.codes[path], state.centroids[path], _axis(path, x, groups)
-            if groups == 1:
-                means = _means(x, codes, table, weights[path], ignore_zeros)
-                nodes[path] = Codebook(means.astype(x.dtype), codes)
-                continue
-            offset = jnp.arange(x.shape[axis]) // (x.shape[axis] // groups) * clusters
-            places = codes.astype(jnp.int32) + offset.reshape(*(1,) * axis, -1, *(1,) * (x.ndim - 1 - axis))
-            means = _means(x, places, table.reshape(-1), weights[path], ignore_zeros)
-            nodes[path] = VectorCodebook(means.astype(x.dtype).reshape(groups, clusters, 1), codes, axis - x.ndim)
-        return nodes
+        return {
+            path: _node(
+                x, state.codes[path], state.centroids[path], weights[path], _axis(path, x, groups), ignore_zeros
+            )
+            for path, x in flat.items()
+        }
 
     def view(flat: Arrays, state: KmeansState) -> Arrays:
         return {path: node.materialize() for path, node in encode(flat, state).items()}
 
     return on_values(f"kmeans(clusters={clusters})", init=start, view=view, encode=encode)
+
+
+def _shared(flat: Arrays, state: KmeansState, weights: Mapping[str, Any], ignore_zeros: bool) -> jax.Array:
+    """Means of the members of all leaves."""
+    ones = {path: jnp.ones(x.size) if weights[path] is None else weights[path].ravel() for path, x in flat.items()}
+    x, codes, h = (
+        jnp.concatenate([part[path].ravel() for path in flat])
+        for part in ({path: x.astype(jnp.float32) for path, x in flat.items()}, state.codes, ones)
+    )
+    return _means(x, codes, state.centroids[_ALL], h, ignore_zeros)
+
+
+def _node(x: jax.Array, codes: jax.Array, table: jax.Array, weights: Any, axis: int, ignore_zeros: bool) -> Node:
+    """The node with the means of the members, from one table `[k]` or one for each group of channels `[groups, k]`."""
+    if table.ndim == 1:
+        return Codebook(_means(x, codes, table, weights, ignore_zeros).astype(x.dtype), codes)
+    groups, clusters = table.shape
+    offset = jnp.arange(x.shape[axis]) // (x.shape[axis] // groups) * clusters
+    places = codes.astype(jnp.int32) + offset.reshape(*(1,) * axis, -1, *(1,) * (x.ndim - 1 - axis))
+    means = _means(x, places, table.reshape(-1), weights, ignore_zeros)
+    return VectorCodebook(means.astype(x.dtype).reshape(groups, clusters, 1), codes, axis - x.ndim)
 
 
 def _check(clusters: int, iterations: int, groups: int, init: str, scope: str, key: jax.Array | None) -> None:
@@ -180,12 +188,12 @@ def _importance(importance: Mapping[str, Any], path: str, x: jax.Array) -> jax.A
     return jnp.asarray(importance[path], jnp.float32)
 
 
-def _by_group(fit: Any, x: jax.Array, h: Any, key: Any, axis: int, groups: int) -> tuple[jax.Array, jax.Array]:
+def _by_group(fit: Any, x: jax.Array, weights: Any, key: Any, axis: int, groups: int) -> tuple[jax.Array, jax.Array]:
     """Tables `[groups, k]` and codes of the leaf's shape."""
     parts = jnp.split(x, groups, axis)
-    weights = [None] * groups if h is None else jnp.split(h, groups, axis)
+    own = [None] * groups if weights is None else jnp.split(weights, groups, axis)
     keys = [None] * groups if key is None else list(jax.random.split(key, groups))
-    found = [fit(part, weights=w, key=k) for part, w, k in zip(parts, weights, keys, strict=True)]
+    found = [fit(part, weights=w, key=k) for part, w, k in zip(parts, own, keys, strict=True)]
     return jnp.stack([table for table, _ in found]), jnp.concatenate([codes for _, codes in found], axis)
 
 
