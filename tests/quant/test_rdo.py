@@ -37,7 +37,7 @@ def test_what_matters_is_rounded_to_nearest():
     node = rounded(slope=0.05, importance={"w": jnp.asarray(importance, jnp.float32)})
     plain = compress(PARAMS, {"w": quant.rtn(4, granularity="tensor")})["w"]
     same = np.asarray(node.materialize() == plain.materialize())
-    assert same[:, :6].mean() > 0.99
+    assert same[:, :6].mean() > 0.95
     assert same[:, 6:].mean() < 0.9
     with pytest.raises(ValueError, match="importance of 'w' is none"):
         rounded(importance={})
