@@ -19,5 +19,6 @@ __all__ = [
     "Subspace", "as_codebook", "binary_entropy", "binomial_tail_bound", "catoni_bound", "certify", "decode_bytes",
     "decode_rows", "deep_compression_measured", "deep_compression_size", "description_length", "disagreement_bound",
     "empirical_entropy", "encode_bytes", "encode_rows", "kl_bound", "mcallester_bound", "occam_bound",
-    "prequential_length", "quad_bound", "read_message", "round_to_codebook", "start_codebook", "subspace", "write_message",
+    "prequential_length", "quad_bound", "read_message", "round_to_codebook", "start_codebook", "subspace",
+    "write_message",
 ]  # fmt: skip
