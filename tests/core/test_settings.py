@@ -122,7 +122,7 @@ def test_numbers() -> None:
         (lambda: quant.rtn("8"), "rtn: bits is a str '8'; it must be an integer"),
         (lambda: quant.rtn(True), "bits is a bool True"),
         (lambda: prune.magnitude("0.5"), "sparsity is a str '0.5'; it must be a number"),
-        (lambda: lowrank.svd(rank="4"), "svd: rank is a str '4'"),
+        (lambda: lowrank.svd(rank="4"), "svd: rank='4' is unknown; use a number"),
         (lambda: core.chain(prune.magnitude(0.5), quant.rtn), "chain: the function rtn is not a compression; call it"),
         (lambda: core.chain(optax.adam(0.1)), "optimizers go to as_optax"),
         (lambda: core.sequence(optax.adam(0.1), quant.rtn(4)), "sequence.*optimizers go to as_optax"),

@@ -18,7 +18,7 @@ def test_every_mutation_is_signed_again(tmp_path):
     path = tmp_path / "m.cjx"
     artifact.save(path, mutate.tree(0))
     data, draw, reasons = path.read_bytes(), random.Random(0), []
-    assert artifact.load(path).manifest.format == 2
+    assert artifact.load(path).manifest.format >= 2  # digests of sections came with it
     for _ in range(20):
         path.write_bytes(mutate.mutated(data, draw))
         try:
