@@ -37,7 +37,7 @@ def opens_with_code(page: pathlib.Path) -> bool:
 
 
 # These train, for ten seconds and more.
-SLOW = ("distillation", "extending", "quantized_training")
+SLOW = ("decomposition", "distillation", "extending", "lowrank", "quantized_training")
 
 
 @pytest.mark.loose

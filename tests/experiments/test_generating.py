@@ -27,6 +27,7 @@ def run(problem, stages, folder):
     return {e.stage.name: e.result for e in events if isinstance(e, recipe.Finished)}
 
 
+@pytest.mark.thorough
 def test_the_network_stays_and_distill_learns_from_the_images(problem, tmp_path):
     done = run(problem, stages_of(("generate", {**SMALL, "share": 0.5})), tmp_path)
     images, facts = done["generate"].tree["generated"], done["generate"].facts["generated"]

@@ -24,6 +24,7 @@ def test_figures_by_hand():
     assert pruned.figures({"kernel": jnp.ones(3)}, True) == {"zeros": 0.0}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("module", "few"),
     [

@@ -26,7 +26,7 @@ class Judge(nn.Module):
         return nn.Dense(1)(nn.leaky_relu(nn.Dense(16)(x), 0.2))[:, 0]
 
 
-@pytest.mark.turns(3)
+@pytest.mark.thorough
 @pytest.mark.parametrize("loss", ["hinge", "non-saturating", "wasserstein"])
 def test_a_plane_finds_the_mean_and_spread_of_a_gaussian(loss):
     rates = optax.adam(1e-2, 0.5, 0.9), optax.adam(2e-2, 0.5, 0.9)

@@ -55,6 +55,7 @@ def mapped():
     return run(Together(every()), gradients())
 
 
+@pytest.mark.thorough
 def test_workers_hold_the_same_averages(mapped):
     for name, found in mapped[0].items():
         kernel = found["kernel"]

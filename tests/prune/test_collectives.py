@@ -31,6 +31,7 @@ def told(request):
     return json.loads(done.stdout)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("case", CASES)
 def test_collective_bytes_do_not_grow_with_the_parameters(told, case):
     small, large = told[case]

@@ -174,7 +174,7 @@ def stats():
     return observe(forward)(PARAMS, X)[1]
 
 
-@pytest.mark.turns(2)
+@pytest.mark.turns(12)
 @pytest.mark.parametrize(("name", "kind"), helpers.quick(CASES, *((name, "explicit") for name in QUICK)))
 def test_masks_on_a_mesh_are_those_of_a_device(name, kind, stats):
     mesh = jax.make_mesh((2, 2), ("data", "model"), axis_types=(AxisType[kind.capitalize()],) * 2)

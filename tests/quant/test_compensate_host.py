@@ -16,7 +16,7 @@ from compressjax.quant._nearest_host import HostScales
 from tests import helpers
 
 
-@pytest.mark.turns(2)
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "settings",
     [

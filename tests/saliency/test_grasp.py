@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from compressjax import core, saliency
 from tests.saliency.networks import batches, loss, make, total
@@ -18,6 +19,7 @@ def test_is_theta_times_hessian_times_gradient():
         np.testing.assert_allclose(got, want[path], rtol=1e-4, atol=1e-7)
 
 
+@pytest.mark.thorough
 def test_removing_a_high_score_lowers_the_norm_of_the_gradient():
     # L = a w^4 / 4 each, g = a w^3, H = 3 a w^2: the score is 3 a^2 w^6, and |g|^2 / 2 falls when w shrinks.
     quartic = lambda p, a: jnp.sum(a * p["w"] ** 4) / 4  # noqa: E731

@@ -29,6 +29,7 @@ def accuracy(x, y, rows, labels):
     return float(jnp.mean(jnp.argmax(rows @ params["kernel"] + params["bias"][None], 1) == labels))
 
 
+@pytest.mark.thorough
 def test_one_row_a_class_teaches_more_than_a_real_one(draw, key):
     from sklearn.datasets import load_digits
 

@@ -9,6 +9,7 @@ from compressjax import data
 from tests.data import laws
 
 
+@pytest.mark.thorough
 def test_a_linear_one_reaches_the_error_of_pca(draw, key):
     rows = draw.normal(size=(128, 2)) @ draw.normal(size=(2, 5)) + 0.2 * draw.normal(size=(128, 5)) + 3
     rows = rows.astype(np.float32)

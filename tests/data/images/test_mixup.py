@@ -9,6 +9,7 @@ import scipy.stats
 from compressjax import data
 
 
+@pytest.mark.thorough
 def test_all_arrays_are_mixed_by_one_matrix(key: jax.Array) -> None:
     images = jax.random.normal(key, (7, 3, 2, 1))
     mixed = jax.jit(data.mixup)(key, {"how": jnp.eye(7), "images": images, "low": images.astype(jnp.bfloat16)})

@@ -15,6 +15,7 @@ def problem(draw):
     return _descent.Problem(*(jnp.asarray(m, jnp.float32) for m in (x.T @ x / 60, x.T @ y / 60, y @ y / 60)))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("share", [1.0, pytest.param(0.5, marks=pytest.mark.thorough)])
 def test_screening_changes_nothing(share, problem):
     top = float(jnp.abs(problem[1]).max()) / share

@@ -15,6 +15,7 @@ def objective(atoms, codes, penalty):
     return 0.5 * np.sum((ROWS - codes @ np.asarray(atoms)) ** 2) + penalty * np.abs(codes).sum()
 
 
+@pytest.mark.thorough
 def test_passes_reach_the_objective_of_scikit_learn(key):
     reducer = data.dictionary_learning(8, key, penalty=0.2, passes=30, inner=30)
     fitted = laws.check(reducer, ROWS, 2e-3)

@@ -18,6 +18,7 @@ def test_a_planted_dictionary_is_found(draw, key):
     np.testing.assert_allclose(np.linalg.norm(fitted.atoms, axis=1), 1, rtol=1e-4)
 
 
+@pytest.mark.thorough
 def test_few_atoms_of_many_beat_few_components(key):
     rows = laws.digits()[:300] / 16
     fitted = data.ksvd(rows, 32, 5, key, steps=8)

@@ -95,6 +95,7 @@ def test_one_optimizer_trains_student_and_heads(key: jax.Array) -> None:
     assert not np.array_equal(params["student"]["first"]["kernel"], variables["params"]["student"]["first"]["kernel"])
 
 
+@pytest.mark.thorough
 def test_flax_is_imported_on_first_use() -> None:
     with pytest.raises(AttributeError, match="compressjax.distill has no 'WithHead'"):
         distill.WithHead  # noqa: B018

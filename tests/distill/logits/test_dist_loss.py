@@ -32,6 +32,7 @@ def test_weights_count_examples(logits: tuple[jax.Array, jax.Array]) -> None:
     np.testing.assert_allclose(got, distill.dist_loss(*twice), rtol=1e-5)
 
 
+@pytest.mark.thorough
 def test_constants_do_not_correlate(logits: tuple[jax.Array, jax.Array]) -> None:
     student, _ = logits
     both = jax.jit(jax.value_and_grad(distill.dist_loss))

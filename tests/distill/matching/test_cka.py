@@ -35,6 +35,7 @@ def test_weights(key: jax.Array) -> None:
         distill.cka(x, y[:3])
 
 
+@pytest.mark.thorough
 def test_constant_layers_are_alike_to_nothing():
     x = jax.random.normal(jax.random.key(0), (12, 3))
     for a, b in ((0.1, 1.7), (0.3, None), (1.0, 1.0)):

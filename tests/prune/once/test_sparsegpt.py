@@ -189,6 +189,7 @@ def test_distributions():
             prune.sparsegpt(**settings)
 
 
+@pytest.mark.thorough
 def test_in_double_precision():
     with jax.enable_x64(True):
         params = {"kernel": jnp.asarray(helpers.float64(helpers.array(0, (8, 6))))}

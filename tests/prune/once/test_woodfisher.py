@@ -67,6 +67,7 @@ def test_loses_less_than_magnitude(seed):
     assert squares({"kernel": ours.materialize()}, data) < squares({"kernel": theirs.materialize()}, data)
 
 
+@pytest.mark.thorough
 def test_blocks_do_not_see_each_other_and_budgets_hold():
     params = {"a": helpers.array(0, (5, 3)), "b": helpers.array(1, (3, 4)), "bias": helpers.array(2, (4,))}
 

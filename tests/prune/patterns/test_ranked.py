@@ -95,7 +95,7 @@ def test_training_leaves_whole_units_at_zero():
     assert (stored == 0).all(0).sum() == 8
 
 
-@pytest.mark.turns(3)
+@pytest.mark.thorough
 @pytest.mark.parametrize("shape", [(3, 3), *(pytest.param(s, marks=pytest.mark.thorough) for s in ((2, 2), (4, 6)))])
 @pytest.mark.parametrize("pattern", ["neuron", "balanced", "channel"])
 def test_units_are_rounded_once(pattern, shape):

@@ -49,6 +49,7 @@ def test_a_weight_whose_gradient_is_no_number_grows_last(key):
     assert grown[:, 0].sum() == max(0, grown.sum() - (~was)[:, 1:].sum())
 
 
+@pytest.mark.thorough
 def test_masks_stay_after_the_end(key):
     method = prune.set_(0.5, key, end=3, every=1)
     state = method.init(PARAMS)
