@@ -121,7 +121,8 @@ def simple(main: Callable[[], None]) -> None:
 
 
 def write(folder: str, files: Mapping[str, str | bytes]) -> None:
-    """Writes files by name into the run's folder, each one atomically."""
+    """Writes files by name into the run's folder, which it makes, each one atomically."""
+    os.makedirs(folder, exist_ok=True)
     for name, content in files.items():
         recipe.write_file(os.path.join(folder, name), content)
 

@@ -95,3 +95,8 @@ def test_flags_that_a_command_does_not_follow_are_refused(monkeypatch, flag, val
     monkeypatch.setattr(app.cluster, "asked", lambda: True)
     with pytest.raises(ValueError, match="--coordinator, --processes and --process are flags of experiments.compress"):
         app.launched(spreads=True)
+
+
+def test_a_run_makes_the_folder_that_it_writes_to(tmp_path):
+    app.write(str(tmp_path / "a" / "b"), {"x.md": "text"})
+    assert (tmp_path / "a" / "b" / "x.md").read_text() == "text"
