@@ -167,8 +167,8 @@ def _check(clusters: int, iterations: int, groups: int, init: str, scope: str, k
         raise ValueError(f"kmeans: scope={scope!r} must be 'leaf' or 'global'")
     if groups < 1 or (groups > 1 and scope == "global"):
         raise ValueError(f"kmeans: groups={groups} must be at least 1, and 1 with scope='global'")
-    if (init == "random") != (key is not None):
-        raise ValueError(f"kmeans: init={init!r} with key={key}: init='random' draws with a key, the others have none")
+    if init == "random" and key is None:  # the others read none: recipes give every method one
+        raise ValueError("kmeans: init='random' needs a key, such as key=jax.random.key(0)")
 
 
 def _axis(path: str, x: jax.Array, groups: int) -> int:

@@ -221,3 +221,10 @@ def test_small_and_empty_leaves_come_back(leaf):
 def test_new_settings_out_of_range_are_refused(setting):
     with pytest.raises(ValueError, match="kmeans:"):
         share.kmeans(4, **setting)
+
+
+def test_a_start_without_draws_takes_a_key():
+    """Recipes give a key to every method that has one."""
+    params = {"kernel": jnp.arange(12.0).reshape(3, 4)}
+    one, other = (share.kmeans(4, key=key).init(params).centroids["kernel"] for key in (None, jax.random.key(3)))
+    np.testing.assert_array_equal(one, other)
