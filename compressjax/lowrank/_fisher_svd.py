@@ -13,7 +13,7 @@ from compressjax.core._unfit import each
 from compressjax.lowrank._factorize import Axes, Parts, factorization
 from compressjax.lowrank._rule import Rank, make_rule
 from compressjax.lowrank._weighted import by_rows
-from compressjax.saliency._gradients import Loss, example_gradients, sum_over
+from compressjax.saliency._gradients import Loss, squared_gradients
 
 
 def fisher_svd(
@@ -67,12 +67,8 @@ def fisher_svd(
 
     def init(params: Any) -> dict[str, jax.Array]:
         base.init(params)
-        tree, chosen = whole(params), selected(params, base.name)
-
-        def squares(batch: Any) -> dict[str, jax.Array]:
-            return {path: jnp.sum(g * g, axis=0) for path, g in example_gradients(loss, tree, batch).items()}
-
-        total = sum_over(batches, squares, "fisher_svd")
+        chosen = selected(params, base.name)
+        total = squared_gradients(loss, whole(params), batches, "fisher_svd")
         return each(base.name, chosen, lambda path: jnp.sqrt(rows(path, total[path])))
 
     def rows(path: str, x: jax.Array) -> jax.Array:

@@ -3,11 +3,10 @@
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from compressjax.lowrank._factorize import Parts, decomposed, matmul
-from compressjax.lowrank._svd_host import svd_on_host
+from compressjax.lowrank._svd_host import thin_svd
 
 # Directions beside the rank, and products with the matrix and its transpose before the last: within 1 % of the best
 # error for flat spectra as well.
@@ -36,5 +35,5 @@ def _within(xp: Any, a: Any, start: Any) -> Any:
         basis = matmul(xp, a, xp.linalg.qr(matmul(xp, back, xp.linalg.qr(basis)[0]))[0])
     basis = xp.linalg.qr(basis)[0]
     inside = matmul(xp, xp.swapaxes(basis, -1, -2), a)
-    left, values, right = svd_on_host(inside) if xp is np else jnp.linalg.svd(inside, full_matrices=False)
+    left, values, right = thin_svd(xp, inside)
     return matmul(xp, basis, left), values, right

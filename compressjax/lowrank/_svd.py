@@ -12,7 +12,7 @@ from compressjax.core._unfit import UnfitError
 from compressjax.lowrank._factorize import Axes, Parts, decomposed, factorization
 from compressjax.lowrank._randomized import randomized
 from compressjax.lowrank._rule import Rank, Rule, make_rule
-from compressjax.lowrank._svd_host import svd_on_host
+from compressjax.lowrank._svd_host import thin_svd
 from compressjax.numerics._explicit import explicit, with_shardings
 from compressjax.numerics._placement import mesh_of
 from compressjax.numerics._subspace import truncated
@@ -106,11 +106,7 @@ def spread(x: jax.Array, shape: tuple[int, ...], rank: int) -> Parts:
 
 def exact(x: Any, shape: tuple[int, ...]) -> Parts:
     """The decomposition of matrices of some shape."""
-    return decomposed(_exact, x, shape)
-
-
-def _exact(xp: Any, matrices: Any) -> Any:
-    return svd_on_host(matrices) if xp is np else jnp.linalg.svd(matrices, full_matrices=False)
+    return decomposed(thin_svd, x, shape)
 
 
 def _evd(xp: Any, matrices: Any) -> Any:

@@ -1,10 +1,18 @@
 """Singular value decompositions in NumPy, for leaves that NumPy can read: XLA compiles for seconds at every shape."""
 
+from typing import Any
+
+import jax.numpy as jnp
 import numpy as np
 
 # LAPACK reduces both sides of a matrix to its singular values; eigenvectors of the smaller Gram matrix need one side.
 # In float64 that costs more than it saves unless one side is longer by this factor.
 LONG = 1.25
+
+
+def thin_svd(xp: Any, matrices: Any) -> Any:
+    """Left vectors, singular values and right vectors by NumPy or by JAX."""
+    return svd_on_host(matrices) if xp is np else jnp.linalg.svd(matrices, full_matrices=False)
 
 
 def svd_on_host(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -2,11 +2,10 @@
 
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from compressjax.lowrank._factorize import Parts, decomposed, matmul
-from compressjax.lowrank._svd_host import svd_on_host
+from compressjax.lowrank._svd_host import thin_svd
 
 # Directions of the inputs below this share of the largest are rounding; at zero, `C` would have no inverse.
 LEAST = 1e-7
@@ -26,7 +25,7 @@ def _by_rows(xp: Any, matrices: Any, weights: Any) -> Any:
     weights = weights.reshape(matrices.shape[:-1]).astype(np.float32)
     largest = xp.max(weights, axis=-1, keepdims=True)
     safe = xp.where(largest > 0, xp.maximum(weights, LEAST * largest), 1.0)[..., None]
-    left, values, right = _svd(xp, safe * matrices)
+    left, values, right = thin_svd(xp, safe * matrices)
     return left / safe, values, right
 
 
@@ -35,9 +34,5 @@ def _whitened(xp: Any, matrices: Any, gram: Any) -> Any:
     squares, vectors = xp.linalg.eigh((gram + xp.swapaxes(gram, -1, -2)) / 2)
     largest = xp.maximum(squares[..., -1:], 1e-30)
     root = xp.sqrt(xp.maximum(squares, LEAST * largest))
-    left, values, right = _svd(xp, root[..., None] * matmul(xp, xp.swapaxes(vectors, -1, -2), matrices))
+    left, values, right = thin_svd(xp, root[..., None] * matmul(xp, xp.swapaxes(vectors, -1, -2), matrices))
     return matmul(xp, vectors / root[..., None, :], left), values, right
-
-
-def _svd(xp: Any, matrices: Any) -> Any:
-    return svd_on_host(matrices) if xp is np else jnp.linalg.svd(matrices, full_matrices=False)

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from compressjax.core import values
 from compressjax.saliency._contract import Saliency, Scores, from_params, wide
-from compressjax.saliency._gradients import Loss, example_gradients, sum_over
+from compressjax.saliency._gradients import Loss, squared_gradients
 
 
 def fisher(loss: Loss, batches: Sequence[Any]) -> Saliency:
@@ -39,10 +38,7 @@ def fisher(loss: Loss, batches: Sequence[Any]) -> Saliency:
     """
 
     def score(params: Any) -> Scores:
-        def squares(batch: Any) -> Scores:
-            return {path: jnp.sum(g * g, axis=0) for path, g in example_gradients(loss, params, batch).items()}
-
-        total = sum_over(batches, squares, "fisher")
+        total = squared_gradients(loss, params, batches, "fisher")
         count = sum(jax.tree.leaves(batch)[0].shape[0] for batch in batches)
         return {path: wide(x) ** 2 * total[path] / (2 * count) for path, x in values(params).items()}
 

@@ -58,6 +58,16 @@ def example_gradients(loss: Loss, params: Any, batch: Any) -> Scores:
     return jax.vmap(lambda one: gradients(loss, params, jax.tree.map(lambda x: x[None], one)))(batch)
 
 
+def squared_gradients(loss: Loss, params: Any, batches: Sequence[Any], who: str = "saliency") -> Scores:
+    """Sum over all examples of the squared gradient of the loss, `{path: array of the shape of the leaf}`."""
+
+    def squares(batch: Any) -> Scores:
+        return {path: jnp.sum(g * g, axis=0) for path, g in example_gradients(loss, params, batch).items()}
+
+    total: Scores = sum_over(batches, squares, who)
+    return total
+
+
 def stacked_gradients(loss: Loss, params: Any, batches: Sequence[Any], who: str = "saliency") -> Scores:
     """Gradient of the loss of every example of all batches, `{path: [examples, *shape]}`."""
     check_batches(batches, who)
