@@ -14,7 +14,7 @@ from experiments import app, limits, models
 from experiments.datasets import batch_indices
 from experiments.problem import Problem, cross_entropy, make_problem
 from experiments.reproduce.loop import check, data_of, test_error
-from experiments.reproduce.table import Claim
+from experiments.reproduce.table import Claim, asked
 
 AXIS = "data"
 
@@ -65,8 +65,7 @@ def run(shared: Shared, config: Mapping[str, Any], name: str, seed: int) -> dict
 
 def claims(config: Mapping[str, Any]) -> list[Claim]:
     """The config's targets for the settings of the grid."""
-    names = {*settings(config), ""}
-    return [claim for claim in (Claim(*row) for row in config["asked"]) if {claim.name, claim.against} <= names]
+    return asked(config, settings(config))
 
 
 def sent(config: Mapping[str, Any], mesh: jax.sharding.Mesh) -> dict[str, dict[str, float]]:

@@ -12,7 +12,7 @@ from compressjax import federated, gradients
 from experiments import app, limits
 from experiments.problem import Problem, cross_entropy, make_problem
 from experiments.reproduce.loop import data_of, test_error
-from experiments.reproduce.table import Claim
+from experiments.reproduce.table import Claim, asked
 
 LIMITS = {
     **dict.fromkeys(("clients", "chosen", "least", "rounds", "steps", "batch", "every", "tail"), limits.COUNT),
@@ -76,8 +76,7 @@ def run(shared: Problem, config: Mapping[str, Any], name: str, seed: int) -> dic
 
 def claims(config: Mapping[str, Any]) -> list[Claim]:
     """The config's targets for the methods of the grid."""
-    names = {*settings(config), ""}
-    return [claim for claim in (Claim(*row) for row in config["asked"]) if {claim.name, claim.against} <= names]
+    return asked(config, settings(config))
 
 
 def _federation(problem: Problem, config: Mapping[str, Any], name: str) -> federated.Federation:

@@ -10,7 +10,7 @@ from compressjax import core, recipe
 from experiments import app
 from experiments.problem import Problem, make_problem
 from experiments.reproduce.loop import check, data_of, train
-from experiments.reproduce.table import Claim
+from experiments.reproduce.table import Claim, asked
 from experiments.stages import makers
 
 
@@ -87,5 +87,4 @@ def _units(mask: np.ndarray) -> int:
 
 def claims(config: Mapping[str, Any]) -> list[Claim]:
     """The config's targets for the settings of the grid."""
-    names = {*settings(config), ""}
-    return [claim for claim in (Claim(*row) for row in config["asked"]) if {claim.name, claim.against} <= names]
+    return asked(config, settings(config))

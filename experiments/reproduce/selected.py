@@ -10,7 +10,12 @@ from experiments import app, limits
 from experiments.datasets import Table, load_table
 from experiments.reproduce.table import Claim
 
-LIMITS = {"features": limits.COUNT, "folds": limits.COUNT, "widest": limits.COUNT, "ridge": limits.POSITIVE}
+LIMITS = {
+    "features": limits.COUNT,
+    "folds": limits.Limit(2, whole=True),
+    "widest": limits.COUNT,
+    "ridge": limits.POSITIVE,
+}
 Choice = Callable[[np.ndarray, np.ndarray, Mapping[str, Any]], Any]
 
 

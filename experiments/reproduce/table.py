@@ -1,7 +1,7 @@
 """Results of a grid next to a paper's figures."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 
@@ -23,6 +23,12 @@ class Claim(NamedTuple):
     high: float | None = None
     paper: str = ""
     figure: str = "error"
+
+
+def asked(config: Mapping[str, Any], names: Iterable[str]) -> list[Claim]:
+    """The config's targets for settings that the grid has; an override may have taken some out."""
+    there = {*names, ""}
+    return [claim for claim in (Claim(*row) for row in config["asked"]) if {claim.name, claim.against} <= there]
 
 
 Results = Mapping[str, Mapping[int, Mapping[str, float]]]

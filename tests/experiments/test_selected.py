@@ -2,10 +2,12 @@
 
 import sys
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from experiments import app
 from experiments.datasets import Table, load_table
 from experiments.reproduce import selected
 
@@ -63,3 +65,10 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         load_table("nci60")
     with pytest.raises(ValueError, match="iris"):
         load_table("iris")
+
+
+def test_one_fold_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(selected, "load_table", lambda name, least: _table())
+    config = {**SETTINGS, "folds": 1, "data": {"name": "nci60", "least": 5}, "ways": ("anova",), "outside": ()}
+    with pytest.raises(ValueError, match="--config.folds=1"):
+        selected.prepare(app.Launch(config, str(tmp_path), "", "", app.make_mesh(1)))
