@@ -205,7 +205,10 @@ class _Planner(NamedTuple):
     ) -> tuple[Part, ...]:
         if "rules" not in own:
             return (Part(own.get("select"), self._method(name, settings, steps, label, where)),)
-        rules = own["rules"].items() if isinstance(own["rules"], Mapping) else own["rules"]
+        rules = list(own["rules"].items()) if isinstance(own["rules"], Mapping) else own["rules"]
+        if not isinstance(rules, (tuple, list)) or any(not isinstance(r, (tuple, list)) or len(r) != 2 for r in rules):
+            raise ValueError(f"{where}: rules={rules!r} must be pairs of a selector and a method, as in "
+                             "rules=[('.*bias', ('quant.rtn', {}))]")  # fmt: skip
         parts: list[Part] = []
         for i, (selector, rule) in enumerate(rules):
             here = f"{where}.rules[{i}]"

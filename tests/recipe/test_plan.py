@@ -90,6 +90,8 @@ def test_what_is_right_passes(stages):
         ([TRAIN, ("chain", [("lowrank.svd", {"rank": 2}), ("prune.magnitude", {"sparsity": 0.5})])], "use sequence"),
         ([TRAIN, BIASES, ("distill", {})], "nothing can follow encode"),
         ([("encode", {"select": "x"})], "encode takes only `rules`"),
+        ([("encode", {"rules": None})], "rules=None must be pairs of a selector and a method"),
+        ([("encode", {"rules": ("d0", "d1")})], "rules=\\('d0', 'd1'\\) must be pairs"),
         ([("distill", {})], "has no teacher"),
         ([TRAIN, TRAIN], r"stages\[1\] \(train\) has the label of stages\[0\]"),
         ([TRAIN, RTN, GRADUAL], r"stages\[2\] \(gradual\) cannot follow stages\[1\] \(rtn\).*selects nothing"),
