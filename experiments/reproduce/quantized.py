@@ -12,7 +12,7 @@ import compressjax as cj
 from compressjax import artifact, core, recipe
 from experiments import app, limits
 from experiments.problem import Problem, make_problem, predict
-from experiments.reproduce.loop import check, data_of, train
+from experiments.reproduce.loop import Data, check, data_of, train
 from experiments.reproduce.table import Claim
 from experiments.reproduce.taught import soft_loss, with_logits
 
@@ -36,16 +36,39 @@ def settings(config: Mapping[str, Any]) -> list[str]:
 
 
 def prepare(launch: app.Launch) -> Shared:
-    """Data and network; refuses bad methods."""
+    """Data and network; refuses bad settings and methods."""
+    shared = load(launch)
+    for name in settings(launch.config)[1:]:
+        method(launch.config, name)
+    return shared
+
+
+def load(launch: app.Launch) -> Shared:
+    """Data and network; refuses bad settings of both training runs and of the calibration."""
     config = launch.config
     problem = make_problem({**config, "seed": 0}, launch.data_cache, launch.mesh)
     examples = len(problem.data.train_labels)
     check(config, examples)
     check({**config, **config["tuning"]}, examples, "--config.tuning.")
     limits.check(config, {"calibration": limits.Limit(1, examples, whole=True)}, "--config.")
-    for name in settings(config)[1:]:
-        method(config, name)
     return Shared(problem, {})
+
+
+def dense(shared: Shared, config: Mapping[str, Any], seed: int) -> tuple[Problem, Data, Any]:
+    """Network, data, and the dense parameters of a seed, which are trained once."""
+    problem = shared.problem._replace(seed=seed)
+    data = data_of(problem)
+    if seed not in shared.trained:
+        shared.trained[seed] = train(problem.apply, problem.initial_params(), data, config, seed=seed).params
+    return problem, data, shared.trained[seed]
+
+
+def observed(
+    problem: Problem, config: Mapping[str, Any], params: Any, data: Data, seed: int, select: str | None = None
+) -> Any:
+    """Statistics of `observe` over training images that the seed draws."""
+    rows = np.random.default_rng(seed).permutation(len(data.train_labels))[: config["calibration"]]
+    return jax.jit(cj.observe(problem.apply, select=select))(params, data.train[rows])[1]
 
 
 def method(config: Mapping[str, Any], name: str) -> core.Compression:
@@ -58,18 +81,11 @@ def method(config: Mapping[str, Any], name: str) -> core.Compression:
 
 def run(shared: Shared, config: Mapping[str, Any], name: str, seed: int) -> dict[str, float]:
     """Trains the dense network of a seed once, then quantizes it."""
-    problem = shared.problem._replace(seed=seed)
-    data = data_of(problem)
-    if seed not in shared.trained:
-        shared.trained[seed] = train(problem.apply, problem.initial_params(), data, config, seed=seed).params
-    params = shared.trained[seed]
+    problem, data, params = dense(shared, config, seed)
     if name == "dense":
         return figures(problem, params, params)
     compression = core.only(KERNELS, method(config, name))
-    stats = None
-    if compression.needs:
-        rows = np.random.default_rng(seed).permutation(len(data.train_labels))[: config["calibration"]]
-        _, stats = jax.jit(cj.observe(problem.apply, select=KERNELS))(params, data.train[rows])
+    stats = observed(problem, config, params, data, seed, KERNELS) if compression.needs else None
     if name.removesuffix(TAUGHT) in dict(config["trained"]):
         loss = None
         if name.endswith(TAUGHT):
