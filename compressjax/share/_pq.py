@@ -48,7 +48,7 @@ def pq(
         >>> from compressjax.core import compress
         >>> kernel = jnp.array([[1.0, 5.0, 1.0], [2.0, 6.0, 2.0]])
         >>> node = compress({"kernel": kernel}, {".*": pq(2, 2, weighted=False)})["kernel"]
-        >>> node.codes.tolist(), node.materialize().tolist()
+        >>> node.codes.tolist(), node.materialize().round().tolist()
         ([[0, 1, 0]], [[1.0, 5.0, 1.0], [2.0, 6.0, 2.0]])
 
     Source: Stock et al., And the Bit Goes Down: Revisiting the Quantization of Neural Networks, arXiv:1907.05686

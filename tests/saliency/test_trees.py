@@ -65,6 +65,7 @@ MAKERS = {
     "obs": lambda loss, apply: saliency.obs(loss, [(X, Y)], block=4, damping=1e-3),
     "wanda": lambda loss, apply: saliency.wanda(),
     "activation": lambda loss, apply: saliency.activation(),
+    "bit_cost": lambda loss, apply: saliency.bit_cost(),
 }
 
 

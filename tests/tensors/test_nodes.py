@@ -66,6 +66,7 @@ UNSPLIT = frozenset(
         "mxfp4, transposed", "ternary, dynamic activations", "block diagonal", "block diagonal of grids", "sum",
         "low rank of grids", "low rank of a masked and a codebook",
         "tucker conv", "cp conv", "cp", "tensor train", "kronecker", "weight norm",
+        "vector codebook", "circulant", "hashed",
     )
 )  # fmt: skip
 
