@@ -29,6 +29,7 @@ def fisher(loss: Loss, batches: Sequence[Any]) -> Saliency:
         ValueError: From `score`, if there are no batches.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> loss = lambda p, x: jnp.mean(x @ p["kernel"])
         >>> data = [jnp.array([[1.0], [-1.0]])]
         >>> fisher(loss, data).score({"kernel": jnp.full((1, 1), 2.0)})["kernel"].tolist()
