@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import flax.linen as nn
 import jax
 
+from experiments.models._pool import halve
+
 
 class LeNet5(nn.Module):
     """LeNet-5 as compression papers use it (the Caffe variant): 20 and 50 filters of 5 x 5, then 500 units.
@@ -20,7 +22,7 @@ class LeNet5(nn.Module):
         """Logits `[batch, classes]`."""
         for filters in (20, 50):
             x = nn.Conv(filters, (5, 5), padding="VALID", kernel_init=nn.initializers.he_normal())(x)
-            x = nn.max_pool(x, (2, 2), strides=(2, 2))
+            x = halve(x)
         x = x.reshape(x.shape[0], -1)
         x = nn.relu(nn.Dense(500, kernel_init=nn.initializers.he_normal())(x))
         return nn.Dense(self.classes)(x)
@@ -45,7 +47,7 @@ class CNN(nn.Module):
         for i, filters in enumerate(self.filters):
             x = nn.relu(nn.Conv(filters, (3, 3), kernel_init=nn.initializers.he_normal())(x))
             if i:
-                x = nn.max_pool(x, (2, 2), strides=(2, 2))
+                x = halve(x)
         x = x.reshape(x.shape[0], -1)
         x = nn.relu(nn.Dense(self.width, kernel_init=nn.initializers.he_normal())(x))
         return nn.Dense(self.classes)(x)
@@ -70,7 +72,7 @@ class VGG(nn.Module):
         for group in self.groups:
             for filters in group:
                 x = nn.relu(nn.Conv(filters, (3, 3), kernel_init=nn.initializers.he_normal())(x))
-            x = nn.max_pool(x, (2, 2), strides=(2, 2))
+            x = halve(x)
         x = x.reshape(x.shape[0], -1)
         x = nn.relu(nn.Dense(self.width, kernel_init=nn.initializers.he_normal())(x))
         return nn.Dense(self.classes)(x)

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import jax
 from flax import nnx
 
+from experiments.models._pool import halve
+
 
 class MLP(nnx.Module):
     """Dense layers with ReLU between them, as `models.MLP`.
@@ -64,5 +66,5 @@ class CNN(nnx.Module):
         for i, layer in enumerate(self.convolutions):
             x = nnx.relu(layer(x))
             if i:
-                x = nnx.max_pool(x, (2, 2), strides=(2, 2))
+                x = halve(x)
         return self.head(nnx.relu(self.hidden(x.reshape(x.shape[0], -1))))

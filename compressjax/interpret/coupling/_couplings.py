@@ -165,6 +165,7 @@ def couplings(fn: Callable[..., Any]) -> Callable[..., list[Group]]:
         ValueError: When called, if the first argument holds nodes.
 
     Example:
+        >>> import jax
         >>> p = {"a": np.ones((2, 8)), "b": np.ones((8, 3))}
         >>> found = couplings(lambda p, x: jax.nn.relu(x @ p["a"]) @ p["b"])(p, np.ones((1, 2)))
         >>> [(m.path, m.axis) for g in found if not g.frozen for m in g.members]
