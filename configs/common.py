@@ -63,7 +63,7 @@ def deep_compression(
         ("share.kmeans", {"clusters": 16, "rules": tables, "open": ".*kernel.*"}),
         ("train", {"label": "share", **tune}),
         ("distill", distill),
-        ("encode", {"rules": ((".*bias", ("quant.rtn", {"bits": 8, "granularity": "tensor"})),)}),
+        ("encode", {"rules": ((".*bias", ("quant.rtn", {"bits": 8, "granularity": "tensor", "key": "encode"})),)}),
     )
 
 

@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 from configs.common import arguments, shrink
 
 # Labels determine the order of the data and the cache keys, so new labels change the figures.
-BIASES = ("encode", {"rules": ((".*bias", ("quant.rtn", {"bits": 8, "granularity": "tensor"})),)})
+BIASES = ("encode", {"rules": ((".*bias", ("quant.rtn", {"bits": 8, "granularity": "tensor", "key": "encode"})),)})
 
 
 def get_config(text: str = "") -> ConfigDict:

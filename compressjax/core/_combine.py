@@ -271,7 +271,8 @@ def sequence(first: Compression, second: Compression) -> Compression:
         encoded, s2 = first.encode(params, state.first), state.second
         one, two = (None, None) if slopes is None else (slopes.first, slopes.second)
         if second.learns:
-            grads, s2 = second.before_step(grads, encoded, s2, two)
+            after, s2 = second.before_step(_inside(grads, encoded), encoded, s2, two)
+            grads = _outside(grads, after)
         else:
             grads = zero_masked(grads, second.masks(encoded, s2).moving)
         grads, s1 = first.before_step(grads, params, state.first, one)
@@ -280,9 +281,11 @@ def sequence(first: Compression, second: Compression) -> Compression:
     def after_step(params: Any, state: SequenceState, stats: Any = None) -> tuple[Any, SequenceState]:
         params, s1 = first.after_step(params, state.first, stats)
         # Values that keep their path, as under a mask, keep their statistics.
-        _, s2 = second.after_step(first.encode(params, s1), state.second, stats if second.needs else None)
+        encoded = first.encode(params, s1)
+        _, s2 = second.after_step(encoded, state.second, stats if second.needs else None)
         if second.learns:
-            params, _ = second.after_step(params, state.second)
+            after, _ = second.after_step(_inside(params, encoded), state.second)
+            params = _outside(params, after)
         return params, SequenceState(s1, s2)
 
     return Compression(
@@ -296,6 +299,19 @@ def sequence(first: Compression, second: Compression) -> Compression:
         name=f"sequence({first.name}, {second.name})",
         needs=tuple(dict.fromkeys((*first.needs, *second.needs))),
     )
+
+
+def _inside(tree: Any, encoded: Any) -> Any:
+    """A tree like the parameters, with the nodes of `encoded` that hide their values: `init` saw these as well."""
+    own = values(encoded)
+    return jax.tree.map(
+        lambda x, node, path: node if is_node(node) and path not in own else x, tree, encoded, _paths(encoded)
+    )
+
+
+def _outside(tree: Any, inside: Any) -> Any:
+    """A tree with what became of the values of `_inside` that are its own."""
+    return jax.tree.map(lambda x, y: x if is_node(y) else y, tree, inside)
 
 
 def _check_aligned(first: Compression, second: Compression, params: Any, encoded: Any, state: Any) -> None:

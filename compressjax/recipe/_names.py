@@ -11,6 +11,8 @@ from typing import Any
 FOLDERS = ("prune", "quant", "lowrank", "share", "saliency", "structure", "distill")
 # A float in one of these arguments is a fraction of the training run's steps.
 OF_TRAINING = ("begin", "end", "warmup", "at", "explore_until")
+# With a key, these round by chance; recipes give them one only where the settings name it.
+BY_CHANCE = ("quant.binary_connect", "quant.rotate", "quant.rtn")
 Makers = Mapping[str, Callable[..., Any]]
 
 
@@ -22,7 +24,7 @@ def make(
     Values that are specs themselves (a schedule, a pattern, a saliency, an optimizer) are made first. Arguments that
     JSON cannot hold come from makers in `given`, by argument name. A maker gets the spec's value (a mapping as
     keywords, a word as its argument). Without a value it is called without arguments if it needs none; the maker of
-    `key` gets `label`.
+    `key` gets `label`, and methods that round by chance with a key get one only if the settings name it.
 
     Args:
         spec: `"prune.nonzero"`, or `("prune.gradual", settings)`; `"mylab.methods:toy"` outside of the package.
@@ -49,7 +51,8 @@ def make(
     arguments = {k: _value(k, v, given, steps, label, where) for k, v in settings.items()}
     for argument in set(parameters) & set(given) - set(settings):
         if argument == "key":
-            arguments[argument] = given[argument](label)
+            if name not in BY_CHANCE:
+                arguments[argument] = given[argument](label)
         elif not _required(inspect.signature(given[argument]).parameters):
             arguments[argument] = given[argument]()
     if missing := [k for k in _required(parameters) if k not in arguments]:

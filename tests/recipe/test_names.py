@@ -36,6 +36,20 @@ def test_what_json_cannot_say_comes_from_makers():
     assert "0.25" in made.name
 
 
+def test_rounding_is_by_chance_only_where_a_key_is_named():
+    """Half of a step goes to the even neighbor at nearest, to either by chance; nf4 knows no chance."""
+    params = {"kernel": jax.numpy.concatenate([jax.numpy.full((1, 64), 0.5), jax.numpy.full((1, 64), 127.0)])}
+    grid = {"granularity": "tensor"}
+
+    def codes(settings):
+        method = recipe.make(("quant.rtn", settings), given=KEY, label="x")
+        return set(core.dense(method.encode(params, method.init(params))["kernel"])[0].tolist())
+
+    assert codes(grid) == {0.0}
+    assert codes({**grid, "key": "x"}) == {0.0, 1.0}
+    assert len(codes({"bits": "nf4", "granularity": "tensor"})) == 1
+
+
 def test_a_function_outside_of_the_package():
     assert recipe.make(("tests.toys:mask", {"fraction": 0.25})).name == toys.mask().name
 
