@@ -19,10 +19,10 @@ def get_config(text: str = "") -> ConfigDict:
     config = pruned("digits" if smoke else "fashion_mnist")
     config.study = "data_free"
     config.model = {"name": "resnet", "settings": {"widths": (16, 32, 64), "inner": (16, 32, 64)}}
-    config.student = {"name": "vgg", "settings": {"groups": ((16,), (32,), (32,)), "width": 64}}
+    config.student = {"name": "vgg", "settings": {"groups": ((8,), (16,), (32,)), "width": 64}}
     config.batch, config.steps, config.learning_rate = 64, 1872, 2e-3  # 2 epochs
     config.generator = {
-        "width": 16, "latent": 64, "batch": 64, "steps": 4000, "rates": (1e-3, 2e-3), "temperature": 4.0,
+        "width": 16, "latent": 64, "batch": 64, "steps": 2500, "rates": (1e-3, 2e-3), "temperature": 4.0,
         "weights": {"confidence": 1.0, "activation": 0.1, "balance": 5.0, "moments": 1.0, "agreement": 1.0},
     }  # fmt: skip
     config.inversion = {"examples": 64, "steps": 100, "rate": 0.1}
