@@ -51,7 +51,14 @@ BENCH = ["scikit-learn>=1.4,<2"]
 REPRODUCE = ["mnist1d>=0.0.2.post1,<0.1"]
 
 # Peers that are compared with ours; each has an adapter in third_party/, and is skipped visibly when absent.
-PARITY = ["onnx>=1.16", "onnxruntime>=1.20", "qwix>=0.1.8,<0.2", "scikit-learn>=1.4,<2"]
+PARITY = [
+    "brotli>=1.1",
+    "onnx>=1.16",
+    "onnxruntime>=1.20",
+    "qwix>=0.1.8,<0.2",
+    "scikit-learn>=1.4,<2",
+    "zstandard>=0.22",
+]
 
 # Tables on disk.
 DATA = ["pyarrow>=15"]

@@ -5,7 +5,7 @@ import importlib.metadata
 import types
 from typing import NamedTuple
 
-NAMES = ("constriction", "jaxpruner", "onnxruntime", "qwix", "scikit_learn")
+NAMES = ("brotli", "constriction", "jaxpruner", "onnxruntime", "qwix", "scikit_learn", "zstandard")
 # Peers that are not on a package index, and their repositories.
 CHECKOUTS = {"jaxpruner": "https://github.com/google-research/jaxpruner"}
 

@@ -18,12 +18,14 @@ STUDIES = (
     "low_rank",
     "lifting",
     "coding",
+    "coded",
     "training",
     "pruning",
     "splitting",
     "decoding",
     "networks",
     "data",
+    "kmeans",
 )
 OURS = "compressjax"
 

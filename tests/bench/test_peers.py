@@ -8,7 +8,7 @@ import pytest
 
 from compressjax import coding, compress, lift, quant, tensors
 from compressjax.share._lloyd import lloyd
-from experiments.bench import int8, networks
+from experiments.bench import coded, int8, networks
 from experiments.bench.coding import entropy_bytes, weights
 from tests.share.optimal import optimal
 from tests.style.source import ROOT
@@ -121,6 +121,17 @@ def test_scikit_learn_finds_nothing_better_than_the_optimum(draw, clusters):
     reached = np.min((values[:, None] - centroids) ** 2, axis=1).sum()
     assert reached == pytest.approx(least)
     assert least <= theirs.distortion(values, clusters, seed=0) * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("name", ["zstandard", "brotli"])
+def test_general_compressors_give_the_codes_back_and_are_longer_than_ours(name, draw):
+    theirs = adapter(name)
+    symbols = weights(draw, 3, 20_000)
+    packed = coded.packed(symbols.astype(np.int16) - 4, 3)
+    bits = np.unpackbits(np.frombuffer(theirs.decompress(theirs.compress(packed)), np.uint8))[:60_000]
+    np.testing.assert_array_equal(bits.reshape(-1, 3) @ [4, 2, 1], symbols)
+    shortest = min(len(theirs.compress(x)) for x in (packed, symbols.tobytes()))
+    assert coding.loads(coding.dumps({"codes": symbols})).manifest.ledger.leaves[0].file_bytes < shortest
 
 
 def test_constriction_is_not_shorter_than_ours_by_more_than_one_per_cent(draw):

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.bench import coding, harness, lifting, table
+from experiments.bench import coded, coding, harness, kmeans, lifting, table
 from tests.style.source import ROOT
 
 
@@ -84,3 +84,13 @@ def test_the_command_refuses_bad_input(arguments, message, tmp_path):
     )  # fmt: skip
     assert done.returncode != 0
     assert message in done.stderr
+
+
+def test_codes_pack_without_gaps():
+    codes = np.array([[3, -4], [0, -1]])
+    assert coded.packed(codes.reshape(-1), 3) == bytes([0b11100010, 0b00110000])  # shifted by 4: 7, 0, 4, 3
+    assert coded.order0({"a": codes, "b": np.zeros(9, int)}) == pytest.approx(8)
+
+
+def test_inertia_by_hand():
+    assert kmeans.inertia(np.array([0.0, 1.0, 4.0]), np.array([0.5, 4.0]), np.array([0, 0, 1])) == pytest.approx(0.5)

@@ -1,0 +1,1 @@
+"""The peer brotli: see README.md beside this file."""

@@ -1,0 +1,1 @@
+"""The peer zstandard: see README.md beside this file."""
