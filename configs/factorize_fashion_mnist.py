@@ -1,4 +1,4 @@
-"""Factors of a trained LeNet-300-100 on Fashion-MNIST, without training and with five more epochs, three seeds.
+"""Factors of a trained LeNet-300-100 on Fashion-MNIST, without training and with three more epochs, three seeds.
 
     python -m experiments.reproduce --config=configs/factorize_fashion_mnist.py --workdir=runs/factorize
     python -m experiments.reproduce --config=configs/factorize_fashion_mnist.py:mnist --workdir=runs/factorize_mnist
@@ -23,7 +23,9 @@ def get_config(text: str = "") -> ConfigDict:
     config = pruned("digits" if smoke else "mnist" if "mnist" in words else "fashion_mnist")
     config.study = "factorized"
     config.calibration = 64 if smoke else 2048
-    config.tuning = {"steps": 40 if smoke else 2340, "learning_rate": 1e-3}
+    if not smoke:  # ten epochs
+        config.batch, config.steps, config.chunk = 256, 2340, 234
+    config.tuning = {"steps": 40 if smoke else 702, "learning_rate": 1e-3}
     train = {"budget": 0.0085} if not smoke else {"rank": 2}
     pruning = {"sparsity": 1 - 5000 / (784 * 300)}
     config.methods = (
