@@ -28,6 +28,7 @@ from experiments.reproduce import (
     pruned,
     quantized,
     selected,
+    smallest,
     splitting,
     teacher_store,
     transfer,
@@ -64,8 +65,8 @@ STUDIES: dict[str, Study] = {
     "distill_bytes": distill_bytes, "distill_losses": distill_losses, "distill_minilm": distill_minilm,
     "exchanged": exchanged, "factorized": factorized, "federated": federated, "few_labels": few_labels,
     "generation": generation, "hinton": hinton, "lottery": lottery, "precision": narrow, "pruned": pruned,
-    "quantized": quantized,
-    "selected": selected, "splitting": splitting, "teacher_store": teacher_store, "transfer": transfer,
+    "quantized": quantized, "selected": selected, "smallest": smallest, "splitting": splitting,
+    "teacher_store": teacher_store, "transfer": transfer,
 }  # fmt: skip
 
 
