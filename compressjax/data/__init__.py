@@ -70,7 +70,7 @@ from compressjax.data.selection.gates._gates import Gates
 from compressjax.data.selection.gates._hard_concrete import hard_concrete_gates
 from compressjax.data.selection.gates._stochastic import stochastic_gates
 from compressjax.data.sources._examples import example_batches
-from compressjax.data.sources._process import process_part
+from compressjax.data.sources._process import merge_processes, process_part
 from compressjax.data.sources._spark import fit_spark
 from compressjax.data.sources._tables import Batches, arrow_batches, csv_batches, parquet_batches
 from compressjax.data.sparse._convolutional import Filters, convolutional_dictionary
@@ -168,6 +168,7 @@ __all__ = [
     "lasso_path",
     "median_filter",
     "median_scaler",
+    "merge_processes",
     "min_max_scaler",
     "mixup",
     "nmf",

@@ -1,10 +1,13 @@
-"""The part of a source that belongs to one process of several."""
+"""The part of a source that belongs to one process of several, and the merged states of all."""
 
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+from jax.experimental import multihost_utils
 
 from compressjax.core._settings import as_int
+from compressjax.data._reducer import Reducer
 
 
 def process_part(x: Any, index: int | None = None, count: int | None = None) -> Any:
@@ -12,8 +15,8 @@ def process_part(x: Any, index: int | None = None, count: int | None = None) -> 
 
     .. math:: X_p = (x_i : \\lfloor p n / m \\rfloor \\le i < \\lfloor (p + 1) n / m \\rfloor)
 
-    A memory map is cut without being read. After `gathered(reducer, process_part(x))`, the states of all processes
-    are merged: under `jax.distributed`, by `jax.experimental.multihost_utils.process_allgather` and `reducer.merge`.
+    A memory map is cut without being read. `merge_processes(reducer, gathered(reducer, process_part(x)))` is the state
+    of all rows.
 
     Args:
         x: With `len` and slices: an array, a memory map, a list of files.
@@ -35,3 +38,31 @@ def process_part(x: Any, index: int | None = None, count: int | None = None) -> 
     if not 0 <= index < count:
         raise ValueError(f"process_part: index={index} must be in [0, {count})")
     return x[index * len(x) // count : (index + 1) * len(x) // count]
+
+
+def merge_processes(reducer: Reducer, state: Any) -> Any:
+    """Merges the states of all processes of `jax.distributed`; all must call it.
+
+    .. math:: s = merge(s_1, \\dots, s_m)
+
+    Args:
+        reducer: What made the state.
+        state: That of this process, from `gathered`.
+
+    Returns:
+        The merged state, the same in all processes, for `reducer.again` or `reducer.finalize`.
+
+    Example:
+        >>> from compressjax.data import gathered, standard_scaler
+        >>> import numpy as np
+        >>> reducer, x = standard_scaler(), np.array([[1.0], [3.0]])
+        >>> reducer.finalize(merge_processes(reducer, gathered(reducer, process_part(x)))).shift.tolist()
+        [2.0]
+    """
+    if jax.process_count() == 1:
+        return state
+    every = multihost_utils.process_allgather(state)
+    merged, *others = (jax.tree.map(lambda x, i=i: jnp.asarray(x[i]), every) for i in range(jax.process_count()))
+    for other in others:
+        merged = reducer.merge(merged, other)
+    return merged
