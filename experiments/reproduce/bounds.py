@@ -12,12 +12,13 @@ from compressjax import artifact, theory
 from experiments import app, limits
 from experiments.problem import Problem, make_problem
 from experiments.reproduce.coordinates import Coordinates
+from experiments.reproduce.edges import with_edges
 from experiments.reproduce.table import Claim
 
 LIMITS = {
     "blur": limits.NOT_NEGATIVE, "charge": limits.NOT_NEGATIVE, "epochs": limits.POSITIVE,
     "rounding_epochs": limits.POSITIVE, "learning_rate": limits.POSITIVE, "rounding_rate": limits.POSITIVE,
-    "tried": limits.COUNT,
+    "tried": limits.COUNT, "cell": limits.Limit(0, 1024, whole=True),
 }  # fmt: skip
 
 
@@ -40,6 +41,11 @@ def prepare(launch: app.Launch) -> Shared:
     problem = make_problem({**config, "seed": 0}, launch.data_cache, launch.mesh)
     batch = limits.Limit(1, len(problem.data.train_labels), whole=True)
     limits.check(config, {**LIMITS, "batch": batch}, "--config.")
+    if config["cell"]:
+        side = problem.data.train_images.shape[1]
+        if side % config["cell"]:
+            raise ValueError(f"--config.cell={config['cell']} must divide the side of the images, {side}; 0 for pixels")
+        problem = with_edges(problem, config["cell"])
     weights = sum(x.size for x in jax.tree.leaves(jax.eval_shape(problem.initial_params)))
     ranges = {"d": limits.Limit(1, weights, whole=True), "levels": limits.Limit(2, 256, whole=True)}
     for dimension, levels in (*config["cells"], *((d, 2) for d in config["sweep"])):

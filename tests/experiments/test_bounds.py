@@ -32,7 +32,7 @@ def test_the_files_hold_what_is_certified(data_cache, tmp_path):
     )
     assert cell["training error, %"] < cell["bound of the message, %"] <= cell["bound of the file, %"]
     errors = round(cell["training error, %"] / 100 * 1257)
-    bits = theory.description_length(8 * cell["message bytes"], tried=128).bits
+    bits = theory.description_length(8 * cell["message bytes"], tried=1024).bits
     assert cell["bound of the message, %"] == pytest.approx(100 * theory.binomial_tail_bound(errors, 1257, bits))
     assert found["d 40"]["training error, %"] < 75  # a guess has 90
 
@@ -63,6 +63,7 @@ def test_bad_settings_are_named(data_cache, tmp_path):
         ({"cells": ((0, 3),)}, "cells: d=0"),
         ({"cells": ((9, 1),)}, "levels=1"),
         ({"tried": 0}, "tried=0"),
+        ({"cell": 3}, "cell=3 must divide the side of the images, 8"),
     ):
         with pytest.raises(ValueError, match=said):
             bounds.prepare(launch(config_file.get_config("smoke").to_dict() | change, tmp_path, data_cache))
