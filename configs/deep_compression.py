@@ -33,7 +33,7 @@ def get_config(text: str = "") -> ConfigDict:
     config.pruning = {
         "steps": 10 * config.chunk,
         "learning_rate": 2e-3,
-        "sparsity": 0.96,
+        "sparsity": 0.95,
         "initial": 0.5,
         "end": 0.6,
         "every": 50,
@@ -45,7 +45,6 @@ def get_config(text: str = "") -> ConfigDict:
         config.shift, config.pruning.sparsity = 1, 0.97
         config.asked = _asked(100.0, "40", 1.64, "1.58")
     else:
-        config.mixup, config.teacher.alpha = 0.5, 0.9
         config.asked = ((SMALL, "", 80.0, None, "", TIMES), (SMALL, "dense", None, 0.7))
     if "smoke" in words:
         config.batch, config.chunk, config.steps = 32, 20, 40
@@ -60,7 +59,7 @@ def _lenet5(config: ConfigDict) -> None:
     config.model = {"name": "lenet5", "settings": {}}
     config.scan = False  # slow for convolutions on a CPU
     config.steps, config.keep = 3 * config.chunk, 0.4
-    config.pruning.update({"sparsity": 0.955, "steps": 8 * config.chunk})
+    config.pruning.update({"sparsity": 0.95, "steps": 8 * config.chunk})
     config.asked = _asked(400.0, "39; 771 by its own counting", 1.0, "0.74; 1.0")
 
 

@@ -33,8 +33,9 @@ def lloyd(
     Source: linear start: Han et al., arXiv:1510.00149 (han2016).
     """
     host, h = on_host(x), None if weights is None else on_host(weights)
-    if host is not None and init == "linear" and (weights is None or h is not None):
-        return _on_host(host, clusters, iterations, ignore_zeros, h)
+    if host is not None and (weights is None or h is not None):
+        begin = None if init == "linear" else on_host(_begin(x, key, clusters, init, ignore_zeros))
+        return _on_host(host, clusters, iterations, ignore_zeros, h, begin)
     fit = functools.partial(_lloyd, clusters=clusters, init=init, iterations=iterations, ignore_zeros=ignore_zeros)
     return with_auto_axes(fit, (jnp.zeros(clusters), x))(x, weights, key)
 
@@ -43,8 +44,7 @@ def _lloyd(
     x: jax.Array, weights: Any, key: Any, clusters: int, init: str, iterations: int, ignore_zeros: bool
 ) -> tuple[jax.Array, jax.Array]:
     # Not flattened: that would gather what is split along its last axis.
-    flat = x.astype(jnp.float32)
-    counted = flat != 0 if ignore_zeros else jnp.ones(flat.shape, bool)
+    flat, counted = _counted(x, ignore_zeros)
     begin = start(flat, counted, clusters, init, key)
     if weights is not None:
         counted = jnp.where(counted, weights.reshape(x.shape), 0.0)
@@ -61,8 +61,23 @@ def _lloyd(
     return centroids, assign(flat, centroids)
 
 
+def _counted(x: jax.Array, ignore_zeros: bool) -> tuple[jax.Array, jax.Array]:
+    flat = x.astype(jnp.float32)
+    return flat, flat != 0 if ignore_zeros else jnp.ones(flat.shape, bool)
+
+
+@functools.partial(jax.jit, static_argnums=(2, 3, 4))
+def _begin(x: jax.Array, key: Any, clusters: int, init: str, ignore_zeros: bool) -> jax.Array:
+    return start(*_counted(x, ignore_zeros), clusters, init, key)
+
+
 def _on_host(
-    x: np.ndarray, clusters: int, iterations: int, ignore_zeros: bool, weights: np.ndarray | None = None
+    x: np.ndarray,
+    clusters: int,
+    iterations: int,
+    ignore_zeros: bool,
+    weights: np.ndarray | None,
+    begin: np.ndarray | None,
 ) -> tuple[jax.Array, jax.Array]:
     flat = x.astype(np.float32).ravel()
     counted = flat != 0 if ignore_zeros else slice(None)
@@ -73,8 +88,10 @@ def _on_host(
         order = np.argsort(flat[counted], kind="stable")
         ordered, h = flat[counted][order], weights.ravel()[counted][order].astype(np.float64)
         masses, sums = _sums(h), _sums(h * ordered)
-    low, high = (ordered[0], ordered[-1]) if ordered.size else (np.float32(0), np.float32(0))
-    centroids = low + (high - low) * np.linspace(0.0, 1.0, clusters, dtype=np.float32)
+    if begin is None:
+        low, high = (ordered[0], ordered[-1]) if ordered.size else (np.float32(0), np.float32(0))
+        begin = low + (high - low) * np.linspace(0.0, 1.0, clusters, dtype=np.float32)
+    centroids = begin
     for _ in range(iterations):
         cuts = np.concatenate([[0], np.searchsorted(ordered, _edges(centroids), side="right"), [ordered.size]])
         members = np.diff(masses[cuts])

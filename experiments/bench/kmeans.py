@@ -19,13 +19,13 @@ def cases(config: ml_collections.ConfigDict) -> Iterator[Case]:
     """Two cases a number of clusters: both from equal steps, and each from its own start.
 
     Args:
-        config: `seed`, `count` (normal weights), `clusters`, `iterations` at most.
+        config: `seed`, `count` (normal weights, a multiple of 100), `clusters`, `iterations` at most.
 
     Yields:
         Cases with scikit-learn as the baseline, or ours if it is absent; "inertia over" is ours over that of the peer.
     """
     values = np.random.default_rng(config.seed).normal(size=config.count).astype(np.float32)
-    leaf = {"w": jax.block_until_ready(jax.device_put(values))}
+    leaf = {"w": jax.block_until_ready(jax.device_put(values.reshape(-1, 100)))}
     for clusters in config.clusters:
         even = np.linspace(values.min(), values.max(), clusters, dtype=np.float32)
         for name, start, init in (("from equal steps", even, "linear"), ("from its own start", "k-means++", "optimal")):
@@ -77,4 +77,4 @@ def inertia(values: np.ndarray, centroids: np.ndarray, codes: np.ndarray) -> flo
 
 
 def _parts(node: Any) -> tuple[np.ndarray, np.ndarray]:
-    return np.asarray(node.centroids), np.asarray(node.codes)
+    return np.asarray(node.centroids), np.asarray(node.codes).ravel()

@@ -44,6 +44,13 @@ def test_never_beats_the_optimum(x, init):
     assert error(x, centroids, codes) >= optimal(x, 3)[1] * (1 - 1e-5) - 1e-6
 
 
+@pytest.mark.parametrize("init", ["linear", "optimal"])
+def test_sorted_values_on_the_host_give_what_the_program_gives(init):
+    x = jnp.asarray(X[:12])
+    for ours, theirs in zip(lloyd(x, 3, init=init, ignore_zeros=False), three[init](x), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5)
+
+
 MORE = (scipy.stats.laplace, scipy.stats.uniform, scipy.stats.t(4))
 
 
