@@ -11,6 +11,7 @@ from experiments import app
 from experiments.reproduce import (
     assistants,
     bits,
+    bits_back,
     bounds,
     data_free,
     data_to_model,
@@ -61,7 +62,8 @@ class Study(Protocol):
 
 
 STUDIES: dict[str, Study] = {
-    "assistants": assistants, "bits": bits, "bounds": bounds, "data_free": data_free, "data_to_model": data_to_model,
+    "assistants": assistants, "bits": bits, "bits_back": bits_back, "bounds": bounds, "data_free": data_free,
+    "data_to_model": data_to_model,
     "distill_bytes": distill_bytes, "distill_losses": distill_losses, "distill_minilm": distill_minilm,
     "exchanged": exchanged, "factorized": factorized, "federated": federated, "few_labels": few_labels,
     "generation": generation, "hinton": hinton, "lottery": lottery, "precision": narrow, "pruned": pruned,
