@@ -8,29 +8,32 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compressjax.core._settings import as_int
+from compressjax.core._settings import as_int, as_number
 from compressjax.data.cleaning._report import Finding, Report
 
 FitPredict = Callable[[jax.Array, jax.Array, jax.Array], Any]
 
 
-def find_label_errors(labels: Any, probabilities: Any) -> Report:
+def find_label_errors(labels: Any, probabilities: Any, *, margin: float | None = None) -> Report:
     """Finds rows that belong confidently to another class than their label says.
 
     .. math:: t_c = \\tfrac{1}{n_c} \\sum_{i: \\tilde y_i = c} p_{ic}, \\quad
         \\hat y_i = \\arg\\max_{c:\\, p_{ic} \\ge t_c} p_{ic}, \\quad D = \\{i : \\hat y_i \\ne \\tilde y_i\\}
 
-    Rows that reach no threshold stay.
+    Rows that reach no threshold stay. With a margin `m`, no class has a threshold, and
+    `D = \\{i : \\max_c p_{ic} - p_{i \\tilde y_i} \\ge m\\}`: a larger one names fewer rows that are only hard to tell.
 
     Args:
         labels: `[n]`, integers from 0.
         probabilities: `[n, classes]`, of a model that did not see the row: from `cross_validated`, say.
+        margin: By how much another class must be more probable than the label, in (0, 1]; None for the thresholds.
 
     Returns:
         The report: which row, its label, and the class that it rather is.
 
     Raises:
-        ValueError: If shapes do not fit, probabilities are not in [0, 1], or a label is no class.
+        ValueError: If shapes do not fit, probabilities are not in [0, 1], a label is no class, or the margin is out of
+            range.
 
     Example:
         >>> probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.2, 0.8], [0.95, 0.05]])
@@ -41,8 +44,10 @@ def find_label_errors(labels: Any, probabilities: Any) -> Report:
     Source: Northcutt, Jiang and Chuang, arXiv:1911.00068 (northcutt2021).
     """
     y, p = _checked("find_label_errors", labels, probabilities)
-    limits = thresholds(y, p)
-    reaches = np.where(p >= limits[None], p, -np.inf)
+    if margin is not None and not 0 < as_number("find_label_errors", "margin", margin) <= 1:
+        raise ValueError(f"find_label_errors: margin={margin} must be in (0, 1]; None takes thresholds of the classes")
+    limits = thresholds(y, p) if margin is None else p[np.arange(len(y)), y][:, None] + margin
+    reaches = np.where(p >= limits, p, -np.inf)
     guess = reaches.argmax(1)
     wrong = np.flatnonzero((reaches.max(1) > -np.inf) & (guess != y))
     found = [Finding(int(i), "label", f"labeled {y[i]} with probability {p[i, y[i]]:.2f}, rather {guess[i]} with "

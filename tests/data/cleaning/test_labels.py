@@ -19,6 +19,12 @@ def test_it_is_the_definition(draw):
             want.append(i)
     assert [f.row for f in data.find_label_errors(y, p).findings] == want
     assert want
+    lead = [i for i in range(40) if max(p[i]) - p[i, y[i]] >= 0.5]
+    assert [f.row for f in data.find_label_errors(y, p, margin=0.5).findings] == lead
+    assert lead
+    assert lead != want
+    with pytest.raises(ValueError, match=r"margin=0 must be in \(0, 1\]"):
+        data.find_label_errors(y, p, margin=0)
 
 
 @pytest.mark.parametrize("rows", [480, pytest.param(1797, marks=pytest.mark.thorough)])
