@@ -28,6 +28,7 @@ EXPERIMENTS = [
     "grain>=0.2.12,<0.3",
     "importlib_resources>=6.4,<8",  # tensorflow-datasets imports it on every Python, requires it on few
     "matplotlib>=3.8,<4",
+    "pillow>=10",
     "rich>=13.7,<16",
     "scikit-learn>=1.4,<2",
     "tensorboardX>=2.6.2,<3",
