@@ -5,6 +5,7 @@ import functools
 import lzma
 import pathlib
 import tempfile
+import time
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +17,7 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
-from compressjax import coding, core, measure, quant, share
+from compressjax import coding, core, measure, prune, quant, share, tensors
 from compressjax.coding import _context
 from experiments.bench.coding import weights
 from experiments.bench.harness import OURS, Case
@@ -29,44 +30,55 @@ Compressor = Callable[[bytes], bytes]
 
 
 def cases(config: ml_collections.ConfigDict) -> Iterator[Case]:
-    """A file for every grid, and the reading of many leaves.
+    """A file for every grid and share of zeros, and the reading of many leaves.
 
     Args:
-        config: `seed`, `bits`, `copies` (how often the file that is read has every kernel), and what `trained` reads;
-            without a name of `data`, codes are those of normal weights.
+        config: `seed`, `grids` (pairs of bits and zeros), `copies` (how often the file that is read has every
+            kernel), and what `trained` reads; without a name of `data`, codes are those of normal weights.
 
     Yields:
-        A case for every number of bits, with the whole file against every compressor on all codes at once; and one for
-        reading.
+        A case for every grid, with the whole file against every compressor on all codes at once; and one for reading.
     """
     draw = np.random.default_rng(config.seed)
     made_up = {"w": weights(draw, 2, 6000).reshape(100, 60).astype(np.int8) - 1}
-    found = trained(config) if config.data.name else ((bits, made_up) for bits in config.bits)
-    for bits, codes in found:
-        yield written(f"{bits} bits", codes, bits)
-    yield reading(f"decode {bits} bits", codes, config.copies)
+    found = trained(config) if config.data.name else ((bits, zeros, made_up) for bits, zeros in config.grids)
+    for bits, zeros, codes in found:
+        name = f"{bits} bits" + (f", {zeros:.0%} zeros" if zeros else "")
+        yield written(name, codes, bits)
+        if not zeros:
+            kept = codes, bits
+    yield reading(f"decode {kept[1]} bits", kept[0], config.copies)
 
 
-def trained(config: ml_collections.ConfigDict) -> Iterator[tuple[int, Codes]]:
-    """Codes of the kernels of one network, trained dense and then on a grid of each number of bits.
+def trained(config: ml_collections.ConfigDict) -> Iterator[tuple[int, float, Codes]]:
+    """Codes of the kernels of one network, trained dense and then on every grid, pruned on the way or not.
 
     Args:
         config: `seed`, `data`, `model`, the settings of `loop.train`, `tuning` (those of the second training run),
-            `bits`, `cache`.
+            `grids`, `cache`.
 
     Yields:
-        Bits and codes.
+        Bits, share of zeros, and codes; zeros have the code 0.
     """
     settings = config.to_dict()
     problem = make_problem(settings, config.cache, jax.sharding.Mesh(jax.devices()[:1], ("data",)))
     data = data_of(problem)
     dense = train(problem.apply, problem.initial_params(), data, settings, seed=config.seed).params
     tuning = {**settings, **settings["tuning"]}
-    for bits in config.bits:
-        method = core.only(".*kernel", quant.lsq(bits, granularity="tensor"))
-        done = train(problem.apply, dense, data, tuning, seed=config.seed + 1, compression=method)
+    for bits, zeros in config.grids:
+        method = quant.lsq(bits, granularity="tensor")
+        if zeros:
+            method = core.chain(prune.gradual(zeros, end=tuning["steps"] // 2), method)
+        compression = core.only(".*kernel", method)
+        done = train(problem.apply, dense, data, tuning, seed=config.seed + 1, compression=compression)
         nodes = core.nodes(done.encoded)
-        yield bits, {path: np.asarray(node.codes) for path, node in nodes.items() if path.endswith("kernel")}
+        yield bits, zeros, {path: _codes(node) for path, node in nodes.items() if path.endswith("kernel")}
+
+
+def _codes(node: Any) -> np.ndarray:
+    if isinstance(node, tensors.Masked):
+        return np.asarray(node.value.dense_codes()) * np.asarray(node.mask)
+    return np.asarray(node.dense_codes())
 
 
 def written(name: str, codes: Codes, bits: int) -> Case:
@@ -189,8 +201,16 @@ def reading(name: str, codes: Codes, copies: int) -> Case:
             for path in many:
                 leaves[path]
 
-    facts = {"leaves": len(many), "peak over that of one set of leaves": peaks[1] / peaks[0]}
-    return Case(name, {"one thread": in_turn, "two threads": threads}, facts, {}, sum(x.size for x in many.values()))
+    count = sum(x.size for x in many.values())
+    begin = time.process_time()
+    in_turn()
+    rate = count / (time.process_time() - begin)  # of a thread that has a processor to itself
+    facts = {
+        "leaves": len(many),
+        "weights a CPU second": rate,
+        "peak over that of one set of leaves": peaks[1] / peaks[0],
+    }
+    return Case(name, {"one thread": in_turn, "two threads": threads}, facts, {}, count)
 
 
 @contextlib.contextmanager

@@ -12,19 +12,23 @@ class LeNet5(nn.Module):
     """LeNet-5 as compression papers use it (the Caffe variant): 20 and 50 filters of 5 x 5, then 500 units.
 
     Attributes:
+        filters: of both convolutions.
+        width: of the dense layer.
         classes: outputs.
     """
 
+    filters: Sequence[int] = (20, 50)
+    width: int = 500
     classes: int = 10
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Logits `[batch, classes]`."""
-        for filters in (20, 50):
+        for filters in self.filters:
             x = nn.Conv(filters, (5, 5), padding="VALID", kernel_init=nn.initializers.he_normal())(x)
             x = halve(x)
         x = x.reshape(x.shape[0], -1)
-        x = nn.relu(nn.Dense(500, kernel_init=nn.initializers.he_normal())(x))
+        x = nn.relu(nn.Dense(self.width, kernel_init=nn.initializers.he_normal())(x))
         return nn.Dense(self.classes)(x)
 
 
