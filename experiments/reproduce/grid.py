@@ -26,6 +26,7 @@ from experiments.reproduce import (
     hinton,
     lottery,
     narrow,
+    prequential,
     pruned,
     quantized,
     selected,
@@ -63,12 +64,11 @@ class Study(Protocol):
 
 STUDIES: dict[str, Study] = {
     "assistants": assistants, "bits": bits, "bits_back": bits_back, "bounds": bounds, "data_free": data_free,
-    "data_to_model": data_to_model,
-    "distill_bytes": distill_bytes, "distill_losses": distill_losses, "distill_minilm": distill_minilm,
-    "exchanged": exchanged, "factorized": factorized, "federated": federated, "few_labels": few_labels,
-    "generation": generation, "hinton": hinton, "lottery": lottery, "precision": narrow, "pruned": pruned,
-    "quantized": quantized, "selected": selected, "smallest": smallest, "splitting": splitting,
-    "teacher_store": teacher_store, "transfer": transfer,
+    "data_to_model": data_to_model, "distill_bytes": distill_bytes, "distill_losses": distill_losses,
+    "distill_minilm": distill_minilm, "exchanged": exchanged, "factorized": factorized, "federated": federated,
+    "few_labels": few_labels, "generation": generation, "hinton": hinton, "lottery": lottery, "precision": narrow,
+    "prequential": prequential, "pruned": pruned, "quantized": quantized, "selected": selected, "smallest": smallest,
+    "splitting": splitting, "teacher_store": teacher_store, "transfer": transfer,
 }  # fmt: skip
 
 
