@@ -11,10 +11,13 @@ from typing import Any
 
 from absl import flags
 
-from experiments import app, jobs
+from experiments import app, jobs, pipeline
 from experiments.view import make_console
 
 _SEEDS = flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds, separated by commas.")
+
+# Flags of the main job, such as `--tried` and `--iid` of its certificate, are read here too, and passed on.
+MAIN = pipeline.compress
 
 ROWS = (
     ("ratio", lambda r: r["ratio"], "{:.1f}x"),

@@ -3,8 +3,10 @@
 import copy
 
 import pytest
+from absl import flags
 
-from experiments.seeds import summary, table
+from experiments import jobs
+from experiments.seeds import MAIN, summary, table
 
 REPORT = {
     "ratio": 40.0,
@@ -29,3 +31,10 @@ def test_table_has_a_column_a_seed():
     assert text.splitlines()[0] == "| | mean | seed 0 | seed 7 |"
     assert "| ratio | 40.0x | 40.0x | 40.0x |" in text
     assert text.strip().endswith("a machine; jax 1")
+
+
+def test_terms_of_certificates_are_known_and_passed_on(monkeypatch):
+    defined = flags.FLAGS.flags_by_module_dict()[MAIN.__module__]
+    assert {"iid", "tried"} <= {flag.name for flag in defined}
+    monkeypatch.setattr("sys.argv", ["seeds", "--tried=4", "--noiid", "--seeds", "0,1", "--workdir=x"])
+    assert jobs.passed("seeds", "workdir") == ["--tried=4", "--noiid"]
