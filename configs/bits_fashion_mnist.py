@@ -1,4 +1,4 @@
-"""Bits for every leaf of a small CNN on Fashion-MNIST, three seeds, budgets of 2.3 to 5.1 bits a weight.
+"""Bits for every leaf of a small convolutional network on Fashion-MNIST, three seeds, budgets of 2.3 to 5.1 bits.
 
     python -m experiments.reproduce --config=configs/bits_fashion_mnist.py --workdir=runs/bits
 
