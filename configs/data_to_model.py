@@ -2,23 +2,33 @@
 
     python -m experiments.reproduce --config=configs/data_to_model.py --workdir=runs/data_to_model
     python -m experiments.reproduce --config=configs/data_to_model.py:digits --workdir=runs/data_to_model_digits
+    python -m experiments.reproduce --config=configs/data_to_model.py:letter --config.data.path=DIR --workdir=runs/d2m
 
 Images without duplicates, gray, reduced by PCA, random projection, NMF or selection by information to a number of
 features; one hidden layer; zeros by magnitude and a grid of 4 or 8 bits, trained on. A file holds the reducer and the
 network. Three arms: data alone (float32), model alone (all pixels), joint (the reducer on 8 bits too). Three seeds.
-`budgets.md` and `front.png` compare the arms at equal bytes.
+`budgets.md` and `front.png` compare the arms at equal bytes. `:emoji32` has drawings in color; `:letter`, `:shuttle`
+and `:dna` have tables; errors say where their files come from.
 """
 
 from ml_collections import ConfigDict
 
 from configs.common import arguments, pruned
 
+# Features, classes and rows held out of other data.
+OTHERS = {"emoji32": (1024, 9, 300), "letter": (16, 26, 2000), "shuttle": (9, 7, 5000), "dna": (180, 3, 300)}
+
 
 def get_config(text: str = "") -> ConfigDict:
     """The study; `text` holds words of `arguments`, separated by commas."""
-    words = arguments(text, {"smoke": "digits, hardly any steps, one seed", "digits": "the digits, one seed"})
-    smoke, small = "smoke" in words, bool(words)
-    config = pruned("digits" if small else "fashion_mnist")
+    words = arguments(
+        text,
+        {"smoke": "digits, hardly any steps, one seed", "digits": "the digits, one seed"}
+        | dict.fromkeys(OTHERS, "other data"),
+    )
+    other = next((name for name in OTHERS if name in words), "")
+    smoke, small = "smoke" in words, bool(words - set(OTHERS))
+    config = pruned("digits" if small or other else "fashion_mnist")
     config.study = "data_to_model"
     config.model = {"name": "mlp", "settings": {"widths": (8,) if smoke else (100,)}}
     config.steps = 20 if smoke else 400 if small else 1560
@@ -48,6 +58,18 @@ def get_config(text: str = "") -> ConfigDict:
         ("int4 95 % zeros", {"sparsity": 0.95, "bits": 4}),
     )
     config.joint = (0,) if smoke else (0, 2)
+    if other:
+        features, classes, held = OTHERS[other]
+        config.data = {"name": other, "path": ""}
+        config.seeds = (0,) if smoke else (0, 1, 2)
+        config.model.settings.classes = classes
+        config.held = config.sample = held
+        if not smoke:
+            quarter = features // 4
+            config.counts = (
+                ("pca", (quarter, 2 * quarter)), ("projection", (2 * quarter,)), ("nmf", (quarter, 2 * quarter)),
+                ("select", (quarter, 2 * quarter, 3 * quarter)),
+            )  # fmt: skip
     if smoke:
         config.models = config.models[:1]
     return config

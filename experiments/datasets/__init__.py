@@ -1,7 +1,9 @@
 """Data sets: our own tensorflow-datasets builders (TensorFlow is never imported), loaded into plain arrays."""
 
+from experiments.datasets._emoji import load_emoji as load_emoji
 from experiments.datasets._load import Dataset as Dataset
 from experiments.datasets._load import load as load
 from experiments.datasets._order import batch_indices as batch_indices
+from experiments.datasets._tables import TABLES as TABLES
 from experiments.datasets._tables import Table as Table
 from experiments.datasets._tables import load_table as load_table

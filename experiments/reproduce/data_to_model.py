@@ -12,7 +12,8 @@ import numpy as np
 import compressjax as cj
 from compressjax import artifact, core, data, measure, prune, quant, saliency
 from experiments import app, limits, models
-from experiments.problem import Problem, make_problem
+from experiments.datasets import TABLES, load_emoji, load_table
+from experiments.problem import make_problem
 from experiments.reproduce import arms
 from experiments.reproduce.loop import Data, check, train
 from experiments.reproduce.table import Claim
@@ -36,7 +37,6 @@ class Rows(NamedTuple):
 class Shared(NamedTuple):
     """Data, and what several cells use: fitted reducers, features, and networks trained without compression."""
 
-    problem: Problem
     rows: Rows
     known: dict[Any, Any]
 
@@ -52,8 +52,8 @@ def settings(config: Mapping[str, Any]) -> list[str]:
 def prepare(launch: app.Launch) -> Shared:
     """Loads, cleans and splits the data; refuses bad settings."""
     config = launch.config
-    problem = make_problem({**config, "seed": 0}, launch.data_cache, launch.mesh)
-    features = int(np.prod(problem.data.train_images.shape[1:3]))
+    x, labels, test, test_labels = source(launch)
+    features = x.shape[1]
     for way, counts in config["counts"]:
         if way not in WAYS:
             raise ValueError(f"--config.counts: {way!r} does not exist; choose of {', '.join(WAYS)}")
@@ -61,22 +61,42 @@ def prepare(launch: app.Launch) -> Shared:
             limits.check({way: k}, {way: limits.Limit(1, features, whole=True)}, "--config.counts.")
     for name, model in config["models"]:
         limits.check(model, {"sparsity": limits.Limit(0, 0.999), "bits": limits.Limit(2, 8, whole=True)}, f"{name}: ")
-    examples = len(problem.data.train_labels)
+    examples = len(labels)
     limits.check(config, {"held": limits.Limit(1, examples // 2, whole=True), "sample": limits.COUNT}, "--config.")
-    rows = split(problem, config["held"])
+    rows = split(x, labels, test, test_labels, config["held"])
     check(config, len(rows.train_labels))
     check({**config, **config["tuning"]}, len(rows.train_labels), "--config.tuning.")
-    return Shared(problem, rows, {})
+    return Shared(rows, {})
 
 
-def split(problem: Problem, held: int) -> Rows:
-    """Drops rows that occur again, makes colors gray, and holds the last rows out."""
-    x, labels = flat(problem.data.train_images), problem.data.train_labels
+def source(launch: app.Launch) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Rows and labels to train on, and to test: gray images, or a table, of which a fifth is the test."""
+    wanted = launch.config["data"]
+    if wanted["name"] == "emoji32":
+        x, labels, _ = load_emoji(wanted["path"])
+        return apart(flat(x), labels)
+    if wanted["name"] in TABLES:
+        table = load_table(wanted["name"], path=wanted["path"])
+        return apart(table.rows, table.classes)
+    held = make_problem({**launch.config, "seed": 0}, launch.data_cache, launch.mesh).data
+    return flat(held.train_images), held.train_labels, flat(held.test_images), held.test_labels
+
+
+def apart(x: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """A random fifth of the rows for the test, and all features between 0 and 1 as the others reach them."""
+    order = np.random.default_rng(0).permutation(len(x))
+    rest, test = order[: -(len(x) // 5)], order[-(len(x) // 5) :]
+    low, high = x[rest].min(0), x[rest].max(0)
+    x = np.clip((x - low) / np.maximum(high - low, np.float32(1e-6)), 0, 1).astype(np.float32)
+    return x[rest], labels[rest], x[test], labels[test]
+
+
+def split(x: np.ndarray, labels: np.ndarray, test: np.ndarray, test_labels: np.ndarray, held: int) -> Rows:
+    """Drops rows that occur again, and holds the last rows out."""
     _, (x, labels) = data.clean(data.find_duplicates(x, labels), x, labels)
-    test = flat(problem.data.test_images)
     top = max(float(x.max()), 1.0)
     x, test = x / np.float32(top), test / np.float32(top)
-    return Rows(x[:-held], labels[:-held], x[-held:], labels[-held:], test, problem.data.test_labels)
+    return Rows(x[:-held], labels[:-held], x[-held:], labels[-held:], test, test_labels)
 
 
 def flat(images: np.ndarray) -> np.ndarray:

