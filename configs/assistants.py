@@ -5,7 +5,7 @@
 
 Dense networks with two hidden layers of 1200 (the teacher) and 20 units, three seeds, five epochs each: no teacher, the
 teacher itself, and chains through one and two assistants, new ones or ones cut from the teacher (`cut`). Target: a
-chain is no worse than the teacher itself. The paper: CIFAR-10, plain network, 70.2 % alone, 73.5 % through assistants.
+chain is no worse than the teacher itself.
 """
 
 from ml_collections import ConfigDict

@@ -1,12 +1,12 @@
 """Where metrics go: JSON lines, TensorBoard, Weights & Biases. Their packages are imported when they are asked for."""
 
-import importlib
 import json
 import os
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from compressjax import recipe
+from experiments import packages
 
 
 class Tracker(Protocol):
@@ -132,12 +132,7 @@ def check(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _package(name: str, package: str) -> Any:
-    try:
-        return importlib.import_module(package)
-    except ImportError as error:
-        raise ValueError(
-            f"--trackers: {name} needs the package {package} ({error}); pip install {package}, or leave it out"
-        ) from error
+    return packages.need(package, f"--trackers: {name}", f"pip install {package}, or leave it out")
 
 
 def _line(stage: str, record: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """`fit`: drives a reducer over a source of batches."""
 
+import functools
 import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -154,12 +155,13 @@ def all_merged(reducer: Reducer, state: Any, axis_name: str) -> Any:
         >>> jax.vmap(mean, axis_name="data")(jnp.array([[[1.0]], [[3.0]]])).tolist()
         [[2.0], [2.0]]
     """
-    every = jax.lax.all_gather(state, axis_name)
+    return merge_stacked(reducer, jax.lax.all_gather(state, axis_name))
+
+
+def merge_stacked(reducer: Reducer, every: Any) -> Any:
+    """Merges states that are stacked along the first axis of their arrays, in order."""
     parts = [jax.tree.map(lambda x, i=i: x[i], every) for i in range(jax.tree.leaves(every)[0].shape[0])]
-    merged = parts[0]
-    for part in parts[1:]:
-        merged = reducer.merge(merged, part)
-    return merged
+    return functools.reduce(reducer.merge, parts)
 
 
 def batches_of(source: Any, size: int = 8192, labeled: bool = False) -> Iterable[Any]:

@@ -74,8 +74,7 @@ def hessian_trace(
     # convolutions take five times as long in it on a CPU.
     keys = jax.random.split(key, int(probes))
     parts = [[one(batch, own) for own in keys] for batch in batches]
-    totals = [{path: [products[path] for products in part] for path in flat} for part in parts]
-    found = {path: np.mean([np.asarray(part[path], np.float64) for part in totals], axis=0) for path in flat}
+    found = {path: np.mean([[float(made[path]) for made in part] for part in parts], axis=0) for path in flat}
     if strange := [path for path, x in found.items() if not np.isfinite(x).all()]:
         raise ValueError(
             f"hessian_trace: the second derivatives of {strange[:8]} are not finite; check weights and loss"

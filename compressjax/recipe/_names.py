@@ -12,7 +12,7 @@ FOLDERS = ("prune", "quant", "lowrank", "share", "saliency", "structure", "disti
 # A float in one of these arguments is a fraction of the training run's steps.
 OF_TRAINING = ("begin", "end", "warmup", "at", "explore_until")
 # With a key, these round by chance; recipes give them one only where the settings name it.
-BY_CHANCE = ("quant.binary_connect", "quant.rotate", "quant.rtn")
+BY_CHANCE = ("quant.binary_connect", "quant.rtn")
 Makers = Mapping[str, Callable[..., Any]]
 
 

@@ -29,17 +29,19 @@ def guesses(x: Any, labels: Any, new: Any, classes: int) -> np.ndarray:
     """Mean probabilities of small networks that were trained on some rows, for new rows."""
     network = models.MLP((256,), classes)
     steps = max(_STEPS, _EPOCHS * len(x) // _BATCH)
-    settings = {"steps": steps, "chunk": steps, "batch": min(_BATCH, len(x)), "learning_rate": 1e-3, "cosine": True}
+    settings = {
+        "steps": steps, "chunk": steps, "batch": min(_BATCH, len(x)), "learning_rate": 1e-3, "cosine": True,
+        "scan": True,
+    }  # fmt: skip
+    rows = Data(jnp.asarray(x), jnp.asarray(labels), x[:1], labels[:1])
 
     def apply(params: Any, x: jax.Array) -> jax.Array:
         return network.apply({"params": params}, x)
 
-    found = []
+    found, logits = [], jax.jit(apply)
     for seed in range(_NETWORKS):
         start = network.init(jax.random.key(seed), x[:1])["params"]
-        rows = Data(jnp.asarray(x), jnp.asarray(labels), x[:1], labels[:1])
-        params = train(apply, start, rows, {**settings, "scan": True}, seed=seed).params
-        found.append(jax.nn.softmax(jax.jit(apply)(params, new)))
+        found.append(jax.nn.softmax(logits(train(apply, start, rows, settings, seed=seed).params, new)))
     return np.mean(found, axis=0)
 
 

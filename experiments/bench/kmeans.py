@@ -60,9 +60,13 @@ def compared(
     if peer.adapter is None:
         return Case(name, thunks, facts, {PEER: peer.reason}, values.size)
     adapter = peer.adapter
-    found = inertia(values, *adapter.clusters(values, start, clusters, steps))
+
+    def theirs() -> Any:
+        return adapter.kmeans(values, start, steps, count=clusters, tol=adapter.TOLERANCE)
+
+    found = inertia(values, *theirs())
     facts |= {f"inertia of {PEER}": found, "inertia over": facts[f"inertia of {OURS}"] / found}
-    thunks = {PEER: lambda: adapter.clusters(values, start, clusters, steps), OURS: ours}
+    thunks = {PEER: theirs, OURS: ours}
     return Case(name, thunks, facts, {}, values.size)
 
 

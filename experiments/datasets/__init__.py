@@ -3,6 +3,7 @@
 from experiments.datasets._emoji import load_emoji as load_emoji
 from experiments.datasets._load import Dataset as Dataset
 from experiments.datasets._load import load as load
+from experiments.datasets._load import white as white
 from experiments.datasets._order import batch_indices as batch_indices
 from experiments.datasets._tables import TABLES as TABLES
 from experiments.datasets._tables import Table as Table

@@ -26,6 +26,7 @@ REMEDIES = {
 }
 NAMES = ("digits", *REMEDIES)
 SPLITS = ("train", "test")
+WHITE = {"digits": 16}  # of other data 255
 
 
 class Dataset(NamedTuple):
@@ -93,6 +94,11 @@ def load(name: str, path: str = "", cache: str = "") -> Dataset:
     mean = total / pixels.size
     std = (squares / pixels.size - mean**2) ** 0.5
     return Dataset(name=name, **arrays, classes=10, mean=mean, std=std, fingerprint=recipe.fingerprint(arrays))
+
+
+def white(name: str) -> int:
+    """The largest level that a pixel of a data set can have, whatever its images hold."""
+    return WHITE.get(name, 255)
 
 
 def default_cache() -> str:

@@ -1,10 +1,11 @@
 """Tables from R packages, as numbers and classes."""
 
-import importlib
 import os
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from experiments import packages
 
 PACKAGED = {"nci60": ("ISLR", "NCI60", "labs")}
 # Files of the R package mlbench, and the column of the classes.
@@ -72,9 +73,4 @@ def load_table(name: str, least: int = 1, path: str = "") -> Table:
 
 
 def _package(package: str, name: str) -> Any:
-    try:
-        return importlib.import_module(package)
-    except ImportError as error:
-        raise ValueError(
-            f"--config.data.name={name!r} comes with a package that is not installed; run `{_REMEDIES[package]}`"
-        ) from error
+    return packages.need(package, f"--config.data.name={name!r}", f"run `{_REMEDIES[package]}`")

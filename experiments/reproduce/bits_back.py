@@ -13,7 +13,7 @@ from PIL import Image
 
 from compressjax import generate, theory
 from experiments import app, limits
-from experiments.datasets import batch_indices
+from experiments.datasets import batch_indices, white
 from experiments.problem import Problem, make_problem
 from experiments.reproduce.levels import log_probs
 from experiments.reproduce.table import Claim
@@ -73,7 +73,7 @@ class Coder:
     def __init__(self, problem: Problem, config: Mapping[str, Any]) -> None:
         """The network, at its random start."""
         self.problem, self.config = problem, config
-        self.pixels, self.top = problem.data.train_images[0].size, 16 if problem.data.name == "digits" else 255
+        self.pixels, self.top = problem.data.train_images[0].size, white(problem.data.name)
         self.model = generate.VAE((self.pixels, 1, 3 * config["mixture"]), config["latent"], config["width"])
         key = problem.key("vae")
         self.variables = self.model.init(key, jnp.zeros((1, self.pixels)), key)

@@ -17,6 +17,7 @@ from experiments.datasets import batch_indices
 from experiments.problem import Problem, cross_entropy, make_problem, predict, standardized_apply
 from experiments.reproduce.features import with_features
 from experiments.reproduce.loop import check
+from experiments.reproduce.samplers import top
 from experiments.reproduce.table import Claim
 
 KERNELS = ".*kernel"
@@ -118,7 +119,7 @@ def taught(
     apply = standardized_apply(model, problem.data.mean, problem.data.std)
     generator = generate.DCGANGenerator(image.shape[1], width=settings["width"])
     optimizers = tuple(optax.adam(optax.cosine_decay_schedule(rate, settings["steps"])) for rate in settings["rates"])
-    bright = float(problem.data.train_images.max())
+    bright = top(problem)
 
     def make(params: Any, rest: Any, key: jax.Array) -> tuple[jax.Array, Any]:
         """Images in the range of the data's pixels, and the statistics of the generator after them."""
@@ -180,7 +181,7 @@ def calibration(problem: Problem, config: Mapping[str, Any], teacher: Any, kind:
     if kind == "data":
         rows = np.random.default_rng(problem.seed).permutation(len(data.train_labels))[: settings["examples"]]
         return jnp.asarray(data.train_images[rows], jnp.float32)
-    bright = float(data.train_images.max())
+    bright = top(problem)
     if kind == "noise":
         return bright * jax.random.uniform(key, shape)
 

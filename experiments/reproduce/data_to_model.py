@@ -1,7 +1,5 @@
 """From images to one file that holds a reducer of data and a small network, against either half alone."""
 
-import os
-import tempfile
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -10,13 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 
 import compressjax as cj
-from compressjax import artifact, core, data, measure, prune, quant, saliency
+from compressjax import core, data, measure, prune, quant, saliency
 from experiments import app, limits, models
 from experiments.datasets import TABLES, load_emoji, load_table
 from experiments.problem import make_problem
 from experiments.reproduce import arms
 from experiments.reproduce.loop import Data, check, train
 from experiments.reproduce.table import Claim
+from experiments.reproduce.through_file import through_file
 
 WAYS = ("pca", "projection", "nmf", "select")
 _LEVELS = 16
@@ -173,10 +172,7 @@ def run(shared: Shared, config: Mapping[str, Any], name: str, seed: int) -> dict
 
 def figures(tree: Any, apply: Any, rows: Rows) -> dict[str, float]:
     """Errors in percent of the tree that a file gives back, bytes of the file, and operations an image."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "model.cjx")
-        size = artifact.save(path, tree).ledger.file_bytes
-        tree = artifact.load(path).tree
+    tree, size = through_file(tree)
     lifted = cj.lift(apply, on_fallback="ignore")
 
     def predict(tree: Any, x: jax.Array) -> jax.Array:

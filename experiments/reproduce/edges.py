@@ -3,22 +3,22 @@
 import jax
 import numpy as np
 
+from experiments.datasets import white
 from experiments.problem import Problem
 
 DIRECTIONS = 8
-WHITE = {"digits": 16.0}  # of other data 255
 ROWS = 1000
 
 
 def with_edges(problem: Problem, cell: int) -> Problem:
     """The problem with histograms of edges for images; their scale is fixed, not that of the training images."""
     data = problem.data
-    train, test = (edges(x, WHITE.get(data.name, 255.0), cell) for x in (data.train_images, data.test_images))
+    train, test = (edges(x, white(data.name), cell) for x in (data.train_images, data.test_images))
     seen = data._replace(train_images=train, test_images=test, mean=0.0, std=0.125)
     return problem._replace(data=seen, images=jax.device_put(train, problem.images.sharding))
 
 
-def edges(images: np.ndarray, white: float, cell: int) -> np.ndarray:
+def edges(images: np.ndarray, brightest: float, cell: int) -> np.ndarray:
     """Strengths of edges by direction, and the brightness, around the middles of a grid of cells.
 
     A difference `g` of the pixels beside counts `|g| max(cos, 0)^4` for each direction, of whose angle to `g` this is
@@ -27,7 +27,7 @@ def edges(images: np.ndarray, white: float, cell: int) -> np.ndarray:
 
     Args:
         images: `[n, side, side, 1]`, integers.
-        white: The largest level.
+        brightest: The largest level.
         cell: Pixels of a side of a cell; divides the side.
 
     Returns:
@@ -38,7 +38,7 @@ def edges(images: np.ndarray, white: float, cell: int) -> np.ndarray:
     weights = np.maximum(1 - np.abs(middles[:, None] - np.arange(side)) / cell, 0).astype(np.float32) / cell
     found = []
     for i in range(0, len(images), ROWS):
-        x = images[i : i + ROWS, ..., 0].astype(np.float32) / np.float32(white)
+        x = images[i : i + ROWS, ..., 0].astype(np.float32) / np.float32(brightest)
         wide = np.pad(x, ((0, 0), (1, 1), (1, 1)))
         right, down = wide[:, 1:-1, 2:] - wide[:, 1:-1, :-2], wide[:, 2:, 1:-1] - wide[:, :-2, 1:-1]
         size = np.sqrt(right**2 + down**2) + np.float32(1e-6)

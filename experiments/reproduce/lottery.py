@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from compressjax import core, prune
-from experiments import app
+from experiments import app, packages
 from experiments.reproduce.loop import Data, check, train
 from experiments.reproduce.table import Claim
 
@@ -50,11 +50,8 @@ def prepare(launch: app.Launch) -> Shared:
     Raises:
         ValueError: when the package is absent, or a setting is out of its range.
     """
-    try:
-        from mnist1d.data import get_dataset_args, make_dataset
-    except ImportError as error:
-        raise ValueError("the package mnist1d is absent; install it with `pip install mnist1d`") from error
-    made = make_dataset(get_dataset_args())
+    package = packages.need("mnist1d.data", "the study", "install it with `pip install mnist1d`")
+    made = package.make_dataset(package.get_dataset_args())
     check(launch.config, len(made["y"]))
     arrays = (made["x"], made["y"], made["x_test"], made["y_test"])
     return Shared(Data(*(jnp.asarray(np.asarray(x), jnp.float32 if x.ndim > 1 else jnp.int32) for x in arrays)), {}, {})

@@ -21,11 +21,19 @@ PROBES = ("pixels", "layer 1", "layer 2", "layer 2, untrained", "layer 2, random
 
 
 class Shared(NamedTuple):
-    """Network and data, histograms of edges of the training images, and by seed the trained parameters."""
+    """Network and data, histograms of edges of the training images, and what several cells use.
+
+    Attributes:
+        problem: Network and data.
+        edges: Histograms of the training images.
+        trained: Parameters by seed.
+        axes: Second moments of the training images along their principal directions, and these; empty at first.
+    """
 
     problem: Problem
     edges: np.ndarray
     trained: dict[int, Any]
+    axes: list[tuple[np.ndarray, np.ndarray]]
 
 
 def settings(config: Mapping[str, Any]) -> list[str]:
@@ -45,14 +53,16 @@ def prepare(launch: app.Launch) -> Shared:
     for step in config["rounding_steps"]:
         limits.check({"rounding_steps": step}, {"rounding_steps": limits.POSITIVE}, "--config.")
     seen = with_edges(problem, config["cell"])
-    return Shared(problem, _flat(seen, seen.data.train_images), {})
+    return Shared(problem, _flat(seen, seen.data.train_images), {}, [])
 
 
 def run(shared: Shared, config: Mapping[str, Any], name: str, seed: int) -> dict[str, float]:
     """The length of labels, or the point of a layer."""
     began, problem = time.process_time(), shared.problem._replace(seed=seed)
     if name.startswith("step "):
-        found = _rounded(problem, _params(shared, config, seed), float(name.removeprefix("step ")))
+        if not shared.axes:
+            shared.axes.append(_principal(_flat(problem, problem.data.train_images)))
+        found = _rounded(_params(shared, config, seed), *shared.axes[0], float(name.removeprefix("step ")))
     elif name in LABELS:
         features = shared.edges if LABELS[name] == "edges" else _flat(problem, problem.data.train_images)
         found = _length(features, problem.data.train_labels, config, name, seed)
@@ -129,14 +139,20 @@ def _features(problem: Problem, params: Any, name: str) -> np.ndarray:
     return found / np.sqrt(np.square(found).mean())
 
 
-def _rounded(problem: Problem, params: Any, step: float) -> dict[str, float]:
+def _principal(inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Second moments of rows along their principal directions, and these as columns."""
+    rows = jnp.asarray(inputs)
+    moments, axes = np.linalg.eigh(np.asarray(rows.T @ rows, np.float64) / len(rows))
+    return np.maximum(moments, 0), axes
+
+
+def _rounded(params: Any, moments: np.ndarray, axes: np.ndarray, step: float) -> dict[str, float]:
     """The first kernel in steps of its deviation: bits a weight, error of its outputs, and what Gaussian weights need.
 
     Weights are rotated to the principal directions of the inputs, in which errors of outputs add up.
     """
-    kernel, inputs = np.asarray(params["Dense_0"]["kernel"], np.float64), _flat(problem, problem.data.train_images)
-    moments, axes = np.linalg.eigh(np.asarray(jnp.asarray(inputs).T @ jnp.asarray(inputs), np.float64) / len(inputs))
-    moments, width = np.maximum(moments, 0), step * kernel.std()
+    kernel = np.asarray(params["Dense_0"]["kernel"], np.float64)
+    width = step * kernel.std()
     codes = np.round(kernel / width)
     energy, error = (moments @ np.square(axes.T @ x) for x in (kernel, width * codes - kernel))
     variances = moments * np.square(axes.T @ kernel).mean(1)

@@ -10,7 +10,7 @@ import numpy as np
 import optax
 
 from compressjax import generate
-from experiments.datasets import batch_indices
+from experiments.datasets import batch_indices, white
 from experiments.problem import Problem
 
 _BATCH = 500
@@ -36,7 +36,7 @@ class Sampler(NamedTuple):
 
 def top(problem: Problem) -> float:
     """The brightest value of a pixel, 255 for most data."""
-    return float(problem.data.train_images.max())
+    return float(white(problem.data.name))
 
 
 def signed(problem: Problem, images: Any) -> jax.Array:

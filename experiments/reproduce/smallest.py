@@ -1,7 +1,5 @@
 """One network as a file as small as the library makes it: shrunk, pruned and rounded in training, then coded."""
 
-import os
-import tempfile
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -10,12 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 
 import compressjax as cj
-from compressjax import artifact, core, distill, prune, quant
+from compressjax import core, distill, prune, quant
 from experiments import app, limits, models
 from experiments.problem import Problem, make_problem, predict
 from experiments.reproduce.loop import Data, View, check, data_of, train
 from experiments.reproduce.table import Claim
 from experiments.reproduce.taught import shifted, soft_loss, with_logits
+from experiments.reproduce.through_file import through_file
 from experiments.stages.shrink import shrink
 
 KERNELS, BIASES = ".*kernel", ".*bias"
@@ -144,10 +143,7 @@ def lessons(
 
 def figures(problem: Problem, dense: Any, tree: Any) -> dict[str, float]:
     """Test error of the file as it is read, its bytes, how many times smaller it is than float32, and its weights."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "model.cjx")
-        artifact.save(path, tree)
-        size, held = os.path.getsize(path), artifact.load(path).tree
+    held, size = through_file(tree)
     logits = predict(cj.lift(problem.apply, on_fallback="ignore"), held, problem.data.test_images)
     kernels = [x for path, x in core.nodes(held).items() if path.endswith("kernel")]
     kept = sum(int(np.count_nonzero(node.materialize() if core.is_node(node) else node)) for node in kernels)

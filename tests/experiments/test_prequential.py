@@ -35,8 +35,8 @@ def test_one_row_predicts_nothing():
 
 def test_rounding_costs_more_than_the_bound_and_errors_are_those_of_the_outputs(problem, draw):
     params = {"Dense_0": {"kernel": draw.normal(size=(64, 5))}}
-    found = prequential._rounded(problem, params, 0.5)
     inputs = np.asarray(problem.standardized(problem.data.train_images)).reshape(-1, 64)
+    found = prequential._rounded(params, *prequential._principal(inputs), 0.5)
     kernel = params["Dense_0"]["kernel"]
     width = 0.5 * kernel.std()
     error = np.square(inputs @ (np.round(kernel / width) * width - kernel)).sum()

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax.experimental import multihost_utils
 
 from compressjax.core._settings import as_int
+from compressjax.data._fit import merge_stacked
 from compressjax.data._reducer import Reducer
 
 
@@ -61,8 +62,4 @@ def merge_processes(reducer: Reducer, state: Any) -> Any:
     """
     if jax.process_count() == 1:
         return state
-    every = multihost_utils.process_allgather(state)
-    merged, *others = (jax.tree.map(lambda x, i=i: jnp.asarray(x[i]), every) for i in range(jax.process_count()))
-    for other in others:
-        merged = reducer.merge(merged, other)
-    return merged
+    return merge_stacked(reducer, jax.tree.map(jnp.asarray, multihost_utils.process_allgather(state)))
