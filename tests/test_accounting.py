@@ -31,7 +31,7 @@ def test_a_run_with_a_worker_ends_with_the_bill(tmp_path):
     )
     (tmp_path / "test_it.py").write_text(
         "import pytest, time\n\n"
-        "def test_long():\n    end = time.process_time() + 0.2\n    while time.process_time() < end: pass\n\n"
+        "def test_long():\n    end = time.process_time() + 0.3\n    while time.process_time() < end: pass\n\n"
         "@pytest.mark.mutant\n@pytest.mark.parametrize('killed', [True, False])\n"
         "def test_mutant(killed):\n    assert killed\n"
     )

@@ -6,7 +6,7 @@ from experiments.bench import cleaning
 
 
 def test_clear_classes(draw, monkeypatch):
-    monkeypatch.setattr(cleaning, "_STEPS", 100)
+    monkeypatch.setattr(cleaning, "_STEPS", 60)
     monkeypatch.setattr(cleaning, "_NETWORKS", 1)
     monkeypatch.setattr(cleaning, "_BATCH", 16)
     labels = np.arange(200) % 2

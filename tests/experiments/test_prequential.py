@@ -44,6 +44,7 @@ def test_rounding_costs_more_than_the_bound_and_errors_are_those_of_the_outputs(
     assert 0 < found["Gaussian weights, bits"] < found["bits a weight"] < 4.5
 
 
+@pytest.mark.thorough
 def test_runs_end_to_end(data_cache, tmp_path):
     config = config_file.get_config("smoke").to_dict()
     config["model"] = {"name": "mlp", "settings": {"widths": (16, 8)}}
