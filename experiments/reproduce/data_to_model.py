@@ -72,8 +72,8 @@ def source(launch: app.Launch) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.n
     """Rows and labels to train on, and to test: gray images, or a table, of which a fifth is the test."""
     wanted = launch.config["data"]
     if wanted["name"] == "emoji32":
-        x, labels, _ = load_emoji(wanted["path"])
-        return apart(flat(x), labels)
+        emoji = load_emoji(wanted["path"])
+        return apart(flat(emoji.images), emoji.classes, emoji.kinds)
     if wanted["name"] in TABLES:
         table = load_table(wanted["name"], path=wanted["path"])
         return apart(table.rows, table.classes)
@@ -81,10 +81,16 @@ def source(launch: app.Launch) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.n
     return flat(held.train_images), held.train_labels, flat(held.test_images), held.test_labels
 
 
-def apart(x: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """A random fifth of the rows for the test, and all features between 0 and 1 as the others reach them."""
-    order = np.random.default_rng(0).permutation(len(x))
-    rest, test = order[: -(len(x) // 5)], order[-(len(x) // 5) :]
+def apart(
+    x: np.ndarray, labels: np.ndarray, kinds: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """A random fifth of the rows, or of the kinds of rows, for the test; features from 0 to 1 as the others reach them."""
+    kinds = np.arange(len(x)) if kinds is None else kinds
+    count = int(kinds.max()) + 1
+    place = np.random.default_rng(0).permutation(count)[kinds]
+    order = np.argsort(place, kind="stable")
+    first = np.searchsorted(place[order], count - count // 5)
+    rest, test = order[:first], order[first:]
     low, high = x[rest].min(0), x[rest].max(0)
     x = np.clip((x - low) / np.maximum(high - low, np.float32(1e-6)), 0, 1).astype(np.float32)
     return x[rest], labels[rest], x[test], labels[test]

@@ -84,3 +84,6 @@ def test_a_fifth_of_a_table_is_the_test_and_training_rows_set_the_scale():
     assert (rest.max(0) == 1).all()
     assert ((test >= 0) & (test <= 1)).all()
     assert (np.argsort(rest[:, 0]) == np.argsort(labels)).all()
+    _, labels, _, test_labels = data_to_model.apart(x, np.arange(20) // 2, np.arange(20) // 2)
+    assert len(test_labels) == 4
+    assert not set(labels) & set(test_labels)

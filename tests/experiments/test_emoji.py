@@ -23,9 +23,10 @@ def test_cells_of_the_sheet(tmp_path):
     sheet[1:33, 35:67] = (10, 20, 30, 255)
     sheet[35:67, 35:67, 3] = 255
     Image.fromarray(sheet).save(tmp_path / "img" / "google" / "sheets" / "32.png")
-    images, classes, names = load_emoji(str(tmp_path))
+    images, classes, kinds, names = load_emoji(str(tmp_path))
     assert names == ("Animals", "Flags")
     assert classes.tolist() == [1, 0, 0]
+    assert kinds.tolist() == [0, 1, 1]
     assert (images[0] == (10, 20, 30)).all()
     assert (images[1] == 255).all()
     assert (images[2] == 0).all()
