@@ -84,7 +84,7 @@ def source(launch: app.Launch) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.n
 def apart(
     x: np.ndarray, labels: np.ndarray, kinds: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """A random fifth of the rows, or of the kinds of rows, for the test; features from 0 to 1 as the others reach them."""
+    """A random fifth of the rows, or of their kinds, for the test; features from 0 to 1 as the others reach them."""
     kinds = np.arange(len(x)) if kinds is None else kinds
     count = int(kinds.max()) + 1
     place = np.random.default_rng(0).permutation(count)[kinds]
