@@ -2,21 +2,33 @@
 
     python -m experiments.reproduce --config=configs/quantize_fashion_mnist.py --workdir=runs/quantize
     python -m experiments.reproduce --config=configs/quantize_fashion_mnist.py:cnn --workdir=runs/quantize_cnn
+    python -m experiments.reproduce --config=configs/quantize_fashion_mnist.py:cnn,ends --workdir=runs/quantize_ends
 
-LeNet-300-100, or a network of 3 convolutions (8, 16 and 32 filters) and 2 dense layers, on Fashion-MNIST, three seeds.
-Targets, in points over the dense network: 8 bits 0.1, 4 bits 0.8, 4 bits of weights and activations (W4A4) 0.7, 2 bits
-with learned steps 1.0, ternary 0.5.
+LeNet-300-100; or a network of 3 convolutions (8, 16 and 32 filters) and 2 dense layers; or ResNet-20 with half of its
+filters (`resnet20`); or an LSTM of 128 units that reads images row by row (`lstm`). Fashion-MNIST, three seeds. `ends`
+keeps the first and the last layer on 8 bits, as papers do, and trains for five epochs. Targets, in points over the
+dense network: 8 bits 0.1, 4 bits 0.8, 4 bits of weights and activations (W4A4) 0.7, 2 bits with learned steps 1.0,
+ternary 0.5.
 """
 
 from ml_collections import ConfigDict
 
 from configs.common import arguments, pruned
 
+CHOICES = {
+    "smoke": "digits, hardly any steps, one seed",
+    "cnn": "the convolutional network",
+    "resnet20": "a residual network of 20 layers",
+    "lstm": "a recurrent network",
+    "ends": "first and last layer on 8 bits, where methods train",
+}
+# Networks without biases in their convolutions hold all variables, and so paths with `params/`.
+OUTER, INNER = r"(params/)?(Conv_0|Dense_{last})/kernel", r".*kernel"
+
 
 def get_config(text: str = "") -> ConfigDict:
     """The study; `text` holds words of `arguments`, separated by commas."""
-    choices = {"smoke": "digits, hardly any steps, one seed", "cnn": "the convolutional network"}
-    words = arguments(text, choices)
+    words = arguments(text, CHOICES)
     smoke = "smoke" in words
     config = pruned("digits" if smoke else "fashion_mnist")
     config.study = "quantized"
@@ -27,7 +39,19 @@ def get_config(text: str = "") -> ConfigDict:
         config.scan = False  # slow for convolutions on a CPU
         if not smoke:
             config.steps, config.tuning.steps = 2340, 1404  # 5 and 3 epochs
+    if "resnet20" in words:
+        config.model = {"name": "stages", "settings": {"blocks": 1 if smoke else 3, "widths": (8, 16, 32)}}
+        config.scan = False
+        if not smoke:
+            config.steps, config.tuning.steps = 936, 468  # 2 epochs and 1
+    if "lstm" in words:
+        config.model = {"name": "recurrent", "settings": {"cell": "lstm", "units": 128}}
+        if not smoke:
+            config.steps, config.tuning.steps = 2340, 936
+    if "ends" in words and not smoke:
+        config.tuning.steps = 2340
     steps = ("optax:adam", {"learning_rate": 1e-4})
+    eight = {"bits": 8, "optimizer": steps}
     config.methods = (
         ("int8", ("quant.rtn", {"bits": 8})),
         ("int8, dynamic activations", ("quant.rtn", {"bits": 8, "activation": "dynamic"})),
@@ -51,14 +75,21 @@ def get_config(text: str = "") -> ConfigDict:
         ("TTQ", ("quant.ttq", {"optimizer": steps})),
         ("binary, trained", ("quant.fake_quant", {"bits": "binary"})),
     )
-    if "cnn" in words:  # those with a target
+    if words - {"smoke"}:  # those with a target
         config.trained = tuple(
             row for row in config.trained if row[0] in ("W4A4, LSQ", "int2, LSQ", "ternary, trained")
         )
+    if words & {"ends", "resnet20"}:
+        outer = OUTER.format(last=1 if "cnn" in words else 0)
+        config.trained = tuple(
+            (name, ((outer, _both(8, steps) if name.startswith("W4A4") else ("quant.lsq", eight)), (INNER, found)))
+            for name, found in config.trained
+        )
+    if "ends" in words:
+        config.methods = ()
     config.asked = (
-        ("int8", "dense", None, 0.1),
-        ("int4", "dense", None, 0.8),
-        *((("int4, trained", "dense", None, 0.8),) if "cnn" not in words else ()),
+        *((("int8", "dense", None, 0.1), ("int4", "dense", None, 0.8)) if "ends" not in words else ()),
+        *((("int4, trained", "dense", None, 0.8),) if not words - {"smoke"} else ()),
         ("W4A4, LSQ", "dense", None, 0.7),
         ("int2, LSQ", "dense", None, 1.0),
         ("ternary, trained", "dense", None, 0.5),

@@ -13,10 +13,9 @@ from jax.scipy.special import rel_entr
 import compressjax as cj
 from compressjax import distill, generate, quant
 from experiments import app, limits, models
-from experiments.datasets import batch_indices
-from experiments.problem import Problem, cross_entropy, make_problem, predict, standardized_apply
+from experiments.problem import Problem, make_problem, predict, standardized_apply
 from experiments.reproduce.features import with_features
-from experiments.reproduce.loop import check
+from experiments.reproduce.loop import check, train_statistics
 from experiments.reproduce.samplers import top
 from experiments.reproduce.table import Claim
 
@@ -63,7 +62,7 @@ def run(shared: Shared, config: Mapping[str, Any], name: str, seed: int) -> dict
     """Trains the teacher of a seed once, then a student, or calibrates its activations."""
     problem = shared.problem._replace(seed=seed)
     if seed not in shared.trained:
-        shared.trained[seed] = learn(problem, config)
+        shared.trained[seed] = train_statistics(problem, config)
     teacher = shared.trained[seed]
     wrong = error(problem, problem.apply, teacher)
     found = wrong
@@ -87,27 +86,6 @@ def error(problem: Problem, apply: Callable[..., jax.Array], params: Any) -> flo
     """Percent of the test images that a network misclassifies."""
     guesses = predict(apply, params, problem.data.test_images).argmax(-1)
     return 100 * float((guesses != problem.data.test_labels).mean())
-
-
-def learn(problem: Problem, config: Mapping[str, Any]) -> Any:
-    """Variables of the teacher, trained on data and labels with statistics of BatchNorm."""
-    variables = problem.initial_params()
-    optimizer = optax.adam(optax.cosine_decay_schedule(config["learning_rate"], config["steps"]))
-
-    @functools.partial(jax.jit, donate_argnums=(0, 1))
-    def step(variables: Any, state: Any, rows: jax.Array) -> tuple[Any, Any]:
-        def loss(params: Any) -> tuple[jax.Array, Any]:
-            logits, moved = problem.train_apply({**variables, "params": params}, problem.images[rows])
-            return cross_entropy(lambda logits, _: logits)(logits, (None, problem.labels[rows])), moved
-
-        grads, moved = jax.grad(loss, has_aux=True)(variables["params"])
-        updates, state = optimizer.update(grads, state)
-        return {**moved, "params": optax.apply_updates(variables["params"], updates)}, state
-
-    state, size = optimizer.init(variables["params"]), len(problem.data.train_labels)
-    for rows in batch_indices(problem.seed, "train", 0, config["steps"], config["batch"], size):
-        variables, state = step(variables, state, rows)
-    return variables
 
 
 def taught(

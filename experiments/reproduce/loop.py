@@ -130,6 +130,46 @@ def train(
     return Trained(params, state.compression, errors, compression.encode(params, state.compression))
 
 
+def train_statistics(problem: Problem, settings: Mapping[str, Any]) -> Any:
+    """Trains a network with BatchNorm, whose statistics move, on the data and the seed of a problem.
+
+    Args:
+        problem: Network and data.
+        settings: `steps`, `batch`, `learning_rate` (of Adam; it falls as a cosine).
+
+    Returns:
+        All variables.
+    """
+    variables = problem.initial_params()
+    optimizer = optax.adam(optax.cosine_decay_schedule(settings["learning_rate"], settings["steps"]))
+
+    @functools.partial(jax.jit, donate_argnums=(0, 1))
+    def step(variables: Any, state: Any, rows: jax.Array) -> tuple[Any, Any]:
+        def loss(params: Any) -> tuple[jax.Array, Any]:
+            logits, moved = problem.train_apply({**variables, "params": params}, problem.images[rows])
+            return cross_entropy(lambda logits, _: logits)(logits, (None, problem.labels[rows])), moved
+
+        grads, moved = jax.grad(loss, has_aux=True)(variables["params"])
+        updates, state = optimizer.update(grads, state)
+        return {**moved, "params": optax.apply_updates(variables["params"], updates)}, state
+
+    state, size = optimizer.init(variables["params"]), len(problem.data.train_labels)
+    for rows in batch_indices(problem.seed, "train", 0, settings["steps"], settings["batch"], size):
+        variables, state = step(variables, state, rows)
+    return variables
+
+
+def frozen(apply: Apply) -> Apply:
+    """The function with statistics of BatchNorm that no gradient reaches, so that an optimizer leaves them alone."""
+
+    def run(params: Any, x: jax.Array) -> jax.Array:
+        if "batch_stats" in params:
+            params = {**params, "batch_stats": jax.lax.stop_gradient(params["batch_stats"])}
+        return apply(params, x)
+
+    return run
+
+
 def check(settings: Mapping[str, Any], examples: int, where: str = "--config.") -> None:
     """Refuses settings of a training run that are out of their ranges, before any cell trains.
 

@@ -12,7 +12,7 @@ import compressjax as cj
 from compressjax import artifact, core, recipe
 from experiments import app, limits
 from experiments.problem import Problem, make_problem, predict
-from experiments.reproduce.loop import Data, check, data_of, train
+from experiments.reproduce.loop import Data, check, data_of, frozen, train, train_statistics
 from experiments.reproduce.table import Claim
 from experiments.reproduce.taught import soft_loss, with_logits
 
@@ -39,7 +39,7 @@ def prepare(launch: app.Launch) -> Shared:
     """Data and network; refuses bad settings and methods."""
     shared = load(launch)
     for name in settings(launch.config)[1:]:
-        method(launch.config, name)
+        methods(launch.config, name)
     return shared
 
 
@@ -59,7 +59,12 @@ def dense(shared: Shared, config: Mapping[str, Any], seed: int) -> tuple[Problem
     problem = shared.problem._replace(seed=seed)
     data = data_of(problem)
     if seed not in shared.trained:
-        shared.trained[seed] = train(problem.apply, problem.initial_params(), data, config, seed=seed).params
+        initial = problem.initial_params()
+        shared.trained[seed] = (
+            train_statistics(problem, config)
+            if "batch_stats" in initial
+            else train(problem.apply, initial, data, config, seed=seed).params
+        )
     return problem, data, shared.trained[seed]
 
 
@@ -71,9 +76,15 @@ def observed(
     return jax.jit(cj.observe(problem.apply, select=select))(params, data.train[rows])[1]
 
 
-def method(config: Mapping[str, Any], name: str) -> core.Compression:
-    """The method of a cell; several are a chain."""
+def methods(config: Mapping[str, Any], name: str) -> dict[str, core.Compression]:
+    """The methods of a cell by the pattern of their leaves, `KERNELS` unless the config has patterns."""
     found = dict((*config["methods"], *config["trained"]))[name.removesuffix(TAUGHT)]
+    by_pattern = not isinstance(found[0], str) and not isinstance(found[0][1], Mapping)
+    return {pattern: _method(row, name) for pattern, row in (found if by_pattern else ((KERNELS, found),))}
+
+
+def _method(found: Any, name: str) -> core.Compression:
+    """One method, or a chain of several."""
     parts = [found] if isinstance(found[0], str) else found
     made = [recipe.make(part, where=f"--config: {name}") for part in parts]
     return made[0] if len(made) == 1 else core.chain(*made)
@@ -84,7 +95,7 @@ def run(shared: Shared, config: Mapping[str, Any], name: str, seed: int) -> dict
     problem, data, params = dense(shared, config, seed)
     if name == "dense":
         return figures(problem, params, params)
-    compression = core.only(KERNELS, method(config, name))
+    compression = core.partition(methods(config, name))
     stats = observed(problem, config, params, data, seed, KERNELS) if compression.needs else None
     if name.removesuffix(TAUGHT) in dict(config["trained"]):
         loss = None
@@ -92,11 +103,12 @@ def run(shared: Shared, config: Mapping[str, Any], name: str, seed: int) -> dict
             data = with_logits(data, predict(problem.apply, params, problem.data.train_images))
             loss = soft_loss(cj.lift(problem.apply, on_fallback="ignore"), **config["teacher"])
         tuning = {**config, **config["tuning"]}
-        done = train(problem.apply, params, data, tuning, seed=seed + 1_000_000, compression=compression, loss=loss,
+        apply = frozen(problem.apply)
+        done = train(apply, params, data, tuning, seed=seed + 1_000_000, compression=compression, loss=loss,
                      stats=stats)  # fmt: skip
         return figures(problem, params, done.encoded)
     layout = cj.layouts(problem.apply)(params, data.train[:2])
-    return figures(problem, params, cj.compress(params, {KERNELS: method(config, name)}, stats, layout=layout))
+    return figures(problem, params, cj.compress(params, methods(config, name), stats, layout=layout))
 
 
 def figures(problem: Problem, params: Any, tree: Any) -> dict[str, float]:
