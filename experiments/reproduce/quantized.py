@@ -98,12 +98,11 @@ def run(shared: Shared, config: Mapping[str, Any], name: str, seed: int) -> dict
     compression = core.partition(methods(config, name))
     stats = observed(problem, config, params, data, seed, KERNELS) if compression.needs else None
     if name.removesuffix(TAUGHT) in dict(config["trained"]):
-        loss = None
+        loss, apply = None, frozen(problem.apply)
         if name.endswith(TAUGHT):
             data = with_logits(data, predict(problem.apply, params, problem.data.train_images))
-            loss = soft_loss(cj.lift(problem.apply, on_fallback="ignore"), **config["teacher"])
+            loss = soft_loss(cj.lift(apply, on_fallback="ignore"), **config["teacher"])
         tuning = {**config, **config["tuning"]}
-        apply = frozen(problem.apply)
         done = train(apply, params, data, tuning, seed=seed + 1_000_000, compression=compression, loss=loss,
                      stats=stats)  # fmt: skip
         return figures(problem, params, done.encoded)
