@@ -49,6 +49,7 @@ Loss = Callable[[Seen, Seen, jax.Array, Any, Memory], jax.Array]
 LOSSES: dict[str, Loss] = {
     "soft_target": lambda s, t, y, h, m: distill.soft_target_loss(s.logits, t.logits, temperature=4.0),
     "dkd": lambda s, t, y, h, m: distill.dkd_loss(s.logits, t.logits, y),
+    "dkd, beta 1": lambda s, t, y, h, m: distill.dkd_loss(s.logits, t.logits, y, beta=1.0),
     "dist": lambda s, t, y, h, m: distill.dist_loss(s.logits, t.logits),
     "hint": lambda s, t, y, h, m: distill.hint_loss(s.features, t.features, h),
     "vid": lambda s, t, y, h, m: distill.vid_loss(s.features, t.features, h),

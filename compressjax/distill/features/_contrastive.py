@@ -1,5 +1,6 @@
 """Contrastive distillation: an example's own teacher features against those of others."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from compressjax.core._settings import as_int
-from compressjax.distill._pairs import Pair, examples, kept, log_soft, temperature_of, unit, weighted_mean
+from compressjax.distill._pairs import Pair, examples, kept, log_soft, positive, temperature_of, unit, weighted_mean
 from compressjax.distill.features._linear import init_linear, linear
 
 Heads = Mapping[str, Any]
@@ -118,15 +119,18 @@ def crd_loss(
     examples: int,
     student_negatives: jax.Array | None = None,
     temperature: Any = 0.07,
+    normalizer: Any = None,
     weights: jax.Array | None = None,
 ) -> jax.Array:
     """Returns the loss of contrastive representation distillation (CRD), with negatives from a memory of the caller.
 
     .. math:: L = -\\frac{1}{b} \\sum_i \\Big(\\log h(s_i, t_i) + \\sum_{n} \\log(1 - h(s_i, t_n))\\Big), \\quad
-        h(s, t) = \\frac{e^{g(s)^\\top g(t) / T}}{e^{g(s)^\\top g(t) / T} + N / M}
+        h(s, t) = \\frac{e^{g(s)^\\top g(t) / T} / Z}{e^{g(s)^\\top g(t) / T} / Z + N / M}
 
     for N negatives of M examples. With negatives of the student too, the same is added with teacher and student in
-    exchanged roles, as in the authors' code.
+    exchanged roles, as in the authors' code. The paper prints the formula with `Z = 1`; then every negative costs
+    `log(1 + M / N)` at first, thousands in all, and training collapses. The authors' code takes for `Z` what makes
+    the scores probabilities of `M` examples.
 
     Args:
         student: `s`, `[batch, ...]`, any floating-point dtype.
@@ -137,6 +141,8 @@ def crd_loss(
         examples: `M`, the number of examples that negatives are drawn from, at least 1.
         student_negatives: Of the student, in the same form; None leaves the second half out.
         temperature: `T`, above 0.
+        normalizer: `Z`, above 0; None is `M` times the mean of the scores of this batch with its negatives, without a
+            gradient.
         weights: At least 0, broadcast to `[batch]`; None weighs all alike.
 
     Returns:
@@ -147,7 +153,7 @@ def crd_loss(
 
     Example:
         >>> x = jnp.array([[1.0, 0.0]])
-        >>> round(crd_loss(x, x, jnp.array([[0.0, 1.0]]), examples=1, temperature=1.0).item(), 4)
+        >>> round(crd_loss(x, x, jnp.array([[0.0, 1.0]]), examples=1, temperature=1.0, normalizer=1.0).item(), 4)
         1.0064
 
     Source: Tian et al., arXiv:1910.10699 (tian2019).
@@ -156,20 +162,32 @@ def crd_loss(
     temperature, count = temperature_of(who, temperature), as_int(who, "examples", examples)
     if count < 1:
         raise ValueError(f"{who}: examples={count} must be the number of examples of the data, at least 1")
+    if normalizer is not None:
+        normalizer = positive(who, "normalizer", normalizer, "None estimates it from the batch")
     x, y, weights = _compared(who, student, teacher, heads, weights)
-    values = _told_apart(x, y, _negatives("negatives", negatives, x, weights), count, temperature)
+    told_apart = functools.partial(_told_apart, weights != 0, count, temperature, normalizer)
+    values = told_apart(x, y, _negatives("negatives", negatives, x, weights))
     if student_negatives is not None:
         others = _negatives("student_negatives", student_negatives, x, weights)
-        values = values + _told_apart(y, x, others, count, temperature)
+        values = values + told_apart(y, x, others)
     return weighted_mean(values, weights)
 
 
-def _told_apart(anchor: jax.Array, own: jax.Array, others: jax.Array, count: int, temperature: Any) -> jax.Array:
+def _told_apart(
+    used: jax.Array, count: int, temperature: Any, normalizer: Any, anchor: jax.Array, own: jax.Array, others: jax.Array
+) -> jax.Array:
     """How badly every anchor is told from noise, `[batch]`: `h` is the sigmoid of the score over the odds of noise."""
-    odds = np.log(others.shape[-2] / count)
     labels = "bd,nd->bn" if others.ndim == 2 else "bd,bnd->bn"
-    scores = jnp.einsum(labels, anchor, others, precision=jax.lax.Precision.HIGHEST)
-    false = jax.nn.log_sigmoid(odds - scores / temperature)
+    scores = jnp.einsum(labels, anchor, others, precision=jax.lax.Precision.HIGHEST) / temperature
+    number = others.shape[-2]
+    if normalizer is None:
+        total = jax.nn.logsumexp(jax.lax.stop_gradient(scores), where=used[:, None])
+        # Without an example that counts, any number does.
+        level = jnp.where(jnp.any(used), total - jnp.log(jnp.maximum(jnp.sum(used), 1) * number / count), 0)
+    else:
+        level = jnp.log(normalizer)
+    odds = level + np.log(number / count)
+    false = jax.nn.log_sigmoid(odds - scores)
     return -jax.nn.log_sigmoid(jnp.sum(anchor * own, axis=-1) / temperature - odds) - jnp.sum(false, axis=-1)
 
 

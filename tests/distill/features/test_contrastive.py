@@ -38,7 +38,7 @@ def test_crd(key: jax.Array, features: tuple[jax.Array, jax.Array]) -> None:
         want -= (np.log(own / (own + noise)) + np.sum(np.log(1 - others / (others + noise)))) / 4
     for negatives in (memory, np.broadcast_to(memory, (4, 6, 4))):
         negatives = jnp.asarray(negatives, jnp.float32)
-        got = distill.crd_loss(*features, negatives, heads, examples=20, temperature=0.5)
+        got = distill.crd_loss(*features, negatives, heads, examples=20, temperature=0.5, normalizer=1.0)
         np.testing.assert_allclose(got, want, rtol=1e-4)
     # With negatives of the student, both sides are anchors.
     for a, b in zip(t, s):
@@ -47,7 +47,14 @@ def test_crd(key: jax.Array, features: tuple[jax.Array, jax.Array]) -> None:
 
     def both(student: jax.Array, teacher: jax.Array, heads: dict) -> jax.Array:
         return distill.crd_loss(
-            student, teacher, negatives, heads, examples=20, student_negatives=negatives, temperature=0.5
+            student,
+            teacher,
+            negatives,
+            heads,
+            examples=20,
+            student_negatives=negatives,
+            temperature=0.5,
+            normalizer=1.0,
         )
 
     got, slopes = jax.jit(jax.value_and_grad(both, argnums=(0, 1, 2)))(*features, heads)
@@ -57,11 +64,29 @@ def test_crd(key: jax.Array, features: tuple[jax.Array, jax.Array]) -> None:
     assert all(np.any(slopes[2][side]["kernel"]) for side in ("student", "teacher"))  # both heads are trained
 
 
+def test_crd_starts_where_scores_are_probabilities(key: jax.Array) -> None:
+    """Examples that look alike are told from N negatives with probability 1 / (N + 1), however large the data are."""
+    x, negatives = jnp.ones((2, 4)), jnp.full((6, 4), 0.5)
+    for examples in (6, 60000):
+        got = distill.crd_loss(x, x, negatives, examples=examples)
+        np.testing.assert_allclose(got, np.log(7) + 6 * np.log(7 / 6), rtol=1e-5)
+    # With one score e^(a / T) among others, the normalizer is their mean; no gradient flows through it.
+    a, b = (distill.contrastive_features(jax.random.normal(k, (n, 4))) for k, n in zip(jax.random.split(key), (3, 5)))
+    z = 20 * float(np.mean(np.exp(np.asarray(a, np.float64) @ np.asarray(b, np.float64).T / 0.07)))
+    plain, fixed = (
+        jax.value_and_grad(lambda s, z=z: distill.crd_loss(s, a, b, examples=20, normalizer=z))(a) for z in (None, z)
+    )
+    np.testing.assert_allclose(plain[0], fixed[0], rtol=1e-4)
+    np.testing.assert_allclose(plain[1], fixed[1], rtol=1e-3, atol=1e-5)
+
+
 def test_bad_arguments(key: jax.Array, features: tuple[jax.Array, jax.Array]) -> None:
     with pytest.raises(ValueError, match="differ in features; make heads"):
         distill.info_nce_loss(*features)
     heads = distill.init_contrastive(key, 3, 5, features=4)
     with pytest.raises(ValueError, match=r"negatives \(6, 3\) must be \[n, 4\]"):
         distill.crd_loss(*features, jnp.ones((6, 3)), heads, examples=20)
+    with pytest.raises(ValueError, match="normalizer=-1.0"):
+        distill.crd_loss(*features, jnp.ones((6, 4)), heads, examples=20, normalizer=-1.0)
     with pytest.raises(ValueError, match="examples=0"):
         distill.crd_loss(*features, jnp.ones((6, 4)), heads, examples=0)
