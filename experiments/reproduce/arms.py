@@ -9,7 +9,7 @@ from experiments.reproduce.table import Results, spread
 
 DATA, MODEL, JOINT = "data alone", "model alone", "joint"
 ARMS = (DATA, MODEL, JOINT)
-HELD, SIZE, WORK = "held-out error", "file kB", "kFLOP an image"
+HELD, SIZE, WORK = "held-out error", "file kB", "kFLOP an example"
 BUDGETS = (4, 8, 16, 32, 64, 128)
 
 
@@ -30,7 +30,7 @@ def best(results: Results, arm: str, budget: float) -> str | None:
     return min(fitting, key=lambda name: _mean(results[name], HELD), default=None)
 
 
-def at_budgets(results: Results) -> str:
+def at_budgets(results: Results, unit: str = "percent") -> str:
     """A Markdown table: for every budget of bytes, test error and setting of the best of each arm."""
     lines = [f"| kB | {' | '.join(ARMS)} |", "|---:|" + "---|" * len(ARMS)]
     for budget in BUDGETS:
@@ -44,11 +44,11 @@ def at_budgets(results: Results) -> str:
             facts = f"{_mean(results[name], SIZE):.1f} kB, {_mean(results[name], WORK):.0f} kFLOP"
             cells.append(f"{spread([run['error'] for run in runs])} ({name.partition(', ')[2]}; {facts})")
         lines.append(f"| {budget} | {' | '.join(cells)} |")
-    note = "Test error in percent. In each arm, the setting with the least error on held-out rows among files that fit."
+    note = f"Test error in {unit}. In each arm, the setting with the least error on held-out rows among files that fit."
     return "\n".join(lines) + f"\n\n{note}\n"
 
 
-def plot(results: Results) -> bytes:
+def plot(results: Results, unit: str = "percent") -> bytes:
     """Test error against bytes and against operations as PNG, one color an arm; lines join the best so far."""
     figure = new_figure(9.0, 4.0)
     for axes, figure_name in zip(figure.subplots(1, 2, sharey=True), (SIZE, WORK), strict=True):
@@ -62,7 +62,7 @@ def plot(results: Results) -> bytes:
             axes.step(*zip(*front(points), strict=True), color=f"C{i}", where="post", label=arm)
         axes.set(xlabel=figure_name, xscale="log")
         axes.grid(alpha=0.3)
-    figure.axes[0].set_ylabel("test error, percent")
+    figure.axes[0].set_ylabel(f"test error, {unit}")
     figure.axes[0].legend(fontsize=8)
     return as_png(figure)
 

@@ -29,6 +29,7 @@ from experiments.reproduce import (
     prequential,
     pruned,
     quantized,
+    recommended,
     selected,
     smallest,
     splitting,
@@ -67,8 +68,8 @@ STUDIES: dict[str, Study] = {
     "data_to_model": data_to_model, "distill_bytes": distill_bytes, "distill_losses": distill_losses,
     "distill_minilm": distill_minilm, "exchanged": exchanged, "factorized": factorized, "federated": federated,
     "few_labels": few_labels, "generation": generation, "hinton": hinton, "lottery": lottery, "precision": narrow,
-    "prequential": prequential, "pruned": pruned, "quantized": quantized, "selected": selected, "smallest": smallest,
-    "splitting": splitting, "teacher_store": teacher_store, "transfer": transfer,
+    "prequential": prequential, "pruned": pruned, "quantized": quantized, "recommended": recommended,
+    "selected": selected, "smallest": smallest, "splitting": splitting, "teacher_store": teacher_store, "transfer": transfer,
 }  # fmt: skip
 
 
