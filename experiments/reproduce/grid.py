@@ -69,7 +69,8 @@ STUDIES: dict[str, Study] = {
     "distill_minilm": distill_minilm, "exchanged": exchanged, "factorized": factorized, "federated": federated,
     "few_labels": few_labels, "generation": generation, "hinton": hinton, "lottery": lottery, "precision": narrow,
     "prequential": prequential, "pruned": pruned, "quantized": quantized, "recommended": recommended,
-    "selected": selected, "smallest": smallest, "splitting": splitting, "teacher_store": teacher_store, "transfer": transfer,
+    "selected": selected, "smallest": smallest, "splitting": splitting, "teacher_store": teacher_store,
+    "transfer": transfer,
 }  # fmt: skip
 
 
