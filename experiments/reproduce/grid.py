@@ -30,6 +30,7 @@ from experiments.reproduce import (
     pruned,
     quantized,
     recommended,
+    resnet_pair,
     selected,
     smallest,
     splitting,
@@ -69,8 +70,8 @@ STUDIES: dict[str, Study] = {
     "distill_minilm": distill_minilm, "exchanged": exchanged, "factorized": factorized, "federated": federated,
     "few_labels": few_labels, "generation": generation, "hinton": hinton, "lottery": lottery, "precision": narrow,
     "prequential": prequential, "pruned": pruned, "quantized": quantized, "recommended": recommended,
-    "selected": selected, "smallest": smallest, "splitting": splitting, "teacher_store": teacher_store,
-    "transfer": transfer,
+    "resnet_pair": resnet_pair, "selected": selected, "smallest": smallest, "splitting": splitting,
+    "teacher_store": teacher_store, "transfer": transfer,
 }  # fmt: skip
 
 

@@ -130,26 +130,38 @@ def train(
     return Trained(params, state.compression, errors, compression.encode(params, state.compression))
 
 
-def train_statistics(problem: Problem, settings: Mapping[str, Any]) -> Any:
+def integer_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """The mean cross-entropy of a batch."""
+    return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+
+
+def train_statistics(
+    problem: Problem,
+    settings: Mapping[str, Any],
+    loss: Callable[[jax.Array, jax.Array], jax.Array] = integer_cross_entropy,
+    targets: Any = None,
+) -> Any:
     """Trains a network with BatchNorm, whose statistics move, on the data and the seed of a problem.
 
     Args:
         problem: Network and data.
         settings: `steps`, `batch`, `learning_rate` (of Adam; it falls as a cosine).
+        loss: `(logits, targets of the batch) -> loss`.
+        targets: `[n, ...]`, one a training image; the labels if None.
 
     Returns:
         All variables.
     """
-    variables = problem.initial_params()
+    variables, targets = problem.initial_params(), problem.labels if targets is None else jnp.asarray(targets)
     optimizer = optax.adam(optax.cosine_decay_schedule(settings["learning_rate"], settings["steps"]))
 
     @functools.partial(jax.jit, donate_argnums=(0, 1))
     def step(variables: Any, state: Any, rows: jax.Array) -> tuple[Any, Any]:
-        def loss(params: Any) -> tuple[jax.Array, Any]:
+        def value(params: Any) -> tuple[jax.Array, Any]:
             logits, moved = problem.train_apply({**variables, "params": params}, problem.images[rows])
-            return cross_entropy(lambda logits, _: logits)(logits, (None, problem.labels[rows])), moved
+            return loss(logits, targets[rows]), moved
 
-        grads, moved = jax.grad(loss, has_aux=True)(variables["params"])
+        grads, moved = jax.grad(value, has_aux=True)(variables["params"])
         updates, state = optimizer.update(grads, state)
         return {**moved, "params": optax.apply_updates(variables["params"], updates)}, state
 
