@@ -28,9 +28,9 @@ class Shared(NamedTuple):
 
 
 def settings(config: Mapping[str, Any]) -> list[str]:
-    """Three teachers, the student on the few labels, on those of each teacher in four ways, and on all true ones."""
-    taught = [f"{way} labels of {teacher}" for teacher in TEACHERS for way in WAYS]
-    return [*TEACHERS, "few labels", *taught, "all labels"]
+    """The teachers, the student on the few labels, on those of each teacher in four ways, and on all true ones."""
+    taught = [f"{way} labels of {teacher}" for teacher in config["teachers"] for way in WAYS]
+    return [*config["teachers"], "few labels", *taught, "all labels"]
 
 
 def prepare(launch: app.Launch) -> Shared:

@@ -33,8 +33,12 @@ def test_networks_without_norms_are_refused(data_cache, tmp_path):
 @pytest.mark.thorough
 def test_students_differ_by_their_loss_alone(data_cache, tmp_path):
     config = distill_resnets.get_config("smoke").to_dict()
+    config["steps"] = 120
+    for name in ("teacher", "student"):
+        config[name]["settings"] = {"widths": (8, 8), "inner": (8, 8)}
     shared = resnet_pair.prepare(app.Launch(config, str(tmp_path), "", data_cache, app.make_mesh(1)))
     errors = {name: resnet_pair.run(shared, config, name, 0)["error"] for name in ("teacher", "plain", "DIST")}
-    assert len(set(errors.values())) == 3
+    assert errors["teacher"] == errors["plain"] < 60  # one network, one seed; a tenth of the classes would be 90
+    assert errors["DIST"] != errors["plain"]
     again = resnet_pair.run(shared, {**config, "strength": 1e-12}, "DIST", 0)["error"]
     assert again == pytest.approx(errors["plain"], abs=1.0)
