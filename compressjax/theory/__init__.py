@@ -13,13 +13,21 @@ from compressjax.theory._message import Message, read_message, write_message
 from compressjax.theory._prequential import Prequential, prequential_length
 from compressjax.theory._rate_distortion import RatePoint, gaussian_rate, rate_distortion
 from compressjax.theory._subspace import PROJECTIONS, Subspace, subspace
-from compressjax.theory.lossless import BitsBack, decode_bytes, decode_rows, encode_bytes, encode_rows
+from compressjax.theory.lossless import (
+    BitsBack,
+    decode_bytes,
+    decode_rows,
+    decode_tokens,
+    encode_bytes,
+    encode_rows,
+    encode_tokens,
+)
 
 __all__ = [
     "PROJECTIONS", "BitsBack", "Certificate", "DeepCompressionSize", "DescriptionLength", "Message", "Prequential",
     "RatePoint", "Subspace", "as_codebook", "binary_entropy", "binomial_tail_bound", "catoni_bound", "certify",
-    "decode_bytes", "decode_rows", "deep_compression_measured", "deep_compression_size", "description_length",
-    "disagreement_bound", "empirical_entropy", "encode_bytes", "encode_rows", "gaussian_rate", "kl_bound",
-    "mcallester_bound", "occam_bound", "prequential_length", "quad_bound", "rate_distortion", "read_message",
-    "round_to_codebook", "start_codebook", "subspace", "write_message",
+    "decode_bytes", "decode_rows", "decode_tokens", "deep_compression_measured", "deep_compression_size",
+    "description_length", "disagreement_bound", "empirical_entropy", "encode_bytes", "encode_rows", "encode_tokens",
+    "gaussian_rate", "kl_bound", "mcallester_bound", "occam_bound", "prequential_length", "quad_bound",
+    "rate_distortion", "read_message", "round_to_codebook", "start_codebook", "subspace", "write_message",
 ]  # fmt: skip

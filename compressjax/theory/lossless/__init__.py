@@ -2,5 +2,6 @@
 
 from compressjax.theory.lossless._bits_back import BitsBack, decode_rows, encode_rows
 from compressjax.theory.lossless._bytes import decode_bytes, encode_bytes
+from compressjax.theory.lossless._tokens import decode_tokens, encode_tokens
 
-__all__ = ["BitsBack", "decode_bytes", "decode_rows", "encode_bytes", "encode_rows"]
+__all__ = ["BitsBack", "decode_bytes", "decode_rows", "decode_tokens", "encode_bytes", "encode_rows", "encode_tokens"]
