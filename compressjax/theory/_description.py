@@ -30,7 +30,7 @@ class DescriptionLength(NamedTuple):
 
 
 def description_length(
-    artifact: str | os.PathLike[str] | float, *, tried: int = 1, self_delimiting: bool = False
+    artifact: str | os.PathLike[str] | float, *, tried: int = 1, self_delimiting: bool = False, checksums: bool = True
 ) -> DescriptionLength:
     """Returns the description length of a saved model: of the file as it is, with everything in it.
 
@@ -45,6 +45,8 @@ def description_length(
             least 1.
         tried: How many settings could have been chosen by these data, at least 1: seeds, sizes, recipes.
         self_delimiting: Whether the code says where it ends. A file does not: its length is known from outside.
+        checksums: Whether to charge those of a file. They follow from its other bytes, so the file without them names
+            the same models, and a code that leaves them out is a code.
 
     Returns:
         `DescriptionLength`; its `bits` are what bounds take.
@@ -64,7 +66,8 @@ def description_length(
     if settings < 1:
         raise ValueError(f"description_length: tried={tried} must be at least 1, the setting that was taken")
     if isinstance(artifact, str | os.PathLike):
-        code: float = 8 * coding.inspect(artifact).ledger.file_bytes
+        ledger = coding.inspect(artifact).ledger
+        code: float = 8 * (ledger.file_bytes - (0 if checksums else ledger.rest["checksums"]))
     else:
         code = as_number("description_length", "artifact", artifact)
     if not 1 <= code < math.inf:

@@ -18,6 +18,8 @@ def test_a_file_is_charged_whole(tmp_path, draw):
     assert found.choice == 3
     assert found.bits == found.code + found.prefix + found.choice
     assert description_length(str(path), self_delimiting=True).bits == found.code
+    # One digest for the manifest, one for the section of the leaf, and one for the whole file.
+    assert description_length(path, checksums=False).code == found.code - 8 * 3 * 32
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(coding.ArtifactError):
         description_length(path)
