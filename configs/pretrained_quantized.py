@@ -8,7 +8,8 @@
 MiniLM finds each of 5,000 verses of the King James Bible in the World English Bible; it is calibrated on 64 other
 pairs of verses. EfficientNet-Lite0 names 20 photos, and is calibrated on them. `:minilm` and `:efficientnet` take one
 network. A third entry of a method clips the ranges of its static activations. Targets: MiniLM int8 within 0.3 points of
-recall, int4 by GPTQ within 1.5; EfficientNet int8 with the same classes.
+recall, int4 by GPTQ within 1.5; EfficientNet int8 with the same classes. `:smallest` rounds word embeddings too, and
+looks for the smallest file that loses at most a point of recall, or no photo.
 """
 
 from ml_collections import ConfigDict
@@ -18,14 +19,16 @@ from configs import pretrained
 
 def get_config(text: str = "") -> ConfigDict:
     """As `configs/pretrained.py`, with methods of quantization."""
-    config = pretrained.get_config(text)
+    words = (text or "").split(",")
+    smallest = "smallest" in words
+    config = pretrained.get_config(",".join(word for word in words if word != "smallest"))
     four = {"bits": 4, "granularity": 64, "fallback": "divisor"}
     three = {**four, "bits": 3}
     config.methods = (
         ("int8", ("quant.rtn", {"bits": 8})),
         ("int8, dynamic activations", ("quant.rtn", {"bits": 8, "activation": "dynamic"})),
         ("int8, static activations", ("quant.rtn", {"bits": 8, "activation": "static"})),
-        ("int8, static activations, clipped", ("quant.rtn", {"bits": 8, "activation": "static"}), "mse"),
+        ("int8, static activations, clipped", ("quant.rtn", {"bits": 8, "activation": "static"}), {"clip": "mse"}),
         ("int4, groups of 64", ("quant.rtn", four)),
         ("int4, groups of 64, GPTQ", ("quant.gptq", four)),
         ("int8, SmoothQuant", ("quant.smooth_quant", {})),
@@ -34,7 +37,20 @@ def get_config(text: str = "") -> ConfigDict:
         ("int3, groups of 64", ("quant.rtn", three)),
         ("int3, groups of 64, GPTQ", ("quant.gptq", three)),
     )
+    if smallest:
+        config.methods = tuple(
+            (f"int{bits} by GPTQ, tables int{table}", _gptq(bits), {"tables": ("quant.rtn", {"bits": table})})
+            for bits, table in ((8, 8), (4, 8), (4, 4), (3, 4), (3, 3), (2, 3))
+        )
+        if "minilm" not in config.models:
+            config.methods = tuple((f"int{bits} by GPTQ", _gptq(bits)) for bits in (8, 7, 6, 5, 4))
     config.seconds = 600.0
     if "minilm" in config.models and not config.models.minilm.tiny:
         config.models.minilm.update({"books": "/usr/share/sword", "verses": 5000, "calibration": 64, "seed": 0})
     return config
+
+
+def _gptq(bits: int) -> tuple:
+    """Groups of 64 inputs or the next divisor; one scale an output where bits are many."""
+    groups = {} if bits > 5 else {"granularity": 64, "fallback": "divisor"}
+    return ("quant.gptq", {"bits": bits, **groups})

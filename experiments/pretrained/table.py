@@ -32,7 +32,7 @@ def tabulate(launch: app.Launch) -> None:
     """
     config, console = launch.config, make_console()
     methods = {name: recipe.make(spec, where=f"config.methods: {name}") for name, spec, *_ in config["methods"]}
-    clips = {name: clip for name, _, clip in (entry for entry in config["methods"] if len(entry) == 3)}
+    more = {name: made_more(name, dict(*rest)) for name, _, *rest in config["methods"]}
     models = {name: load(name, config) for name in config["models"]}
     os.makedirs(launch.workdir, exist_ok=True)
     specs = {name: json.dumps(entry) for name, *entry in config["methods"]}
@@ -49,13 +49,21 @@ def tabulate(launch: app.Launch) -> None:
         for label, method in methods.items():
             if config["cold"]:
                 jax.clear_caches()  # so that every row pays for its own compilation
-            new = done.get((name, label)) or row(model, method, dense, clips.get(label))
+            new = done.get((name, label)) or row(model, method, dense, **more[label])
             found["rows"].append({"model": name, "method": label, "spec": specs[label], **new})
             console.print(f"{name}, {label}: {found['rows'][-1]['cpu_seconds']:.1f} CPU s", markup=False)
             files = {"pretrained.json": json.dumps(found, indent=2) + "\n", "table.md": as_text(found, config)}
             app.write(launch.workdir, files)
     console.print(as_text(found, config), markup=False)
     console.print(f"written to {launch.workdir}: {', '.join(files)}", markup=False)
+
+
+def made_more(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Further arguments of `row`: `clip` as it is, `tables` as a method."""
+    if unknown := sorted(set(given) - {"clip", "tables"}):
+        raise ValueError(f"config.methods: {name}: {unknown[0]!r} does not exist; there are clip and tables")
+    where = f"config.methods: {name}: tables"
+    return {key: recipe.make(value, where=where) if key == "tables" else value for key, value in given.items()}
 
 
 def settings_of(config: Mapping[str, Any]) -> str:
@@ -104,7 +112,9 @@ def load(name: str, config: Mapping[str, Any]) -> Model:
     return source.load(settings)
 
 
-def row(model: Model, method: Compression, dense: np.ndarray, clip: Any = None) -> dict[str, Any]:
+def row(
+    model: Model, method: Compression, dense: np.ndarray, clip: Any = None, tables: Compression | None = None
+) -> dict[str, Any]:
     """One method on one network.
 
     The time includes statistics or the trace for the layouts, compilation, and compression; not the file. The network
@@ -115,6 +125,7 @@ def row(model: Model, method: Compression, dense: np.ndarray, clip: Any = None) 
         method: The compression, without a selector.
         dense: Outputs of the dense network on the evaluation batch.
         clip: How `quant.clip_activations` lowers the ranges of activations; None takes them as observed.
+        tables: The compression of tables that are read by row, after all else; None leaves them dense.
 
     Returns:
         Columns of the table by name.
@@ -126,6 +137,8 @@ def row(model: Model, method: Compression, dense: np.ndarray, clip: Any = None) 
             given = {"layout": cj.layouts(model.fn)(model.params, *model.calibration[0])}
         options = {"stats": None, "layout": None, "unfit": "skip", "on_unchanged": "raise", "warn": False, **given}
         tree, fit = compress_and_fit(model.params, method, **options)
+        if tables is not None:
+            tree = cj.compress(tree, {model.tables: tables}, layout="[out, in]")
         jax.block_until_ready(tree)
     with tempfile.TemporaryDirectory() as folder:
         place = os.path.join(folder, "model.cjx")

@@ -142,11 +142,19 @@ def assert_resumes(config, folder, rows):
     """What is on disk is not computed again; what is new, clipped here, is."""
     place = folder / "new" / "pretrained.json"
     place.write_text(place.read_text().replace('"bytes"', '"kept": true, "bytes"'))
-    clipped = ("clipped", ("quant.rtn", {"bits": 8, "activation": "static"}), ("percentile", 99.0))
+    clipped = ("clipped", ("quant.rtn", {"bits": 8, "activation": "static"}), {"clip": ("percentile", 99.0)})
+    tables = ("tables", ("quant.rtn", {"bits": 8}), {"tables": ("quant.rtn", {"bits": 4})})
     new = {
-        row["method"]: row for row in tabulated({**config, "methods": (*config["methods"], clipped)}, folder)[0]["rows"]
+        row["method"]: row
+        for row in tabulated({**config, "methods": (*config["methods"], clipped, tables)}, folder)[0]["rows"]
     }
-    assert {name: row.get("kept", False) for name, row in new.items()} == {"int8": True, "clipped": False}
+    kept = {name: row.get("kept", False) for name, row in new.items()}
+    assert kept == {"int8": True, "clipped": False, "tables": False}
+    # The table of words has 16 numbers each; 28 bits of every one of them are gone.
+    assert new["int8"]["bytes"] - new["tables"]["bytes"] > 50 * 16 * 28 / 8 * 0.5
+    assert new["tables"]["mean_cosine"] > 0.9
+    with pytest.raises(ValueError, match="'clips' does not exist; there are clip and tables"):
+        tabulated({**config, "methods": (("wrong", ("quant.rtn", {"bits": 8}), {"clips": "mse"}),)}, folder)
     assert {**new["int8"], "kept": None} == {**rows["int8"], "kept": None}
     assert new["clipped"]["mean_cosine"] < new["int8"]["mean_cosine"]
     seeded = tabulated({**config, "seed": 1}, folder)[0]["rows"]
