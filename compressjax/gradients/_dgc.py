@@ -14,6 +14,7 @@ from compressjax.gradients._exchange import PerWorker, chosen
 from compressjax.gradients._link import Link
 from compressjax.gradients._sparse import top_k
 from compressjax.gradients._stages import by_steps, run_stage
+from compressjax.numerics import with_auto_axes
 
 
 class DeepState(NamedTuple):
@@ -72,9 +73,16 @@ def deep(
 
     def init(params: Any) -> DeepState:
         found = chosen("deep", params, select)
-        zeros = {path: jnp.zeros((1, *x.shape), jnp.float32) for path, x in found.items()}
-        dense = {path: jnp.zeros(x.shape, jnp.float32) for path, x in values(params).items() if path not in found}
+        zeros = {path: jnp.zeros_like(x, jnp.float32)[None] for path, x in found.items()}
+        dense = {path: jnp.zeros_like(x, jnp.float32) for path, x in values(params).items() if path not in found}
         return DeepState(jnp.zeros((), jnp.int32), PerWorker(zeros), PerWorker(jax.tree.map(jnp.copy, zeros)), dense)
+
+    def leaf(x: jax.Array, moving: jax.Array, sums: jax.Array, step: jax.Array) -> tuple[jax.Array, ...]:
+        speed = momentum * moving[0] + x
+        total = sums[0] + speed
+        own, mean = run_stage(step, {s: _send(f, link) for s, f in stages.items()}, total)
+        kept = own == 0
+        return mean, jnp.where(kept, speed, 0.0)[None], jnp.where(kept, total, 0.0)[None]
 
     def update(grads: Any, state: DeepState, params: Any = None) -> tuple[Any, DeepState]:
         del params
@@ -86,11 +94,8 @@ def deep(
                 dense[path] = momentum * dense[path] + link.mean(x)
                 new[path] = dense[path].astype(g.dtype)
                 continue
-            speed = momentum * moving[path][0] + x
-            total = sums[path][0] + speed
-            own, mean = run_stage(state.step, {s: _send(f, link) for s, f in stages.items()}, total)
-            kept = own == 0
-            moving[path], sums[path] = jnp.where(kept, speed, 0.0)[None], jnp.where(kept, total, 0.0)[None]
+            given = x, moving[path], sums[path]
+            mean, moving[path], sums[path] = with_auto_axes(leaf, given)(*given, state.step)
             new[path] = mean.astype(g.dtype)
         return with_values(grads, new), DeepState(state.step + 1, PerWorker(moving), PerWorker(sums), dense)
 

@@ -10,6 +10,7 @@ from compressjax.core import Selector, kernels, matches, values, with_values
 from compressjax.core._checks import described
 from compressjax.gradients._compressor import Compressor, Draw
 from compressjax.gradients._link import Link
+from compressjax.numerics import with_auto_axes
 from compressjax.numerics._keys import key_data, stream
 
 FEEDBACK = ("error", "ef21", "none")
@@ -47,6 +48,7 @@ def exchange(
     Put it before the optimizer, `optax.chain(exchange(...), optax.sgd(0.1))`. Gradients must be those of the worker:
     under `shard_map` pass `check_vma=False`, because JAX otherwise sums gradients of replicated parameters itself. The
     memory of every worker is its own; `specs` gives the shardings of the state. Without an axis there is one worker.
+    Other axes of the mesh may be Auto or Explicit; memories are split over them as their leaves are.
 
     Args:
         compressor: Such as `top_k(0.01)`.
@@ -83,10 +85,22 @@ def exchange(
 
     def init(params: Any) -> ExchangeState:
         found, data = chosen("exchange", params, select), key_data(start)
-        zeros = {path: jnp.zeros(x.shape, jnp.float32) for path, x in found.items()}
+        zeros = {path: jnp.zeros_like(x, jnp.float32) for path, x in found.items()}
         shared = {path: compressor.init(x.shape, stream(data, path)) for path, x in found.items()}
         memory = PerWorker({} if kind == "none" else {path: x[None] for path, x in zeros.items()})
         return ExchangeState(jnp.zeros((), jnp.int32), data, memory, shared, zeros if kind == "ef21" else {})
+
+    def leaf(g: jax.Array, memory: Any, shared: Any, total: Any, draw: Draw) -> tuple[jax.Array, Any, Any, Any]:
+        x = g.astype(jnp.float32)
+        if kind != "none":
+            x = x + memory[0] if kind == "error" else x - memory[0]
+        own, mean, shared = compressor.exchange(x, shared, draw, link)
+        if kind == "error":
+            memory = (x - own)[None]
+        elif kind == "ef21":
+            memory, total = memory + own[None], total + mean
+            mean = total
+        return mean.astype(g.dtype), memory, shared, total
 
     def update(grads: Any, state: ExchangeState, params: Any = None) -> tuple[Any, ExchangeState]:
         del params
@@ -96,17 +110,10 @@ def exchange(
                 new[path] = link.mean(g)
                 continue
             draw = Draw(stream(state.key, path), stream(state.key, path, state.step + 1), state.step)
-            x = g.astype(jnp.float32)
-            if kind != "none":
-                held = memory[path][0]
-                x = x + held if kind == "error" else x - held
-            own, mean, shared[path] = compressor.exchange(x, shared[path], draw, link)
-            if kind == "error":
-                memory[path] = (x - own)[None]
-            elif kind == "ef21":
-                memory[path], total[path] = (held + own)[None], total[path] + mean
-                mean = total[path]
-            new[path] = mean.astype(g.dtype)
+            given = g, memory.get(path, ()), shared[path], total.get(path, ())
+            new[path], held, shared[path], known = with_auto_axes(leaf, given)(*given, draw)
+            memory |= {path: held} if path in memory else {}
+            total |= {path: known} if path in total else {}
         after = ExchangeState(state.step + 1, state.key, PerWorker(memory), shared, total)
         return with_values(grads, new), after
 

@@ -12,6 +12,7 @@ from compressjax.gradients._compressor import Draw
 from compressjax.gradients._exchange import PerWorker, chosen
 from compressjax.gradients._link import Link
 from compressjax.gradients._signs import scaled_sign
+from compressjax.numerics import with_auto_axes
 
 
 class OneBitState(NamedTuple):
@@ -70,8 +71,8 @@ def one_bit_adam(
 
     def init(params: Any) -> OneBitState:
         found = chosen("one_bit_adam", params, select)
-        mu, nu = ({path: jnp.zeros(x.shape, jnp.float32) for path, x in values(params).items()} for _ in range(2))
-        errors = {path: jnp.zeros((1, *x.shape), jnp.float32) for path, x in found.items()}
+        mu, nu = ({path: jnp.zeros_like(x, jnp.float32) for path, x in values(params).items()} for _ in range(2))
+        errors = {path: jnp.zeros_like(x, jnp.float32)[None] for path, x in found.items()}
         return OneBitState(jnp.zeros((), jnp.int32), mu, nu, PerWorker(errors))
 
     def dense(grads: dict[str, jax.Array], state: OneBitState) -> tuple[Any, Any, Any]:
@@ -92,10 +93,13 @@ def one_bit_adam(
             errors[path] = (total - own)[None]
         return mu, state.nu, errors
 
+    def moments(grads: dict[str, jax.Array], state: OneBitState) -> tuple[Any, Any, Any]:
+        return jax.lax.cond(state.step < freeze, dense, signs, grads, state)
+
     def update(grads: Any, state: OneBitState, params: Any = None) -> tuple[Any, OneBitState]:
         del params
         given = {path: g.astype(jnp.float32) for path, g in values(grads).items()}
-        mu, nu, errors = jax.lax.cond(state.step < freeze, dense, signs, given, state)
+        mu, nu, errors = with_auto_axes(moments, (state.mu, state.nu, state.errors.tree))(given, state)
         count = state.step + 1
         first, second = 1 - b1**count, 1 - b2 ** jnp.minimum(count, freeze)
         new = {path: (mu[path] / first / (jnp.sqrt(nu[path] / second) + eps)) for path in mu}

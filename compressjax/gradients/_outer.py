@@ -9,6 +9,7 @@ import optax
 from compressjax.core._settings import as_int
 from compressjax.gradients._exchange import PerWorker
 from compressjax.gradients._link import Link
+from compressjax.numerics import with_auto_axes
 
 
 class OuterState(NamedTuple):
@@ -112,7 +113,7 @@ def diloco(
             return updates, rest, state.anchor
 
         def together(moved: Any, *rest: Any) -> tuple[Any, Any, Any]:
-            anchor, second, sent = agree(moved, *rest)
+            anchor, second, sent = with_auto_axes(agree, rest)(moved, *rest)
             return jax.tree.map(lambda a, p, u: (a - p).astype(u.dtype), anchor, params, updates), (
                 anchor, second, sent
             ), anchor  # fmt: skip

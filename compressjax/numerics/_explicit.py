@@ -14,12 +14,20 @@ def explicit(aval: Any) -> Any:
     return sharding if jax.sharding.AxisType.Explicit in kinds else None
 
 
+def automatically(fn: Callable[..., Any], out_sharding: Any) -> Callable[..., Any]:
+    """A function under automatic sharding, with results of these shardings; axes of `shard_map` stay as they are."""
+    mesh = jax.tree.leaves(out_sharding)[0].mesh
+    named = zip(mesh.axis_names, mesh.axis_types, strict=True)
+    axes = tuple(name for name, kind in named if kind == jax.sharding.AxisType.Explicit)
+    return jax.sharding.auto_axes(fn, axes=axes, out_sharding=out_sharding)
+
+
 def with_whole_results(fn: Callable[..., Any], of: Any) -> Callable[..., Any]:
     """As `with_auto_axes`, for results of other shapes than the arguments `of`: every device holds them whole."""
     mesh = next((s.mesh for x in jax.tree.leaves(of) if (s := explicit(jax.typeof(x))) is not None), None)
     if mesh is None:
         return fn
-    return jax.sharding.auto_axes(fn, out_sharding=jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec()))
+    return automatically(fn, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec()))
 
 
 def block_sharding(x: Any, blocks: tuple[int, ...]) -> Any:
@@ -37,7 +45,7 @@ def _devices(mesh: Any, entry: Any) -> int:
 
 def with_shardings(fn: Callable[..., Any], shardings: Any) -> Callable[..., Any]:
     """As `with_auto_axes`, for results of these shardings, a tree; `fn` itself if it has none."""
-    return jax.sharding.auto_axes(fn, out_sharding=shardings) if jax.tree.leaves(shardings) else fn
+    return automatically(fn, shardings) if jax.tree.leaves(shardings) else fn
 
 
 def with_auto_axes(fn: Callable[..., Any], like: Any) -> Callable[..., Any]:
@@ -63,4 +71,4 @@ def with_auto_axes(fn: Callable[..., Any], like: Any) -> Callable[..., Any]:
         return fn
     whole = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
     placed = jax.tree.map(lambda s: whole if s is None else s, shardings, is_leaf=lambda s: s is None)
-    return jax.sharding.auto_axes(fn, out_sharding=placed)
+    return automatically(fn, placed)

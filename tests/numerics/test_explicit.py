@@ -45,6 +45,25 @@ def test_without_the_detour_a_sort_is_refused():
 
 
 @pytest.mark.parametrize("kind", ["Auto", "Explicit"])
+def test_the_detour_stays_off_an_axis_of_shard_map(kind):
+    """Every device sorts its rows; columns are split over an axis that stays, and their type with them."""
+    axes = (AxisType[kind], AxisType.Explicit)
+    both = jax.make_mesh((2, 2), ("data", "model"), axis_types=axes)
+
+    def ranked(x):
+        found = numerics.with_auto_axes(lambda x: jnp.sort(x, 1) + jax.lax.axis_index("data"), x)(x)
+        assert jax.typeof(found) == jax.typeof(x)
+        assert jax.typeof(x).sharding.spec == PartitionSpec(None, "model")
+        return found
+
+    with jax.set_mesh(both):
+        x = jax.device_put(X, NamedSharding(both, PartitionSpec("data", "model")))
+        rows = PartitionSpec("data")
+        got = jax.jit(jax.shard_map(ranked, in_specs=rows, out_specs=rows, axis_names={"data"}))(x)
+    np.testing.assert_array_equal(got, np.sort(X, 1) + np.float32([[0]] * 4 + [[1]] * 4))
+
+
+@pytest.mark.parametrize("kind", ["Auto", "Explicit"])
 def test_only_types_with_shardings_take_the_detour(kind):
     x = jax.device_put(X, NamedSharding(mesh(kind), PartitionSpec("data")))
     found = explicit(jax.typeof(x))

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from compressjax.core import Dense, Node, dense, ops
 from compressjax.interpret.jaxpr._weight import Weight
-from compressjax.numerics._explicit import explicit
+from compressjax.numerics._explicit import automatically, explicit
 
 
 def dense_sharding(node: Any) -> Any:
@@ -32,7 +32,7 @@ def materialize(x: Any) -> jax.Array:
     if not isinstance(node, Node):
         return node
     sharding = dense_sharding(node)
-    return dense(node) if sharding is None else jax.sharding.auto_axes(dense, out_sharding=sharding)(node)
+    return dense(node) if sharding is None else automatically(dense, sharding)(node)
 
 
 def native(rule: Callable[..., Any], eqn: Any, inputs: Sequence[Any], operand: int) -> Any:
@@ -43,12 +43,12 @@ def native(rule: Callable[..., Any], eqn: Any, inputs: Sequence[Any], operand: i
         return rule(eqn.params, inputs, operand)
     refused: list[Dense] = []
 
-    def automatically(*operands: Any) -> jax.Array:
+    def under(*operands: Any) -> jax.Array:
         out = rule(eqn.params, operands, operand)
         if isinstance(out, Dense):
             refused.append(out)
             return jnp.zeros(aval.shape, aval.dtype)
         return out
 
-    out = jax.sharding.auto_axes(automatically, out_sharding=sharding)(*inputs)
+    out = automatically(under, sharding)(*inputs)
     return refused[0] if refused else out
