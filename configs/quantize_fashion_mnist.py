@@ -5,10 +5,10 @@
     python -m experiments.reproduce --config=configs/quantize_fashion_mnist.py:cnn,ends --workdir=runs/quantize_ends
 
 LeNet-300-100; or a network of 3 convolutions (8, 16 and 32 filters) and 2 dense layers; or ResNet-20 with half of its
-filters (`resnet20`); or an LSTM of 128 units that reads images row by row (`lstm`). Fashion-MNIST, three seeds. `ends`
-keeps the first and the last layer on 8 bits, as papers do, and trains for five epochs. Targets, in points over the
-dense network: 8 bits 0.1, 4 bits 0.8, 4 bits of weights and activations (W4A4) 0.7, 2 bits with learned steps 1.0,
-ternary 0.5.
+filters (`resnet20`), also with the statistics of its norms measured anew; or an LSTM of 128 units that reads images row
+by row (`lstm`). Fashion-MNIST, three seeds. `ends` keeps the first and the last layer on 8 bits, as papers do, and
+trains for five epochs. Targets, in points over the dense network: 8 bits 0.1, 4 bits 0.8, 4 bits of weights and
+activations (W4A4) 0.7, 2 bits with learned steps 1.0, ternary 0.5.
 """
 
 from ml_collections import ConfigDict
@@ -85,11 +85,14 @@ def get_config(text: str = "") -> ConfigDict:
             (name, ((outer, _both(8, steps) if name.startswith("W4A4") else ("quant.lsq", eight)), (INNER, found)))
             for name, found in config.trained
         )
+    if "resnet20" in words:
+        config.renewed = ("int4", "int4, GPTQ", "int3, GPTQ", "int3, AdaRound", "nf4")
     if "ends" in words:
         config.methods = ()
     config.asked = (
         *((("int8", "dense", None, 0.1), ("int4", "dense", None, 0.8)) if "ends" not in words else ()),
         *((("int4, trained", "dense", None, 0.8),) if not words - {"smoke"} else ()),
+        *((("int4, GPTQ, renewed", "dense", None, 0.8),) if "resnet20" in words else ()),
         ("W4A4, LSQ", "dense", None, 0.7),
         ("int2, LSQ", "dense", None, 1.0),
         ("ternary, trained", "dense", None, 0.5),

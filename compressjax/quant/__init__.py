@@ -14,6 +14,7 @@ from compressjax.quant._kv_cache import KVCache, append, attend, init_cache
 from compressjax.quant._low_rank_correction import low_rank_correction
 from compressjax.quant._rdo import rdo
 from compressjax.quant._reconstruct import reconstruct
+from compressjax.quant._renew_batch_norm import renew_batch_norm
 from compressjax.quant._rotation import hadamard, rotate
 from compressjax.quant._rtn import rtn
 from compressjax.quant._smooth_quant import smooth_quant
@@ -56,6 +57,7 @@ __all__ = [
     "lsq",
     "rdo",
     "reconstruct",
+    "renew_batch_norm",
     "rotate",
     "rtn",
     "smooth_quant",

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 import compressjax as cj
-from compressjax import artifact, core, recipe
+from compressjax import artifact, core, quant, recipe
 from experiments import app, limits
 from experiments.problem import Problem, make_problem, predict
 from experiments.reproduce.loop import Data, check, data_of, frozen, train, train_statistics
@@ -17,6 +17,7 @@ from experiments.reproduce.table import Claim
 from experiments.reproduce.taught import soft_loss, with_logits
 
 KERNELS = ".*kernel"
+RENEWED = ", renewed"  # ends the names of settings without training whose norms are measured anew
 TAUGHT = ", taught"  # ends the names of settings whose training has the dense network as its teacher
 _EVALUATION = 2000
 
@@ -32,7 +33,8 @@ def settings(config: Mapping[str, Any]) -> list[str]:
     """`dense`, the methods without training, those with a training run, and these with a teacher."""
     trained = [name for name, _ in config["trained"]]
     taught = [name + TAUGHT for name in trained] if config.get("teacher") else []
-    return ["dense", *(name for name, _ in config["methods"]), *trained, *taught]
+    renewed = [name + RENEWED for name in config.get("renewed", ())]
+    return ["dense", *(name for name, _ in config["methods"]), *renewed, *trained, *taught]
 
 
 def prepare(launch: app.Launch) -> Shared:
@@ -78,7 +80,7 @@ def observed(
 
 def methods(config: Mapping[str, Any], name: str) -> dict[str, core.Compression]:
     """The methods of a cell by the pattern of their leaves, `KERNELS` unless the config has patterns."""
-    found = dict((*config["methods"], *config["trained"]))[name.removesuffix(TAUGHT)]
+    found = dict((*config["methods"], *config["trained"]))[name.removesuffix(TAUGHT).removesuffix(RENEWED)]
     by_pattern = not isinstance(found[0], str) and not isinstance(found[0][1], Mapping)
     return {pattern: _method(row, name) for pattern, row in (found if by_pattern else ((KERNELS, found),))}
 
@@ -107,7 +109,24 @@ def run(shared: Shared, config: Mapping[str, Any], name: str, seed: int) -> dict
                      stats=stats)  # fmt: skip
         return figures(problem, params, done.encoded)
     layout = cj.layouts(problem.apply)(params, data.train[:2])
-    return figures(problem, params, cj.compress(params, methods(config, name), stats, layout=layout))
+    tree = cj.compress(params, methods(config, name), stats, layout=layout)
+    if name.endswith(RENEWED):
+        tree = {**tree, "batch_stats": renewed(problem, config, tree, seed)}
+    return figures(problem, params, tree)
+
+
+def renewed(problem: Problem, config: Mapping[str, Any], tree: Any, seed: int) -> Any:
+    """Statistics of the norms on the images of the calibration, in batches of 256 or of all."""
+    rows = np.random.default_rng(seed).permutation(len(problem.data.train_labels))[: config["calibration"]]
+    parts = np.split(rows, range(256, len(rows), 256))
+    batches = [problem.images[part] for part in parts if len(part) == len(parts[0])]
+
+    def train(rest: Any, stats: Any, images: jax.Array) -> Any:
+        return problem.train_apply({**rest, "batch_stats": stats}, images)[1]["batch_stats"]
+
+    rest = {name: part for name, part in tree.items() if name != "batch_stats"}
+    lifted = cj.lift(train, on_fallback="ignore")
+    return quant.renew_batch_norm(lifted, rest, tree["batch_stats"], batches, momentum=0.9)
 
 
 def figures(problem: Problem, params: Any, tree: Any) -> dict[str, float]:
