@@ -22,8 +22,9 @@ CHOICES = {
     "lstm": "a recurrent network",
     "ends": "first and last layer on 8 bits, where methods train",
 }
-# Networks without biases in their convolutions hold all variables, and so paths with `params/`.
-OUTER, INNER = r"(params/)?(Conv_0|Dense_{last})/kernel", r".*kernel"
+# First and last layers; networks with BatchNorm hold all variables, and so paths with `params/`.
+OUTER = {"mlp": "Dense_[02]/kernel", "vgg": "(Conv_0|Dense_1)/kernel", "stages": "params/(Conv_0|Dense_0)/kernel"}
+INNER = ".*kernel"
 
 
 def get_config(text: str = "") -> ConfigDict:
@@ -80,7 +81,9 @@ def get_config(text: str = "") -> ConfigDict:
             row for row in config.trained if row[0] in ("W4A4, LSQ", "int2, LSQ", "ternary, trained")
         )
     if words & {"ends", "resnet20"}:
-        outer = OUTER.format(last=1 if "cnn" in words else 0)
+        if config.model.name not in OUTER:
+            raise ValueError("config argument ends goes with the dense network, cnn and resnet20; drop lstm")
+        outer = OUTER[config.model.name]
         config.trained = tuple(
             (name, ((outer, _both(8, steps) if name.startswith("W4A4") else ("quant.lsq", eight)), (INNER, found)))
             for name, found in config.trained

@@ -28,6 +28,8 @@ def test_a_teacher_changes_what_is_learned(data_cache: str, tmp_path: Any) -> No
     config = distill_compressed.get_config("smoke").to_dict()
     config["model"] = {"name": "mlp", "settings": {"widths": (16,)}}
     shared = quantized.prepare(app.Launch(config, str(tmp_path), str(tmp_path), data_cache, app.make_mesh(1)))
+    with pytest.raises(ValueError, match="ends goes with the dense network"):
+        quantize_fashion_mnist.get_config("smoke,lstm,ends")
     plain = quantized.run(shared, config, "int3", 0)
     soft, alone = (quantized.run(shared, {**config, "teacher": {"temperature": 4.0, "alpha": alpha}},
                                  f"int3{quantized.TAUGHT}", 0) for alpha in (1.0, 0.0))  # fmt: skip
@@ -41,6 +43,8 @@ def test_rows_of_a_config_name_leaves_or_mean_all_kernels() -> None:
     paths = ("Conv_0/kernel", "Conv_1/kernel", "Dense_1/kernel")
     assert [re.fullmatch(outer, path) is not None for path in paths] == [True, False, True]
     assert re.fullmatch(inner, "Conv_1/kernel")
+    with pytest.raises(ValueError, match="ends goes with the dense network"):
+        quantize_fashion_mnist.get_config("smoke,lstm,ends")
     plain = quantize_fashion_mnist.get_config("smoke").to_dict()
     assert list(quantized.methods(plain, "W4A4, LSQ")) == list(quantized.methods(plain, "int4")) == [quantized.KERNELS]
 
