@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import compressjax as cj
 from compressjax import core, lowrank, measure, quant
 from compressjax.lowrank._rank import pays
 from compressjax.tensors import LowRank, Quantized
@@ -204,3 +205,23 @@ def test_a_kernel_on_several_devices_is_not_gathered(kind):
     assert [tuple(part.sharding.spec)[:2] for part in (node.left, node.right)] in (
         [("data", None), (None, "model")], [("data",), (None, "model")]
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("leaf", "message"),
+    [
+        (np.float32(3), r"a  shape \(\) with batch=None"),
+        (np.zeros((0, 4), np.float32), "saved no byte of a"),
+        (np.ones((1, 1), np.float32), "factors of rank 1 have 2 entries, the 1 x 1 matrix has 1"),
+        (np.ones((4, 4), np.float32), "factors of rank 4 have 32 entries, the 4 x 4 matrix has 16"),  # asks for 9
+    ],
+)
+def test_leaves_without_room_for_factors_are_named(leaf, message):
+    with pytest.raises(ValueError, match=message):
+        cj.compress({"a": jnp.asarray(leaf)}, {"a": lowrank.svd(rank=9)})
+
+
+def test_a_matrix_of_zeros_has_factors_of_zeros():
+    found = cj.compress({"a": jnp.zeros((6, 8))}, {"a": lowrank.svd(energy=0.9)})["a"]
+    assert isinstance(found, LowRank)
+    np.testing.assert_array_equal(found.materialize(), np.zeros((6, 8)))

@@ -7,6 +7,7 @@ import optax
 import pytest
 from sklearn.cluster import KMeans
 
+import compressjax as cj
 from compressjax import core, prune, quant, share
 from compressjax.tensors import Codebook, Masked, Quantized, VectorCodebook
 
@@ -228,3 +229,14 @@ def test_a_start_without_draws_takes_a_key():
     params = {"kernel": jnp.arange(12.0).reshape(3, 4)}
     one, other = (share.kmeans(4, key=key).init(params).centroids["kernel"] for key in (None, jax.random.key(3)))
     np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("leaf", [np.float32(3), np.zeros((0, 4), np.float32), np.ones((1, 1), np.float32)])
+def test_leaves_smaller_than_their_codebook_are_named(leaf):
+    with pytest.raises(ValueError, match=r"kmeans\(clusters=16\) changed no value and saved no byte of a"):
+        cj.compress({"a": jnp.asarray(leaf)}, {"a": share.kmeans(16)})
+
+
+def test_a_leaf_of_zeros_has_one_cluster():
+    found = cj.compress({"a": jnp.zeros((6, 8))}, {"a": share.kmeans(2)})["a"]
+    np.testing.assert_array_equal(found.materialize(), np.zeros((6, 8)))
