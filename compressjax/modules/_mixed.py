@@ -46,16 +46,26 @@ class Mixed(nn.Module):
         """Calls `fn(module, *args, **kwargs)` on the inner module under the policy."""
         if self.is_initializing():
             return fn(self.module, *args, **kwargs)
-        others = {name: x for name, x in self.variables.items() if name != "params"}
-        mutable = [name for name in {**others, "intermediates": {}} if self.is_mutable_collection(name)]
-        scope: Any = self.scope
-        inner, rngs = self.module.clone(parent=None), {name: self.make_rng(name) for name in scope.rngs}
+        run = mixed(unbound(self, fn), self.policy)
+        return written(self, run(self.variables.get("params", {}), *args, **kwargs))
 
-        def run(params: Any, *args: Any, **kwargs: Any) -> Any:
-            return inner.apply({**others, "params": params}, *args, rngs=rngs, mutable=mutable, method=fn, **kwargs)
 
-        out, changed = mixed(run, self.policy)(self.variables.get("params", {}), *args, **kwargs)
-        for collection, variables in changed.items():
-            for name, x in variables.items():
-                self.put_variable(collection, name, x)
-        return out
+def unbound(wrapper: Any, fn: Callable[..., Any]) -> Callable[..., Any]:
+    """A call of the inner module of a wrapper as a function of parameters, which also returns changed variables."""
+    others = {name: x for name, x in wrapper.variables.items() if name != "params"}
+    mutable = [name for name in {**others, "intermediates": {}} if wrapper.is_mutable_collection(name)]
+    inner, rngs = wrapper.module.clone(parent=None), {name: wrapper.make_rng(name) for name in wrapper.scope.rngs}
+
+    def run(params: Any, *args: Any, **kwargs: Any) -> Any:
+        return inner.apply({**others, "params": params}, *args, rngs=rngs, mutable=mutable, method=fn, **kwargs)
+
+    return run
+
+
+def written(wrapper: nn.Module, result: tuple[Any, Any]) -> Any:
+    """The output of such a call; the variables that it changed are those of the wrapper then."""
+    out, changed = result
+    for collection, variables in changed.items():
+        for name, x in variables.items():
+            wrapper.put_variable(collection, name, x)
+    return out

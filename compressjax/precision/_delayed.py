@@ -15,8 +15,9 @@ class Delayed(NamedTuple):
     """A function in 8-bit floats with delayed scaling.
 
     Attributes:
-        init: `init(*args) -> states`, from example arguments, concrete or abstract.
-        apply: `apply(states, *args)`: the function's result. Its gradient with respect to `states` is the new states.
+        init: `init(*args, **kwargs) -> states`, from example arguments, concrete or abstract.
+        apply: `apply(states, *args, **kwargs)`: the function's result. Its gradient with respect to `states` is the new
+            states.
     """
 
     init: Callable[..., dict[str, Scaling]]
@@ -36,7 +37,7 @@ def delayed(
     starts, so that no pass over a tensor is needed before it is rounded; what is larger than expected is clipped.
     The new states are what `jax.grad` gives as the gradient of the old ones. Every iteration of a `scan` has states of
     its own. Inside branches, `while` loops and `shard_map`, products scale by themselves, as in `mixed`. Under `vmap`,
-    map the states too.
+    map the states too. `modules.Delayed` and `modules.NNXDelayed` keep the states in variables of a Flax module.
 
     Args:
         fn: Any JAX function.
@@ -50,7 +51,7 @@ def delayed(
 
     Raises:
         ValueError: If an argument is out of range, or the policy has no 8-bit float; from `init`, if the function has
-            no product.
+            no product; from `apply`, if the states are of other products.
 
     Example:
         >>> import jax
@@ -73,8 +74,8 @@ def delayed(
         raise ValueError(f"delayed: history={history} must be at least 1, and margin={margin} from 0 to 16")
     delay = Delay(float(margin), axis_name)
 
-    def init(*args: Any) -> dict[str, Scaling]:
-        found = sites(fn, args, chosen)
+    def init(*args: Any, **kwargs: Any) -> dict[str, Scaling]:
+        found = sites(fn, args, kwargs, chosen)
         if not found:
             raise ValueError("delayed: the function has no product outside of branches and open loops; use mixed")
         return {site: Scaling(jnp.ones((*lead, 3)), jnp.zeros((*lead, 3, history))) for site, lead in found.items()}

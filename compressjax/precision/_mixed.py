@@ -72,18 +72,19 @@ def _is_narrow(x: Any) -> bool:
     return is_array(x) and is_float(x) and jnp.finfo(x.dtype).bits < 32
 
 
-def sites(fn: Callable[..., Any], args: Any, policy: Policy) -> dict[str, tuple[int, ...]]:
+def sites(fn: Callable[..., Any], args: Any, kwargs: Any, policy: Policy) -> dict[str, tuple[int, ...]]:
     """The products of a call, with the lengths of the loops around each."""
     found: dict[str, tuple[int, ...]] = {}
     rule = product(policy, Delay(0.0, None))
-    leaves, structure = jax.tree.flatten(args)
+    leaves, structure = jax.tree.flatten((args, kwargs))
     dynamic = [i for i, x in enumerate(leaves) if is_array(x)]
 
     def call(*arrays: Any) -> Any:
         full = list(leaves)
         for i, x in zip(dynamic, arrays, strict=True):
             full[i] = x
-        out = evaluated(fn, jax.tree.unflatten(structure, full), {}, lambda: Run(policy, rule, found=found))
+        given, named = jax.tree.unflatten(structure, full)
+        out = evaluated(fn, given, named, lambda: Run(policy, rule, found=found))
         return [x for x in jax.tree.leaves(out) if is_array(x)]
 
     jax.eval_shape(call, *(leaves[i] for i in dynamic))
@@ -94,5 +95,13 @@ def with_states(
     fn: Callable[..., Any], policy: Policy, delay: Delay, states: Mapping[str, Scaling], args: Any, kwargs: Any
 ) -> Any:
     """Evaluates a call whose products have states."""
-    rule = product(policy, delay)
-    return evaluated(fn, args, kwargs, lambda: Run(policy, rule, states))
+    rule, found = product(policy, delay), dict[str, tuple[int, ...]]()
+    out = evaluated(fn, args, kwargs, lambda: Run(policy, rule, states, found=found))
+    if apart := sorted(found.keys() ^ states.keys()):
+        # Products are counted in the order of the trace, so that all after the first that differs are others too.
+        where = (
+            "the call has, and the states have not" if apart[0] in found else "the states have, and the call has not"
+        )
+        raise ValueError(f"delayed: {where} a product {apart[0]!r}, so they are of another function or mode; "
+                         "call init with the arguments of this call, or use mixed for it")  # fmt: skip
+    return out
