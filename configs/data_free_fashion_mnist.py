@@ -18,6 +18,7 @@ def get_config(text: str = "") -> ConfigDict:
     smoke = "smoke" in arguments(text, {"smoke": "digits, hardly any steps, one seed"})
     config = pruned("digits" if smoke else "fashion_mnist")
     config.study = "data_free"
+    config.names = ("student, generated", "student, noise", "int8, data", "int8, inverted", "int8, noise")
     config.model = {"name": "resnet", "settings": {"widths": (16, 32, 64), "inner": (16, 32, 64)}}
     config.student = {"name": "vgg", "settings": {"groups": ((8,), (16,), (32,)), "width": 64}}
     config.batch, config.steps, config.learning_rate = 64, 1872, 2e-3  # 2 epochs

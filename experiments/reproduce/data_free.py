@@ -17,7 +17,7 @@ from experiments.problem import Problem, make_problem, predict, standardized_app
 from experiments.reproduce.features import with_features
 from experiments.reproduce.loop import check, train_statistics
 from experiments.reproduce.samplers import top
-from experiments.reproduce.table import Claim
+from experiments.reproduce.table import Claim, asked
 
 KERNELS = ".*kernel"
 NAMES = ("student, generated", "student, noise", "int8, data", "int8, inverted", "int8, noise")
@@ -40,7 +40,7 @@ class Fooled(NamedTuple):
 
 def settings(config: Mapping[str, Any]) -> list[str]:
     """`dense`, the teacher; its students without data; the teacher in int8 by what calibrates it."""
-    return ["dense", *NAMES]
+    return ["dense", *config["names"]]
 
 
 def prepare(launch: app.Launch) -> Shared:
@@ -53,6 +53,8 @@ def prepare(launch: app.Launch) -> Shared:
     counts = {"width": limits.COUNT, "latent": limits.COUNT, "batch": limits.COUNT, "steps": limits.COUNT}
     limits.check(config["generator"], {**counts, "temperature": limits.POSITIVE}, "--config.generator.")
     limits.check(config["inversion"], {"examples": examples, "steps": limits.COUNT}, "--config.inversion.")
+    if unknown := sorted(set(config["names"]) - set(NAMES)):
+        raise ValueError(f"--config.names: {unknown[0]!r} does not exist; choose from {NAMES}")
     if "batch_stats" not in jax.eval_shape(problem.initial_params):
         raise ValueError(f"--config.model.name={config['model']['name']!r} has no BatchNorm to invert; choose resnet")
     return Shared(problem, {})
@@ -78,8 +80,8 @@ def run(shared: Shared, config: Mapping[str, Any], name: str, seed: int) -> dict
 
 
 def claims(config: Mapping[str, Any]) -> list[Claim]:
-    """The targets of the config."""
-    return [Claim(*row) for row in config["asked"]]
+    """The config's targets for the settings of the grid."""
+    return asked(config, settings(config))
 
 
 def error(problem: Problem, apply: Callable[..., jax.Array], params: Any) -> float:

@@ -78,3 +78,12 @@ def test_a_teacher_without_norms_is_refused(data_cache, tmp_path):
     config = {**smoke(), "model": {"name": "mlp", "settings": {"widths": (4,)}}}
     with pytest.raises(ValueError, match=r"--config.model.name='mlp' has no BatchNorm"):
         data_free.prepare(app.Launch(config, str(tmp_path), str(tmp_path), data_cache, app.make_mesh(1)))
+
+
+def test_rows_are_chosen_by_name(data_cache, tmp_path):
+    config = {**smoke(), "names": ("int8, data", "int9, data")}
+    with pytest.raises(ValueError, match="--config.names: 'int9, data' does not exist"):
+        data_free.prepare(app.Launch(config, str(tmp_path), str(tmp_path), data_cache, app.make_mesh(1)))
+    config["names"] = ("int8, data",)
+    assert data_free.settings(config) == ["dense", "int8, data"]
+    assert data_free.claims(config) == []
