@@ -169,6 +169,7 @@ WRONG = [
     (["--config=configs/nowhere.py"], "configs/digits.py"),
     (["--workdir="], "--workdir is missing"),
     (["--mesh=data:3"], "--mesh=data:3 has 3 devices, but there are 4"),
+    (["--devices=3"], "--set=teacher.batch="),
     (["--trackers=jsonl,mlflow"], "there is no 'mlflow'"),
     (["--processes=2"], "--coordinator=HOST:PORT"),
 ]

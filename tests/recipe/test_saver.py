@@ -1,5 +1,10 @@
 """The last two states stay, and a state fits only the leaves that it was taken from."""
 
+import json
+import os
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +12,7 @@ import pytest
 
 from compressjax import recipe
 from compressjax.recipe._saver import Saver, described, restore
+from tests.experiments.test_stopping import ROOT
 
 STATE = {"key": jax.random.key(7), "params": {"w": jnp.ones((2, 3)), "b": jnp.zeros(3, jnp.bfloat16)}, "n": 3}
 
@@ -60,3 +66,19 @@ def test_a_state_of_one_device_lands_on_four():
     state, _ = restore(like, [np.arange(8.0, dtype=np.float32)], None)
     assert state["w"].sharding == split
     assert state["w"].tolist() == list(range(8))
+
+
+@pytest.mark.thorough
+def test_a_state_of_eight_devices_goes_on_on_two(tmp_path):
+    """Parameters with a node, moments and masks: the same bits once restored, and the same numbers four steps on."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.recipe.eight_devices", str(tmp_path)], cwd=ROOT, capture_output=True, text=True,
+        env={**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=8"}, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["split"] >= 9  # three kernels and their moments
+    assert found["devices"] == [2]
+    assert found["equal"]
+    assert found["zeros"] == 64  # half of 128
+    assert found["apart"] < 1e-5
