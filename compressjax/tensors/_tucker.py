@@ -79,13 +79,13 @@ class Tucker(Node):
         """Multiplies the kernel by both factors."""
         axes, high = list(range(len(self.core.shape))), jax.lax.Precision.HIGHEST
         (i, o), lead, r, q = self._sides, axes[: self.batch], len(axes), len(axes) + 1
+        # Fused into loops, or with what made the factors, products would round in another way than one after the other.
+        core, left, right = jax.lax.optimization_barrier((dense(self.core), dense(self.left), dense(self.right)))
         half = jnp.einsum(
-            dense(self.core), self._placed(axes, r, q), dense(self.right), [*lead, q, o], self._placed(axes, r, o),
-            precision=high,
-        )  # fmt: skip
-        # Fused into one loop, the two products would round in another way than one after the other.
+            core, self._placed(axes, r, q), right, [*lead, q, o], self._placed(axes, r, o), precision=high
+        )
         half = jax.lax.optimization_barrier(half)
-        whole = jnp.einsum(dense(self.left), [*lead, i, r], half, self._placed(axes, r, o), axes, precision=high)
+        whole = jnp.einsum(left, [*lead, i, r], half, self._placed(axes, r, o), axes, precision=high)
         return whole.astype(self.dtype)
 
     def size_bits(self, kept: int | None = None) -> int:

@@ -34,7 +34,7 @@ def test_a_repaired_bias_is_the_least_squares_one():
     gap = float64(mlp(MLP, X)) - hidden @ float64(new["e"])
     asked = np.linalg.lstsq(np.ones((len(X), 1)), gap, rcond=None)[0][0]
     np.testing.assert_allclose(new["f"], asked, atol=1e-4)
-    np.testing.assert_array_equal(new["b"], p["b"])  # its inputs are what they were
+    np.testing.assert_allclose(new["b"], p["b"], atol=1e-6)  # its inputs are what they were
     np.testing.assert_allclose(mlp(new, X).mean(0), mlp(MLP, X).mean(0), atol=1e-4)
     wrong = jnp.mean((mlp(p, X) - mlp(MLP, X)) ** 2)
     assert jnp.mean((mlp(new, X) - mlp(MLP, X)) ** 2) < 0.7 * wrong
