@@ -8,8 +8,8 @@
 MiniLM finds each of 5,000 verses of the King James Bible in the World English Bible; it is calibrated on 64 other
 pairs of verses. EfficientNet-Lite0 names 20 photos, and is calibrated on them. `:minilm` and `:efficientnet` take one
 network. A third entry of a method clips the ranges of its static activations. Targets: MiniLM int8 within 0.3 points of
-recall, int4 by GPTQ within 1.5; EfficientNet int8 with the same classes. `:smallest` rounds word embeddings too, and
-looks for the smallest file that loses at most a point of recall, or no photo.
+recall, int4 by GPTQ within 1.5; EfficientNet int8 with the same classes. `:minilm,smallest` rounds word embeddings
+too, and looks for the smallest file that loses at most a point of recall; `:efficientnet,smallest` loses no photo.
 """
 
 from ml_collections import ConfigDict
@@ -37,6 +37,8 @@ def get_config(text: str = "") -> ConfigDict:
         ("int3, groups of 64", ("quant.rtn", three)),
         ("int3, groups of 64, GPTQ", ("quant.gptq", three)),
     )
+    if smallest and len(config.models) > 1:
+        raise ValueError("config argument smallest goes with one network; add minilm or efficientnet")
     if smallest:
         config.methods = tuple(
             (f"int{bits} by GPTQ, tables int{table}", _gptq(bits), {"tables": ("quant.rtn", {"bits": table})})

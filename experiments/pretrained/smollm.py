@@ -52,7 +52,7 @@ class Language(NamedTuple):
 
 
 def load(path: str = "") -> Language:
-    """Reads the file of the package, or another in GGUF with the same architecture.
+    """Reads the file of the package, or another of SmolLM2 in GGUF.
 
     Args:
         path: The file; empty for the package's.
@@ -76,7 +76,12 @@ def load(path: str = "") -> Language:
         for tensor in reader.tensors
     }
 
+    if extra := sorted({"output", "rope_freqs"} & set(params)):
+        raise ValueError(f"{place} has {extra[0]!r}, which SmolLM2 has not; name a file of SmolLM2")
+
     def field(name: str) -> Any:
+        if name not in reader.fields:
+            raise ValueError(f"{place} has no field {name!r}; name a file of SmolLM2")
         return reader.fields[name].contents()
 
     shape = Shape(
@@ -88,7 +93,7 @@ def load(path: str = "") -> Language:
 
 
 def tokenizer(tokens: Sequence[str], merges: Sequence[str]) -> Any:
-    """The tokenizer of the file: byte pairs, so that every text comes back."""
+    """The tokenizer of the file: byte pairs. It drops the few bytes that the file has no token for."""
     tokenizers = packages.need("tokenizers", "the tokenizer of SmolLM2", "run: pip install tokenizers")
     pairs = [tuple(merge.split(" ")) for merge in merges]
     made = tokenizers.Tokenizer(tokenizers.models.BPE({token: i for i, token in enumerate(tokens)}, pairs))

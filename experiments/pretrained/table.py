@@ -137,6 +137,8 @@ def row(
             given = {"layout": cj.layouts(model.fn)(model.params, *model.calibration[0])}
         options = {"stats": None, "layout": None, "unfit": "skip", "on_unchanged": "raise", "warn": False, **given}
         tree, fit = compress_and_fit(model.params, method, **options)
+        if tables is not None and not model.tables:
+            raise ValueError("config.methods: tables: this network reads no weights by row; leave tables out")
         if tables is not None:
             tree = cj.compress(tree, {model.tables: tables}, layout="[out, in]")
         jax.block_until_ready(tree)

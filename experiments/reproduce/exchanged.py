@@ -52,6 +52,8 @@ def run(shared: Shared, config: Mapping[str, Any], name: str, seed: int) -> dict
     """
     problem = shared.problem._replace(seed=seed)
     data, params, workers = data_of(problem), problem.initial_params(), problem.mesh.size
+    one = problem.mesh.devices.flat[0]  # others would do the same work again
+    data, params = jax.device_put((data, params), one)
     init, step = _together(cross_entropy(problem.apply), _exchange(config, name), optimizer(config), workers)
     state = init(params)
     wrong = jax.jit(lambda params, held: test_error(problem.apply, params, held))

@@ -78,7 +78,7 @@ def run(shared: Shared, config: Mapping[str, Any], name: str, seed: int) -> dict
 
 
 def tuned(params: Any, train: Ratings, model: Mapping[str, Any], tuning: Mapping[str, Any], ridge: float) -> Any:
-    """Zeros by magnitude and a grid for every row of both tables, while they learn on from all ratings; with nodes."""
+    """Zeros by magnitude and a grid for each of both tables, while they learn on from all ratings; with nodes."""
     parts = [prune.one_shot(saliency.magnitude(), model["sparsity"])] if model["sparsity"] else []
     small = core.only(TABLES, core.chain(*parts, quant.fake_quant(model["bits"], granularity="tensor")))
     tx = core.as_optax(small, optax.adam(optax.cosine_decay_schedule(tuning["learning_rate"], tuning["steps"])))

@@ -50,5 +50,9 @@ def test_bad_arguments() -> None:
         quant.renew_batch_norm(lambda p, s, x: s, (), stats, [0], momentum=1.0)
     with pytest.raises(ValueError, match="there is no batch"):
         quant.renew_batch_norm(lambda p, s, x: s, (), stats, [])
+    with pytest.raises(ValueError, match=r"\['mean'\] stays as it is; train must run"):
+        quant.renew_batch_norm(lambda p, s, x: s, (), stats, [0])
+    with pytest.raises(ValueError, match=r"\['mean'\] keeps 0.9 of the old average, and momentum=0.99"):
+        quant.renew_batch_norm(lambda p, s, x: {"mean": 0.9 * s["mean"] + 0.3}, (), stats, [0])
     with pytest.raises(ValueError, match=r"\['mean'\] is not finite"):
-        quant.renew_batch_norm(lambda p, s, x: {"mean": s["mean"] / 0}, (), stats, [0])
+        quant.renew_batch_norm(lambda p, s, x: {"mean": 0.99 * s["mean"] + jnp.inf}, (), stats, [0])

@@ -25,6 +25,11 @@ def test_a_file_is_charged_whole(tmp_path, draw):
         description_length(path)
 
 
+def test_bits_have_no_checksums():
+    with pytest.raises(ValueError, match="checksums=False goes with a file"):
+        description_length(100.0, checksums=False)
+
+
 def test_the_prior_sums_to_at_most_one():
     """All codes of n bits have 2^n names; what is left to pay is the length itself."""
     assert sum(2 ** (n - description_length(n).bits) for n in range(1, 5000)) < math.pi**2 / 6

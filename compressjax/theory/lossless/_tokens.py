@@ -26,8 +26,9 @@ def encode_tokens(step: Step, params: Any, state: Any, tokens: ArrayLike, *, sta
     .. math:: \\ell = -\\sum_t \\log_2 \\frac{1 + \\lfloor 2^{22}\\, p(x_t | x_{<t}) \\rfloor}
         {V + \\sum_v \\lfloor 2^{22}\\, p(v | x_{<t}) \\rfloor}
 
-    The coder sees integers. Encoder and decoder run one compiled program with the same shapes, so both have the same
-    ones; another machine or another version of JAX may round a logit the other way, and cannot decode. A state that
+    The coder sees integers. Encoder and decoder run the same program with the same shapes, so both have the same ones.
+    Another machine, version of JAX or number of threads may round a logit the other way, and cannot decode; nor can an
+    accelerator whose compiler chooses kernels by timing them. A state that
     holds parameters and an optimizer makes a model that learns while it codes: `step` then trains on what it reads.
 
     Args:
@@ -64,7 +65,7 @@ def encode_tokens(step: Step, params: Any, state: Any, tokens: ArrayLike, *, sta
         )
     coder = constriction.stream.queue.RangeEncoder()
     run = _compiled(step)
-    state, last = jax.tree.map(jnp.copy, state), np.full(held.shape[0], as_int("encode_tokens", "start", start))
+    state, last = jax.tree.map(jnp.copy, state), _first("encode_tokens", start, held.shape[0])
     for t, column in enumerate(held.T):
         state, shares = run(params, state, jnp.asarray(last, jnp.int32))
         weights = _checked("encode_tokens", shares, len(column), t)
@@ -93,7 +94,7 @@ def decode_tokens(
         `[streams, length]`, int32.
 
     Raises:
-        ArtifactError: If the stream does not end with the last token.
+        ArtifactError: If the stream is damaged or does not end with the last token.
         ValueError: If an argument is out of range.
 
     Example:
@@ -105,21 +106,36 @@ def decode_tokens(
 
     Source: as for `encode_tokens`.
     """
+    if len(shape) != 2:
+        raise ValueError(f"decode_tokens: shape={shape} must be (streams, length)")
     streams, length = (as_int("decode_tokens", "shape", x) for x in shape)
     if streams < 0 or length < 0 or len(data) % 4:
         raise ValueError(f"decode_tokens: shape={shape} must have no negative number, and {len(data)} bytes be a "
                          "multiple of 4")  # fmt: skip
     coder = constriction.stream.queue.RangeDecoder(np.frombuffer(data, "<u4").astype(np.uint32))
     run = _compiled(step)
-    state, last = jax.tree.map(jnp.copy, state), np.full(streams, as_int("decode_tokens", "start", start))
+    state, last = jax.tree.map(jnp.copy, state), _first("decode_tokens", start, streams)
     found = np.zeros((streams, length), np.int32)
     for t in range(length):
         state, shares = run(params, state, jnp.asarray(last, jnp.int32))
-        last = found[:, t] = coder.decode(_CATEGORICAL, _checked("decode_tokens", shares, streams, t))
+        weights = _checked("decode_tokens", shares, streams, t)
+        try:
+            last = found[:, t] = coder.decode(_CATEGORICAL, weights)
+        except (AssertionError, ValueError) as error:
+            raise ArtifactError(
+                f"decode_tokens: the stream is damaged, or of another model, at position {t}"
+            ) from error
     if not coder.maybe_exhausted():
         raise ArtifactError("decode_tokens: the stream does not end with the last token; decode with the model, the "
                             "shape, the versions and the machine of encode_tokens")  # fmt: skip
     return found
+
+
+def _first(who: str, start: int, streams: int) -> np.ndarray:
+    token = as_int(who, "start", start)
+    if not 0 <= token < _MOST:
+        raise ValueError(f"{who}: start={token} must be a token, from 0 and below {_MOST}")
+    return np.full(streams, token)
 
 
 def _compiled(step: Step) -> Callable[[Any, Any, jax.Array], tuple[Any, jax.Array]]:
@@ -134,8 +150,8 @@ def _compiled(step: Step) -> Callable[[Any, Any, jax.Array], tuple[Any, jax.Arra
 
 def _checked(who: str, shares: jax.Array, streams: int, t: int) -> np.ndarray:
     weights = np.asarray(shares)
-    if weights.ndim != 2 or len(weights) != streams or weights.shape[1] > _MOST:
-        raise ValueError(f"{who}: the logits have shape {weights.shape}; they must be [{streams}, V] with V at most "
+    if weights.ndim != 2 or len(weights) != streams or not 2 <= weights.shape[1] <= _MOST:
+        raise ValueError(f"{who}: the logits have shape {weights.shape}; they must be [{streams}, V] with V from 2 to "
                          f"{_MOST}")  # fmt: skip
     if not np.isfinite(weights).all():
         raise ValueError(f"{who}: the logits at position {t} are not finite; check the model and its state")

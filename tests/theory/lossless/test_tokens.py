@@ -56,5 +56,13 @@ def test_what_does_not_fit_is_named(key):
     data = theory.encode_tokens(bigrams, table, (), [[1, 2, 3] * 40])
     with pytest.raises(coding.ArtifactError, match="does not end with the last token"):
         theory.decode_tokens(bigrams, table, (), data, (1, 3))
+    with pytest.raises(coding.ArtifactError, match="damaged, or of another model, at position"):
+        theory.decode_tokens(bigrams, table, (), b"\xff" * 8, (1, 120))
+    with pytest.raises(ValueError, match=r"shape=\(1, 2, 3\) must be"):
+        theory.decode_tokens(bigrams, table, (), data, (1, 2, 3))
+    with pytest.raises(ValueError, match="start=-5 must be a token"):
+        theory.encode_tokens(bigrams, table, (), [[0]], start=-5)
+    with pytest.raises(ValueError, match="V from 2"):
+        theory.encode_tokens(bigrams, jnp.zeros((1, 1)), (), [[0]])
     with pytest.raises(ValueError, match="multiple of 4"):
         theory.decode_tokens(bigrams, table, (), data[:-1], (1, 120))
