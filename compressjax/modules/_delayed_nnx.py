@@ -1,6 +1,6 @@
 """The wrapper of 8-bit floats with delayed scales for Flax NNX."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -39,6 +39,7 @@ class NNXDelayed(nnx.Module):
         history: Steps that are remembered.
         margin: Powers of two by which scales are larger than needed.
         axis_name: Named axis of workers with different data.
+        example_kwargs: Keywords of that call, such as `{"train": True}`.
 
     Example:
         >>> import jax.numpy as jnp
@@ -61,6 +62,7 @@ class NNXDelayed(nnx.Module):
         history: int = 16,
         margin: float = 0.0,
         axis_name: Any = None,
+        example_kwargs: Mapping[str, Any] | None = None,
     ) -> None:
         if not isinstance(module, nnx.Module):
             raise ValueError(f"NNXDelayed: {described(module)} is not an NNX module; Delayed wraps Linen modules, and "
@@ -68,7 +70,7 @@ class NNXDelayed(nnx.Module):
         self.module = module
         self.policy, self.history, self.margin, self.axis_name = policy, history, margin, axis_name
         function, params, rest = self._function(_forward)
-        self.scaling_state = ScalingState(function.init(params, rest, *examples))
+        self.scaling_state = ScalingState(function.init(params, rest, *examples, **(example_kwargs or {})))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Runs the inner module in 8-bit floats."""
@@ -88,6 +90,9 @@ class NNXDelayed(nnx.Module):
         if not jax.tree.leaves(new):
             raise ValueError("NNXDelayed: the gradients have no scaling states; take them by nnx.grad(loss, "
                              "argnums=nnx.DiffState(0, (nnx.Param, ScalingState)))")  # fmt: skip
+        if list(new) != ["scaling_state"]:
+            raise ValueError(f"NNXDelayed: the states lie under {list(new)}, in the gradients of a larger model; call "
+                             f"overwrite(grads[{next(iter(new))!r}]) with those of this module")  # fmt: skip
         nnx.update(self, new)
 
     def _function(self, fn: Callable[..., Any]) -> tuple[Any, Any, Any]:

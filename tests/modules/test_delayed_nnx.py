@@ -81,3 +81,25 @@ def test_wrong_modules_are_named():
     model.module = nnx.Linear(8, 3, rngs=nnx.Rngs(0))
     with pytest.raises(ValueError, match=r"the states have, and the call has not a product '001\.dot_general'"):
         model(X)
+
+
+class Switched(nnx.Module):
+    """A module that cannot be called without its keyword."""
+
+    def __init__(self):
+        self.inner = modules.NNXDelayed(nnx.Linear(8, 3, rngs=nnx.Rngs(0)), X)
+
+    def __call__(self, x, *, train):
+        return self.inner.module(x) if train else x
+
+
+def test_keywords_of_the_example_and_states_of_a_larger_model():
+    model = modules.NNXDelayed(Switched(), X, example_kwargs={"train": True})
+    assert list(model.scaling_state.get_value()) == ["000.dot_general"]
+    larger = Switched()
+    wrt = nnx.DiffState(0, (nnx.Param, modules.ScalingState))
+    grads = nnx.grad(lambda m: jnp.sum(m.inner(X)), argnums=wrt)(larger)
+    with pytest.raises(ValueError, match=r"lie under \['inner'\].*overwrite\(grads\['inner'\]\)"):
+        larger.inner.overwrite(grads)
+    larger.inner.overwrite(grads["inner"])
+    assert float(larger.inner.scaling_state.get_value()["000.dot_general"].history[0].max()) == np.abs(X).max()
