@@ -7,8 +7,7 @@ import jax
 from flax import nnx
 
 from compressjax.core._checks import described
-from compressjax.modules._mixed_nnx import _forward
-from compressjax.modules._nnx import _split
+from compressjax.modules._mixed_nnx import _forward, unbound, written
 from compressjax.precision import Policy, delayed
 
 
@@ -79,10 +78,7 @@ class NNXDelayed(nnx.Module):
     def call_delayed(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Calls `fn(module, *args, **kwargs)` on a copy of the inner module in 8-bit floats."""
         function, params, rest = self._function(fn)
-        out, after = function.apply(self.scaling_state.get_value(), params, rest, *args, **kwargs)
-        if jax.tree.leaves(after):
-            nnx.update(self.module, after)
-        return out
+        return written(self.module, function.apply(self.scaling_state.get_value(), params, rest, *args, **kwargs))
 
     def overwrite(self, grads: Any) -> None:
         """Sets the scaling states to their gradients, which are the new states; those of parameters are ignored."""
@@ -97,12 +93,6 @@ class NNXDelayed(nnx.Module):
 
     def _function(self, fn: Callable[..., Any]) -> tuple[Any, Any, Any]:
         """The call as a function of parameters and other variables, and both of them."""
-        graph, params, rest = _split(self.module, nnx.Param, ...)
-
-        def run(params: Any, rest: Any, *args: Any, **kwargs: Any) -> Any:
-            copy = nnx.merge(graph, params, rest)
-            return fn(copy, *args, **kwargs), nnx.state(copy, nnx.Not(nnx.Param))
-
+        run, params, rest = unbound(self.module, fn)
         settings = {"history": self.history, "margin": self.margin, "axis_name": self.axis_name}
-        # A split shares the variables of the module; mapping creates new ones.
-        return delayed(run, self.policy, **settings), params, jax.tree.map(lambda x: x, rest)
+        return delayed(run, self.policy, **settings), params, rest

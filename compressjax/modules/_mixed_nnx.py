@@ -41,15 +41,25 @@ class NNXMixed(nnx.Module):
 
     def call_mixed(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Calls `fn(module, *args, **kwargs)` on a copy of the inner module under the policy."""
-        graph, params, rest = _split(self.module, nnx.Param, ...)
+        run, params, rest = unbound(self.module, fn)
+        return written(self.module, mixed(run, self.policy)(params, rest, *args, **kwargs))
 
-        def run(params: Any, rest: Any, *args: Any, **kwargs: Any) -> Any:
-            copy = nnx.merge(graph, params, rest)
-            return fn(copy, *args, **kwargs), nnx.state(copy, nnx.Not(nnx.Param))
 
-        # A split shares the variables of the module; mapping creates new ones.
-        copied = jax.tree.map(lambda x: x, rest)
-        out, after = mixed(run, self.policy)(params, copied, *args, **kwargs)
-        if jax.tree.leaves(after):
-            nnx.update(self.module, after)
-        return out
+def unbound(module: nnx.Module, fn: Callable[..., Any]) -> tuple[Callable[..., Any], Any, Any]:
+    """A call of a copy as a function of parameters and other variables, which it also returns; and both of them."""
+    graph, params, rest = _split(module, nnx.Param, ...)
+
+    def run(params: Any, rest: Any, *args: Any, **kwargs: Any) -> Any:
+        copy = nnx.merge(graph, params, rest)
+        return fn(copy, *args, **kwargs), nnx.state(copy, nnx.Not(nnx.Param))
+
+    # A split shares the variables of the module; mapping creates new ones.
+    return run, params, jax.tree.map(lambda x: x, rest)
+
+
+def written(module: nnx.Module, result: tuple[Any, Any]) -> Any:
+    """The output of such a call; the variables that it changed are those of the module then."""
+    out, after = result
+    if jax.tree.leaves(after):
+        nnx.update(module, after)
+    return out
