@@ -54,9 +54,10 @@ def renew_batch_norm(
     empty, run = jax.tree.map(jnp.zeros_like, batch_stats), jax.jit(train)
     total, count = empty, 0
     for batch in batches:
+        moments = run(params, empty, batch)
         if not count:
-            _check(keep, run(params, empty, batch), run(params, jax.tree.map(jnp.ones_like, empty), batch))
-        total, count = jax.tree.map(jnp.add, total, run(params, empty, batch)), count + 1
+            _check(keep, moments, run(params, jax.tree.map(jnp.ones_like, empty), batch))
+        total, count = jax.tree.map(jnp.add, total, moments), count + 1
     if not count:
         raise ValueError("renew_batch_norm: there is no batch; give at least one, labels are not needed")
     found = jax.tree.map(lambda x: x / ((1 - keep) * count), total)
