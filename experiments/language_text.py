@@ -10,9 +10,6 @@ context. Decoded texts are compared. Nobody can say which texts such a model has
 
 import functools
 import json
-import lzma
-import os
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,9 +19,10 @@ import numpy as np
 from absl import flags
 
 import compressjax as cj
-from compressjax import artifact, core, quant, theory
-from experiments import app, text
+from compressjax import core, quant, theory
+from experiments import app, text_files
 from experiments.pretrained import smollm
+from experiments.reproduce.through_file import through_file
 from experiments.view import make_console
 
 _FILE = flags.DEFINE_string("file", "/usr/share/dictd/foldoc.dict.dz", "A text, plain or gzipped.")
@@ -40,7 +38,7 @@ COLUMNS = ("model", "model bytes", "payload", "together", "bits a byte", "second
 def run() -> None:
     """Prints and writes the table, and refuses a text that does not come back."""
     folder, console = app.workdir(), make_console()
-    held = text.read(_FILE.value, _SKIP.value + _SIZE.value)[_SKIP.value :].decode("utf-8", "ignore")
+    held = text_files.read(_FILE.value, _SKIP.value + _SIZE.value, "--file")[_SKIP.value :].decode("utf-8", "ignore")
     if not held:
         raise ValueError(f"--skip={_SKIP.value} leaves nothing of {_FILE.value}; lower it")
     model = smollm.load(_MODEL.value)
@@ -52,21 +50,17 @@ def run() -> None:
     tokens = streams(ids, _STREAMS.value, model.start)
     params = {name: jnp.asarray(x) for name, x in model.params.items()}
     rows = [measured("as its file has it", model, params, model.file_bytes, tokens, held)]
-    console.print(table(rows).splitlines()[-1], markup=False)
+    console.print(text_files.table(rows, COLUMNS).splitlines()[-1], markup=False)
     small, size = compressed(params, _BITS.value)
-    words = len(best(model.tokenizer.to_str().encode()))
+    words = len(text_files.xz(model.tokenizer.to_str().encode()))
     rows.append(measured(f"our file, int{_BITS.value}", model, small, size + words, tokens, held))
-    size, packed = len(held.encode()), len(best(held.encode()))
-    told = f"{table(rows)}\n{size:,} bytes of text, {len(ids):,} tokens; xz -9e: {packed:,} bytes. Our file of the "
+    size, packed = len(held.encode()), len(text_files.xz(held.encode()))
+    told = text_files.table(rows, COLUMNS)
+    told += f"\n{size:,} bytes of text, {len(ids):,} tokens; xz -9e: {packed:,} bytes. Our file of the "
     told += f"model counts its tokenizer, {words:,} bytes as xz packs it.\n"
     numbers = {"rows": rows, "text": size, "xz": packed, **app.describe_machine()}
     app.write(folder, {"language_text.md": told, "language_text.json": json.dumps(numbers, indent=2) + "\n"})
     console.print(told, markup=False)
-
-
-def best(data: bytes) -> bytes:
-    """The bytes as `xz -9e` packs them."""
-    return lzma.compress(data, preset=9 | lzma.PRESET_EXTREME)
 
 
 def first_lost(text: str, back: str) -> int | None:
@@ -100,10 +94,8 @@ def compressed(params: Mapping[str, Any], bits: int) -> tuple[dict[str, Any], in
         "token_embd": quant.rtn(max(bits, 6), granularity="channel"),
     }
     tree = cj.compress(dict(params), rules, layout="[out, in]")
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "model.cjx")
-        size = artifact.save(path, tree).ledger.file_bytes
-        return core.materialize(artifact.load(path).tree), size
+    read, size = through_file(tree)
+    return core.materialize(read), size
 
 
 def measured(
@@ -126,17 +118,6 @@ def measured(
     bits = 8 * len(data) / len(held.encode())
     values = name, size, len(data), size + len(data), bits, coded - began, ended - coded
     return dict(zip(COLUMNS, values, strict=True))
-
-
-def table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The rows as Markdown."""
-    lines = [f"| {' | '.join(COLUMNS)} |", "|---|" + "---:|" * (len(COLUMNS) - 1)]
-    for row in rows:
-        cells = (
-            f"{row[c]:.3f}" if isinstance(row[c], float) else f"{row[c]:,}" if c != "model" else row[c] for c in COLUMNS
-        )
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

@@ -9,19 +9,17 @@ unpacked. Without `--files`, a dictionary of computing: `apt-get install dict-fo
 
 import ast
 import bz2
-import gzip
 import json
 import lzma
 import pathlib
 import time
-from collections.abc import Iterable
 from typing import Any
 
 from absl import flags
 
 from compressjax import theory
 from compressjax.theory import lossless
-from experiments import app
+from experiments import app, text_files
 from experiments.view import make_console
 
 _FILES = flags.DEFINE_list(
@@ -39,12 +37,12 @@ def texts() -> None:
     folder, console = app.workdir(), make_console()
     if not 1 <= _ORDERS.value <= 6:
         raise ValueError(f"--orders={_ORDERS.value} must lie in 1 to 6")
-    held = {name: read(name, _LIMIT.value) for name in _FILES.value}
+    held = {name: text_files.read(name, _LIMIT.value) for name in _FILES.value}
     rows = []
     for name, data in held.items():
         rows.append(measured(pathlib.Path(name).name, data, _ORDERS.value))
-        console.print(table(rows[-1:]).splitlines()[-1], markup=False)
-    text = table(rows)
+        console.print(text_files.table(rows[-1:], COLUMNS).splitlines()[-1], markup=False)
+    text = text_files.table(rows, COLUMNS)
     app.write(
         folder, {"text.md": text, "text.json": json.dumps({"rows": rows, **app.describe_machine()}, indent=2) + "\n"}
     )
@@ -63,7 +61,7 @@ def measured(name: str, data: bytes, orders: int) -> dict[str, Any]:
     if theory.decode_bytes(packed) != data:
         raise ValueError(f"{name}: the decoder gave another text; this is an error of the coder, please report it")
     decoder = decoder_bytes()
-    sizes = len(lzma.compress(data, preset=9 | lzma.PRESET_EXTREME)), len(bz2.compress(data))
+    sizes = len(text_files.xz(data)), len(bz2.compress(data))
     bits = 8 * len(packed) / len(data)
     values = name, len(data), len(packed), decoder, len(packed) + decoder, *sizes, bits, spent
     return dict(zip(COLUMNS, values, strict=True))
@@ -91,35 +89,6 @@ def bare(source: str) -> str:
         if isinstance(item, ast.arg):
             item.annotation = None
     return ast.unparse(tree)
-
-
-def read(name: str, limit: int) -> bytes:
-    """The first bytes of a text, which may be gzipped.
-
-    Raises:
-        ValueError: If it cannot be read or is empty.
-    """
-    try:
-        data = pathlib.Path(name).read_bytes()
-        data = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
-    except (OSError, EOFError, gzip.BadGzipFile) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ValueError(f"--files: {name} cannot be read ({reason}); name texts, such as that of `apt-get install "
-                         "dict-foldoc`, /usr/share/dictd/foldoc.dict.dz") from error  # fmt: skip
-    if not data:
-        raise ValueError(f"--files: {name} is empty; name a text")
-    return data[:limit]
-
-
-def table(rows: Iterable[dict[str, Any]]) -> str:
-    """The rows as Markdown."""
-    lines = [f"| {' | '.join(COLUMNS)} |", "|---|" + "---:|" * (len(COLUMNS) - 1)]
-    for row in rows:
-        cells = (
-            f"{row[c]:.3f}" if isinstance(row[c], float) else f"{row[c]:,}" if c != "text" else row[c] for c in COLUMNS
-        )
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

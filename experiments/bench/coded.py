@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import lzma
 import pathlib
 import tempfile
 import time
@@ -19,6 +18,7 @@ import numpy as np
 
 from compressjax import coding, core, measure, prune, quant, share, tensors
 from compressjax.coding import _context
+from experiments import text_files
 from experiments.bench.coding import weights
 from experiments.bench.harness import OURS, Case
 from experiments.problem import make_problem
@@ -114,7 +114,7 @@ def written(name: str, codes: Codes, bits: int) -> Case:
 def compressors() -> tuple[dict[str, Compressor], dict[str, str]]:
     """General compressors at their strongest settings, and those that are not installed, with the reason."""
     found: dict[str, Compressor] = {
-        "xz": lambda x: lzma.compress(x, preset=9 | lzma.PRESET_EXTREME),
+        "xz": text_files.xz,
         "zlib": lambda x: zlib.compress(x, 9),
     }
     skipped = {}

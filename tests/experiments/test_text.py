@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from compressjax.theory.lossless import _logistic
-from experiments import text
+from experiments import text, text_files
 
 pytestmark = pytest.mark.loose
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.loose
 def test_a_row_holds_the_bytes_of_each(tmp_path):
     data = (b"It was the best of times, it was the worst of times. " * 20)[:900]
     (tmp_path / "t.gz").write_bytes(gzip.compress(data))
-    assert text.read(str(tmp_path / "t.gz"), 700) == data[:700]
+    assert text_files.read(str(tmp_path / "t.gz"), 700) == data[:700]
     row = text.measured("t", data, 2)
     assert row["xz -9e"] == len(lzma.compress(data, preset=9 | lzma.PRESET_EXTREME))
     assert row["bzip2 -9"] == len(bz2.compress(data))
@@ -28,14 +28,14 @@ def test_a_row_holds_the_bytes_of_each(tmp_path):
     made: dict = {}
     exec(text.bare(pathlib.Path(_logistic.__file__).read_text()), made)  # what is left still runs
     assert [int(made["squash"](x)) for x in (-300, 700)] == [int(_logistic.squash(x)) for x in (-300, 700)]
-    assert f"| t | 900 | {row['ours']} |" in text.table([row])
+    assert f"| t | 900 | {row['ours']} |" in text_files.table([row], text.COLUMNS)
 
 
 def test_what_cannot_be_read_is_named(tmp_path):
     (tmp_path / "empty").write_bytes(b"")
     for name, said in ((tmp_path / "none", "cannot be read"), (tmp_path / "empty", "is empty")):
         with pytest.raises(ValueError, match=said):
-            text.read(str(name), 10)
+            text_files.read(str(name), 10)
     flags = [f"--files={tmp_path / 'none'}", f"--workdir={tmp_path}"]
     root = pathlib.Path(__file__).parents[2]
     done = subprocess.run(
