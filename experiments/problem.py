@@ -130,10 +130,20 @@ def cross_entropy(apply: Any, temperature: float = 1.0) -> Any:
     """
 
     def loss(params: Any, batch: tuple[jax.Array, jax.Array]) -> jax.Array:
-        logits = apply(params, batch[0]) / temperature
-        return optax.softmax_cross_entropy_with_integer_labels(logits, batch[1]).mean()
+        return mean_entropy(apply(params, batch[0]) / temperature, batch[1])
 
     return loss
+
+
+def mean_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """The mean cross-entropy of logits `[n, classes]` and labels `[n]`."""
+    return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+
+
+def wrong_percent(problem: Problem, apply: Any, params: Any) -> float:
+    """Percent of the test images of a problem that a network misclassifies."""
+    guesses = predict(apply, params, problem.data.test_images).argmax(-1)
+    return 100 * float((guesses != problem.data.test_labels).mean())
 
 
 def predict(apply: Any, params: Any, images: np.ndarray) -> np.ndarray:
@@ -169,5 +179,5 @@ def assess(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
         0.5
     """
     correct = int((logits.argmax(-1) == labels).sum())
-    loss = optax.softmax_cross_entropy_with_integer_labels(jnp.asarray(logits, jnp.float32), jnp.asarray(labels)).mean()
+    loss = mean_entropy(jnp.asarray(logits, jnp.float32), jnp.asarray(labels))
     return {"accuracy": correct / len(labels), "correct": correct, "examples": len(labels), "loss": float(loss)}

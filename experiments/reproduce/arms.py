@@ -4,12 +4,14 @@ import statistics
 from collections.abc import Mapping
 from typing import Any
 
+from experiments import limits
 from experiments.plots import as_png, new_figure
 from experiments.reproduce.table import Results, spread
 
 DATA, MODEL, JOINT = "data alone", "model alone", "joint"
 ARMS = (DATA, MODEL, JOINT)
 HELD, SIZE, WORK = "held-out error", "file kB", "kFLOP an example"
+MODEL_LIMITS = {"sparsity": limits.Limit(0, 0.999), "bits": limits.Limit(2, 8, whole=True)}
 BUDGETS = (4, 8, 16, 32, 64, 128)
 
 

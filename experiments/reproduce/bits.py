@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 
 import compressjax as cj
 from compressjax import core, measure, recipe, search
 from experiments import app, limits
+from experiments.datasets import drawn_rows
 from experiments.plots import as_png, new_figure
 from experiments.problem import Problem, cross_entropy, make_problem
 from experiments.reproduce.loop import check, data_of, train
@@ -115,7 +115,7 @@ def _point(runs: Any) -> tuple[float, float, float]:
 def _ready(problem: Problem, config: Mapping[str, Any], seed: int) -> Ready:
     data = data_of(problem)
     params = train(problem.apply, problem.initial_params(), data, config, seed=seed).params
-    rows = np.random.default_rng(seed).permutation(len(data.train_labels))[: config["calibration"]]
+    rows = drawn_rows(seed, config["calibration"], len(data.train_labels))
     batch = data.train[rows], data.train_labels[rows]
     _, stats = jax.jit(cj.observe(problem.apply, select=KERNELS))(params, batch[0])
     layout = cj.layouts(problem.apply)(params, data.train[:2])

@@ -6,14 +6,14 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jax.scipy.special import rel_entr
 
 import compressjax as cj
 from compressjax import distill, generate, quant
 from experiments import app, limits, models
-from experiments.problem import Problem, make_problem, predict, standardized_apply
+from experiments.datasets import drawn_rows
+from experiments.problem import Problem, make_problem, standardized_apply, wrong_percent
 from experiments.reproduce.features import with_features
 from experiments.reproduce.loop import check, train_statistics
 from experiments.reproduce.samplers import top
@@ -66,15 +66,15 @@ def run(shared: Shared, config: Mapping[str, Any], name: str, seed: int) -> dict
     if seed not in shared.trained:
         shared.trained[seed] = train_statistics(problem, config)
     teacher = shared.trained[seed]
-    wrong = error(problem, problem.apply, teacher)
+    wrong = wrong_percent(problem, problem.apply, teacher)
     found = wrong
     if name.startswith("student"):
-        found = error(problem, *taught(problem, config, teacher, generated=name == NAMES[0]))
+        found = wrong_percent(problem, *taught(problem, config, teacher, generated=name == NAMES[0]))
     elif name.startswith("int8"):
         images = calibration(problem, config, teacher, name.rpartition(" ")[2])
         _, stats = jax.jit(cj.observe(problem.apply, select=KERNELS))(teacher, images)
         small = cj.compress(teacher, {KERNELS: quant.rtn(8, activation="static")}, stats)
-        found = error(problem, cj.lift(problem.apply, on_fallback="ignore"), small)
+        found = wrong_percent(problem, cj.lift(problem.apply, on_fallback="ignore"), small)
     chance = 100 - 100 / problem.data.classes
     return {"error": found, "above chance, % of dense": 100 * (chance - found) / (chance - wrong)}
 
@@ -82,12 +82,6 @@ def run(shared: Shared, config: Mapping[str, Any], name: str, seed: int) -> dict
 def claims(config: Mapping[str, Any]) -> list[Claim]:
     """The config's targets for the settings of the grid."""
     return asked(config, settings(config))
-
-
-def error(problem: Problem, apply: Callable[..., jax.Array], params: Any) -> float:
-    """Percent of the test images that a network misclassifies."""
-    guesses = predict(apply, params, problem.data.test_images).argmax(-1)
-    return 100 * float((guesses != problem.data.test_labels).mean())
 
 
 def taught(
@@ -159,7 +153,7 @@ def calibration(problem: Problem, config: Mapping[str, Any], teacher: Any, kind:
     settings, data, key = config["inversion"], problem.data, problem.key("inversion")
     shape = (settings["examples"], *data.train_images.shape[1:])
     if kind == "data":
-        rows = np.random.default_rng(problem.seed).permutation(len(data.train_labels))[: settings["examples"]]
+        rows = drawn_rows(problem.seed, settings["examples"], len(data.train_labels))
         return jnp.asarray(data.train_images[rows], jnp.float32)
     bright = top(problem)
     if kind == "noise":

@@ -59,7 +59,7 @@ def prepare(launch: app.Launch) -> Shared:
         for k in counts:
             limits.check({way: k}, {way: limits.Limit(1, features, whole=True)}, "--config.counts.")
     for name, model in config["models"]:
-        limits.check(model, {"sparsity": limits.Limit(0, 0.999), "bits": limits.Limit(2, 8, whole=True)}, f"{name}: ")
+        limits.check(model, arms.MODEL_LIMITS, f"{name}: ")
     examples = len(labels)
     limits.check(config, {"held": limits.Limit(1, examples // 2, whole=True), "sample": limits.COUNT}, "--config.")
     rows = split(x, labels, test, test_labels, config["held"])

@@ -9,6 +9,7 @@ import numpy as np
 
 from compressjax import distill, measure
 from experiments import app, limits
+from experiments.datasets import drawn_rows
 from experiments.problem import Problem, cross_entropy, make_problem
 from experiments.reproduce.loop import Data, check, data_of
 from experiments.reproduce.table import Claim
@@ -120,7 +121,7 @@ def _start(
     """A student with its heads, and its loss. The teacher runs in every step."""
     strength, images = dict(config["losses"])[name], shared.data.train
     own, its = _seen(student.apply), _seen(teacher.apply)
-    rows = np.random.default_rng(seed).permutation(len(images))[:_NEGATIVES]
+    rows = drawn_rows(seed, _NEGATIVES, len(images))
     memory = Memory(jax.jit(lambda x: its(teacher.params, x).features)(images[rows]), len(images))
     widths = (jax.eval_shape(own, student.params, images[:1]).features.shape[-1], memory.features.shape[-1])
     heads = HEADS[name](jax.random.key(seed), *widths) if name in HEADS else {}

@@ -113,7 +113,7 @@ def _together(
     @jax.jit
     def step(params: Any, state: Any, batch: Any) -> tuple[Any, Any]:
         # One by one, outside of a loop, in which XLA's convolutions are slow on a CPU.
-        parts = [jax.tree.map(lambda x, i=i: jnp.split(x, workers)[i], batch) for i in range(workers)]
+        parts = zip(*(jnp.split(x, workers) for x in batch), strict=True)
         grads = jax.tree.map(lambda *g: jnp.stack(g), *(jax.grad(loss)(params, part) for part in parts))
         means, exchanged = jax.vmap(lambda g, s: exchange.update(g, s, params), axis_name=AXIS)(grads, state[0])
         updates, moved = own.update(jax.tree.map(lambda x: x[0], means), state[1], params)

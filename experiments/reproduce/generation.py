@@ -10,6 +10,7 @@ import numpy as np
 
 from compressjax import generate
 from experiments import app, limits
+from experiments.datasets import drawn_rows
 from experiments.plots import as_picture
 from experiments.problem import Problem, make_problem
 from experiments.reproduce.features import features_of
@@ -75,7 +76,7 @@ def run(shared: Shared, config: Mapping[str, Any], name: str, seed: int) -> dict
     labels = np.arange(config["samples"]) % problem.data.classes
     began = time.monotonic()
     if name == REAL:
-        rows = np.random.default_rng(seed).permutation(len(problem.data.train_labels))[: config["samples"]]
+        rows = drawn_rows(seed, config["samples"], len(problem.data.train_labels))
         images, labels = problem.data.train_images[rows], problem.data.train_labels[rows]
     else:
         images = _sampler(shared, config, name, seed).sample(problem.key("samples"), labels)
@@ -133,7 +134,7 @@ def _learned(shared: Shared, config: Mapping[str, Any], name: str, seed: int) ->
     """Test error of the network after the same number of steps on few labels, on samples, or on both."""
     few, problem = config["few"], shared.problem._replace(seed=seed)
     data = data_of(problem)
-    rows = np.random.default_rng(seed).permutation(len(data.train_labels))[: few["labels"]]
+    rows = drawn_rows(seed, few["labels"], len(data.train_labels))
     images, labels = [problem.data.train_images[rows]], [problem.data.train_labels[rows]]
     if name != FEW[0]:
         drawn = np.arange(few["samples"], dtype=np.int32) % problem.data.classes

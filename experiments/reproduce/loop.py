@@ -14,7 +14,7 @@ from compressjax.core._node import has_nodes
 from compressjax.interpret import lift
 from experiments import limits
 from experiments.datasets import batch_indices
-from experiments.problem import Problem, cross_entropy
+from experiments.problem import Problem, cross_entropy, mean_entropy
 
 LIMITS = {
     "steps": limits.COUNT,
@@ -130,15 +130,10 @@ def train(
     return Trained(params, state.compression, errors, compression.encode(params, state.compression))
 
 
-def integer_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
-    """The mean cross-entropy of a batch."""
-    return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
-
-
 def train_statistics(
     problem: Problem,
     settings: Mapping[str, Any],
-    loss: Callable[[jax.Array, jax.Array], jax.Array] = integer_cross_entropy,
+    loss: Callable[[jax.Array, jax.Array], jax.Array] = mean_entropy,
     targets: Any = None,
 ) -> Any:
     """Trains a network with BatchNorm, whose statistics move, on the data and the seed of a problem.

@@ -11,6 +11,7 @@ import numpy as np
 import compressjax as cj
 from compressjax import artifact, core, quant, recipe
 from experiments import app, limits
+from experiments.datasets import drawn_rows
 from experiments.problem import Problem, make_problem, predict
 from experiments.reproduce.loop import Data, check, data_of, frozen, train, train_statistics
 from experiments.reproduce.table import Claim
@@ -74,7 +75,7 @@ def observed(
     problem: Problem, config: Mapping[str, Any], params: Any, data: Data, seed: int, select: str | None = None
 ) -> Any:
     """Statistics of `observe` over training images that the seed draws."""
-    rows = np.random.default_rng(seed).permutation(len(data.train_labels))[: config["calibration"]]
+    rows = drawn_rows(seed, config["calibration"], len(data.train_labels))
     return jax.jit(cj.observe(problem.apply, select=select))(params, data.train[rows])[1]
 
 
@@ -117,7 +118,7 @@ def run(shared: Shared, config: Mapping[str, Any], name: str, seed: int) -> dict
 
 def renewed(problem: Problem, config: Mapping[str, Any], tree: Any, seed: int) -> Any:
     """Statistics of the norms on the images of the calibration, in batches of 256 or of all."""
-    rows = np.random.default_rng(seed).permutation(len(problem.data.train_labels))[: config["calibration"]]
+    rows = drawn_rows(seed, config["calibration"], len(problem.data.train_labels))
     parts = np.split(rows, range(256, len(rows), 256))
     batches = [problem.images[part] for part in parts if len(part) == len(parts[0])]
 

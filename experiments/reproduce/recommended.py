@@ -43,7 +43,7 @@ def prepare(launch: app.Launch) -> Shared:
     for k in (config["factors"], *config["counts"]):
         limits.check({"factors": k}, {"factors": limits.COUNT}, "--config.")
     for name, model in config["models"]:
-        limits.check(model, {"sparsity": limits.Limit(0, 0.999), "bits": limits.Limit(2, 8, whole=True)}, f"{name}: ")
+        limits.check(model, arms.MODEL_LIMITS, f"{name}: ")
     limits.check(config["tuning"], {"steps": limits.COUNT, "learning_rate": limits.POSITIVE}, "--config.tuning.")
     return split(ratings)
 
@@ -64,16 +64,13 @@ def predict(params: Mapping[str, Any], users: Any, items: Any) -> jax.Array:
 
 def run(shared: Shared, config: Mapping[str, Any], name: str, seed: int) -> dict[str, float]:
     """Factorizes the ratings, compresses the factors while they learn on, and measures the file."""
-    arm, *rest = name.split(", ", 1)
-    few = arm in (arms.DATA, arms.JOINT)
-    k = int(rest[0].split(", ")[0].removeprefix("factors ")) if few else config["factors"]
-    train = shared.train
-    ridge = config["ridge"]
+    arm, *rest = name.split(", ")
+    k = int(rest[0].removeprefix("factors ")) if arm in (arms.DATA, arms.JOINT) else config["factors"]
+    train, ridge = shared.train, config["ridge"]
     found = data.als(*train, k, jax.random.key(seed), shape=shared.shape, ridge=ridge, steps=config["steps"])
     tree: Any = {"mean": found.mean, "users": found.users, "items": found.items}
     if arm in (arms.MODEL, arms.JOINT):
-        wanted = rest[0].split(", ", 1)[1] if few else rest[0]
-        tree = tuned(tree, train, dict(config["models"])[wanted], config["tuning"], ridge)
+        tree = tuned(tree, train, dict(config["models"])[rest[-1]], config["tuning"], ridge)
     return figures(tree, shared)
 
 

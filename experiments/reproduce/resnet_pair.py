@@ -4,15 +4,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 
 from compressjax import distill
 from experiments import app, limits, models
-from experiments.problem import Problem, make_problem, predict
+from experiments.problem import Problem, make_problem, mean_entropy, predict, wrong_percent
 from experiments.reproduce.loop import check, train_statistics
 from experiments.reproduce.table import Claim
-from experiments.reproduce.taught import gap_closed
+from experiments.reproduce.taught import gap_closed, joined_rows, parted_rows
 
 # Losses of (logits of the student, logits of the teacher, labels), each added to the cross-entropy.
 LOSSES: dict[str, Callable[[jax.Array, jax.Array, jax.Array], jax.Array]] = {
@@ -55,34 +53,29 @@ def run(shared: Shared, config: Mapping[str, Any], name: str, seed: int) -> dict
         model = models.create(config["teacher"]["name"], config["teacher"]["settings"])
         large = problem._replace(model=model)
         found = train_statistics(large, config)
-        shared.known["teacher", seed] = error(large, found), predict(large.apply, found, problem.data.train_images)
+        logits = predict(large.apply, found, problem.data.train_images)
+        shared.known["teacher", seed] = wrong_percent(large, large.apply, found), logits
     if ("plain", seed) not in shared.known:
-        shared.known["plain", seed] = error(problem, train_statistics(problem, config))
+        shared.known["plain", seed] = wrong_percent(problem, problem.apply, train_statistics(problem, config))
     (teacher, soft), plain = shared.known["teacher", seed], shared.known["plain", seed]
     if name in ("teacher", "plain"):
         return {"error": teacher if name == "teacher" else plain}
-    targets = np.concatenate([soft, problem.data.train_labels[:, None].astype(np.float32)], axis=1)
-    done = error(problem, train_statistics(problem, config, joined(LOSSES[name], config["strength"]), targets))
+    targets = joined_rows(soft, problem.data.train_labels)
+    student = train_statistics(problem, config, joined(LOSSES[name], config["strength"]), targets)
+    done = wrong_percent(problem, problem.apply, student)
     return {"error": done, **gap_closed(teacher, plain, done)}
 
 
 def joined(
     loss: Callable[[jax.Array, jax.Array, jax.Array], jax.Array], strength: float
 ) -> Callable[[jax.Array, jax.Array], jax.Array]:
-    """Cross-entropy and a loss, of logits and rows `[logits of the teacher, label]`."""
+    """Cross-entropy and a loss, of logits and rows of `joined_rows`."""
 
     def value(logits: jax.Array, targets: jax.Array) -> jax.Array:
-        soft, labels = targets[:, :-1], targets[:, -1].astype(jnp.int32)
-        entropy = distill.soft_target_loss(logits, soft, labels, alpha=0.0)
-        return entropy + strength * loss(logits, soft, labels)
+        soft, labels = parted_rows(targets)
+        return mean_entropy(logits, labels) + strength * loss(logits, soft, labels)
 
     return value
-
-
-def error(problem: Problem, variables: Any) -> float:
-    """Percent of the test images that a network misclassifies."""
-    guesses = predict(problem.apply, variables, problem.data.test_images).argmax(-1)
-    return 100 * float((guesses != problem.data.test_labels).mean())
 
 
 def claims(config: Mapping[str, Any]) -> list[Claim]:

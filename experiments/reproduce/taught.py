@@ -54,15 +54,24 @@ def teach(
 
 def with_logits(data: Data, logits: Any) -> Data:
     """Data whose training labels are rows `[logits, label]`, for `soft_loss`."""
-    labels = data.train_labels[:, None].astype(jnp.float32)
-    return data._replace(train_labels=jnp.concatenate([jnp.asarray(logits), labels], axis=1))
+    return data._replace(train_labels=joined_rows(logits, data.train_labels))
+
+
+def joined_rows(logits: Any, labels: Any) -> jax.Array:
+    """Rows `[logits, label]` of logits `[n, classes]` and labels `[n]`."""
+    return jnp.concatenate([jnp.asarray(logits), jnp.asarray(labels)[:, None].astype(jnp.float32)], axis=1)
+
+
+def parted_rows(rows: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Logits and labels of such rows."""
+    return rows[:, :-1], rows[:, -1].astype(jnp.int32)
 
 
 def soft_loss(apply: Callable[[Any, jax.Array], jax.Array], temperature: float, alpha: float) -> Callable[..., Any]:
     """Hinton's loss `(params, images, rows of with_logits) -> loss`."""
 
     def loss(params: Any, x: jax.Array, y: jax.Array) -> jax.Array:
-        logits, labels = y[:, :-1], y[:, -1].astype(jnp.int32)
+        logits, labels = parted_rows(y)
         return distill.soft_target_loss(apply(params, x), logits, labels, temperature=temperature, alpha=alpha)
 
     return loss
