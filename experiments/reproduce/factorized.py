@@ -1,54 +1,106 @@
-"""One trained network in factorized and mixed forms, as they come and after a training run of what they store."""
+"""One network in factorized, hashed and mixed forms: of trained weights, after more training, or from the start."""
 
 from collections.abc import Mapping
 from typing import Any
 
+import jax.numpy as jnp
+
 import compressjax as cj
-from compressjax import core, recipe
-from experiments import app
+from compressjax import core, lowrank, recipe, search
+from experiments import app, models
 from experiments.problem import Problem
 from experiments.reproduce import quantized
-from experiments.reproduce.loop import train
+from experiments.reproduce.loop import Data, train
 from experiments.reproduce.table import Claim
 
 TRAINED = ", trained"  # ends the names of settings whose values train on
+CHOSEN = "chosen ranks"  # in the place of a method: ranks of all leaves together, within a share of their bytes
 
 
 def settings(config: Mapping[str, Any]) -> list[str]:
-    """`dense`, then every form without and with a training run."""
-    return ["dense", *(name + end for name, _ in config["methods"] for end in ("", TRAINED))]
+    """`dense` and every form of it, without and with a training run; then what trains from the start."""
+    names = ["dense", *(name for name, _ in config["methods"])]
+    return [*(name + end for name in names for end in ("", TRAINED)), *(name for name, _ in config["fresh"])]
 
 
 def prepare(launch: app.Launch) -> quantized.Shared:
     """Data and network; refuses bad settings and methods."""
     shared = quantized.load(launch)
-    for name, _ in launch.config["methods"]:
-        rules(launch.config, name)
+    for name, found in (*launch.config["methods"], *launch.config["fresh"]):
+        if isinstance(found, Mapping):
+            _smaller(shared.problem, launch.config, found)
+        elif found[0] != CHOSEN:
+            rules(found, name)
     return shared
 
 
-def rules(config: Mapping[str, Any], name: str) -> dict[core.Selector, core.Compression]:
+def rules(found: Any, name: str) -> dict[core.Selector, core.Compression]:
     """The rules of a form: pairs of a selector and a method in the config."""
-    found = dict(config["methods"])[name.removesuffix(TRAINED)]
     return {selector: recipe.make(spec, where=f"--config: {name}") for selector, spec in found}
 
 
 def run(shared: quantized.Shared, config: Mapping[str, Any], name: str, seed: int) -> dict[str, float]:
-    """Trains the dense network of a seed once, then factorizes it, and trains what that stores."""
+    """Trains the dense network of a seed once, then changes its form, and trains what that stores."""
     problem, data, params = quantized.dense(shared, config, seed)
-    if name == "dense":
-        return figures(problem, params, params)
-    chosen = rules(config, name)
-    reads = any(c.needs for c in chosen.values())
-    stats = quantized.observed(problem, config, params, data, seed) if reads else None
-    tree = cj.compress(params, chosen, stats, layout=cj.layouts(problem.apply)(params, data.train[:2]))
+    if name in dict(config["fresh"]):
+        return fresh(problem, config, dict(config["fresh"])[name], data, name)
+    form = name.removesuffix(TRAINED)
+    tree = params if form == "dense" else _form(problem, config, params, data, form)
     if name.endswith(TRAINED):
-        lifted = cj.lift(problem.apply, on_fallback="ignore")
-        tuning = {**config, **config["tuning"]}
-        done = train(lambda flat, x: lifted(core.with_values(tree, flat), x), core.values(tree), data, tuning,
-                     seed=seed + 1_000_000)  # fmt: skip
-        tree = core.with_values(tree, done.params)
+        tree = trained(problem, {**config, **config["tuning"]}, tree, data, seed + 1_000_000)
     return figures(problem, params, tree)
+
+
+def _form(problem: Problem, config: Mapping[str, Any], params: Any, data: Data, name: str) -> Any:
+    """The weights in a form of the config."""
+    found = dict(config["methods"])[name]
+    if found[0] == CHOSEN:
+        _, selector, share = found
+        table = lowrank.rank_options(params, select=selector, options=200)
+        whole = sum(x.nbytes for path, x in core.values(params).items() if core.matches(selector, path, x))
+        choice = search.choose(table.losses, {"bytes": table.costs["bytes"]}, {"bytes": share * whole})
+        return cj.compress(params, {p: lowrank.svd(rank=r) for p, r in table.ranks(choice.options).items()})
+    chosen = rules(found, name)
+    reads = any(c.needs for c in chosen.values())
+    stats = quantized.observed(problem, config, params, data, problem.seed) if reads else None
+    return cj.compress(params, chosen, stats, layout=cj.layouts(problem.apply)(params, data.train[:2]))
+
+
+def trained(problem: Problem, config: Mapping[str, Any], tree: Any, data: Data, seed: int) -> Any:
+    """The tree after a training run of the values that it stores."""
+    lifted = cj.lift(problem.apply, on_fallback="ignore")
+    done = train(lambda flat, x: lifted(core.with_values(tree, flat), x), core.values(tree), data, config, seed=seed)
+    return core.with_values(tree, done.params)
+
+
+def fresh(problem: Problem, config: Mapping[str, Any], found: Any, data: Data, name: str) -> dict[str, float]:
+    """A smaller network, or a form of the first weights of the dense one, trained from the start."""
+    if isinstance(found, Mapping):
+        problem = _smaller(problem, config, found)
+        params = tree = problem.initial_params()
+    else:
+        params = problem.initial_params()
+        tree = as_spread(params, cj.compress(params, rules(found, name)))
+    return figures(problem, params, trained(problem, config, tree, data, problem.seed))
+
+
+def _smaller(problem: Problem, config: Mapping[str, Any], changed: Mapping[str, Any]) -> Problem:
+    """The problem with a network of other settings."""
+    model = config["model"]
+    return problem._replace(model=models.create(model["name"], {**model["settings"], **changed}))
+
+
+def as_spread(params: Any, tree: Any) -> Any:
+    """Nodes of random weights with the deviation of these weights, which means and cut ranks make smaller.
+
+    The first value of a node is multiplied, so the dense weights must be linear in it.
+    """
+    weights, nodes, flat = core.nodes(params), core.nodes(tree), dict(core.values(tree))
+    for path, node in nodes.items():
+        if core.is_node(node):
+            first = next(p for p in flat if p.startswith(path))
+            flat[first] = flat[first] * (jnp.std(weights[path]) / jnp.std(node.materialize()))
+    return core.with_values(tree, flat)
 
 
 def figures(problem: Problem, params: Any, tree: Any) -> dict[str, float]:
