@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from configs import distill_compressed, quantize_fashion_mnist
+from configs import distill_compressed, lc_mnist, quantize_fashion_mnist
 from experiments import app
 from experiments.reproduce import loop, quantized
 
@@ -49,6 +49,9 @@ def test_rows_of_a_config_name_leaves_or_mean_all_kernels() -> None:
     for words in ("smoke,resnet20", "smoke,resnet20,ends", "smoke,ends"):  # every row that a config names is there
         found = quantize_fashion_mnist.get_config(words).to_dict()
         assert all(quantized.methods(found, name) for name in quantized.settings(found)[1:])
+    mixed = lc_mnist.get_config("smoke").to_dict()
+    assert {name for row in mixed["asked"] for name in row[:2]} <= set(quantized.settings(mixed))
+    assert len(quantized.methods(mixed, "mixed")) == 3
     plain = quantize_fashion_mnist.get_config("smoke").to_dict()
     assert list(quantized.methods(plain, "W4A4, LSQ")) == list(quantized.methods(plain, "int4")) == [quantized.KERNELS]
 
