@@ -1,35 +1,82 @@
 """Compresses texts with a model that learns while it codes, against xz and bzip2.
 
     python -m experiments.text --files=alice29.txt,asyoulik.txt --workdir=runs/text
+    python -m experiments.text --coder=network --files=alice29.txt --limit=1000000 --workdir=runs/text_network
 
 Every text is decoded and compared. Nothing is trained before. The decoder counts: its source without docstrings, as xz
-packs it, is added to our bytes. `--limit=1000000` takes the first bytes of every text, of a gzipped one after it is
-unpacked. Without `--files`, a dictionary of computing: `apt-get install dict-foldoc`.
+packs it, is added to our bytes; JAX, constriction and optax are the machine that it runs on. `--limit=1000000` takes
+the first bytes of every text, of a gzipped one after it is unpacked. Without `--files`, a dictionary of computing:
+`apt-get install dict-foldoc`. The coder `contexts` mixes counts of contexts; `network` is a recurrent network that
+trains on what it reads, in streams that are coded together.
 """
 
 import ast
 import bz2
+import inspect
 import json
 import lzma
 import pathlib
 import time
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
+import numpy as np
+import optax
 from absl import flags
 
 from compressjax import theory
 from compressjax.theory import lossless
-from experiments import app, text_files
+from compressjax.theory.lossless import _arithmetic, _bytes, _contexts, _logistic, _match, _online, _tokens
+from experiments import app, byte_network, text_files
 from experiments.view import make_console
 
 _FILES = flags.DEFINE_list(
     "files", ["/usr/share/dictd/foldoc.dict.dz"], "Texts, plain or gzipped, with commas between."
 )
 _LIMIT = flags.DEFINE_integer("limit", 1_000_000, "Bytes of every text, from its start.", lower_bound=1)
-_ORDERS = flags.DEFINE_integer("orders", 6, "Bytes of the longest context, 1 to 6.")
+_ORDERS = flags.DEFINE_integer("orders", 6, "Bytes of the longest context, 1 to 6; for `contexts`.")
+_CODER = flags.DEFINE_enum("coder", "contexts", ["contexts", "network"], "What learns.")
+_STREAMS = flags.DEFINE_integer("streams", 8, "Streams that the network codes together.", lower_bound=1)
 
-PARTS = ("_arithmetic", "_bytes", "_contexts", "_logistic", "_match")
+WINDOW, RATE = 16, 3e-3
 COLUMNS = ("text", "bytes", "ours", "decoder", "ours + decoder", "xz -9e", "bzip2 -9", "bits a byte", "seconds")
+
+
+class Coder(NamedTuple):
+    """A lossless coder, and the modules that decode."""
+
+    encode: Callable[[bytes], bytes]
+    decode: Callable[[bytes, int], bytes]
+    parts: Sequence[Any]
+
+
+def contexts(orders: int) -> Coder:
+    """A mixture of counts of contexts of up to so many bytes."""
+    return Coder(
+        lambda data: theory.encode_bytes(data, orders=orders),
+        lambda packed, size: theory.decode_bytes(packed),
+        (_arithmetic, _bytes, _contexts, _logistic, _match),
+    )
+
+
+def network(streams: int) -> Coder:
+    """A recurrent network that trains on what it reads; a text is padded to streams of one length."""
+
+    def model() -> lossless.Online:
+        start = byte_network.first(), byte_network.memory(streams)
+        return theory.online(byte_network.step, *start, optax.adam(RATE, b2=0.98), streams=streams, window=WINDOW)
+
+    def encode(data: bytes) -> bytes:
+        padded = np.frombuffer(data + bytes(-len(data) % streams), np.uint8).reshape(streams, -1)
+        online = model()
+        return theory.encode_tokens(online.step, (), online.state, padded.astype(np.int32))
+
+    def decode(packed: bytes, size: int) -> bytes:
+        online, length = model(), -(-size // streams)
+        found = theory.decode_tokens(online.step, (), online.state, packed, (streams, length))
+        return found.astype(np.uint8).tobytes()[:size]
+
+    return Coder(encode, decode, (byte_network, _online, _tokens))
 
 
 def texts() -> None:
@@ -37,10 +84,11 @@ def texts() -> None:
     folder, console = app.workdir(), make_console()
     if not 1 <= _ORDERS.value <= 6:
         raise ValueError(f"--orders={_ORDERS.value} must lie in 1 to 6")
+    coder = network(_STREAMS.value) if _CODER.value == "network" else contexts(_ORDERS.value)
     held = {name: text_files.read(name, _LIMIT.value) for name in _FILES.value}
     rows = []
     for name, data in held.items():
-        rows.append(measured(pathlib.Path(name).name, data, _ORDERS.value))
+        rows.append(measured(pathlib.Path(name).name, data, coder))
         console.print(text_files.table(rows[-1:], COLUMNS).splitlines()[-1], markup=False)
     text = text_files.table(rows, COLUMNS)
     app.write(
@@ -49,28 +97,27 @@ def texts() -> None:
     console.print(text, markup=False)
 
 
-def measured(name: str, data: bytes, orders: int) -> dict[str, Any]:
+def measured(name: str, data: bytes, coder: Coder) -> dict[str, Any]:
     """One row of the table.
 
     Raises:
         ValueError: If the decoder gives another text.
     """
     began = time.process_time()
-    packed = theory.encode_bytes(data, orders=orders)
+    packed = coder.encode(data)
     spent = time.process_time() - began
-    if theory.decode_bytes(packed) != data:
+    if coder.decode(packed, len(data)) != data:
         raise ValueError(f"{name}: the decoder gave another text; this is an error of the coder, please report it")
-    decoder = decoder_bytes()
+    decoder = decoder_bytes(coder)
     sizes = len(text_files.xz(data)), len(bz2.compress(data))
     bits = 8 * len(packed) / len(data)
     values = name, len(data), len(packed), decoder, len(packed) + decoder, *sizes, bits, spent
     return dict(zip(COLUMNS, values, strict=True))
 
 
-def decoder_bytes() -> int:
-    """Bytes of the source of the coder without docstrings, packed by xz; JAX is the machine that it runs on."""
-    place = pathlib.Path(lossless.__file__).parent
-    return len(lzma.compress("".join(bare((place / f"{name}.py").read_text("utf-8")) for name in PARTS).encode()))
+def decoder_bytes(coder: Coder) -> int:
+    """Bytes of the source of the coder without docstrings, packed by xz."""
+    return len(lzma.compress("".join(bare(inspect.getsource(module)) for module in coder.parts).encode()))
 
 
 def bare(source: str) -> str:

@@ -15,19 +15,23 @@ from compressjax.theory._rate_distortion import RatePoint, gaussian_rate, rate_d
 from compressjax.theory._subspace import PROJECTIONS, Subspace, subspace
 from compressjax.theory.lossless import (
     BitsBack,
+    Online,
+    OnlineState,
     decode_bytes,
     decode_rows,
     decode_tokens,
     encode_bytes,
     encode_rows,
     encode_tokens,
+    online,
 )
 
 __all__ = [
-    "PROJECTIONS", "BitsBack", "Certificate", "DeepCompressionSize", "DescriptionLength", "Message", "Prequential",
-    "RatePoint", "Subspace", "as_codebook", "binary_entropy", "binomial_tail_bound", "catoni_bound", "certify",
-    "decode_bytes", "decode_rows", "decode_tokens", "deep_compression_measured", "deep_compression_size",
-    "description_length", "disagreement_bound", "empirical_entropy", "encode_bytes", "encode_rows", "encode_tokens",
-    "gaussian_rate", "kl_bound", "mcallester_bound", "occam_bound", "prequential_length", "quad_bound",
-    "rate_distortion", "read_message", "round_to_codebook", "start_codebook", "subspace", "write_message",
+    "PROJECTIONS", "BitsBack", "Certificate", "DeepCompressionSize", "DescriptionLength", "Message", "Online",
+    "OnlineState", "Prequential", "RatePoint", "Subspace", "as_codebook", "binary_entropy", "binomial_tail_bound",
+    "catoni_bound", "certify", "decode_bytes", "decode_rows", "decode_tokens", "deep_compression_measured",
+    "deep_compression_size", "description_length", "disagreement_bound", "empirical_entropy", "encode_bytes",
+    "encode_rows", "encode_tokens", "gaussian_rate", "kl_bound", "mcallester_bound", "occam_bound", "online",
+    "prequential_length", "quad_bound", "rate_distortion", "read_message", "round_to_codebook", "start_codebook",
+    "subspace", "write_message",
 ]  # fmt: skip
