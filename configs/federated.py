@@ -27,7 +27,7 @@ def get_config(text: str = "") -> ConfigDict:
     config.rounds, config.steps, config.batch = 160, 10, 32
     config.every, config.tail = 5, 6
     average = ("fed_avg", {"local": 0.1})
-    short = {"up": ("top_k", {"share": 0.05, "dtype": "int8"}), "down": ("top_k", {"share": 0.2, "dtype": "int8"})}
+    short = {"up": ("top_k", {"share": 0.1, "dtype": "int8"}), "down": ("top_k", {"share": 0.42, "dtype": "int8"})}
     config.methods = (
         ("dense", {"algorithm": average}),
         ("int8", {"algorithm": average, "up": EIGHT, "down": EIGHT}),

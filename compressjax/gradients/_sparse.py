@@ -17,12 +17,13 @@ def top_k(share: float, dtype: str = "float32", *, route: str = "gather") -> Com
     Args:
         share: Part `k/d` of the entries of every leaf, in (0, 1]; at least one entry is sent.
         dtype: `"float32"`, or `"int8"` for values rounded to 127 levels of the largest one. Their places then take 2
-            bytes where a message is about at most 65,536 entries.
+            bytes where a message is about at most 65,536 entries, or a bit for every entry where that is less.
         route: `"gather"`: all receive the messages of all; or `"two-phase"`: every worker averages a part of the
             entries and sends the largest ones of its average, so that bytes do not grow with the workers.
 
     Returns:
-        A compressor with error feedback: `8k` bytes to every other worker, or twice; with int8, `3k` or `5k`.
+        A compressor with error feedback: `8k` bytes to every other worker, or twice; with int8 `k + min(2k, d/8)`, and
+        `4k` instead of `2k` above 65,536 entries.
 
     Raises:
         ValueError: If `share` is out of range, or a word is unknown.
@@ -106,19 +107,32 @@ def random_k(share: float, *, unbiased: bool = False) -> Compressor:
 
 
 def _shortened(codec: Codec) -> Codec:
-    """The codec with values in int8, and places of 2 bytes where they fit."""
+    """The codec with values in int8, and as places either 2 bytes where they fit, or a bit an entry if that is less."""
 
     def encode(x: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         found, places = codec.encode(x, key)
         top = jnp.max(jnp.abs(found))
         scale = jnp.where(top > 0, top / 127, 1.0)
-        kind = jnp.uint16 if x.size <= 2**16 else jnp.int32
-        return jnp.round(found / scale).astype(jnp.int8), places.astype(kind), scale
+        if _as_bits(len(places), x.size):
+            order = jnp.argsort(places)
+            found = found[order]
+            places = jnp.packbits(jnp.zeros(x.size, bool).at[places].set(True))
+        elif x.size <= 2**16:
+            places = places.astype(jnp.uint16)
+        return jnp.round(found / scale).astype(jnp.int8), places, scale
 
     def decode(parts: tuple[jax.Array, jax.Array, jax.Array], size: int) -> jax.Array:
-        return codec.decode((parts[0].astype(jnp.float32) * parts[2], parts[1].astype(jnp.int32)), size)
+        found, places = parts[0].astype(jnp.float32) * parts[2], parts[1]
+        if places.dtype == jnp.uint8:
+            places = jnp.flatnonzero(jnp.unpackbits(places, count=size), size=len(found))
+        return codec.decode((found, places.astype(jnp.int32)), size)
 
     return Codec(encode, decode)
+
+
+def _as_bits(count: int, size: int) -> bool:
+    """Whether a bit for every entry takes less than a number for every sent one."""
+    return -(-size // 8) < count * (2 if size <= 2**16 else 4)
 
 
 def _largest(share: float, least: float) -> Codec:

@@ -28,7 +28,7 @@ BYTES = {
     "qsgd": {"all-gather": 4 * (16 + 4 * 4)}, "natural": {"all-gather": 4 * (30 + 4)},
     "power": {"all-reduce": 4 * 2 * (6 + 5)}, "int8": {"all-to-all": 32 + 16, "all-gather": 32 + 16},
     "float8": {"all-to-all": 32 + 16, "all-gather": 32 + 16}, "bfloat16": {"all-to-all": 64, "all-gather": 64},
-    "count_sketch": {"all-reduce": 4 * 21}, "short_top_k": {"all-to-all": 4 * 10, "all-gather": 4 * 10},
+    "count_sketch": {"all-reduce": 4 * 21}, "short_top_k": {"all-to-all": 4 * 7, "all-gather": 4 * 7},
 }  # fmt: skip
 
 

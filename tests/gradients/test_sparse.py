@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from compressjax.federated import message_bytes
 from compressjax.gradients import random_k, threshold, top_k
 from tests.gradients.workers import once
 
@@ -26,6 +27,19 @@ def test_short_entries_are_the_largest_in_127_levels():
     np.testing.assert_array_equal(own, mean)
     with pytest.raises(ValueError, match="dtype='int4' must be 'float32' or 'int8', and route='gather' one of gather"):
         top_k(0.5, "int4")
+
+
+CASES = [(0.05, 1000, 50 * 3), (0.3, 1000, 300 + 125), (0.02, 70000, 1400 * 5), (0.04, 70001, 2800 + 8751)]
+
+
+@pytest.mark.parametrize(("share", "size", "sent"), CASES)
+def test_places_of_short_entries_take_what_is_least(share, size, sent, draw):
+    x = draw.normal(size=size).astype(np.float32)
+    assert message_bytes(top_k(share, "int8"), (size,)) == sent + 4
+    kept = np.argsort(-np.abs(x))[: round(share * size)]
+    want = np.zeros(size)
+    want[kept] = np.round(x[kept] / np.abs(x).max() * 127) * np.abs(x).max() / 127
+    np.testing.assert_allclose(once(top_k(share, "int8"), x)[1], want, atol=1e-5)
 
 
 def test_entries_above_a_threshold_as_far_as_there_is_room():
