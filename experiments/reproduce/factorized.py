@@ -1,20 +1,21 @@
 """One network in factorized, hashed and mixed forms: of trained weights, after more training, or from the start."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
 
 import compressjax as cj
-from compressjax import core, lowrank, recipe, search
+from compressjax import core, lowrank, measure, recipe, search
 from experiments import app, models
-from experiments.problem import Problem
+from experiments.datasets import drawn_rows
+from experiments.problem import Problem, cross_entropy
 from experiments.reproduce import quantized
-from experiments.reproduce.loop import Data, train
+from experiments.reproduce.loop import Data, check, train
 from experiments.reproduce.table import Claim
 
 TRAINED = ", trained"  # ends the names of settings whose values train on
-CHOSEN = "chosen ranks"  # in the place of a method: ranks of all leaves together, within a share of their bytes
+CHOSEN = "chosen ranks"  # in the place of a method: ranks by what each loses, in the bytes of one rank for all
 
 
 def settings(config: Mapping[str, Any]) -> list[str]:
@@ -26,6 +27,8 @@ def settings(config: Mapping[str, Any]) -> list[str]:
 def prepare(launch: app.Launch) -> quantized.Shared:
     """Data and network; refuses bad settings and methods."""
     shared = quantized.load(launch)
+    examples = len(shared.problem.data.train_labels)
+    check({**launch.config, **launch.config["starting"]}, examples, "--config.starting.")
     for name, found in (*launch.config["methods"], *launch.config["fresh"]):
         if isinstance(found, Mapping):
             _smaller(shared.problem, launch.config, found)
@@ -55,15 +58,30 @@ def _form(problem: Problem, config: Mapping[str, Any], params: Any, data: Data, 
     """The weights in a form of the config."""
     found = dict(config["methods"])[name]
     if found[0] == CHOSEN:
-        _, selector, share = found
-        table = lowrank.rank_options(params, select=selector, options=200)
-        whole = sum(x.nbytes for path, x in core.values(params).items() if core.matches(selector, path, x))
-        choice = search.choose(table.losses, {"bytes": table.costs["bytes"]}, {"bytes": share * whole})
-        return cj.compress(params, {p: lowrank.svd(rank=r) for p, r in table.ranks(choice.options).items()})
+        return _chosen(problem, config, params, data, *found[1:])
     chosen = rules(found, name)
     reads = any(c.needs for c in chosen.values())
     stats = quantized.observed(problem, config, params, data, problem.seed) if reads else None
     return cj.compress(params, chosen, stats, layout=cj.layouts(problem.apply)(params, data.train[:2]))
+
+
+def _chosen(
+    problem: Problem,
+    config: Mapping[str, Any],
+    params: Any,
+    data: Data,
+    selector: str,
+    uniform: int,
+    ranks: Sequence[int],
+) -> Any:
+    """Factors of those ranks that lose the least, each measured alone, in the bytes of a uniform rank."""
+    rows = drawn_rows(problem.seed, config["calibration"], len(data.train_labels))
+    batch = data.train[rows], data.train_labels[rows]
+    methods = {str(rank): {selector: lowrank.svd(rank=rank)} for rank in {uniform, *ranks}}
+    found = measure.leaf_losses(cross_entropy(cj.lift(problem.apply)), params, [batch], methods)
+    most = sum(found.bits[str(uniform)].values())
+    choice = search.choose(found.increases(), {"bits": found.costs()}, {"bits": most})
+    return cj.compress(params, {path: lowrank.svd(rank=int(rank)) for path, rank in choice.options.items()})
 
 
 def trained(problem: Problem, config: Mapping[str, Any], tree: Any, data: Data, seed: int) -> Any:
@@ -81,7 +99,7 @@ def fresh(problem: Problem, config: Mapping[str, Any], found: Any, data: Data, n
     else:
         params = problem.initial_params()
         tree = as_spread(params, cj.compress(params, rules(found, name)))
-    return figures(problem, params, trained(problem, config, tree, data, problem.seed))
+    return figures(problem, params, trained(problem, {**config, **config["starting"]}, tree, data, problem.seed))
 
 
 def _smaller(problem: Problem, config: Mapping[str, Any], changed: Mapping[str, Any]) -> Problem:
