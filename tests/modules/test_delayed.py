@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import orbax.checkpoint as ocp
 import pytest
 from flax import serialization
 from flax.training.train_state import TrainState
@@ -95,3 +96,19 @@ def test_wrong_modules_are_named():
         modules.Delayed(Block(2)).apply({**longer, modules.SCALING: short[modules.SCALING]}, X)
     with pytest.raises(ValueError, match=r"the states have, and the call has not a product '002\.dot_general'"):
         modules.Delayed(Block(1)).apply({**short, modules.SCALING: longer[modules.SCALING]}, X)
+
+
+@pytest.mark.thorough
+def test_orbax_gives_back_scales_and_their_history(tmp_path):
+    model = modules.Delayed(Block(), history=2)
+    variables = jax.jit(model.init)(jax.random.key(0), X)
+    grads = jax.grad(lambda v: jnp.sum(model.apply(v, 20 * X) ** 2))(variables)
+    held = {**variables, modules.SCALING: grads[modules.SCALING]}  # gradients of states are the next states
+    assert float(held[modules.SCALING]["000.dot_general"].history[0].max()) > 10
+    with ocp.StandardCheckpointer() as saver:
+        saver.save(tmp_path / "state", held)
+    with ocp.StandardCheckpointer() as saver:
+        found = saver.restore(tmp_path / "state", jax.tree.map(jnp.zeros_like, held))
+    assert jax.tree.structure(found) == jax.tree.structure(held)
+    jax.tree.map(np.testing.assert_array_equal, found, held)
+    np.testing.assert_array_equal(model.apply(found, X), model.apply(held, X))
