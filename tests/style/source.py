@@ -19,7 +19,7 @@ class Module(NamedTuple):
     @property
     def tree(self) -> ast.Module:
         """The syntax tree."""
-        return ast.parse(self.text)
+        return parsed(self.text)
 
     @property
     def is_package(self) -> bool:
@@ -31,6 +31,12 @@ class Module(NamedTuple):
         """The library folder of the file, or '' for the root."""
         parts = self.path.parts
         return parts[1] if len(parts) > 2 else ""
+
+
+@functools.cache
+def parsed(text: str) -> ast.Module:
+    """The syntax tree of a text; `conftest.py` drops what is kept here when the checks are done."""
+    return ast.parse(text)
 
 
 @functools.cache
@@ -49,9 +55,10 @@ def sample(path: str, text: str) -> Module:
     return Module(".".join(parts), relative, text)
 
 
-def imports(module: Module) -> list[tuple[int, str]]:
+@functools.cache
+def imports(module: Module) -> tuple[tuple[int, str], ...]:
     """Line and absolute dotted name of everything a module imports, at any depth of the file."""
-    found = []
+    found: list[tuple[int, str]] = []
     package = module.name.split(".") if module.is_package else module.name.split(".")[:-1]
     for item in ast.walk(module.tree):
         if isinstance(item, ast.Import):
@@ -60,7 +67,7 @@ def imports(module: Module) -> list[tuple[int, str]]:
             above = package[: len(package) - item.level + 1] if item.level else []
             base = ".".join([*above, *([item.module] if item.module else [])])
             found += [(item.lineno, f"{base}.{alias.name}") for alias in item.names]
-    return found
+    return tuple(found)
 
 
 def functions(module: Module) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
