@@ -55,4 +55,5 @@ def update(case: str, scale: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    json.dump({case: [update(case, scale) for scale in (1, 4)] for case in sys.argv[1:]}, sys.stdout)
+    scales = [int(scale) for scale in sys.argv[1].split(",")]
+    json.dump({case: [update(case, scale) for scale in scales] for case in sys.argv[2:]}, sys.stdout)
