@@ -3,12 +3,15 @@
 `HYPOTHESIS_PROFILE=thorough` draws more examples and compiles as users do; `make test-all` sets it.
 """
 
+import gc
 import importlib.metadata
 import os
 import pathlib
 import sys
 
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "ci")
+# Tracing makes many small objects: as often as Python looks for dead cycles by itself, that is a tenth of all time.
+gc.set_threshold(50_000, 20, 50)
 # Read by XLA at its first use, so they are set before anything imports jax. Workers of pytest-xdist already share the
 # cores: a thread pool in each would only make them wait for one another. Four devices on one host suffice for a 2 x 2
 # mesh.
