@@ -5,7 +5,7 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
-from absl import app, flags
+from absl import app, flags, logging
 from ml_collections import config_flags
 
 from compressjax import recipe
@@ -20,6 +20,7 @@ def main(argv: Sequence[str]) -> None:
     """Measures, writes the report after every case, prints the tables."""
     if len(argv) > 1:
         raise app.UsageError(f"unknown argument {argv[1]!r}; fields are set as --config.field=value")
+    logging.set_verbosity(logging.ERROR)  # Orbax tells all that it does
     config = _CONFIG.value
     path = pathlib.Path(_OUT.value or f"runs/bench/{config.study}.json")
     report = {}
