@@ -5,6 +5,7 @@ table of means and ranges is also written to `seeds.json` and `seeds.md`.
 """
 
 import json
+import math
 import os
 import statistics
 from typing import Any
@@ -28,6 +29,7 @@ ROWS = (
     ("changed predictions", lambda r: r["accuracy"]["changed_predictions"], "{:.0f}"),
     ("speed-up, batch 1", lambda r: r["speedup"]["1"]["value"], "{:.2f}x"),
     ("speed-up, batch 256", lambda r: r["speedup"]["256"]["value"], "{:.2f}x"),
+    ("bound on the error, %", lambda r: 100 * r["certificate"].get("bound", math.nan), "{:.2f}"),
 )
 
 
@@ -56,10 +58,12 @@ def run_seeds(launch: app.Launch) -> None:
 
 
 def summary(reports: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Mean, range and values of each number of `ROWS` over the seeds."""
+    """Mean, range and values of each number of `ROWS` over the seeds; a bound only if no certificate was refused."""
     found = {}
     for name, get, _ in ROWS:
         values = [get(report) for report in reports]
+        if any(math.isnan(value) for value in values):  # a certificate that was refused
+            continue
         found[name] = {"mean": statistics.fmean(values), "low": min(values), "high": max(values), "values": values}
     return found
 
@@ -75,7 +79,9 @@ def table(reports: list[dict[str, Any]], seeds: list[str]) -> str:
         The text.
     """
     lines = ["| | mean | " + " | ".join(f"seed {seed}" for seed in seeds) + " |", "|---|" + "---:|" * (1 + len(seeds))]
-    for (name, row), (_, _, text) in zip(summary(reports).items(), ROWS, strict=True):
+    texts = {name: text for name, _, text in ROWS}
+    for name, row in summary(reports).items():
+        text = texts[name]
         lines.append(f"| {name} | " + " | ".join(text.format(x) for x in (row["mean"], *row["values"])) + " |")
     return (
         "\n".join(lines)

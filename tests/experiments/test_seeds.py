@@ -15,6 +15,7 @@ REPORT = {
     "speedup": {"1": {"value": 1.0}, "256": {"value": 2.0}},
     "machine": "a machine",
     "versions": {"jax": "1"},
+    "certificate": {"bound": 0.25},
 }
 
 
@@ -30,7 +31,9 @@ def test_table_has_a_column_a_seed():
     text = table([REPORT, REPORT], ["0", "7"])
     assert text.splitlines()[0] == "| | mean | seed 0 | seed 7 |"
     assert "| ratio | 40.0x | 40.0x | 40.0x |" in text
+    assert "| bound on the error, % | 25.00 | 25.00 | 25.00 |" in text
     assert text.strip().endswith("a machine; jax 1")
+    assert "bound" not in table([REPORT, {**REPORT, "certificate": {"refused": "no"}}], ["0", "7"])
 
 
 def test_terms_of_certificates_are_known_and_passed_on(monkeypatch):
