@@ -86,6 +86,9 @@ def texts() -> None:
         raise ValueError(f"--orders={_ORDERS.value} must lie in 1 to 6")
     coder = network(_STREAMS.value) if _CODER.value == "network" else contexts(_ORDERS.value)
     held = {name: text_files.read(name, _LIMIT.value) for name in _FILES.value}
+    for name, data in held.items():
+        if _CODER.value == "network" and len(data) < _STREAMS.value:
+            raise ValueError(f"--streams={_STREAMS.value} is more than the {len(data)} bytes of {name}; lower it")
     rows = []
     for name, data in held.items():
         rows.append(measured(pathlib.Path(name).name, data, coder))

@@ -45,9 +45,13 @@ def test_what_cannot_be_read_is_named(tmp_path):
     for name, said in ((tmp_path / "none", "cannot be read"), (tmp_path / "empty", "is empty")):
         with pytest.raises(ValueError, match=said):
             text_files.read(str(name), 10)
-    flags = [f"--files={tmp_path / 'none'}", f"--workdir={tmp_path}"]
+    (tmp_path / "short").write_bytes(b"short")
     root = pathlib.Path(__file__).parents[2]
-    done = subprocess.run(
-        [sys.executable, "-m", "experiments.text", *flags], cwd=root, capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    for flags, said in (
+        ([f"--files={tmp_path / 'none'}"], "cannot be read"),
+        ([f"--files={tmp_path / 'short'}", "--coder=network"], "--streams=8 is more than the 5 bytes"),
+    ):
+        command = [sys.executable, "-m", "experiments.text", *flags, f"--workdir={tmp_path}"]
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+        assert said in done.stderr
