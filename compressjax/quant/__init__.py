@@ -12,6 +12,7 @@ from compressjax.quant._gptq import gptq
 from compressjax.quant._hqq import hqq
 from compressjax.quant._kv_cache import KVCache, append, attend, init_cache
 from compressjax.quant._low_rank_correction import low_rank_correction
+from compressjax.quant._outliers import outliers
 from compressjax.quant._rdo import rdo
 from compressjax.quant._reconstruct import reconstruct
 from compressjax.quant._renew_batch_norm import renew_batch_norm
@@ -55,6 +56,7 @@ __all__ = [
     "init_cache",
     "low_rank_correction",
     "lsq",
+    "outliers",
     "rdo",
     "reconstruct",
     "renew_batch_norm",

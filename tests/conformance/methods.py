@@ -341,6 +341,11 @@ _QUANT = [
         projection=None, devices=rounding("float32"),
     ),
     Method(
+        "quant.outliers: of fake_quant",
+        lambda: quant.outliers(quant.fake_quant(3), 0.1),
+        projection=None, devices=rounding("float32"),
+    ),
+    Method(
         "quant.adaround: 3 bits",
         lambda: quant.adaround(3, steps=20),
         projection=None, stats=inputs, ready=1, devices=rounding("float32"),
