@@ -34,8 +34,12 @@ def get_config(text: str = "") -> ConfigDict:
     config.seeds = (0, 1, 2)
     config.steps, config.batch, config.chunk = 1404, 128, 234
     config.learning_rate, config.momentum = 0.05, 0.9  # which falls as a cosine
-    gathered, short = {"share": 0.01}, {"share": 0.01, "dtype": "int8", "route": "two-phase"}
-    kinds = (("power 2", "power", {"rank": 2}), ("top-k", "top_k", gathered), ("short top-k", "top_k", short))
+    gathered, bytewise = {"share": 0.01}, {"share": 0.01, "dtype": "int8"}
+    short = {**bytewise, "route": "two-phase"}
+    kinds = (
+        ("power 2", "power", {"rank": 2}), ("top-k", "top_k", gathered), ("int8 top-k", "top_k", bytewise),
+        ("short top-k", "top_k", short),
+    )  # fmt: skip
     config.methods = tuple(
         (f"{label}{', no feedback' * (feedback == 'none')}", (name, settings, feedback))
         for label, name, settings in kinds
@@ -51,8 +55,9 @@ def get_config(text: str = "") -> ConfigDict:
         config.methods = config.methods[:2] + config.methods[-1:]
     config.asked = (
         ("power 2", "dense", None, 0.5), ("top-k", "dense", None, 0.5, "-0.08 (DGC), +1.00 (dropping)"),
-        ("short top-k", "dense", None, 0.5), ("short top-k, no feedback", "dense"),
-        *((label, "", None, FIFTIETH, "", f"{network} %") for label in ("power 2", "short top-k")
+        ("int8 top-k", "dense", None, 0.5), ("short top-k", "dense", None, 0.5),
+        ("short top-k, no feedback", "dense"),
+        *((label, "", None, FIFTIETH, "", f"{network} %") for label in ("power 2", "int8 top-k", "short top-k")
           for network, *_ in config.measured),
     )  # fmt: skip
     return config

@@ -1,11 +1,15 @@
 """Messages of a few entries of a gradient: the largest, random ones, or all above a threshold."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
 from compressjax.core._settings import as_number
 from compressjax.gradients._compressor import ROUTES, Codec, Compressor, Draw, count_of, gathered, share_of, stateless
 from compressjax.gradients._link import Link, as_floats
+
+_BLOCK = 2**16
 
 
 def top_k(share: float, dtype: str = "float32", *, route: str = "gather") -> Compressor:
@@ -17,13 +21,12 @@ def top_k(share: float, dtype: str = "float32", *, route: str = "gather") -> Com
     Args:
         share: Part `k/d` of the entries of every leaf, in (0, 1]; at least one entry is sent.
         dtype: `"float32"`, or `"int8"` for values rounded to 127 levels of the largest one. Their places then take 2
-            bytes where a message is about at most 65,536 entries, or a bit for every entry where that is less.
+            bytes each, or a bit for every entry where that is less.
         route: `"gather"`: all receive the messages of all; or `"two-phase"`: every worker averages a part of the
             entries and sends the largest ones of its average, so that bytes do not grow with the workers.
 
     Returns:
-        A compressor with error feedback: `8k` bytes to every other worker, or twice; with int8 `k + min(2k, d/8)`, and
-        `4k` instead of `2k` above 65,536 entries.
+        A compressor with error feedback: `8k` bytes to every other worker, or twice; with int8 `k + min(2k, d/8)`.
 
     Raises:
         ValueError: If `share` is out of range, or a word is unknown.
@@ -107,32 +110,39 @@ def random_k(share: float, *, unbiased: bool = False) -> Compressor:
 
 
 def _shortened(codec: Codec) -> Codec:
-    """The codec with values in int8, and as places either 2 bytes where they fit, or a bit an entry if that is less."""
+    """The codec with values in int8, and places as 2 bytes each or a bit an entry, whichever is less."""
 
-    def encode(x: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    def encode(x: jax.Array, key: jax.Array) -> tuple[jax.Array, Any, jax.Array]:
         found, places = codec.encode(x, key)
         top = jnp.max(jnp.abs(found))
         scale = jnp.where(top > 0, top / 127, 1.0)
-        if _as_bits(len(places), x.size):
-            order = jnp.argsort(places)
-            found = found[order]
-            places = jnp.packbits(jnp.zeros(x.size, bool).at[places].set(True))
-        elif x.size <= 2**16:
-            places = places.astype(jnp.uint16)
-        return jnp.round(found / scale).astype(jnp.int8), places, scale
+        order = jnp.argsort(places)
+        found, places = found[order], places[order]
+        return jnp.round(found / scale).astype(jnp.int8), _written(places, x.size), scale
 
-    def decode(parts: tuple[jax.Array, jax.Array, jax.Array], size: int) -> jax.Array:
-        found, places = parts[0].astype(jnp.float32) * parts[2], parts[1]
-        if places.dtype == jnp.uint8:
-            places = jnp.flatnonzero(jnp.unpackbits(places, count=size), size=len(found))
-        return codec.decode((found, places.astype(jnp.int32)), size)
+    def decode(parts: tuple[jax.Array, Any, jax.Array], size: int) -> jax.Array:
+        found = parts[0].astype(jnp.float32) * parts[2]
+        return codec.decode((found, _read(parts[1], len(found), size)), size)
 
     return Codec(encode, decode)
 
 
-def _as_bits(count: int, size: int) -> bool:
-    """Whether a bit for every entry takes less than a number for every sent one."""
-    return -(-size // 8) < count * (2 if size <= 2**16 else 4)
+def _written(places: jax.Array, size: int) -> Any:
+    """Sorted places in few bytes: a bit for every entry; or their lower halves, and how many have which upper half."""
+    blocks = -(-size // _BLOCK)
+    if -(-size // 8) < 2 * len(places) + 4 * blocks * (blocks > 1):
+        return jnp.packbits(jnp.zeros(size, bool).at[places].set(True))
+    counts = (jnp.bincount(places // _BLOCK, length=blocks).astype(jnp.int32),) if blocks > 1 else ()
+    return (places % _BLOCK).astype(jnp.uint16), *counts
+
+
+def _read(written: Any, count: int, size: int) -> jax.Array:
+    if not isinstance(written, tuple):
+        return jnp.flatnonzero(jnp.unpackbits(written, count=size), size=count)
+    places = written[0].astype(jnp.int32)
+    if len(written) == 1:
+        return places
+    return places + _BLOCK * jnp.searchsorted(jnp.cumsum(written[1]), jnp.arange(count), side="right").astype(jnp.int32)
 
 
 def _largest(share: float, least: float) -> Codec:
