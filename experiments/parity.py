@@ -2,7 +2,8 @@
 
 Trains a small network on the digits, densely and by every method that acts in training, on 1, 2 and 8 fake devices
 under `jit`, `shard_map` and `pmap`, and in two processes of four devices each. Prints the largest difference of the
-losses to those of one device under `jit`, and writes `parity.json` and `parity.md`.
+losses to those of one device under `jit`, and writes `parity.json` and `parity.md`. A run that was stopped keeps the
+losses of its own process in `alone.json`.
 """
 
 import functools
@@ -130,10 +131,33 @@ def measured(names: Sequence[str], steps: int, data_cache: str) -> Losses:
     return found
 
 
+def listed(names: Sequence[str]) -> str:
+    """Names as the flag reads them back: those with commas in quotes.
+
+    Example:
+        >>> listed(["dense", "activations, lsq"])
+        'dense,"activations, lsq"'
+    """
+    return flags.CsvListSerializer(",").serialize(list(names))
+
+
+def kept(names: Sequence[str], steps: int, folder: str, data_cache: str) -> Losses:
+    """As `measured`, of this process; what an earlier run of the same methods and steps has written is read."""
+    path, asked = os.path.join(folder, "alone.json"), {"methods": list(names), "steps": steps}
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as file:
+            held = json.load(file)
+        if held["asked"] == asked:
+            return held["losses"]
+    found = measured(names, steps, data_cache)
+    app.write(folder, {"alone.json": json.dumps({"asked": asked, "losses": found})})
+    return found
+
+
 def elsewhere(names: Sequence[str], steps: int, folder: str, data_cache: str) -> Losses:
     """As `measured`, by processes of four devices each."""
     address = jobs.free_address()
-    own = [f"--steps={steps}", f"--methods={','.join(names)}", f"--workdir={folder}", f"--data_cache={data_cache}"]
+    own = [f"--steps={steps}", f"--methods={listed(names)}", f"--workdir={folder}", f"--data_cache={data_cache}"]
     children = [
         subprocess.Popen(
             [sys.executable, "-m", "experiments.parity", *own,
@@ -203,7 +227,7 @@ def main() -> None:
         if hosts.first():
             app.write(folder, {"processes.json": json.dumps(found)})
         return
-    found = measured(names, steps, app.data_cache())
+    found = kept(names, steps, folder, app.data_cache())
     found |= elsewhere(names, steps, folder, app.data_cache())
     text = table(found)
     app.write(folder, {"parity.json": json.dumps(found, indent=1) + "\n", "parity.md": text})

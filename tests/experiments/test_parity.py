@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from absl import flags
 
 from compressjax import core
 from compressjax.recipe import _names
@@ -54,6 +55,20 @@ def test_methods_are_checked():
     assert parity.chosen([], {"a": 1}) == ["a"]
     with pytest.raises(ValueError, match="--methods=b: there is no 'b'; choose from a"):
         parity.chosen(["b"], {"a": 1})
+
+
+def test_names_with_commas_come_back_from_the_flag():
+    names = ["dense", "activations, lsq", "gradual, lsq"]
+    assert flags.ListParser().parse(parity.listed(names)) == names
+    assert set(parity.chosen(flags.ListParser().parse(parity.listed(list(METHODS))), METHODS)) == set(METHODS)
+
+
+def test_losses_of_one_process_are_kept(monkeypatch, tmp_path):
+    tries = []
+    monkeypatch.setattr(parity, "measured", lambda names, steps, cache: tries.append(steps) or FOUND)
+    for steps in (2, 2, 3):
+        assert parity.kept(["dense"], steps, str(tmp_path), "") == FOUND
+    assert tries == [2, 3]
 
 
 def test_columns_have_names():
