@@ -36,7 +36,7 @@ _FILES = flags.DEFINE_list(
 _LIMIT = flags.DEFINE_integer("limit", 1_000_000, "Bytes of every text, from its start.", lower_bound=1)
 _ORDERS = flags.DEFINE_integer("orders", 6, "Bytes of the longest context, 1 to 6; for `contexts`.")
 _CODER = flags.DEFINE_enum("coder", "contexts", ["contexts", "network"], "What learns.")
-_STREAMS = flags.DEFINE_integer("streams", 8, "Streams that the network codes together.", lower_bound=1)
+_STREAMS = flags.DEFINE_integer("network_streams", 8, "Streams that the network codes together.", lower_bound=1)
 
 WINDOW, RATE = 16, 3e-3
 COLUMNS = ("text", "bytes", "ours", "decoder", "ours + decoder", "xz -9e", "bzip2 -9", "bits a byte", "seconds")
@@ -88,7 +88,9 @@ def texts() -> None:
     held = {name: text_files.read(name, _LIMIT.value) for name in _FILES.value}
     for name, data in held.items():
         if _CODER.value == "network" and len(data) < _STREAMS.value:
-            raise ValueError(f"--streams={_STREAMS.value} is more than the {len(data)} bytes of {name}; lower it")
+            raise ValueError(
+                f"--network_streams={_STREAMS.value} is more than the {len(data)} bytes of {name}; lower it"
+            )
     rows = []
     for name, data in held.items():
         rows.append(measured(pathlib.Path(name).name, data, coder))

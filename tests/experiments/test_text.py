@@ -49,7 +49,7 @@ def test_what_cannot_be_read_is_named(tmp_path):
     root = pathlib.Path(__file__).parents[2]
     for flags, said in (
         ([f"--files={tmp_path / 'none'}"], "cannot be read"),
-        ([f"--files={tmp_path / 'short'}", "--coder=network"], "--streams=8 is more than the 5 bytes"),
+        ([f"--files={tmp_path / 'short'}", "--coder=network"], "--network_streams=8 is more than the 5 bytes"),
     ):
         command = [sys.executable, "-m", "experiments.text", *flags, f"--workdir={tmp_path}"]
         done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
