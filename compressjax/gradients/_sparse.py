@@ -116,8 +116,9 @@ def _shortened(codec: Codec) -> Codec:
         found, places = codec.encode(x, key)
         top = jnp.max(jnp.abs(found))
         scale = jnp.where(top > 0, top / 127, 1.0)
-        order = jnp.argsort(places)
-        found, places = found[order], places[order]
+        if _blocks(x.size) > 1 or _as_bits(len(places), x.size):  # forms that hold no order
+            order = jnp.argsort(places)
+            found, places = found[order], places[order]
         return jnp.round(found / scale).astype(jnp.int8), _written(places, x.size), scale
 
     def decode(parts: tuple[jax.Array, Any, jax.Array], size: int) -> jax.Array:
@@ -127,16 +128,28 @@ def _shortened(codec: Codec) -> Codec:
     return Codec(encode, decode)
 
 
+def _blocks(size: int) -> int:
+    """Upper halves that places may have."""
+    return -(-size // _BLOCK)
+
+
+def _as_bits(count: int, size: int) -> bool:
+    """Whether a bit for every entry takes less than 2 bytes for every place and a count for every upper half."""
+    blocks = _blocks(size)
+    return -(-size // 8) < 2 * count + 4 * blocks * (blocks > 1)
+
+
 def _written(places: jax.Array, size: int) -> Any:
-    """Sorted places in few bytes: a bit for every entry; or their lower halves, and how many have which upper half."""
-    blocks = -(-size // _BLOCK)
-    if -(-size // 8) < 2 * len(places) + 4 * blocks * (blocks > 1):
+    """Places in few bytes: a bit for every entry; or lower halves, and how many sorted places have which upper half."""
+    if _as_bits(len(places), size):
         return jnp.packbits(jnp.zeros(size, bool).at[places].set(True))
+    blocks = _blocks(size)
     counts = (jnp.bincount(places // _BLOCK, length=blocks).astype(jnp.int32),) if blocks > 1 else ()
     return (places % _BLOCK).astype(jnp.uint16), *counts
 
 
 def _read(written: Any, count: int, size: int) -> jax.Array:
+    """The places of `_written`."""
     if not isinstance(written, tuple):
         return jnp.flatnonzero(jnp.unpackbits(written, count=size), size=count)
     places = written[0].astype(jnp.int32)

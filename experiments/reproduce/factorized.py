@@ -116,7 +116,7 @@ def as_spread(params: Any, tree: Any) -> Any:
     weights, nodes, flat = core.nodes(params), core.nodes(tree), dict(core.values(tree))
     for path, node in nodes.items():
         if core.is_node(node):
-            first = next(p for p in flat if p.startswith(path))
+            first = next(p for p in flat if p.startswith(f"{path}/"))
             flat[first] = flat[first] * (jnp.std(weights[path]) / jnp.std(node.materialize()))
     return core.with_values(tree, flat)
 

@@ -1,6 +1,5 @@
 """A causal model that trains on what it reads, as `encode_tokens` and `decode_tokens` take it."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -8,8 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from compressjax.core._settings import as_int
-
-Step = Callable[[Any, Any, jax.Array], tuple[Any, jax.Array]]
+from compressjax.theory.lossless._tokens import Step
 
 
 class OnlineState(NamedTuple):
