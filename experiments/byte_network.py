@@ -9,10 +9,35 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+import optax
+
+from compressjax import theory
 
 ORDERS, MATCHES = 6, (3, 4, 6)
 EMBEDDING, WIDTH = 32, 192
 TABLE_BITS, MATCH_BITS, LONGEST = 15, 16, 16
+WINDOW, RATE = 16, 3e-3
+
+
+def encode(data: bytes, streams: int) -> bytes:
+    """Compresses bytes, padded to streams of one length that are coded together."""
+    padded = np.frombuffer(data + bytes(-len(data) % streams), np.uint8).reshape(streams, -1)
+    model = learner(streams)
+    return theory.encode_tokens(model.step, (), model.state, padded.astype(np.int32))
+
+
+def decode(packed: bytes, size: int, streams: int) -> bytes:
+    """The bytes that `encode` compressed."""
+    model = learner(streams)
+    found = theory.decode_tokens(model.step, (), model.state, packed, (streams, -(-size // streams)))
+    return found.astype(np.uint8).tobytes()[:size]
+
+
+def learner(streams: int) -> theory.Online:
+    """The network with its optimizer, as it is before the first byte."""
+    optimizer = optax.adam(RATE, b2=0.98)
+    return theory.online(step, first(), memory(streams), optimizer, streams=streams, window=WINDOW)
 
 
 class Memory(NamedTuple):

@@ -20,12 +20,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-import optax
 from absl import flags
 
 from compressjax import theory
-from compressjax.theory import lossless
 from compressjax.theory.lossless import _arithmetic, _bytes, _contexts, _logistic, _match, _online, _tokens
 from experiments import app, byte_network, text_files
 from experiments.view import make_console
@@ -38,7 +35,6 @@ _ORDERS = flags.DEFINE_integer("orders", 6, "Bytes of the longest context, 1 to 
 _CODER = flags.DEFINE_enum("coder", "contexts", ["contexts", "network"], "What learns.")
 _STREAMS = flags.DEFINE_integer("network_streams", 8, "Streams that the network codes together.", lower_bound=1)
 
-WINDOW, RATE = 16, 3e-3
 COLUMNS = ("text", "bytes", "ours", "decoder", "ours + decoder", "xz -9e", "bzip2 -9", "bits a byte", "seconds")
 
 
@@ -60,23 +56,12 @@ def contexts(orders: int) -> Coder:
 
 
 def network(streams: int) -> Coder:
-    """A recurrent network that trains on what it reads; a text is padded to streams of one length."""
-
-    def model() -> lossless.Online:
-        start = byte_network.first(), byte_network.memory(streams)
-        return theory.online(byte_network.step, *start, optax.adam(RATE, b2=0.98), streams=streams, window=WINDOW)
-
-    def encode(data: bytes) -> bytes:
-        padded = np.frombuffer(data + bytes(-len(data) % streams), np.uint8).reshape(streams, -1)
-        online = model()
-        return theory.encode_tokens(online.step, (), online.state, padded.astype(np.int32))
-
-    def decode(packed: bytes, size: int) -> bytes:
-        online, length = model(), -(-size // streams)
-        found = theory.decode_tokens(online.step, (), online.state, packed, (streams, length))
-        return found.astype(np.uint8).tobytes()[:size]
-
-    return Coder(encode, decode, (byte_network, _online, _tokens))
+    """A recurrent network that trains on what it reads."""
+    return Coder(
+        lambda data: byte_network.encode(data, streams),
+        lambda packed, size: byte_network.decode(packed, size, streams),
+        (byte_network, _online, _tokens),
+    )
 
 
 def texts() -> None:
